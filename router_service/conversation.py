@@ -1,0 +1,278 @@
+"""The neutral model: what a client asked and what a model answered, in no vendor's words.
+
+Every dialect parses into these values and renders out of them, so that N dialects need N readers and N
+writers instead of N x N translators. What one vendor alone understands rides along as `Opaque` or in `extras`:
+its own dialect puts it back untouched, every other one says that it was left out.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Role = Literal["system", "user", "assistant"]
+StopReason = Literal["end", "length", "stop_sequence", "tool_calls", "refusal", "pause"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Either `data` (base64, with its media type) or `url`."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file such as a PDF: `data` (base64, with its media type), `url`, or plain `text`."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+    text: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """A model's reasoning. `signature` binds it to the model that made it: foreign ones are dropped."""
+
+    text: str
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`arguments` is the JSON text as the model wrote it; it may be broken, and then stays so."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    call_id: str
+    parts: "tuple[Text | Image | Document | Opaque, ...]"
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A content block that only `dialect` understands, as it came."""
+
+    dialect: str
+    kind: str
+    raw: Json
+
+
+Part = Text | Image | Document | Thinking | ToolCall | ToolResult | Opaque
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call; `schema` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    schema: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """`named` asks for the tool `name`; `required` for any of them."""
+
+    mode: Literal["auto", "none", "required", "named"]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """How hard to think: an effort word, a token budget, or off. Unset fields are the vendor's choice."""
+
+    enabled: bool
+    effort: str = ""
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSchema:
+    """Structured output: a JSON object of the given schema, or any JSON object when `schema` is None."""
+
+    name: str = ""
+    schema: Json | None = None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One request. `messages` keep the client's order; system words in mid-conversation stay in place."""
+
+    model: str
+    messages: tuple[Message, ...]
+    system: tuple[Text, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tools: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+    reasoning: Reasoning | None = None
+    output_schema: OutputSchema | None = None
+    metadata: Json = field(default_factory=dict)
+    extras: Json = field(default_factory=dict)
+
+
+# -- replies ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens. `input` counts what was read anew; `cached` and `cache_write` come on top of it, not within.
+
+    None means that the vendor did not say; it is not zero.
+    """
+
+    input: int | None = None
+    cached: int | None = None
+    cache_write: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStarted:
+    id: str
+    model: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """`signature` comes last, in an event of its own with empty text."""
+
+    text: str
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallStarted:
+    """`index` tells parallel calls apart within one reply."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    index: int
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpaqueBlock:
+    """A finished block of the reply that only `dialect` understands (a server tool's result, say)."""
+
+    dialect: str
+    kind: str
+    raw: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    reason: StopReason
+    usage: Usage = Usage()
+    stop_sequence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    """An error that arrived inside the reply, after a good status."""
+
+    kind: str
+    message: str
+
+
+ReplyEvent = (
+    ReplyStarted
+    | TextDelta
+    | ThinkingDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | OpaqueBlock
+    | ReplyEnded
+    | ReplyFailed
+)
+Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock
+
+
+def is_content(event: ReplyEvent) -> bool:
+    """Whether the event is something a user could see, so that there is no going back to another model."""
+    match event:
+        case TextDelta(text) | ThinkingDelta(text):
+            return text != ""
+        case ToolCallStarted() | OpaqueBlock():
+            return True
+    return False
+
+
+# -- errors ----------------------------------------------------------------------------------------------------
+
+
+class BadRequest(ValueError):
+    """The client's request cannot be understood. `status` is what HTTP calls it; the message says what to do."""
+
+    def __init__(self, message: str, *, status: int = 400, kind: str = "invalid_request_error") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error on its way to the client, in no dialect yet.
+
+    `kind` is Anthropic's error type (`invalid_request_error`, `overloaded_error`, ...), the richest vocabulary
+    of the field; each dialect maps it to its own words.
+    """
+
+    status: int
+    kind: str
+    message: str
+
+
+KIND_BY_STATUS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}

@@ -1,0 +1,77 @@
+"""What a wire format must be able to do: requests, replies, streams and errors, to and from the neutral model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from router_service.conversation import Conversation, Failure, Json, ReplyEvent
+from router_service.sse import ServerSentEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The model that a request is rendered for, and what it cannot take.
+
+    `quirks` are the provider's facts that concern the body; see `providers/provider.py`.
+    """
+
+    model: str
+    max_output: int | None = None
+    token_field: str = "max_tokens"  # noqa: S105 - the name of a field, not a password
+    reasoning: bool = False
+    sampling: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A request body for the target, and in words what had to be left out or changed to fit."""
+
+    body: Json
+    warnings: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """Reads a streamed reply: events of the wire in, neutral events out."""
+
+    def feed(self, event: ServerSentEvent) -> list[ReplyEvent]: ...
+
+    def close(self) -> list[ReplyEvent]:
+        """The stream has ended: what is still to be said (a ReplyFailed when it ended too soon)."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes a streamed reply: neutral events in, bytes of the wire out."""
+
+    def feed(self, event: ReplyEvent) -> bytes: ...
+
+
+class Dialect(Protocol):
+    name: str
+    paths: tuple[str, ...]
+
+    def parse_request(self, body: Json) -> Conversation:
+        """Raises BadRequest in words that tell the client what to mend."""
+        ...
+
+    def render_request(self, conversation: Conversation, target: Target) -> Rendered: ...
+
+    def parse_reply(self, body: Json) -> list[ReplyEvent]:
+        """A whole reply as the events its stream would have had. ValueError when it is not a reply."""
+        ...
+
+    def render_reply(self, events: Sequence[ReplyEvent], *, model: str) -> Json: ...
+
+    def reader(self) -> Reader: ...
+
+    def writer(self, *, model: str, include_usage: bool = True) -> Writer: ...
+
+    def parse_error(self, status: int, body: bytes) -> Failure:
+        """A vendor's error answer; a body that is none of its own still yields a Failure."""
+        ...
+
+    def render_error(self, failure: Failure) -> bytes: ...
+
+    def render_error_event(self, failure: Failure) -> bytes:
+        """The error as the last event of a stream that has already begun."""
+        ...

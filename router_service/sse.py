@@ -1,0 +1,70 @@
+"""Server-sent events: bytes in any chunking -> events -> bytes, by the WHATWG specification.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    data: str
+    event: str = ""
+
+    def encode(self) -> bytes:
+        name = f"event: {self.event}\n" if self.event else ""
+        lines = "".join(f"data: {line}\n" for line in self.data.split("\n"))
+        return f"{name}{lines}\n".encode()
+
+
+class EventDecoder:
+    """Feed it bytes as they come; it returns the events that are complete. Comments and ids are dropped."""
+
+    __slots__ = ("_data", "_event", "_rest", "_started")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._event = ""
+        self._data: list[str] = []
+        self._started = False
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        if not self._started and chunk:
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            self._started = True
+        *lines, self._rest = _lines(self._rest + chunk)
+        events = []
+        for line in lines:
+            if line:
+                self._field(line)
+            elif self._data:
+                events.append(ServerSentEvent("\n".join(self._data), self._event))
+                self._data, self._event = [], ""
+            else:
+                self._event = ""
+        return events
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether bytes of an unfinished event are held."""
+        return bool(self._rest or self._data)
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value.decode("utf-8", "replace"))
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Split at \\n, \\r\\n and \\r; the last item is what has no end yet (a final \\r may be half a \\r\\n)."""
+    if b"\r" not in data:
+        return data.split(b"\n")
+    held = data.endswith(b"\r")
+    body = data[:-1] if held else data
+    parts = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if held:
+        parts[-1] += b"\r"
+    return parts
