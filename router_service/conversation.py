@@ -117,7 +117,10 @@ class OutputSchema:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One request. `messages` keep the client's order; system words in mid-conversation stay in place."""
+    """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
+
+    `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -134,6 +137,7 @@ class Conversation:
     output_schema: OutputSchema | None = None
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
+    dialect: str = ""
 
 
 # -- replies ---------------------------------------------------------------------------------------------------

@@ -29,10 +29,10 @@ class EventDecoder:
         self._started = False
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        if not self._started and chunk:
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-            self._started = True
         *lines, self._rest = _lines(self._rest + chunk)
+        if lines and not self._started:
+            lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+            self._started = True
         events = []
         for line in lines:
             if line:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from router_service.conversation import Conversation, Failure, Json, ReplyEvent
 from router_service.sse import ServerSentEvent
@@ -12,14 +12,20 @@ from router_service.sse import ServerSentEvent
 class Target:
     """The model that a request is rendered for, and what it cannot take.
 
-    `quirks` are the provider's facts that concern the body; see `providers/provider.py`.
+    The provider's facts that concern the body; see `providers/provider.py`. `inline_system`: takes system
+    words between the messages, as Claude Code sends them to the models that it believes able to.
     """
 
     model: str
     max_output: int | None = None
     token_field: str = "max_tokens"  # noqa: S105 - the name of a field, not a password
     reasoning: bool = False
+    thinking: Literal["", "budget", "adaptive"] = ""
     sampling: bool = True
+    stop: bool = True
+    system: bool = True
+    tools: bool = True
+    inline_system: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,11 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
+    """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL."""
+
     name: str
     paths: tuple[str, ...]
+    upstream_path: str
 
     def parse_request(self, body: Json) -> Conversation:
         """Raises BadRequest in words that tell the client what to mend."""
@@ -56,15 +65,25 @@ class Dialect(Protocol):
 
     def render_request(self, conversation: Conversation, target: Target) -> Rendered: ...
 
+    def takes(self, conversation: Conversation, target: Target) -> bool:
+        """Whether the client's own bytes, in this dialect, suit the target once `adapt` has been applied."""
+        ...
+
+    def adapt(self, conversation: Conversation, target: Target) -> dict[str, Any]:
+        """Top-level fields of the client's own body that must change for the target; None takes one out."""
+        ...
+
     def parse_reply(self, body: Json) -> list[ReplyEvent]:
         """A whole reply as the events its stream would have had. ValueError when it is not a reply."""
         ...
 
-    def render_reply(self, events: Sequence[ReplyEvent], *, model: str) -> Json: ...
+    def render_reply(self, events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
+        """`created` is when the reply began, in seconds since 1970, for the dialects that say it."""
+        ...
 
     def reader(self) -> Reader: ...
 
-    def writer(self, *, model: str, include_usage: bool = True) -> Writer: ...
+    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer: ...
 
     def parse_error(self, status: int, body: bytes) -> Failure:
         """A vendor's error answer; a body that is none of its own still yields a Failure."""

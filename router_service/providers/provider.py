@@ -1,14 +1,23 @@
-"""What is known about a vendor: where it lives, how it wants to be asked, and what its models can take."""
+"""What is known about a vendor: where it lives, how it wants to be asked, and what its models can take.
+
+The figures of models are those of LiteLLM 1.109.1 (seen 2026-11) unless a vendor's file names its source.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
+
+COMPLETION_TOKENS = "max_completion_tokens"  # what OpenAI's reasoning models want instead of max_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
     """Facts about the models whose name starts with `prefix`; the longest matching prefix wins.
 
-    `context` and `max_output` are tokens, None where unknown. `token_field` is the field that limits the
-    output. `reasoning`: takes an effort or a thinking budget. `sampling`: takes temperature, top_p and stop.
+    `context` and `max_output` are tokens, None where unknown; the context holds both input and output.
+    `token_field` is the field that limits the output. `reasoning`: takes an effort or a thinking budget.
+    `thinking` is how a Claude model is asked to think: with a budget of tokens, or adaptively by an effort.
+    `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `system`: takes instructions apart
+    from the user's words.
     """
 
     prefix: str
@@ -16,8 +25,12 @@ class ModelFacts:
     max_output: int | None = None
     token_field: str = "max_tokens"  # noqa: S105 - the name of a field, not a password
     reasoning: bool = False
+    thinking: Literal["", "budget", "adaptive"] = ""
     sampling: bool = True
+    stop: bool = True
     images: bool = False
+    system: bool = True
+    tools: bool = True
 
 
 @dataclass(frozen=True, slots=True)

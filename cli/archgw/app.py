@@ -1,0 +1,49 @@
+"""archgw, the command line: one file per command, and this table."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from archgw.commands import check, cli_agent, demo, route, simulate, status, top, up
+
+app = typer.Typer(
+    name="archgw",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="One familiar interface, the best of all models: every request is answered by the model that your own words in config.yaml prefer for it.",
+    epilog="Try it without any key:  archgw demo",
+)
+
+_START, _LOOK, _AGENTS = "Start and stop", "Look", "Use"
+
+app.command("up", rich_help_panel=_START)(up.up)
+app.command("down", rich_help_panel=_START)(up.down)
+app.command("demo", rich_help_panel=_START)(demo.demo)
+app.command("cli-agent", rich_help_panel=_AGENTS)(cli_agent.cli_agent)
+app.command("route", rich_help_panel=_AGENTS)(route.route)
+app.command("status", rich_help_panel=_LOOK)(status.status)
+app.command("top", rich_help_panel=_LOOK)(top.top)
+app.command("logs", rich_help_panel=_LOOK)(status.logs)
+app.command("check", rich_help_panel=_LOOK)(check.check)
+app.command("example", rich_help_panel=_START)(check.example)
+app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
+app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"archgw {version('archgw')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,39 @@
+"""Asks the running router service over its socket."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+
+from archgw.home import Home
+from router_service.pb import router_pb2 as pb
+from router_service.pb import router_pb2_grpc
+
+_TIMEOUT = 5.0
+
+
+def status(at: Home) -> pb.StatusReply:
+    """Raises grpc.RpcError when the service does not answer; so do the others."""
+    with _stub(at) as stub:
+        reply: pb.StatusReply = stub.Status(pb.StatusRequest(), timeout=_TIMEOUT)
+        return reply
+
+
+def decide(at: Home, prompt: str, context: list[str]) -> pb.DecideReply:
+    with _stub(at) as stub:
+        reply: pb.DecideReply = stub.Decide(
+            pb.DecideRequest(prompt=prompt, context=context), timeout=_TIMEOUT
+        )
+        return reply
+
+
+def watch(at: Home, *, replay: int) -> Iterator[pb.Request]:
+    """Requests as they end, after the last `replay` ones."""
+    with _stub(at) as stub:
+        yield from stub.Watch(pb.WatchRequest(replay=replay))
+
+
+@contextmanager
+def _stub(at: Home) -> Iterator[router_pb2_grpc.RouterStub]:
+    with grpc.insecure_channel(f"unix:{at.router_socket}") as channel:
+        yield router_pb2_grpc.RouterStub(channel)

@@ -1,0 +1,98 @@
+"""archgw check, render, example: look before you run."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archgw import configs, report
+from archgw.render import envoy
+from archgw.supervisor import CannotStart, ca_file, envoy_binary
+from router_service.plan import Plan
+
+render_app = typer.Typer(
+    no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
+)
+ConfigArgument = Annotated[Path | None, typer.Argument(help=configs.HELP, show_default=False)]
+
+
+def check(config: ConfigArgument = None) -> None:
+    """Check the config, the keys and the Envoy configuration made from them. Changes nothing, asks nobody."""
+    path = configs.find(config)
+    settings, plan = configs.resolve(path)
+    report.warn(settings.warnings)
+    out = report.console
+    out.print(f"{path}: {len(plan.candidates)} models, {len(plan.routes)} preferences\n", soft_wrap=True)
+    out.print(report.routes_table(plan))
+    out.print()
+    for candidate in plan.candidates:
+        source = (
+            candidate.key.source
+            if candidate.key
+            else "the client's own login"
+            if candidate.passthrough
+            else "no key needed"
+        )
+        out.print(f"  {candidate.label}: {source}")
+    for item in plan.disabled:
+        out.print(f"  [yellow]{item.label}: {item.reason}[/yellow]", soft_wrap=True)
+    _validate(plan)
+    out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
+
+
+@render_app.command("envoy")
+def render_envoy(
+    config: ConfigArgument = None,
+    router_socket: Annotated[
+        str, typer.Option(help="The unix socket of the router service.")
+    ] = envoy.Place().router_socket,
+    admin_port: Annotated[
+        int, typer.Option(help="Envoy's admin port, on loopback.")
+    ] = envoy.Place().admin_port,
+) -> None:
+    """Print the Envoy configuration (JSON) that archgw makes of the config.
+
+    Models whose key is not set are rendered, too: the keys themselves are never part of it.
+    """
+    path = configs.find(config)
+    place = envoy.Place(router_socket=router_socket, admin_port=admin_port)
+    plan = configs.complete(path)
+    sys.stdout.write(json.dumps(envoy.render(plan, place), indent=1) + "\n")
+
+
+def example() -> None:
+    """Print the example config, to start your own from: archgw example > config.yaml"""
+    sys.stdout.write(example_text())
+
+
+def example_text() -> str:
+    """The config.yaml of the package, or of the repository that this is run from."""
+    packaged = Path(str(files("archgw") / "config.yaml"))
+    path = packaged if packaged.is_file() else Path(str(files("archgw"))).parents[1] / "config.yaml"
+    return path.read_text("utf-8")
+
+
+def _validate(plan: Plan) -> None:
+    """Envoy's own strict check of what we render."""
+    try:
+        place = envoy.Place(ca_file=ca_file())
+        binary = envoy_binary()
+    except CannotStart as error:
+        report.fail(str(error))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "envoy.json"
+        file.write_text(json.dumps(envoy.render(plan, place)))
+        done = subprocess.run(
+            [str(binary), "--mode", "validate", "-c", str(file), "--log-level", "error"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode != 0:
+        report.fail(f"Envoy does not accept its configuration: {done.stderr.strip()[-800:]}")
+    report.console.print("\nEnvoy accepts its configuration.")

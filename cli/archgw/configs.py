@@ -1,0 +1,56 @@
+"""Finds and loads the config that a command is about."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from archgw import report
+from router_service.config import Config, ConfigErrors, usable
+from router_service.plan import Plan, plan
+from router_service.shell.files import load
+
+HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
+
+
+def find(given: Path | None) -> Path:
+    """The config file, absolute. Without any, says how to get one."""
+    if given is not None:
+        if not given.is_file():
+            report.fail(
+                f"there is no file {given}",
+                mend="name a config, or start from the example: archgw example > config.yaml",
+            )
+        return given.resolve()
+    kept = Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw") / "config.yaml"
+    found = next((path for path in (Path("config.yaml"), kept) if path.is_file()), None)
+    if found is None:
+        report.fail(
+            "no config.yaml here or in ~/.archgw",
+            mend="start from the example: archgw example > config.yaml   (or try it without keys: archgw demo)",
+        )
+    return found.resolve()
+
+
+def read(path: Path, *, need_keys: bool = True) -> Config:
+    """Exits with every mistake of the file."""
+    try:
+        config = load(path)
+        return usable(config) if need_keys else config
+    except ConfigErrors as error:
+        report.errors.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(report.NO) from error
+    except OSError as error:
+        report.fail(f"cannot read {path}: {error.strerror}")
+
+
+def resolve(path: Path) -> tuple[Config, Plan]:
+    config = read(path)
+    return config, plan(config)
+
+
+def complete(path: Path) -> Plan:
+    """The plan as if every key were set: for what is rendered once and runs elsewhere."""
+    config = read(path, need_keys=False)
+    return plan(
+        replace(config, providers=tuple(replace(entry, missing_key="") for entry in config.providers))
+    )

@@ -1,0 +1,108 @@
+"""Where a running stack keeps its files: ~/.archgw/run, or $ARCHGW_HOME/run. Readable by its owner alone."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What a running stack says about itself. `url` is where clients ask, `admin` is Envoy's admin address."""
+
+    pid: int
+    config: str
+    url: str
+    admin: str
+    started: float
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds this home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One home, one stack. Liveness is a lock held by the supervisor: a stale file means nothing."""
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def router_socket(self) -> Path:
+        return self.run / "router.sock"
+
+    @property
+    def envoy_config(self) -> Path:
+        return self.run / "envoy.json"
+
+    @property
+    def admin_address(self) -> Path:
+        return self.run / "envoy-admin.txt"
+
+    def log(self, name: str) -> Path:
+        return self.run / f"{name}.log"
+
+    def create(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.run.mkdir(mode=0o700, exist_ok=True)
+        self.run.chmod(0o700)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Be the one supervisor of this home. Raises AlreadyRunning."""
+        self.create()
+        with (self.run / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AlreadyRunning from error
+            try:
+                yield
+            finally:
+                self._stack_file.unlink(missing_ok=True)
+
+    def is_held(self) -> bool:
+        try:
+            with (self.run / "lock").open("r") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def stack(self) -> Stack | None:
+        """The running stack; None when nothing runs, whatever files were left behind."""
+        if not self.is_held():
+            return None
+        try:
+            return Stack(**json.loads(self._stack_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def announce(self, stack: Stack) -> None:
+        write_private(self._stack_file, json.dumps(asdict(stack)))
+
+    @property
+    def _stack_file(self) -> Path:
+        return self.run / "stack.json"
+
+
+def home() -> Home:
+    return Home(Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw"))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a whole file that only its owner may read; readers see the old one or the new one."""
+    part = path.with_suffix(f"{path.suffix}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)

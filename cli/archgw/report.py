@@ -1,0 +1,49 @@
+"""How the command line talks: one console, tables, and errors that name the command that mends them."""
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from router_service.plan import Plan
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+NO, MISUSE = 1, 2
+
+
+def fail(message: str, *, mend: str = "", code: int = NO) -> NoReturn:
+    """Say what is wrong and what to do about it, and exit."""
+    errors.print(f"[red]error:[/red] {escape(message)}", soft_wrap=True)
+    if mend:
+        errors.print(f"  {escape(mend)}", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def warn(messages: Iterable[str]) -> None:
+    for message in messages:
+        errors.print(f"[yellow]note:[/yellow] {escape(message)}", soft_wrap=True)
+
+
+def routes_table(plan: Plan) -> Table:
+    """Each preference with its chain: who is asked first, and who steps in."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("when you ask for")
+    table.add_column("first")
+    table.add_column("then, if that fails")
+    for route in (*plan.routes, plan.default):
+        chain = plan.chain(route, route.candidates[0])
+        then = ", ".join(candidate.label for candidate in chain.candidates[1 : chain.attempts])
+        name = "anything else" if route is plan.default else route.name
+        table.add_row(escape(name), chain.first.label, then or "-")
+    return table
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,0 +1,44 @@
+"""What DeepSeek refuses: it ignores what it does not know, and says no as Rust's serde does."""
+
+from archgw.simulate.received import Asked
+from archgw.simulate.refusal import Refused
+from archgw.simulate.rules.openai import COMPATIBLE
+from archgw.simulate.rules.openai_messages import messages, parts
+from archgw.simulate.rules.rule import Rule
+
+DESERIALIZE = "Failed to deserialize the JSON body into the target type: "
+
+
+def roles(asked: Asked) -> None:
+    for index, message in enumerate(messages(asked)):
+        if message.get("role") not in ("system", "user", "assistant", "tool"):
+            raise Refused(
+                f"{DESERIALIZE}messages[{index}].role: unknown variant `{message.get('role')}`, expected one "
+                "of "
+                "`system`, `user`, `assistant`, `tool` at line 1 column 1",
+                status=422,
+            )
+
+
+def only_text(asked: Asked) -> None:
+    for place, _, part in parts(asked):
+        if part.get("type") != "text":
+            raise Refused(
+                f"{DESERIALIZE}{place.split('.')[0]}: unknown variant `{part.get('type')}`, expected `text` "
+                "at "
+                "line 1 column 1"
+            )
+
+
+def max_tokens(asked: Asked) -> None:
+    wanted, most = asked.body.get("max_tokens"), asked.model.max_output
+    if wanted is not None and not 1 <= wanted <= most:
+        raise Refused(f"Invalid max_tokens value, the valid range of max_tokens is [1, {most}]")
+
+
+def no_empty_tools(asked: Asked) -> None:
+    if asked.body.get("tools") == []:
+        raise Refused("[] is too short - 'tools'")
+
+
+DEEPSEEK: tuple[Rule, ...] = (roles, only_text, no_empty_tools, *COMPATIBLE, max_tokens)

@@ -1,0 +1,37 @@
+"""What Groq refuses: properties it does not know, at the top and in messages."""
+
+from archgw.simulate.received import Asked
+from archgw.simulate.refusal import Refused
+from archgw.simulate.rules.openai import COMPATIBLE, FIELDS, OPENAI_ONLY
+from archgw.simulate.rules.openai_messages import messages
+from archgw.simulate.rules.rule import Rule, names
+
+KNOWN = (FIELDS - OPENAI_ONLY) | names("reasoning_format include_reasoning service_tier search_settings metadata store")
+MESSAGE_FIELDS = names("role content name tool_calls tool_call_id reasoning refusal")
+
+
+def known_fields(asked: Asked) -> None:
+    for name in asked.body:
+        if name not in KNOWN:
+            raise Refused(f"property '{name}' is unsupported")
+    for index, message in enumerate(messages(asked)):
+        for name in set(message) - MESSAGE_FIELDS:
+            raise Refused(
+                f"'messages.{index}' : for 'role:{message.get('role')}' the following must be satisfied"
+                f"[('messages.{index}' : property '{name}' is unsupported)]"
+            )
+
+
+def max_tokens(asked: Asked) -> None:
+    for name in ("max_tokens", "max_completion_tokens"):
+        wanted, most = asked.body.get(name), asked.model.max_output
+        if wanted is not None and wanted > most:
+            raise Refused(
+                f"`{name}` must be less than or equal to `{most}`, the maximum value for `{name}` is less "
+                "than "
+                "the `context_window` for this model",
+                param=name,
+            )
+
+
+GROQ: tuple[Rule, ...] = (known_fields, *COMPATIBLE, max_tokens)

@@ -1,0 +1,102 @@
+"""Who is simulated: one value per vendor, holding what its wire, its models and its errors are like."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from archgw.simulate.models import CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
+
+Dialect = Literal["openai_chat", "anthropic_messages"]
+ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini"]
+
+
+ANY = Model("", 131_072, 131_072)
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """`base_path` precedes /chat/completions, /messages and /models. No `models` means that any name will do.
+
+    A tool id is `tool_id_prefix` and then `tool_id_letters` letters and digits. `usage` says when a stream tells
+    what it cost: in a chunk of its own if the client asked, or always in the last chunk. Without a
+    `reasoning_field` the vendor keeps its models' reasoning to itself.
+    """
+
+    name: str
+    dialect: Dialect = "openai_chat"
+    base_path: str = "/v1"
+    models: tuple[Model, ...] = ()
+    keyless: bool = False
+    key_prefixes: tuple[str, ...] = ()
+    errors: ErrorShape = "openai"
+    tool_id_prefix: str = "call_"
+    tool_id_letters: int = 24
+    reasoning_field: str = ""
+    whole_tool_calls: bool = False
+    usage: Literal["asked", "always"] = "asked"
+
+    def model(self, name: str) -> Model | None:
+        return find(self.models, name) if self.models else ANY
+
+
+ALL: tuple[Vendor, ...] = (
+    Vendor(
+        "anthropic",
+        dialect="anthropic_messages",
+        models=CLAUDE,
+        key_prefixes=("sk-ant-",),
+        errors="anthropic",
+        tool_id_prefix="toolu_01",
+        tool_id_letters=22,
+    ),
+    Vendor("openai", models=GPT, key_prefixes=("sk-proj-", "sk-svcacct-")),
+    # Its ids have 43 characters, three more than OpenAI takes back (seen in the wild; a gateway must mind).
+    # Its API answers below /v1 and without it; Simulator takes both.
+    Vendor(
+        "deepseek",
+        models=DEEPSEEK,
+        tool_id_prefix="call_0_",
+        tool_id_letters=36,
+        reasoning_field="reasoning_content",
+    ),
+    Vendor(
+        "xai",
+        models=GROK,
+        key_prefixes=("xai-",),
+        errors="xai",
+        tool_id_letters=8,
+        reasoning_field="reasoning_content",
+        whole_tool_calls=True,
+    ),
+    Vendor(
+        "gemini",
+        base_path="/v1beta/openai",
+        models=GEMINI,
+        key_prefixes=("AIza",),
+        errors="gemini",
+        tool_id_prefix="function-call-",
+        tool_id_letters=20,
+        whole_tool_calls=True,
+    ),
+    Vendor(
+        "mistral",
+        models=MISTRAL,
+        errors="mistral",
+        tool_id_prefix="",
+        tool_id_letters=9,
+        whole_tool_calls=True,
+        usage="always",
+    ),
+    Vendor(
+        "groq",
+        base_path="/openai/v1",
+        models=GROQ,
+        key_prefixes=("gsk_",),
+        reasoning_field="reasoning",
+        whole_tool_calls=True,
+    ),
+    Vendor("together", key_prefixes=("tgp_",), reasoning_field="reasoning"),
+    Vendor("openrouter", base_path="/api/v1", key_prefixes=("sk-or-",), reasoning_field="reasoning"),
+    Vendor("moonshot", reasoning_field="reasoning_content"),
+    Vendor("zai", base_path="/api/paas/v4", reasoning_field="reasoning_content"),
+    Vendor("ollama", keyless=True, tool_id_letters=8, reasoning_field="reasoning", whole_tool_calls=True),
+)

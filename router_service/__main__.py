@@ -1,0 +1,48 @@
+"""The router service as a process: `python -m router_service --config config.yaml --socket router.sock`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from pathlib import Path
+
+from router_service.config import ConfigErrors, usable
+from router_service.plan import plan
+from router_service.selection import Gateway
+from router_service.shell.files import load
+from router_service.shell.grpc_server import serve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
+    parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    try:
+        config = usable(load(arguments.config))
+    except (OSError, ConfigErrors) as error:
+        sys.exit(str(error))
+    gateway = Gateway(
+        plan(config),
+        new_id=lambda: secrets.token_hex(8),
+        show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
+    )
+    asyncio.run(_until_told_to_stop(gateway, arguments.socket))
+
+
+async def _until_told_to_stop(gateway: Gateway, socket: Path) -> None:
+    serving = asyncio.create_task(serve(gateway, socket))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        logging.getLogger("archgw").info("stopped")
+
+
+main()

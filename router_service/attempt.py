@@ -1,0 +1,405 @@
+"""The second hop: one try at one candidate. Pure: events in, effects out.
+
+    asking --headers--> judging --first content--> streaming --end--> done
+       \\                   \\-- anything else: failed, Envoy takes the next candidate
+        \\-- no answer in time: failed
+
+Nothing of an answer reaches the client before its first content; after it there is no going back.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+from router_service import upstream
+from router_service.conversation import (
+    KIND_BY_STATUS,
+    Failure,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyFailed,
+    ReplyStarted,
+    Usage,
+    is_content,
+)
+from router_service.dialects.dialect import Reader, Writer
+from router_service.exchange import (
+    Ask,
+    Effect,
+    Event,
+    Exchange,
+    Gone,
+    Headers,
+    Proceed,
+    Record,
+    Release,
+    RequestHeaders,
+    Respond,
+    ResponseBody,
+    ResponseHeaders,
+    ResponseTrailers,
+    Send,
+    Tick,
+    Wake,
+    error_reply,
+    header_value,
+)
+from router_service.inflate import Inflater
+from router_service.outcome import AttemptOutcome
+from router_service.plan import Candidate
+from router_service.selection import Gateway
+from router_service.session import Pin
+from router_service.sse import EventDecoder
+from router_service.verdict import (
+    EVENT_STREAM,
+    failure_in,
+    final_status,
+    in_words,
+    is_event_stream,
+    is_json,
+    json_object,
+    lacks_model,
+    merged,
+    status_of,
+    until_failure,
+    wants_usage,
+)
+
+MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
+MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
+MAX_ERROR = 256 * 1024
+PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
+STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
+_OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
+_PING = b": ping\n\n"
+
+State = Literal["asking", "judging", "streaming", "done"]
+
+
+class Attempt:
+    def __init__(self, gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
+        self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
+        self._upstream = upstream.render(exchange, candidate)
+        self._reader: Reader = self._upstream.dialect.reader()
+        self._same = self._upstream.dialect is exchange.dialect
+        self._writer: Writer | None = None
+        self._decoder = EventDecoder()
+        self._inflater = Inflater("")
+        self._state: State = "asking"
+        self._status = 0
+        self._headers: Headers = {}
+        self._details = ""
+        self._streamed = False
+        self._held = bytearray()
+        self._events: list[ReplyEvent] = []
+        self._usage = Usage()
+        self._ended: ReplyEnded | None = None
+        self._begun = self._heard = now
+        self._first_content: float | None = None
+        self._trouble = ""  # what went wrong after first content
+        exchange.tried += 1
+        exchange.active += 1
+
+    def feed(self, event: Event, now: float) -> list[Effect]:
+        if self._state == "done":
+            return [Proceed()] if isinstance(event, ResponseTrailers) else []
+        match event:
+            case RequestHeaders():
+                return self._ask()
+            case ResponseHeaders():
+                return self._on_headers(event, now)
+            case ResponseBody(chunk, end):
+                return self._on_body(chunk, end, now)
+            case ResponseTrailers():
+                return [*self._on_body(b"", True, now, trailers=True), Proceed()]
+            case Tick():
+                return self._on_tick(now)
+            case Gone():
+                return self._on_gone(now)
+        return []
+
+    # -- asking -----------------------------------------------------------------------------------------------
+
+    def _ask(self) -> list[Effect]:
+        limit = self._gateway.plan.failover.first_content_timeout
+        ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
+        return [ask, Wake(limit)]
+
+    def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
+        self._state, self._heard = "judging", now
+        self._status, self._headers, self._details = event.status, event.headers, event.details
+        try:
+            self._inflater = Inflater(event.headers.get("content-encoding", ""))
+        except ValueError as error:
+            return self._fail(str(error), now)
+        self._streamed = event.status == 200 and is_event_stream(event.headers)
+        return self._on_body(b"", True, now) if event.end else []
+
+    # -- judging ----------------------------------------------------------------------------------------------
+
+    def _on_body(self, chunk: bytes, end: bool, now: float, *, trailers: bool = False) -> list[Effect]:
+        self._heard = now
+        try:
+            chunk = self._inflater.feed(chunk)
+        except ValueError as error:
+            return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
+        if self._state == "streaming":
+            return self._stream(chunk, end, now, trailers=trailers)
+        self._held += chunk
+        if self._streamed:
+            return self._judge_stream(chunk, end, now, trailers=trailers)
+        if len(self._held) > (MAX_HELD if self._status < 400 else MAX_ERROR):
+            return self._fail("answered more than the gateway can hold", now)
+        return self._judge_whole(now) if end else []
+
+    def _judge_stream(self, chunk: bytes, end: bool, now: float, *, trailers: bool) -> list[Effect]:
+        fresh = self._read(chunk, end)
+        self._events += fresh
+        if not self._exchange.conversation.stream:  # the client wants one object: hold it to the end
+            return self._judge_events(None, now) if self._ended or end else []
+        if any(is_content(event) for event in until_failure(fresh)) or self._acceptable_empty():
+            return self._release(end, now, trailers=trailers)
+        failure = failure_in(fresh)
+        if failure:
+            return self._fail(
+                f"failed before its first content: {failure.message}", now, status=status_of(failure)
+            )
+        if self._ended or end:
+            return self._fail("sent an empty answer", now)
+        if len(self._held) > MAX_HELD_STREAM:
+            return self._fail("sent a stream without content", now)
+        return []
+
+    def _judge_whole(self, now: float) -> list[Effect]:
+        """An unstreamed answer or an error, complete."""
+        body = bytes(self._held)
+        if self._status != 200:
+            return self._judge_error(body, now)
+        try:
+            self._events = self._upstream.dialect.parse_reply(json_object(body))
+        except ValueError:
+            return self._fail("sent something that is no answer of its API", now)
+        self._note(self._events)
+        return self._judge_events(body, now)
+
+    def _judge_events(self, body: bytes | None, now: float) -> list[Effect]:
+        """A whole answer; `body` is its JSON, None when it came as a stream."""
+        failure = failure_in(self._events)
+        if failure:
+            return self._fail(failure.message, now, status=status_of(failure))
+        if not any(map(is_content, self._events)) and not self._acceptable_empty():
+            return self._fail("sent an empty answer", now)
+        return self._release_whole(body, now)
+
+    def _judge_error(self, body: bytes, now: float) -> list[Effect]:
+        failure = self._upstream.dialect.parse_error(self._status, body)
+        if self._details and not self._details.startswith("via_upstream"):
+            return self._fail(in_words(self._details, body), now, status=self._status)
+        ours = self._status in _OURS_TO_MEND or self._status >= 500 or self._status < 400
+        if ours or lacks_model(failure):
+            return self._fail(failure.message, now, status=self._status, answered=True)
+        return self._refuse(failure, body, now)
+
+    def _acceptable_empty(self) -> bool:
+        """A reply that ended in order and says nothing: fine after tool results, for a probe, or cut by its limit."""
+        after_tools = self._exchange.intent.kind != "user turn"
+        if self._ended is None or any(isinstance(event, ReplyFailed) for event in self._events):
+            return False
+        return after_tools or self._ended.reason != "end"
+
+    # -- the ways out -----------------------------------------------------------------------------------------
+
+    def _release(self, end: bool, now: float, *, trailers: bool) -> list[Effect]:
+        """First content of a stream: from here on the client sees it as it comes."""
+        self._commit(now)
+        if self._same:
+            first = bytes(self._held)
+        else:
+            self._writer = self._new_writer()
+            first = self._write(self._events)
+        failure = failure_in(self._events)
+        self._held.clear()
+        self._events = []
+        headers = self._reply_headers() | {"content-type": EVENT_STREAM}
+        effects: list[Effect] = [Release(headers, self._taken_away()), Send(first, end and not trailers)]
+        if failure and not self._same:
+            return [*effects[:1], *self._break(failure.message, now, first=first)]
+        return [*effects, *self._done(now, status=200)] if end else [*effects, Wake(PING_AFTER)]
+
+    def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
+        self._commit(now)
+        dialect, conversation = self._exchange.dialect, self._exchange.conversation
+        if conversation.stream:
+            body, kind = b"".join(map(self._new_writer().feed, self._events)), EVENT_STREAM
+        else:
+            kind = "application/json"
+            if body is None or not self._same:
+                created = int(self._exchange.wall)
+                reply = dialect.render_reply(self._events, model=conversation.model, created=created)
+                body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = self._reply_headers() | {"content-type": kind}
+        return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
+
+    def _refuse(self, failure: Failure, body: bytes, now: float) -> list[Effect]:
+        """A genuine client error: nobody else would take the request either."""
+        self._keep_attempt(failure.message, now)
+        headers = self._reply_headers()
+        if self._same and is_json(self._headers):
+            reply = Respond(self._status, {"content-type": "application/json", **headers}, body)
+        else:
+            reply = error_reply(self._exchange.dialect, failure, headers)
+        return [reply, *self._done(now, status=self._status, error=failure.message)]
+
+    def _fail(self, trouble: str, now: float, *, status: int = 0, answered: bool = False) -> list[Effect]:
+        """This candidate is out: tell Envoy to go on, in words that stand should it have been the last."""
+        words = f"answered {status} ({trouble})" if answered else trouble
+        self._status = status
+        self._keep_attempt(words, now)
+        reply = error_reply(
+            self._exchange.dialect,
+            self._all_failed(),
+            self._reply_headers() | self._retry_after(),
+            retry=True,
+        )
+        self._state = "done"
+        self._exchange.active -= 1
+        self._exchange.touched = now
+        if not self._exchange.last_attempt:
+            return [reply]
+        self._gateway.exchanges.drop(self._exchange.id)
+        return [reply, self._record(now, status=reply.status, error=words)]
+
+    def _all_failed(self) -> Failure:
+        tried = self._exchange.attempts
+        told = "; ".join(f"{attempt.candidate} {attempt.trouble}" for attempt in tried)
+        status = final_status([attempt.status for attempt in tried])
+        return Failure(status, KIND_BY_STATUS[status], f"archgw: no model could answer. {told}")
+
+    def _retry_after(self) -> dict[str, str]:
+        value = self._headers.get("retry-after", "")
+        return {"retry-after": value} if value else {}
+
+    # -- streaming --------------------------------------------------------------------------------------------
+
+    def _stream(self, chunk: bytes, end: bool, now: float, *, trailers: bool) -> list[Effect]:
+        fresh = self._read(chunk, end)
+        failure = failure_in(fresh)
+        if failure and not (self._same and not end):
+            out = chunk if self._same else self._write(fresh)
+            return self._break(failure.message, now, first=out)
+        if failure:  # the vendor's own error event, in the client's dialect already
+            self._trouble = failure.message
+        sent = Send(chunk if self._same else self._write(fresh), end and not trailers)
+        return [sent, *self._done(now, status=200)] if end else [sent, Wake(PING_AFTER)]
+
+    def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
+        """The stream went wrong after content: say so in the client's dialect and end it cleanly."""
+        if self._trouble:  # the client has been told already
+            return [Send(first, end=True), *self._done(now, status=200)]
+        self._trouble = f"archgw: {self._candidate.label}: {trouble}"
+        event = self._exchange.dialect.render_error_event(Failure(502, "api_error", self._trouble))
+        return [Send(first + event, end=True), *self._done(now, status=200)]
+
+    def _on_tick(self, now: float) -> list[Effect]:
+        limit = self._gateway.plan.failover.first_content_timeout
+        if self._state == "streaming":
+            if now - self._heard >= STALL_AFTER:
+                return self._break(f"fell silent for {STALL_AFTER:.0f} s", now)
+            quiet = now - self._heard >= PING_AFTER and not (self._same and self._decoder.incomplete)
+            return [Send(_PING), Wake(PING_AFTER)] if quiet else [Wake(PING_AFTER)]
+        if now - self._begun < limit:
+            return [Wake(limit - (now - self._begun))]
+        return self._fail(f"gave no content within {limit:g} s", now, status=504)
+
+    def _on_gone(self, now: float) -> list[Effect]:
+        if self._state == "streaming":
+            return self._done(now, status=499, error="the stream was cut before its end")
+        self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
+        self._state = "done"
+        self._exchange.active -= 1
+        self._exchange.touched = now
+        return []
+
+    # -- reading, writing, keeping ----------------------------------------------------------------------------
+
+    def _read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
+        fresh = [event for sse in self._decoder.feed(chunk) for event in self._reader.feed(sse)]
+        if end:
+            fresh += self._reader.close()
+        self._note(fresh)
+        return fresh
+
+    def _note(self, events: Iterable[ReplyEvent]) -> None:
+        for event in events:
+            match event:
+                case ReplyStarted(usage=usage):
+                    self._usage = merged(self._usage, usage)
+                case ReplyEnded(usage=usage):
+                    self._usage = merged(self._usage, usage)
+                    self._ended = event
+
+    def _write(self, events: Iterable[ReplyEvent]) -> bytes:
+        assert self._writer is not None
+        return b"".join(map(self._writer.feed, until_failure(events)))
+
+    def _new_writer(self) -> Writer:
+        conversation, created = self._exchange.conversation, int(self._exchange.wall)
+        dialect = self._exchange.dialect
+        return dialect.writer(
+            model=conversation.model, include_usage=wants_usage(conversation), created=created
+        )
+
+    def _commit(self, now: float) -> None:
+        self._state = "streaming"
+        self._first_content = now
+        self._keep_attempt("", now)
+        decision, session = self._exchange.decision, self._exchange.session
+        if self._exchange.intent.kind == "user turn" and decision.name not in ("explicit", "fast"):
+            pin = Pin(decision.route.id, self._candidate.id, decision.score)
+            self._gateway.sessions.set_pin(session, pin)
+
+    def _keep_attempt(self, trouble: str, now: float) -> None:
+        seconds = now - self._begun
+        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds))
+
+    def _done(self, now: float, *, status: int, error: str = "") -> list[Effect]:
+        self._state = "done"
+        self._exchange.active -= 1
+        self._gateway.exchanges.drop(self._exchange.id)
+        return [self._record(now, status=status, error=error or self._trouble)]
+
+    def _record(self, now: float, *, status: int, error: str = "") -> Record:
+        return Record(
+            self._exchange.outcome(
+                now=now,
+                status=status,
+                served=self._candidate.label if self._first_content is not None else "",
+                usage=self._usage,
+                first_content=self._first_content,
+                error=error,
+                warnings=self._upstream.warnings,
+                ask=self._gateway.show_asks,
+            )
+        )
+
+    def _reply_headers(self) -> dict[str, str]:
+        exchange = self._exchange
+        before = [a for a in exchange.attempts if a.trouble]
+        reason = "".join([exchange.decision.reason, *(f"; {a.candidate} {a.trouble}" for a in before)])
+        headers = {
+            "x-arch-model": header_value(self._candidate.label),
+            "x-arch-route": header_value(exchange.decision.name),
+            "x-arch-reason": header_value(reason[:700]),
+            "x-arch-attempts": str(exchange.tried),
+            "x-arch-request-id": exchange.id,
+        }
+        if self._upstream.warnings:
+            headers["x-arch-warnings"] = header_value("; ".join(self._upstream.warnings)[:700])
+        return headers
+
+    def _taken_away(self) -> tuple[str, ...]:
+        """Of the vendor's response headers: lengths that no longer hold, and, translated, all but a few."""
+        if self._same:
+            return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
+        kept = {"retry-after", "content-type", "date"}
+        return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)

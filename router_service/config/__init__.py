@@ -1,0 +1,170 @@
+"""config.yaml -> Config: every mistake at once, each with its place and a hint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from router_service.config import preferences, sections
+from router_service.config.keys import Secret, parse_dotenv
+from router_service.config.preferences import Prefer, Preference
+from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
+from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
+from router_service.config.sections import (
+    Cache,
+    Failover,
+    Learning,
+    Ledger,
+    Listener,
+    Routing,
+    State,
+    Sticky,
+)
+from router_service.config.mending import compose
+
+__all__ = [
+    "KEYS",
+    "Cache",
+    "Config",
+    "ConfigErrors",
+    "Failover",
+    "Learning",
+    "Ledger",
+    "Listener",
+    "Mistake",
+    "Place",
+    "Prefer",
+    "Preference",
+    "ProviderEntry",
+    "Routing",
+    "Secret",
+    "State",
+    "Sticky",
+    "parse",
+    "parse_dotenv",
+    "usable",
+]
+
+VERSIONS = ("v0.1",)
+KEYS = (
+    "version",
+    "listeners",
+    "llm_providers",
+    "model_providers",
+    "routing_preferences",
+    "model_aliases",
+    "routing",
+    "failover",
+    "cache",
+    "learning",
+    "ledger",
+    "state",
+)
+_SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    file: str
+    providers: tuple[ProviderEntry, ...]
+    preferences: tuple[Preference, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)  # alias -> `known_as` of an entry
+    listener: Listener = field(default_factory=Listener)
+    routing: Routing = field(default_factory=Routing)
+    failover: Failover = field(default_factory=Failover)
+    cache: Cache = field(default_factory=Cache)
+    learning: Learning = field(default_factory=Learning)
+    ledger: Ledger = field(default_factory=Ledger)
+    state: State = field(default_factory=State)
+    warnings: tuple[str, ...] = ()
+
+
+def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Config:
+    """What the text says, or ConfigErrors with all that is wrong. For keys that are not set see `usable`."""
+    notes = Notes(file, text)
+    config = _read(text, notes, environment)
+    if config is None or notes.mistakes:
+        raise ConfigErrors(notes.mistakes)
+    return replace(config, warnings=tuple(notes.warnings))
+
+
+def usable(config: Config) -> Config:
+    """The config, if it leaves a model that can be asked; else ConfigErrors with each variable to set."""
+    if any(not entry.missing_key for entry in config.providers):
+        return config
+    wanted = {entry.missing_key: entry for entry in reversed(config.providers)}
+    raise ConfigErrors(
+        Mistake(entry.place, f"${name} is not set, and no other model has its key", f"export {name}=...")
+        for name, entry in wanted.items()
+    )
+
+
+def _read(text: str, notes: Notes, environment: Mapping[str, str]) -> Config | None:
+    root = compose(text, notes)
+    top = Value(root, Place(notes.file, 1, ""), notes) if root else None
+    if top is None or top.empty:
+        if not notes.mistakes:
+            notes.mistake(Place(notes.file, 1, ""), "nothing is configured", _SOME_MODEL)
+        return None
+    fields = top.fields(KEYS)
+    if "version" in fields:
+        fields["version"].choice(VERSIONS)
+    entries, mentions = _providers(fields, top, environment) if top.is_mapping else ([], [])
+    return Config(
+        file=notes.file,
+        providers=tuple(entries),
+        preferences=_preferences(fields.get("routing_preferences"), entries, mentions, notes),
+        aliases=_aliases(fields.get("model_aliases"), entries),
+        listener=sections.listener(fields.get("listeners")),
+        routing=sections.routing(fields.get("routing")),
+        failover=sections.failover(fields.get("failover"), entries),
+        cache=sections.cache(fields.get("cache")),
+        learning=sections.learning(fields.get("learning")),
+        ledger=sections.ledger(fields.get("ledger")),
+        state=sections.state(fields.get("state")),
+    )
+
+
+def _providers(
+    fields: Mapping[str, Value], top: Value, environment: Mapping[str, str]
+) -> tuple[list[ProviderEntry], list[Preference]]:
+    """The entries, and the preferences that stand below them."""
+    if "llm_providers" in fields and "model_providers" in fields:
+        fields["model_providers"].wrong("llm_providers and model_providers are one thing", "keep one of them")
+    value = fields.get("llm_providers") or fields.get("model_providers")
+    if value is None or value.empty:
+        (value or top).wrong("no models are listed", _SOME_MODEL)
+        return [], []
+    entries: list[ProviderEntry] = []
+    mentions: list[Preference] = []
+    for item in value.items():
+        known = item.fields(FIELDS)
+        entries.append(read_entry(item, known, environment))
+        if "routing_preferences" in known:
+            mentions += preferences.nested(known["routing_preferences"], entries[-1])
+    check_entries(entries, value.notes)
+    return entries, mentions
+
+
+def _preferences(
+    value: Value | None, entries: Sequence[ProviderEntry], mentions: Sequence[Preference], notes: Notes
+) -> tuple[Preference, ...]:
+    """Those at top level lead, for they say an order; the providers that name one by themselves follow."""
+    top = preferences.top_level(value, entries) if value and not value.empty else []
+    return preferences.merge([*top, *mentions], notes)
+
+
+def _aliases(value: Value | None, entries: Sequence[ProviderEntry]) -> dict[str, str]:
+    """`alias: {target: model}`, or `alias: model`."""
+    if value is None or value.empty:
+        return {}
+    targets = {alias: _target(item) for alias, item in value.entries().items()}
+    found = {alias: find_entry(target, entries) for alias, target in targets.items() if target}
+    return {alias: model for alias, model in found.items() if model}
+
+
+def _target(value: Value) -> Value | None:
+    if not value.is_mapping:
+        return value
+    fields = value.fields(("target",))
+    if value.empty:
+        value.wrong("no target", "say which model it stands for")
+    return fields.get("target")

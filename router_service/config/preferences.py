@@ -1,0 +1,130 @@
+"""Routing preferences in both their forms, below a provider or at top level, as one list of ordered pools."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from router_service.config.providers import ProviderEntry, find_entry
+from router_service.config.reading import Notes, Place, Value
+
+Prefer = Literal["listed", "cheapest", "fastest", "best", "balanced"]
+RESERVED = ("default", "none")  # the route of everything else, and the answer that no route fits
+_PREFER: tuple[Prefer, ...] = get_args(Prefer)
+_BUILT = ("listed",)  # the policies that there are yet
+_SOME_MODEL = "list at least one of llm_providers under 'models'"
+_NESTED = ("name", "description")
+_TOP_LEVEL = ("name", "description", "models", "selection_policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """One routing preference with its ordered pool: `models` are the `known_as` of entries."""
+
+    place: Place
+    name: str
+    description: str
+    models: tuple[str, ...]
+    prefer: Prefer = "listed"
+
+
+def nested(value: Value, entry: ProviderEntry) -> list[Preference]:
+    """The preferences below one provider, each with that provider alone as its pool."""
+    items = value.one_or_many()
+    return _unlike([_preference(item, item.fields(_NESTED), (entry.known_as,)) for item in items], value.notes)
+
+
+def top_level(value: Value, entries: Sequence[ProviderEntry]) -> list[Preference]:
+    items = value.one_or_many()
+    return _unlike([_with_pool(item, item.fields(_TOP_LEVEL), entries) for item in items], value.notes)
+
+
+def merge(mentions: Iterable[Preference], notes: Notes) -> tuple[Preference, ...]:
+    """One preference per name, in the order of the file; its pool is what its mentions list, one by one."""
+    merged: dict[str, Preference] = {}
+    for mention in mentions:
+        key = _folded(mention.name)
+        merged[key] = _joined(merged[key], mention, notes) if key in merged else mention
+    preferences = tuple(sorted(merged.values(), key=lambda preference: preference.place.line))
+    _check(preferences, notes)
+    return preferences
+
+
+def _preference(item: Value, fields: Mapping[str, Value], models: tuple[str, ...]) -> Preference:
+    return Preference(
+        place=item.place,
+        name=_name(item, fields),
+        description=_required(item, fields, "description", "say in a few words which requests belong here"),
+        models=models,
+        prefer=_prefer(fields["selection_policy"]) if "selection_policy" in fields else "listed",
+    )
+
+
+def _with_pool(item: Value, fields: Mapping[str, Value], entries: Sequence[ProviderEntry]) -> Preference:
+    return _preference(item, fields, _pool(fields["models"], entries) if "models" in fields else ())
+
+
+def _pool(value: Value, entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
+    """Never empty: what is wrong with it has been told here, and needs no telling again."""
+    if value.empty:
+        value.wrong("no models listed", _SOME_MODEL)
+        return ("?",)
+    found = [find_entry(reference, entries) for reference in value.items()]
+    return tuple(dict.fromkeys(model or "?" for model in found)) or ("?",)
+
+
+def _name(item: Value, fields: Mapping[str, Value]) -> str:
+    name = _required(item, fields, "name", "name the preference")
+    if _folded(name) in RESERVED:
+        fields["name"].wrong(f"'{name}' is a reserved name", "choose another")
+    return name
+
+
+def _required(item: Value, fields: Mapping[str, Value], key: str, hint: str) -> str:
+    if key in fields:
+        return fields[key].text() or ""
+    if item.is_mapping:
+        item.wrong(f"no {key}", hint)
+    return ""
+
+
+def _prefer(value: Value) -> Prefer:
+    """`{prefer: best}`, or the word alone."""
+    word = value.fields(("prefer",)).get("prefer") if value.is_mapping else value
+    chosen = word.choice(_PREFER) if word else None
+    if word and chosen not in (None, *_BUILT):
+        word.not_yet()
+    return chosen or "listed"
+
+
+def _unlike(preferences: list[Preference], notes: Notes) -> list[Preference]:
+    """Within one list a name may stand once."""
+    first: dict[str, Preference] = {}
+    for preference in preferences:
+        twin = first.setdefault(_folded(preference.name), preference)
+        if preference.name and twin is not preference:
+            hint = f"first on line {twin.place.line}"
+            notes.mistake(preference.place, f"the preference '{preference.name}' stands here twice", hint)
+    return list(first.values())
+
+
+def _joined(first: Preference, later: Preference, notes: Notes) -> Preference:
+    if _folded(later.description) != _folded(first.description):
+        where = f"line {first.place.line}"
+        notes.warning(later.place, f"'{first.name}' is described otherwise on {where}, and that one holds")
+    models = tuple(dict.fromkeys(first.models + later.models))
+    return Preference(first.place, first.name, first.description, models, first.prefer)
+
+
+def _check(preferences: Iterable[Preference], notes: Notes) -> None:
+    described: dict[str, Preference] = {}
+    for preference in preferences:
+        if not preference.models:
+            notes.mistake(preference.place, f"no models for '{preference.name}'", _SOME_MODEL)
+        twin = described.setdefault(_folded(preference.description), preference)
+        if twin is not preference and preference.description:
+            message = f"'{preference.name}' and '{twin.name}' have one description: no request tells them apart"
+            notes.warning(preference.place, message)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()

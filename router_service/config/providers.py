@@ -1,0 +1,197 @@
+"""The items of llm_providers: which vendor, where, with which key; and how the file refers to them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from router_service.config.keys import Secret, variable
+from router_service.config.reading import Notes, Place, Value, guess, nearest
+from router_service.providers import ALIASES, PROVIDERS, by_name
+from router_service.providers.provider import Provider
+
+FIELDS = (
+    "model",
+    "name",
+    "access_key",
+    "passthrough_auth",
+    "base_url",
+    "provider_interface",
+    "default",
+    "routing_preferences",
+)
+INTERFACES = ("openai", "anthropic")
+_PASSTHROUGH = "anthropic"  # whose client login may be passed through
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEntry:
+    """One item of llm_providers. `model` is as written, `vendor/name`."""
+
+    place: Place
+    model: str
+    name: str = ""  # the user's own name for it, where one model is listed twice
+    provider: str = ""  # the vendor's name in the table, or `provider_interface` where that is given
+    access_key: Secret | None = None
+    missing_key: str = ""  # the variable that holds the key and that is not set
+    passthrough_auth: bool = False
+    base_url: str = ""
+    default: bool = False
+
+    @property
+    def known_as(self) -> str:
+        """What the rest of the config calls it."""
+        return self.name or self.model
+
+
+def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[str, str]) -> ProviderEntry:
+    """An entry with as much as could be read: others refer to it even where something in it is wrong."""
+    model = _text(fields, "model") or ""
+    if item.is_mapping and "model" not in fields:
+        item.wrong("no model", "say which, as in 'model: openai/gpt-4o'")
+    vendor, model = _vendor(fields, model) if model else (None, "")
+    interface = fields["provider_interface"].choice(INTERFACES) if "provider_interface" in fields else None
+    base_url = _base_url(fields["base_url"]) if "base_url" in fields else ""
+    provider = by_name(interface) if interface else vendor
+    if "provider_interface" in fields and "base_url" not in fields:
+        fields["provider_interface"].wrong("provider_interface without base_url", "say where it is reached")
+    passthrough = _flag(fields, "passthrough_auth")
+    if passthrough:
+        _check_passthrough(fields, model)
+    key, missing = (None, "") if passthrough else _key(fields, provider, environment)
+    return ProviderEntry(
+        place=item.place,
+        model=model,
+        name=_text(fields, "name") or "",
+        provider=provider.name if provider else "",
+        access_key=key,
+        missing_key=missing,
+        passthrough_auth=passthrough,
+        base_url=base_url,
+        default=_flag(fields, "default"),
+    )
+
+
+def check_entries(entries: Sequence[ProviderEntry], notes: Notes) -> None:
+    """What is only wrong about entries taken together."""
+    first: dict[str, ProviderEntry] = {}
+    for entry in entries:
+        twin = first.setdefault(entry.known_as, entry)
+        if twin is not entry and entry.known_as:
+            hint = f"first on line {twin.place.line}; give one of them a 'name' of its own"
+            notes.mistake(entry.place, f"'{entry.known_as}' is listed twice", hint)
+    defaults = [entry for entry in entries if entry.default]
+    for entry in defaults[1:]:
+        hint = f"the items on lines {defaults[0].place.line} and {entry.place.line} both say 'default: true'"
+        notes.mistake(entry.place, "there can be only one default", hint)
+
+
+def find_entry(reference: Value, entries: Sequence[ProviderEntry]) -> str | None:
+    """What the config calls the entry that is meant by its name, its model, or the end of its model."""
+    wanted = reference.text()
+    if wanted is None:
+        return None
+    exact = [entry for entry in entries if entry.known_as == wanted]
+    ends = [entry for entry in entries if f"/{entry.model}".endswith(f"/{wanted}")]
+    found = list(dict.fromkeys(entry.known_as for entry in exact or ends))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        reference.wrong(f"'{wanted}' could be {' or '.join(found)}", "write the one that is meant")
+        return None
+    names = [entry.known_as for entry in entries if entry.known_as]
+    bare = [name.partition("/")[2] for name in names]
+    hint = guess(wanted, names) or guess(wanted, bare) or f"listed are {', '.join(names) or 'none'}"
+    reference.wrong(f"no model '{wanted}' in llm_providers", hint)
+    return None
+
+
+def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, str]:
+    """The vendor of `vendor/name`, and the model as it was meant, so that references to it are understood."""
+    prefix, _, name = model.partition("/")
+    if not prefix or not name or re.search(r"\s", model):
+        meant = [f"{maker.name}/{model}" for maker in PROVIDERS.values() if maker.facts(model).prefix]
+        hint = f"did you mean '{meant[0]}'?" if meant else "such as openai/gpt-4o"
+        fields["model"].wrong(f"expected vendor/name, found '{model}'", hint)
+        return None, meant[0] if meant else model
+    if prefix in (*PROVIDERS, *ALIASES):
+        return by_name(prefix), model
+    if "provider_interface" in fields:
+        return None, model
+    near = nearest(prefix, (*PROVIDERS, *ALIASES))
+    hints = [guess(prefix, (*PROVIDERS, *ALIASES)) or f"known: {', '.join(PROVIDERS)}"]
+    if "base_url" in fields or not near:
+        hints.append("an endpoint of your own needs base_url and provider_interface: openai or anthropic")
+    fields["model"].wrong(f"no provider '{prefix}'", "; ".join(hints))
+    return None, f"{near or prefix}/{name}"
+
+
+def _base_url(value: Value) -> str:
+    url = value.text() or ""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        usable = False
+    if url and (not usable or re.search(r"\s", url)):
+        value.wrong(f"expected an address such as http://localhost:8000/v1, found '{url}'")
+    elif url and (parts.query or parts.fragment or "@" in parts.netloc):
+        value.wrong("only scheme, host, port and path belong here", "the key goes under access_key")
+    elif re.search(r"/(chat/completions|messages)/?$", url):
+        value.wrong("the address goes on to one endpoint", "leave off /chat/completions or /messages")
+    return url.rstrip("/")
+
+
+def _check_passthrough(fields: Mapping[str, Value], model: str) -> None:
+    value = fields["passthrough_auth"]
+    if "access_key" in fields:
+        value.wrong("passthrough_auth and access_key exclude each other", "keep one of them")
+    if model and model.partition("/")[0] != _PASSTHROUGH:
+        value.wrong("the client's own login is for anthropic alone", "write access_key instead")
+
+
+def _key(
+    fields: Mapping[str, Value], provider: Provider | None, environment: Mapping[str, str]
+) -> tuple[Secret | None, str]:
+    """The key, or the variable that should hold it. An address of one's own gets no vendor's key unasked."""
+    if "access_key" in fields:
+        return _written_key(fields["access_key"], provider, environment)
+    if provider is None or not provider.key_variable or "base_url" in fields:
+        return None, ""
+    return _key_from(provider.key_variable, fields["model"], environment)
+
+
+def _written_key(value: Value, provider: Provider | None, environment: Mapping[str, str]) -> tuple[Secret | None, str]:
+    text = value.text()
+    if text is None:
+        return None, ""
+    name = variable(text)
+    if name:
+        return _key_from(name, value, environment)
+    usual = f"${provider.key_variable}" if provider and provider.key_variable else "$MY_KEY"
+    if text.startswith("$") or not _sendable(text):
+        value.wrong("neither a variable nor a key", f"write {usual} and set that variable")
+        return None, ""
+    value.odd(f"a key stands in the file itself; write {usual} and set that variable, here or in .env")
+    return Secret(text, value.place.file), ""
+
+
+def _key_from(name: str, value: Value, environment: Mapping[str, str]) -> tuple[Secret | None, str]:
+    key = environment.get(name, "").strip()
+    if key and not _sendable(key):
+        value.wrong(f"what ${name} holds is no key", "it has spaces, line breaks or non-ASCII letters in it")
+        return None, ""
+    return (Secret(key, f"${name}"), "") if key else (None, name)
+
+
+def _sendable(key: str) -> bool:
+    """Whether a header can carry it."""
+    return re.fullmatch(r"[!-~]+", key) is not None
+
+
+def _text(fields: Mapping[str, Value], key: str) -> str | None:
+    return fields[key].text() if key in fields else None
+
+
+def _flag(fields: Mapping[str, Value], key: str) -> bool:
+    return bool(fields[key].boolean()) if key in fields else False

@@ -1,0 +1,174 @@
+"""The small sections of config.yaml: a frozen value each, with its defaults, and how it is read."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal, TypeVar, get_args
+
+from router_service.config.providers import ProviderEntry, find_entry
+from router_service.config.reading import Reader, Value, filled, section
+
+Sticky = Literal["user_turn", "session", "none"]
+_STICKY: tuple[Sticky, ...] = get_args(Sticky)
+_EGRESS = "egress_traffic"  # the one listener there is
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    address: str = "127.0.0.1"
+    port: int = 12000
+    timeout: float = 600.0  # seconds, for a whole request
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    deadline: float = 0.05  # seconds the router model may take
+    threshold: float = 0.0  # least probability of a preference; 0: only "more likely than none"
+    sticky: Sticky = "user_turn"  # how long a choice of model holds
+    max_switch_spend: float = 0.2  # share of a turn's price that reading its context anew elsewhere may cost
+
+
+@dataclass(frozen=True, slots=True)
+class Failover:
+    attempts: int = 3
+    first_content_timeout: float = 60.0  # seconds until the first content of an answer
+    fall_back_to_default: bool = True
+    never: tuple[str, ...] = ()  # models that are not used as somebody's fallback
+    put_aside_after: int = 3  # failures in a row
+    put_aside_for: float = 15.0  # seconds; longer each time it happens again
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    enabled: bool = False
+    ttl: float = 3600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    url: str = field(default="sqlite", repr=False)  # a URL may hold a password
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    url: str = field(default="memory", repr=False)
+
+
+def listener(value: Value | None) -> Listener:
+    """`listeners` as a mapping by name, or as a list of items that carry their name."""
+    if value is None or value.empty:
+        return Listener()
+    if value.is_mapping:
+        return section(value.fields((_EGRESS,)).get(_EGRESS), Listener(), _LISTENER)
+    items = value.items()
+    for item in items[1:]:
+        item.wrong("a second listener", f"there is only {_EGRESS}")
+    return _named(items[0]) if items else Listener()
+
+
+def routing(value: Value | None) -> Routing:
+    return section(value, Routing(), _ROUTING)
+
+
+def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
+    return section(value, Failover(), {**_FAILOVER, "never": partial(_models, entries)})
+
+
+def cache(value: Value | None) -> Cache:
+    read = section(value, Cache(), {"enabled": Value.boolean, "ttl": Value.seconds})
+    return _later(value, read, asked=read.enabled)
+
+
+def learning(value: Value | None) -> Learning:
+    read = section(value, Learning(), {"enabled": Value.boolean})
+    return _later(value, read, asked=read.enabled)
+
+
+def ledger(value: Value | None) -> Ledger:
+    schemes = ("postgresql", "postgres", "sqlite")
+    read = section(value, Ledger(), {"url": partial(_store, Ledger().url, schemes)})
+    return _later(value, read, asked=read != Ledger())
+
+
+def state(value: Value | None) -> State:
+    read = section(value, State(), {"url": partial(_store, State().url, ("redis", "rediss"))})
+    return _later(value, read, asked=read != State())
+
+
+def _named(item: Value) -> Listener:
+    fields = item.fields(("name", *_LISTENER))
+    if "name" in fields:
+        fields.pop("name").choice((_EGRESS,))
+    return filled(Listener(), fields, _LISTENER)
+
+
+def _later(value: Value | None, read: _Section, *, asked: bool) -> _Section:
+    if value is not None and not value.empty and asked:
+        value.not_yet()
+    return read
+
+
+def _sticky(value: Value) -> Sticky | None:
+    chosen = value.choice(_STICKY)
+    if chosen and chosen != Routing().sticky:
+        value.not_yet()
+    return chosen
+
+
+def _switch_spend(value: Value) -> float | None:
+    value.not_yet()
+    return value.share()
+
+
+def _address(value: Value) -> str | None:
+    text = value.text()
+    if text is None:
+        return None
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        value.wrong(f"expected an IP address, found '{text}'", "127.0.0.1 is this machine alone")
+        return None
+    if not address.is_loopback:
+        value.odd(f"whoever reaches {text} spends your keys; 127.0.0.1 is this machine alone")
+    return text
+
+
+def _store(plain: str, schemes: Sequence[str], value: Value) -> str | None:
+    url = value.text()
+    if url is None or url == plain or url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        return url
+    value.wrong(f"expected {plain} or {schemes[0]}://..., found '{url}'")
+    return None
+
+
+def _models(entries: Sequence[ProviderEntry], value: Value) -> tuple[str, ...]:
+    found = (find_entry(reference, entries) for reference in value.items())
+    return tuple(dict.fromkeys(model for model in found if model))
+
+
+_LISTENER: Mapping[str, Reader] = {
+    "address": _address,
+    "port": partial(Value.whole, least=1, most=65_535),
+    "timeout": Value.seconds,
+}
+_ROUTING: Mapping[str, Reader] = {
+    "deadline": Value.seconds,
+    "threshold": Value.share,
+    "sticky": _sticky,
+    "max_switch_spend": _switch_spend,
+}
+_FAILOVER: Mapping[str, Reader] = {
+    "attempts": partial(Value.whole, least=1, most=10),
+    "put_aside_after": partial(Value.whole, least=1, most=1_000_000),
+    "put_aside_for": Value.seconds,
+    "first_content_timeout": Value.seconds,
+    "fall_back_to_default": Value.boolean,
+}

@@ -1,0 +1,76 @@
+"""Anthropic to Anthropic: which fields of the client's own bytes the target needs otherwise, and no more.
+
+Claude Code shapes its request for the model that it believes in; another Claude may know only budgets, only
+adaptive thinking, or none, may take no temperature, and write less.
+"""
+
+from typing import Any
+
+from router_service.conversation import Conversation, Json, Reasoning, Thinking
+from router_service.dialects.anthropic import render
+from router_service.dialects.dialect import Target
+from router_service.dialects.parts.turns import split
+
+
+def takes(conversation: Conversation, target: Target) -> bool:
+    """Thinking without a signature came from another vendor's model through us, and would be refused."""
+    parts = (part for message in conversation.messages for part in message.parts)
+    if any(isinstance(part, Thinking) and not part.signature for part in parts):
+        return False
+    inline = any(message.role == "system" for message in conversation.messages)
+    return (target.inline_system or not inline) and (target.tools or not conversation.tools)
+
+
+def adapt(conversation: Conversation, target: Target) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    most = render.max_tokens(conversation, target, [])
+    if most != conversation.max_tokens:
+        changes["max_tokens"] = most
+    if conversation.reasoning:
+        changes |= _thinking(conversation, conversation.reasoning, target, most)
+    return changes | _sampling(conversation, target)
+
+
+def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, most: int) -> Json:
+    if not target.reasoning:
+        return _fields(conversation, {})
+    if not reasoning.enabled or _suits(conversation, reasoning, target, most):
+        return {}
+    if target.thinking == "budget" and render.mid_loop(split(conversation.messages)):
+        return _fields(conversation, {})
+    return _fields(conversation, render.thinking_fields(reasoning, target, most))
+
+
+def _suits(conversation: Conversation, reasoning: Reasoning, target: Target, most: int) -> bool:
+    """A budget above the client's own max_tokens is its business: with interleaved thinking it is allowed."""
+    if reasoning.budget is None:
+        return target.thinking != "budget"
+    return target.thinking != "adaptive" and (reasoning.budget < most or most == conversation.max_tokens)
+
+
+def _fields(conversation: Conversation, thought: Json) -> Json:
+    """thinking and output_config as they are to be; None where the client's are to go."""
+    schema = conversation.output_schema and conversation.output_schema.schema
+    form = {"format": {"type": "json_schema", "schema": schema}} if schema else {}
+    config = thought.get("output_config", {}) | form | conversation.extras.get("output_config", {})
+    changes: Json = {"thinking": thought.get("thinking"), "output_config": config or None}
+    if thought.get("thinking"):
+        changes["thinking"] = thought["thinking"] | conversation.extras.get("thinking", {})
+    elif _clears_thinking(conversation):
+        changes["context_management"] = None
+    return changes
+
+
+def _clears_thinking(conversation: Conversation) -> bool:
+    """An edit of old thinking is refused when there is to be no thinking."""
+    management = conversation.extras.get("context_management")
+    return "clear_thinking" in str(management)
+
+
+def _sampling(conversation: Conversation, target: Target) -> Json:
+    """1 is the one value that a model without sampling takes."""
+    given = {"temperature": conversation.temperature, "top_p": conversation.top_p}
+    given["top_k"] = conversation.extras.get("top_k")
+    refused = [name for name, value in given.items() if value not in (None, 1)] if not target.sampling else []
+    stop = ["stop_sequences"] if conversation.stop and not target.stop else []
+    return dict.fromkeys([*refused, *stop])

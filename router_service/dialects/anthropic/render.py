@@ -1,0 +1,260 @@
+"""The neutral model as an Anthropic Messages request, within what Anthropic accepts.
+
+Its rules, each a 400 when broken: results of tools directly behind their calls and first in the message; no
+blank text; thinking only where the last answer began with signed thinking, and with neither a forced tool nor
+a temperature; a budget below max_tokens.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from router_service.conversation import (
+    Conversation,
+    Json,
+    Message,
+    Opaque,
+    Part,
+    Reasoning,
+    Text,
+    Thinking,
+    ToolResult,
+)
+from router_service.dialects.anthropic import content
+from router_service.dialects.anthropic.request import CHOICES, NAME
+from router_service.dialects.dialect import Rendered, Target
+from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts.turns import Turn, split
+
+DEFAULT_MAX_TOKENS = 32_000  # what Claude Code asks of a model that it does not know
+UNKNOWN_MAX_OUTPUT = 8_192  # what every Claude since 3.5 can write
+CHOICE_TYPES = {mode: kind for kind, mode in CHOICES.items()}
+
+
+def render_request(conversation: Conversation, target: Target) -> Rendered:
+    warnings: list[str] = []
+    own = conversation.dialect == NAME
+    turns = [_without_foreign_thinking(turn) for turn in split(conversation.messages)]
+    inline = own and target.inline_system
+    body: Json = {"model": target.model, "max_tokens": max_tokens(conversation, target, warnings)}
+    if system := [part.text for part in conversation.system if part.text.strip()]:
+        body["system"] = system[0] if len(system) == 1 else [content.text(words) for words in system]
+    body["messages"] = [m for turn in turns for m in _messages(turn, warnings, inline=inline)]
+    _trim_prefill(body["messages"])
+    body |= _tools(conversation, target, warnings)
+    if stop := _stop(conversation, target, warnings):
+        body["stop_sequences"] = stop
+    thought = _thinking(conversation, target, turns, body, warnings)
+    body |= sampling(conversation, target, warnings, thinks=thinks(thought)) | thought
+    if conversation.output_schema:
+        body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
+    if conversation.stream:
+        body["stream"] = True
+    if own:
+        _put_back(conversation, body)
+    else:
+        warnings += fit.left_out(conversation)
+    return Rendered({name: value for name, value in body.items() if value != {}}, tuple(dict.fromkeys(warnings)))
+
+
+def max_tokens(conversation: Conversation, target: Target, warnings: list[str]) -> int:
+    if conversation.max_tokens is None:
+        return min(DEFAULT_MAX_TOKENS, target.max_output or UNKNOWN_MAX_OUTPUT)
+    return fit.max_tokens(conversation.max_tokens, target, warnings)
+
+
+# -- messages --------------------------------------------------------------------------------------------------
+
+
+def _without_foreign_thinking(turn: Turn) -> Turn:
+    """Thinking without a signature was never Anthropic's, which would refuse it."""
+    kept = tuple(p for p in turn.assistant if not isinstance(p, Thinking) or p.signature)
+    return Turn(kept, turn.results, turn.rest)
+
+
+def _messages(turn: Turn, warnings: list[str], *, inline: bool) -> list[Json]:
+    said: list[Json] = [{"role": "assistant", "content": content.blocks(turn.assistant, warnings)}]
+    heard: list[Json] = [{"role": "user", "content": content.blocks(turn.results, warnings)}]
+    for message in turn.rest:
+        if message.role == "system" and inline:
+            heard.append({"role": "system", "content": content.blocks(message.parts, warnings)})
+            continue
+        parts = _as_user(message, warnings)
+        if heard[-1]["role"] != "user":
+            heard.append({"role": "user", "content": []})
+        heard[-1]["content"] += content.blocks(_without_orphans(parts, warnings), warnings)
+    return [message | {"content": _short(message["content"])} for message in said + heard if message["content"]]
+
+
+def _short(blocks: list[Json]) -> str | list[Json]:
+    """A lone text is written as a string."""
+    return blocks[0]["text"] if len(blocks) == 1 and set(blocks[0]) == {"type", "text"} else blocks
+
+
+def _as_user(message: Message, warnings: list[str]) -> tuple[Part, ...]:
+    """What a system says in mid-conversation, in the words that Claude Code itself has for it."""
+    if message.role != "system":
+        return message.parts
+    warnings.append("system message in mid-conversation given as a <system-reminder> of the user")
+    return tuple(Text(_reminder(part.text)) if isinstance(part, Text) else part for part in message.parts)
+
+
+def _reminder(words: str) -> str:
+    if words.startswith("<system-reminder>"):
+        return words
+    return f"<system-reminder>\n{words}\n</system-reminder>"
+
+
+def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
+    """A result whose call is not in the message before is refused: its words are kept as text."""
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolResult):
+            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
+            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
+        else:
+            kept.append(part)
+    return kept
+
+
+def _trim_prefill(messages: list[Json]) -> None:
+    """Words put into the model's mouth must not end in white space."""
+    if messages and messages[-1]["role"] == "assistant" and isinstance(messages[-1]["content"], str):
+        messages[-1]["content"] = messages[-1]["content"].rstrip()
+
+
+# -- tools and sampling ----------------------------------------------------------------------------------------
+
+
+def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    if not conversation.tools:
+        return {}
+    if not target.tools:
+        warnings.append(f"tools left out: {target.model} takes none")
+        return {}
+    body: Json = {
+        "tools": [
+            {"name": tool.name}
+            | ({"description": tool.description} if tool.description else {})
+            | {"input_schema": {"type": "object", **tool.schema}}
+            for tool in conversation.tools
+        ]
+    }
+    if choice := _tool_choice(conversation, warnings):
+        body["tool_choice"] = choice
+    return body
+
+
+def _tool_choice(conversation: Conversation, warnings: list[str]) -> Json:
+    choice = conversation.tool_choice
+    kind = CHOICE_TYPES[choice.mode] if choice else "auto"
+    named: Json = {}
+    if choice and choice.mode == "named":
+        if not _offers(conversation, choice.name):
+            warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
+            return {}
+        named = {"name": choice.name}
+    if conversation.parallel_tools is False and kind != "none":
+        named["disable_parallel_tool_use"] = True
+    return {"type": kind, **named} if choice or named else {}
+
+
+def _offers(conversation: Conversation, name: str) -> bool:
+    server_tools = conversation.extras.get("tools", ()) if conversation.dialect == NAME else ()
+    return name in [*(tool.name for tool in conversation.tools), *(tool.get("name") for tool in server_tools)]
+
+
+def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
+    wanted = fit.stop(conversation, target, warnings)
+    if blank := [words for words in wanted if not words.strip()]:
+        warnings.append(f"stop sequences of white space left out: {blank}")
+    return [words for words in wanted if words.strip()]
+
+
+def sampling(conversation: Conversation, target: Target, warnings: list[str], *, thinks: bool) -> Json:
+    wanted = fit.sampling(conversation, target, warnings, hottest=1.0)
+    if thinks and wanted.get("temperature", 1) != 1:
+        warnings.append("temperature left out: it cannot be set while the model thinks")
+        del wanted["temperature"]
+    if thinks and wanted.get("top_p", 1) < 0.95:
+        warnings.append("top_p left out: it cannot be below 0.95 while the model thinks")
+        del wanted["top_p"]
+    if {"temperature", "top_p"} <= set(wanted):  # refused together since Claude Opus 4.1
+        if wanted["top_p"] != 1:
+            warnings.append("top_p left out: it cannot be set together with temperature")
+        del wanted["top_p"]
+    return wanted
+
+
+# -- thinking and structured output ----------------------------------------------------------------------------
+
+
+def _thinking(
+    conversation: Conversation, target: Target, turns: Sequence[Turn], body: Json, warnings: list[str]
+) -> Json:
+    reasoning = conversation.reasoning
+    if reasoning is None or not target.reasoning:
+        return {}
+    if not reasoning.enabled:
+        return {"thinking": {"type": "disabled"}}
+    obstacle = _forced(body) or (target.thinking != "adaptive" and mid_loop(turns)) or None
+    if obstacle:
+        warnings.append(f"thinking turned off for this request: {obstacle}")
+        return {}
+    fields = thinking_fields(reasoning, target, body["max_tokens"])
+    if not thinks(fields):
+        warnings.append(f"thinking left out: max_tokens {body['max_tokens']} leaves no room for it")
+    return fields
+
+
+def thinking_fields(reasoning: Reasoning, target: Target, most: int) -> Json:
+    """`thinking` and `output_config` as the target is to be asked, with at most `most` tokens to write."""
+    if target.thinking == "adaptive":
+        effort = thinking.effort(reasoning).replace("minimal", "low")
+        return {"thinking": {"type": "adaptive"}} | ({"output_config": {"effort": effort}} if effort else {})
+    budget = thinking.budget(reasoning)
+    if budget >= most:
+        budget = max(most // 2, thinking.LEAST_BUDGET)
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget < most else {}
+
+
+def thinks(fields: Json) -> bool:
+    asked = fields.get("thinking") or {}
+    return bool(asked.get("type", "disabled") != "disabled")
+
+
+def _forced(body: Json) -> str:
+    return "a tool is forced" if body.get("tool_choice", {}).get("type") in {"any", "tool"} else ""
+
+
+def mid_loop(turns: Sequence[Turn]) -> str:
+    """With a budget, an answer that goes on must have begun with thinking that Anthropic signed."""
+    last = turns[-1]
+    goes_on = last.assistant and (last.results or not last.rest)
+    if not goes_on or _is_signed(last.assistant[0]):
+        return ""
+    return "the answer that goes on was begun by another model"
+
+
+def _is_signed(part: Part) -> bool:
+    return isinstance(part, Thinking) or (isinstance(part, Opaque) and part.kind == "redacted_thinking")
+
+
+def _format(conversation: Conversation, warnings: list[str]) -> Json:
+    schema = conversation.output_schema and conversation.output_schema.schema
+    if schema:
+        return {"format": {"type": "json_schema", "schema": schema}}
+    warnings.append("response_format json_object left out: Anthropic knows JSON only with a schema")
+    return {}
+
+
+def _put_back(conversation: Conversation, body: Json) -> None:
+    extras = conversation.extras
+    if conversation.metadata:
+        body["metadata"] = conversation.metadata
+    if server_tools := extras.get("tools"):
+        body["tools"] = body.get("tools", []) + server_tools
+        body |= {"tool_choice": choice} if (choice := _tool_choice(conversation, [])) else {}
+    if thinks(body):
+        body["thinking"] = body["thinking"] | extras.get("thinking", {})
+    if config := extras.get("output_config"):
+        body["output_config"] = body.get("output_config", {}) | config
+    body |= {name: value for name, value in extras.items() if name not in {"tools", "thinking", "output_config"}}

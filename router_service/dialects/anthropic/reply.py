@@ -1,0 +1,135 @@
+"""A whole Anthropic message as events and back; the words that streams and whole messages share."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from router_service.conversation import (
+    Json,
+    OpaqueBlock,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyStarted,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from router_service.dialects.anthropic import content
+from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.parts import fit
+from router_service.dialects.parts.replies import Block, collect
+
+REASONS: dict[str, StopReason] = {
+    "end_turn": "end",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+}
+STOP_REASONS: dict[StopReason, str] = {
+    "end": "end_turn",
+    "length": "max_tokens",
+    "stop_sequence": "stop_sequence",
+    "tool_calls": "tool_use",
+    "refusal": "refusal",
+    "pause": "pause_turn",
+}
+
+
+def parse_reply(body: Json) -> list[ReplyEvent]:
+    blocks = body.get("content")
+    if body.get("type") != "message" or not isinstance(blocks, list):
+        raise ValueError("not an Anthropic message")
+    read = [event for block in blocks for event in _events(block)]
+    calls = 0
+    events: list[ReplyEvent] = [ReplyStarted(str(body.get("id") or ""), str(body.get("model") or ""))]
+    for event in read:
+        if isinstance(event, ToolCallStarted):
+            event = ToolCallStarted(calls, event.id, event.name)
+            calls += 1
+        elif isinstance(event, ToolCallDelta):
+            event = ToolCallDelta(calls - 1, event.arguments)
+        events.append(event)
+    reason = REASONS.get(str(body.get("stop_reason")), "tool_calls" if calls else "end")
+    return [*events, ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or ""))]
+
+
+def _events(block: Json) -> Iterator[ReplyEvent]:
+    """A block's events; the caller numbers the tool calls."""
+    match block:
+        case {"type": "text", "text": str(words)}:
+            yield TextDelta(words)
+        case {"type": "thinking", "thinking": str(words)}:
+            if words:
+                yield ThinkingDelta(words)
+            if signature := block.get("signature"):
+                yield ThinkingDelta("", str(signature))
+        case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
+            yield ToolCallStarted(0, call_id, name)
+            yield ToolCallDelta(0, fit.compact(block.get("input") or {}))
+        case {"type": str(kind)}:
+            yield OpaqueBlock(NAME, kind, block)
+        case _:
+            raise ValueError("not a content block of an Anthropic message")
+
+
+def render_reply(events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
+    """The whole message. `created` is for other dialects: Anthropic's messages carry no time."""
+    reply = collect(events)
+    return {
+        "id": fit.reply_id("msg_", reply.id),
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": [made for block in reply.blocks if (made := _block(block))],
+        "stop_reason": STOP_REASONS[reply.reason],
+        "stop_sequence": reply.stop_sequence or None,
+        "usage": render_usage(reply.usage),
+    }
+
+
+def _block(block: Block) -> Json | None:
+    match block.kind:
+        case "text":
+            return content.text(block.text) if block.text else None
+        case "thinking":
+            return {"type": "thinking", "thinking": block.text, "signature": block.signature}
+        case "tool_call":
+            return content.tool_use(block.id, block.name, block.text)
+    return block.raw if block.dialect == NAME else None
+
+
+# -- usage -----------------------------------------------------------------------------------------------------
+
+
+def parse_usage(usage: Any) -> Usage:
+    if not isinstance(usage, dict):
+        return Usage()
+    details = usage.get("output_tokens_details") or {}
+    return Usage(
+        input=_tokens(usage.get("input_tokens")),
+        cached=_tokens(usage.get("cache_read_input_tokens")),
+        cache_write=_tokens(usage.get("cache_creation_input_tokens")),
+        output=_tokens(usage.get("output_tokens")),
+        reasoning=_tokens(details.get("thinking_tokens")) if isinstance(details, dict) else None,
+    )
+
+
+def _tokens(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def render_usage(usage: Usage) -> Json:
+    """The client's schema wants every number; 0 stands for what the vendor did not say."""
+    counted: Json = {
+        "input_tokens": usage.input or 0,
+        "cache_creation_input_tokens": usage.cache_write or 0,
+        "cache_read_input_tokens": usage.cached or 0,
+        "output_tokens": usage.output or 0,
+    }
+    details = {} if usage.reasoning is None else {"output_tokens_details": {"thinking_tokens": usage.reasoning}}
+    return counted | details

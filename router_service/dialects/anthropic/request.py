@@ -1,0 +1,227 @@
+"""An Anthropic Messages request, read into the neutral model.
+
+https://platform.claude.com/docs/en/api/messages, and what Claude Code 2.1.330 sends beyond it. What only
+Anthropic understands rides along: blocks as `Opaque`, fields and server tools in `extras`.
+"""
+
+from typing import Any
+
+from router_service.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Json,
+    Message,
+    Opaque,
+    OutputSchema,
+    Part,
+    Reasoning,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from router_service.dialects.parts import check
+from router_service.dialects.parts.fit import compact
+
+NAME = "anthropic_messages"
+READ = frozenset(
+    {
+        "model", "messages", "system", "tools", "tool_choice", "max_tokens", "temperature", "top_p", "stop_sequences",
+        "stream", "thinking", "output_config", "output_format", "metadata",
+    }
+)  # fmt: skip
+CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
+
+
+def parse_request(body: Json) -> Conversation:
+    check.mapping(body, "the body")
+    system, odd = _system(body.get("system"))
+    tools, server_tools = _tools(check.optional(check.sequence, body, "tools") or [])
+    choice, parallel = _tool_choice(check.optional(check.mapping, body, "tool_choice"))
+    output = check.optional(check.mapping, body, "output_config") or {}
+    return Conversation(
+        model=check.filled(body.get("model"), "model"),
+        messages=odd + _messages(body.get("messages")),
+        system=system,
+        tools=tools,
+        tool_choice=choice,
+        parallel_tools=parallel,
+        max_tokens=check.optional(check.count, body, "max_tokens"),
+        temperature=check.optional(check.number, body, "temperature"),
+        top_p=check.optional(check.number, body, "top_p"),
+        stop=check.optional(check.strings, body, "stop_sequences") or (),
+        stream=check.optional(check.boolean, body, "stream") or False,
+        reasoning=_reasoning(body, output),
+        output_schema=_output_schema(body, output),
+        metadata=check.optional(check.mapping, body, "metadata") or {},
+        extras=_extras(body, output, server_tools),
+        dialect=NAME,
+    )
+
+
+def _system(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
+    """The texts, and a message of what else there may be one day: the neutral model's system is text."""
+    parts = () if value is None else _parts(value, "system")
+    texts = tuple(part for part in parts if isinstance(part, Text))
+    odd = tuple(part for part in parts if not isinstance(part, Text))
+    return texts, (Message("system", odd),) if odd else ()
+
+
+def _messages(value: Any) -> tuple[Message, ...]:
+    messages = check.sequence(value, "messages")
+    if not messages:
+        raise check.refusal("messages", "at least one message", messages)
+    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(messages))
+
+
+def _message(value: Any, path: str) -> Message:
+    message = check.mapping(value, path)
+    role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
+    return Message(role, _parts(message.get("content"), f"{path}.content"))  # type: ignore[arg-type]  # just checked
+
+
+def _parts(value: Any, path: str) -> tuple[Part, ...]:
+    """A string is short for one block of text; an empty one says nothing."""
+    if isinstance(value, str):
+        return (Text(value),) if value else ()
+    if not isinstance(value, list):
+        raise check.refusal(path, "a string or a list of blocks", value)
+    return tuple(_part(block, f"{path}[{at}]") for at, block in enumerate(value))
+
+
+def _part(value: Any, path: str) -> Part:
+    block = check.mapping(value, path)
+    kind = check.filled(block.get("type"), f"{path}.type")
+    match kind:
+        case "text":
+            return Text(check.string(block.get("text"), f"{path}.text"))
+        case "image":
+            return _image(block, path)
+        case "document":
+            return _document(block, path)
+        case "thinking":
+            text = check.string(block.get("thinking"), f"{path}.thinking")
+            return Thinking(text, check.optional(check.string, block, "signature", path) or "")
+        case "tool_use":
+            call_id = check.filled(block.get("id"), f"{path}.id")
+            name = check.filled(block.get("name"), f"{path}.name")
+            return ToolCall(call_id, name, compact(check.mapping(block.get("input"), f"{path}.input")))
+        case "tool_result":
+            return _tool_result(block, path)
+    return Opaque(NAME, kind, block)
+
+
+def _image(block: Json, path: str) -> Part:
+    source = check.mapping(block.get("source"), f"{path}.source")
+    match source.get("type"):
+        case "base64":
+            return Image(
+                media_type=check.filled(source.get("media_type"), f"{path}.source.media_type"),
+                data=check.string(source.get("data"), f"{path}.source.data"),
+            )
+        case "url":
+            return Image(url=check.filled(source.get("url"), f"{path}.source.url"))
+    return Opaque(NAME, "image", block)
+
+
+def _document(block: Json, path: str) -> Part:
+    source = check.mapping(block.get("source"), f"{path}.source")
+    title = check.optional(check.string, block, "title", path) or ""
+    data = source.get("url" if source.get("type") == "url" else "data")
+    match source.get("type"):
+        case "base64":
+            media_type = check.filled(source.get("media_type"), f"{path}.source.media_type")
+            return Document(media_type=media_type, data=check.string(data, f"{path}.source.data"), title=title)
+        case "text":
+            return Document(media_type="text/plain", text=check.string(data, f"{path}.source.data"), title=title)
+        case "url":
+            return Document(url=check.filled(data, f"{path}.source.url"), title=title)
+    return Opaque(NAME, "document", block)
+
+
+def _tool_result(block: Json, path: str) -> ToolResult:
+    content = block.get("content")
+    inner = () if content is None else _parts(content, f"{path}.content")
+    parts = tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque))
+    if len(parts) < len(inner):
+        raise check.refusal(f"{path}.content", "no tool calls or thinking in a tool's result", content)
+    return ToolResult(
+        call_id=check.filled(block.get("tool_use_id"), f"{path}.tool_use_id"),
+        parts=parts,
+        is_error=check.optional(check.boolean, block, "is_error", path) or False,
+    )
+
+
+# -- tools -----------------------------------------------------------------------------------------------------
+
+
+def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
+    """Functions of the client's, and the tools that Anthropic runs itself as they came."""
+    tools = [check.mapping(value, f"tools[{at}]") for at, value in enumerate(values)]
+    functions = tuple(
+        _tool(tool, f"tools[{at}]") for at, tool in enumerate(tools) if tool.get("type") in (None, "custom")
+    )
+    return functions, [tool for tool in tools if tool.get("type") not in (None, "custom")]
+
+
+def _tool(tool: Json, path: str) -> Tool:
+    return Tool(
+        name=check.filled(tool.get("name"), f"{path}.name"),
+        description=check.optional(check.string, tool, "description", path) or "",
+        schema=check.mapping(tool.get("input_schema"), f"{path}.input_schema"),
+    )
+
+
+def _tool_choice(choice: Json | None) -> tuple[ToolChoice | None, bool | None]:
+    if choice is None:
+        return None, None
+    kind = CHOICES[check.one_of(choice.get("type"), "tool_choice.type", CHOICES)]
+    name = check.filled(choice.get("name"), "tool_choice.name") if kind == "named" else ""
+    disabled = check.optional(check.boolean, choice, "disable_parallel_tool_use", "tool_choice")
+    parallel = None if disabled is None else not disabled
+    return ToolChoice(kind, name), parallel  # type: ignore[arg-type]  # out of CHOICES
+
+
+# -- the rest --------------------------------------------------------------------------------------------------
+
+
+def _reasoning(body: Json, output: Json) -> Reasoning | None:
+    effort = check.optional(check.string, output, "effort", "output_config") or ""
+    thinking = check.optional(check.mapping, body, "thinking")
+    if thinking is None:
+        return Reasoning(enabled=True, effort=effort) if effort else None
+    kind = check.filled(thinking.get("type"), "thinking.type")
+    budget = check.optional(check.count, thinking, "budget_tokens", "thinking")
+    return Reasoning(enabled=kind != "disabled", effort=effort, budget=budget)
+
+
+def _output_schema(body: Json, output: Json) -> OutputSchema | None:
+    """`output_format` is what the field was called before `output_config.format`."""
+    form = check.optional(check.mapping, output, "format", "output_config")
+    form = form or check.optional(check.mapping, body, "output_format")
+    if form is None:
+        return None
+    return OutputSchema(schema=check.mapping(form.get("schema"), "output_config.format.schema"))
+
+
+def _extras(body: Json, output: Json, server_tools: list[Json]) -> Json:
+    extras = {name: value for name, value in body.items() if name not in READ and value is not None}
+    config = {name: value for name, value in output.items() if name not in {"effort", "format"}}
+    thinking = {"display": body["thinking"]["display"]} if (body.get("thinking") or {}).get("display") else {}
+    named = {"tools": server_tools, "output_config": config, "thinking": thinking}
+    if "cache_control" not in extras and (mark := _cache_mark(body)):
+        extras["cache_control"] = mark
+    return extras | {name: value for name, value in named.items() if value}
+
+
+def _cache_mark(body: Json) -> Json | None:
+    """The last mark of the prompt cache. On the whole request it means the last block: should the request have
+    to be written anew, its prompt stays cached, though the marks of single blocks are gone."""
+    contents = [body.get("system"), *(message["content"] for message in body["messages"])]
+    marks = (
+        block.get("cache_control") for content in reversed(contents) if isinstance(content, list) for block in content
+    )
+    return next((mark for mark in marks if isinstance(mark, dict)), None)

@@ -1,0 +1,277 @@
+"""An Anthropic stream, read and written: blocks one after another, each opened, filled and closed.
+
+https://platform.claude.com/docs/en/build-with-claude/streaming
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from router_service.conversation import (
+    Failure,
+    Json,
+    OpaqueBlock,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyFailed,
+    ReplyStarted,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from router_service.dialects.anthropic.reply import REASONS, STOP_REASONS, parse_usage, render_usage
+from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts.replies import merged
+from router_service.sse import ServerSentEvent
+
+BROKEN_OFF = "The stream ended before the answer did."
+UNREAD = frozenset({"ping", "content_block_stop", "message_stop"})  # their name says all
+
+
+class Reader:
+    """Most streams are only listened to, so data that cannot matter is not parsed."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, int] = {}
+        self._count = 0
+        self._opaque: Json | None = None
+        self._input = ""
+        self._reason: StopReason | None = None
+        self._stop_sequence = ""
+        self._usage = Usage()
+        self._done = False
+
+    def feed(self, event: ServerSentEvent) -> list[ReplyEvent]:
+        if self._done:
+            return []
+        if event.event in UNREAD:
+            return list(self._on(event.event, {}))
+        try:
+            data = json.loads(event.data)
+            kind = data.get("type") or ("error" if "error" in data else "")
+            return list(self._on(kind, data))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            if event.data.strip() == "[DONE]":
+                return []
+            self._done = True
+            return [ReplyFailed("api_error", "The provider sent something that is no event of its API.")]
+
+    def close(self) -> list[ReplyEvent]:
+        if self._done:
+            return []
+        if self._reason:
+            return list(self._end())
+        self._done = True
+        return [ReplyFailed("api_error", BROKEN_OFF)]
+
+    def _on(self, kind: str, data: Json) -> Iterator[ReplyEvent]:
+        match kind:
+            case "message_start":
+                message = data["message"]
+                self._usage = parse_usage(message.get("usage"))
+                yield ReplyStarted(str(message.get("id") or ""), str(message.get("model") or ""), self._usage)
+            case "content_block_start":
+                yield from self._start(data.get("index", 0), data["content_block"])
+            case "content_block_delta":
+                yield from self._delta(data.get("index", 0), data["delta"])
+            case "content_block_stop":
+                yield from self._stop()
+            case "message_delta":
+                delta = data.get("delta") or {}
+                self._usage = merged(self._usage, parse_usage(data.get("usage")))
+                if reason := delta.get("stop_reason"):
+                    self._reason = REASONS.get(str(reason), "end")
+                self._stop_sequence = str(delta.get("stop_sequence") or self._stop_sequence)
+            case "message_stop":
+                yield from self._end()
+            case "error":
+                self._done = True
+                yield errors.failed(data)
+
+    def _start(self, index: int, block: Json) -> Iterator[ReplyEvent]:
+        match block["type"]:
+            case "text":
+                if words := block.get("text"):
+                    yield TextDelta(str(words))
+            case "thinking":
+                if words := block.get("thinking"):
+                    yield ThinkingDelta(str(words))
+            case "tool_use":
+                self._calls[index] = self._count
+                self._count += 1
+                yield ToolCallStarted(self._calls[index], str(block["id"]), str(block["name"]))
+                if given := block.get("input"):
+                    yield ToolCallDelta(self._calls[index], fit.compact(given))
+            case _:
+                self._opaque, self._input = block, ""
+
+    def _delta(self, index: int, delta: Json) -> Iterator[ReplyEvent]:
+        match delta:
+            case {"type": "text_delta", "text": str(words)}:
+                yield TextDelta(words)
+            case {"type": "thinking_delta", "thinking": str(words)}:
+                yield ThinkingDelta(words)
+            case {"type": "signature_delta", "signature": str(signature)} if signature:
+                yield ThinkingDelta("", signature)
+            case {"type": "input_json_delta", "partial_json": str(arguments)}:
+                if self._opaque is not None:
+                    self._input += arguments
+                elif index in self._calls and arguments:
+                    yield ToolCallDelta(self._calls[index], arguments)
+
+    def _stop(self) -> Iterator[ReplyEvent]:
+        if self._opaque is None:
+            return
+        block, self._opaque = self._opaque, None
+        if self._input:
+            block = block | {"input": json.loads(self._input)}
+        yield OpaqueBlock(NAME, block["type"], block)
+
+    def _end(self) -> Iterator[ReplyEvent]:
+        self._done = True
+        reason = self._reason or ("tool_calls" if self._count else "end")
+        yield ReplyEnded(reason, self._usage, self._stop_sequence)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A block that waits for its turn or is being written; `unsaid` are its deltas that are not out yet."""
+
+    start: Json
+    unsaid: list[Json] = field(default_factory=list)
+    arguments: str = ""
+    signed: bool = False
+
+    @property
+    def kind(self) -> str:
+        return str(self.start["type"])
+
+    def complete(self) -> bool:
+        """Whether nothing can follow, now that another block has begun."""
+        if self.kind != "tool_use":
+            return True
+        try:
+            json.loads(self.arguments)
+        except ValueError:
+            return False
+        return True
+
+
+class Writer:
+    """Other vendors interleave parallel tool calls. Here one block follows another, so the first is written as
+    it comes, and what belongs to later ones waits until it is complete."""
+
+    def __init__(self, *, model: str) -> None:
+        self._model = model
+        self._queue: list[_Block] = []
+        self._calls: dict[int, _Block] = {}
+        self._index = 0
+        self._opened = False
+        self._usage = Usage()
+        self._started = self._done = False
+
+    def feed(self, event: ReplyEvent) -> bytes:
+        return b"" if self._done else b"".join(self._write(event))
+
+    def _write(self, event: ReplyEvent) -> Iterator[bytes]:
+        if not self._started and not isinstance(event, ReplyFailed):
+            self._started = True
+            yield self._start(event if isinstance(event, ReplyStarted) else ReplyStarted("", ""))
+        match event:
+            case ReplyEnded():
+                yield from self._drain(to_the_end=True)
+                yield from self._end(event)
+            case ReplyFailed(kind, message):
+                self._done = True
+                yield render_error_event(Failure(500, kind, message))
+            case _:
+                self._take(event)
+                yield from self._drain(to_the_end=False)
+
+    def _take(self, event: ReplyEvent) -> None:
+        match event:
+            case TextDelta(text) if text:
+                block = self._last("text", {"type": "text", "text": ""})
+                block.unsaid.append({"type": "text_delta", "text": text})
+            case ThinkingDelta(text, signature) if text or signature:
+                block = self._last("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+                if text:
+                    block.unsaid.append({"type": "thinking_delta", "thinking": text})
+                if signature:
+                    block.unsaid.append({"type": "signature_delta", "signature": signature})
+                    block.signed = True
+            case ToolCallStarted(index, call_id, name):
+                start = {"type": "tool_use", "id": fit.tool_id(call_id), "name": name, "input": {}}
+                self._calls[index] = self._begin(start)
+            case ToolCallDelta(index, arguments) if arguments:
+                self._calls[index].arguments += arguments
+                self._calls[index].unsaid.append({"type": "input_json_delta", "partial_json": arguments})
+            case OpaqueBlock(dialect, _, raw) if dialect == NAME:
+                self._begin(raw)
+
+    def _last(self, kind: str, start: Json) -> _Block:
+        """The last block when it can go on, else a new one; a signature ends its thinking."""
+        if self._queue and self._queue[-1].kind == kind and not self._queue[-1].signed:
+            return self._queue[-1]
+        return self._begin(start)
+
+    def _begin(self, start: Json) -> _Block:
+        self._queue.append(_Block(start))
+        return self._queue[-1]
+
+    def _drain(self, *, to_the_end: bool) -> Iterator[bytes]:
+        while self._queue:
+            block = self._queue[0]
+            if not self._opened:
+                self._opened = True
+                yield _event("content_block_start", index=self._index, content_block=block.start)
+            for delta in block.unsaid:
+                yield _event("content_block_delta", index=self._index, delta=delta)
+            block.unsaid = []
+            if not to_the_end and (len(self._queue) == 1 or not block.complete()):
+                return
+            yield _event("content_block_stop", index=self._index)
+            self._queue.pop(0)
+            self._opened = False
+            self._index += 1
+
+    def _start(self, event: ReplyStarted) -> bytes:
+        self._usage = event.usage
+        message: Json = {
+            "id": fit.reply_id("msg_", event.id),
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": render_usage(event.usage),
+        }
+        return _event("message_start", message=message)
+
+    def _end(self, event: ReplyEnded) -> Iterator[bytes]:
+        self._done = True
+        delta = {"stop_reason": STOP_REASONS[event.reason], "stop_sequence": event.stop_sequence or None}
+        yield _event("message_delta", delta=delta, usage=render_usage(merged(self._usage, event.usage)))
+        yield _event("message_stop")
+
+
+def render_error(failure: Failure) -> bytes:
+    return fit.compact(_error(failure)).encode()
+
+
+def render_error_event(failure: Failure) -> bytes:
+    return ServerSentEvent(fit.compact(_error(failure)), "error").encode()
+
+
+def _error(failure: Failure) -> Json:
+    return {"type": "error", "error": {"type": failure.kind, "message": failure.message}}
+
+
+def _event(kind: str, **fields: Any) -> bytes:
+    return ServerSentEvent(fit.compact({"type": kind} | fields), kind).encode()

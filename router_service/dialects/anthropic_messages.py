@@ -1,0 +1,28 @@
+"""Anthropic Messages, as Claude Code speaks it: the dialect put together from its pieces."""
+
+from router_service.dialects.anthropic import adapt, render, reply, request, stream
+from router_service.dialects.dialect import Reader, Writer
+from router_service.dialects.parts import errors
+
+
+class AnthropicMessages:
+    name = request.NAME
+    paths: tuple[str, ...] = ("/v1/messages",)
+    upstream_path = "/messages"
+
+    parse_request = staticmethod(request.parse_request)
+    render_request = staticmethod(render.render_request)
+    takes = staticmethod(adapt.takes)
+    adapt = staticmethod(adapt.adapt)
+    parse_reply = staticmethod(reply.parse_reply)
+    render_reply = staticmethod(reply.render_reply)
+    parse_error = staticmethod(errors.parse_error)
+    render_error = staticmethod(stream.render_error)
+    render_error_event = staticmethod(stream.render_error_event)
+
+    def reader(self) -> Reader:
+        return stream.Reader()
+
+    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer:
+        """Usage is always written, and no time ever: Anthropic's schema has it so."""
+        return stream.Writer(model=model)

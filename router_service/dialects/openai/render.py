@@ -1,0 +1,240 @@
+"""The neutral model as an OpenAI Chat Completions request, within what its vendors accept.
+
+Texts are joined into one string: many vendors of this dialect take no list of parts where there is only text.
+Thinking of earlier turns is left out; OpenAI has no place for it.
+"""
+
+from collections.abc import Iterable
+
+from router_service.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Json,
+    Message,
+    Opaque,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from router_service.dialects.dialect import Rendered, Target
+from router_service.dialects.openai.request import NAME
+from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts.turns import Turn, split
+
+LONGEST_ID = 40
+MOST_STOPS = 4
+BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
+EFFORTS = {"xhigh": "high", "max": "high"}  # words that few vendors know
+
+
+def render_request(conversation: Conversation, target: Target) -> Rendered:
+    warnings: list[str] = []
+    own = conversation.dialect == NAME
+    body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
+    body |= _tools(conversation, target, warnings)
+    if conversation.max_tokens is not None:
+        body[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
+    body |= fit.sampling(conversation, target, warnings, hottest=2.0)
+    if stop := _stop(conversation, target, warnings):
+        body["stop"] = stop
+    if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning)):
+        body["reasoning_effort"] = effort
+    body |= _response_format(conversation)
+    if conversation.stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    if own:
+        _put_back(conversation, body)
+    else:
+        warnings += fit.left_out(conversation)
+    return Rendered(body, tuple(dict.fromkeys(warnings)))
+
+
+def _put_back(conversation: Conversation, body: Json) -> None:
+    extras = conversation.extras
+    if conversation.metadata:
+        body["metadata"] = conversation.metadata
+    if tools := extras.get("tools"):
+        body["tools"] = body.get("tools", []) + tools
+    if options := extras.get("stream_options"):
+        body["stream_options"] = {**options, **body.get("stream_options", {})}
+    body |= {name: value for name, value in extras.items() if name not in {"tools", "stream_options"}}
+
+
+# -- messages --------------------------------------------------------------------------------------------------
+
+
+def _messages(conversation: Conversation, target: Target, warnings: list[str]) -> list[Json]:
+    system = [part.text for part in conversation.system if not part.text.startswith(BILLING)]
+    role = "system" if target.system else "user"
+    messages: list[Json] = [{"role": role, "content": "\n\n".join(system)}] if system else []
+    for turn in split(conversation.messages):
+        messages += _turn(turn, warnings, system=role)
+    return messages
+
+
+def _turn(turn: Turn, warnings: list[str], *, system: str) -> list[Json]:
+    messages = [_assistant(turn.assistant, warnings)] if turn.assistant else []
+    messages += [_tool(result, warnings) for result in turn.results]
+    if seen := [part for result in turn.results for part in _visible(result)]:
+        messages.append({"role": "user", "content": _content(seen, warnings)})
+    for message in turn.rest:
+        role = system if message.role == "system" else "user"
+        messages.append({"role": role, "content": _content(_without_orphans(message, warnings), warnings)})
+    return messages
+
+
+def _assistant(parts: Iterable[Part], warnings: list[str]) -> Json:
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    calls = [made for part in parts if (made := _tool_call(part, warnings))]
+    message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
+    if calls:
+        message |= {"content": message["content"] or None, "tool_calls": calls}
+    return message
+
+
+def _tool_call(part: Part, warnings: list[str]) -> Json | None:
+    match part:
+        case ToolCall(call_id, name, arguments):
+            return render_call(call_id, name, arguments)
+        case Opaque(dialect, _, raw) if dialect == NAME:
+            return raw
+        case Opaque(_, kind, _) if kind != "redacted_thinking":
+            warnings.append(f"{kind} left out: this model's vendor does not know it")
+    return None
+
+
+def render_call(call_id: str, name: str, arguments: str) -> Json:
+    """Empty arguments become an empty object: clients parse them."""
+    function = {"name": name, "arguments": arguments or "{}"}
+    return {"id": fit.tool_id(call_id, longest=LONGEST_ID), "type": "function", "function": function}
+
+
+def _tool(result: ToolResult, warnings: list[str]) -> Json:
+    """The words of a result; what can only be seen follows in a message of the user's."""
+    seen = _visible(result)
+    texts = [words for part in result.parts if part not in seen and (words := _text(part, warnings))]
+    content = "\n".join(texts) or ("See the next message." if seen else "")
+    if result.is_error and not content.lower().startswith("error"):
+        content = f"Error: {content}"
+    return {"role": "tool", "tool_call_id": fit.tool_id(result.call_id, longest=LONGEST_ID), "content": content}
+
+
+def _visible(result: ToolResult) -> list[Part]:
+    return [part for part in result.parts if isinstance(part, Image) or (isinstance(part, Document) and part.data)]
+
+
+def _without_orphans(message: Message, warnings: list[str]) -> list[Part]:
+    """A result whose call is not in the message before is refused: its words are kept as text."""
+    kept: list[Part] = []
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
+            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
+        else:
+            kept.append(part)
+    return kept
+
+
+def _content(parts: Iterable[Part], warnings: list[str]) -> str | list[Json]:
+    made = [block for part in parts if (block := _part(part, warnings))]
+    if all(block["type"] == "text" for block in made):
+        return "\n\n".join(block["text"] for block in made)
+    return made
+
+
+def _part(part: Part, warnings: list[str]) -> Json | None:
+    match part:
+        case Image(media_type, data, url):
+            return {"type": "image_url", "image_url": {"url": url or f"data:{media_type};base64,{data}"}}
+        case Document(media_type, data) if data:
+            name = part.title or "document.pdf"
+            return {"type": "file", "file": {"filename": name, "file_data": f"data:{media_type};base64,{data}"}}
+        case Opaque(dialect, _, raw) if dialect == NAME:
+            return raw
+    words = _text(part, warnings)
+    return {"type": "text", "text": words} if words else None
+
+
+def _text(part: Part, warnings: list[str]) -> str:
+    match part:
+        case Text(words):
+            return words
+        case Document(text=words, title=title) if words:
+            return f"{title}\n\n{words}" if title else words
+        case Document(url=url):
+            warnings.append("document given as its address: this model's vendor does not fetch files")
+            return f"Document: {url}"
+        case Opaque(_, "tool_reference", raw):
+            return f"Tool loaded: {raw.get('tool_name')}"
+        case Opaque(_, kind, _):
+            warnings.append(f"{kind} left out: this model's vendor does not know it")
+    return ""
+
+
+# -- tools and the rest ----------------------------------------------------------------------------------------
+
+
+def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    if not conversation.tools:
+        return _choice_without_tools(conversation, warnings)
+    if not target.tools:
+        warnings.append(f"tools left out: {target.model} takes none")
+        return {}
+    body: Json = {
+        "tools": [
+            {
+                "type": "function",
+                "function": {"name": tool.name}
+                | ({"description": tool.description} if tool.description else {})
+                | {"parameters": {"type": "object", "properties": {}, **tool.schema}},
+            }
+            for tool in conversation.tools
+        ]
+    }
+    choice = conversation.tool_choice
+    if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
+        warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
+    elif choice:
+        named = {"type": "function", "function": {"name": choice.name}}
+        body["tool_choice"] = named if choice.mode == "named" else choice.mode
+    if conversation.parallel_tools is not None:
+        body["parallel_tool_calls"] = conversation.parallel_tools
+    return body
+
+
+def _choice_without_tools(conversation: Conversation, warnings: list[str]) -> Json:
+    """OpenAI refuses `tools: []` and a choice among none."""
+    choice = conversation.tool_choice
+    if choice and choice.mode in ("named", "required"):
+        warnings.append("tool_choice left out: there is no tool for this model to choose")
+    return {}
+
+
+def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
+    wanted = fit.stop(conversation, target, warnings)
+    if len(wanted) > MOST_STOPS:
+        warnings.append(f"only the first {MOST_STOPS} of {len(wanted)} stop sequences given: OpenAI takes no more")
+    return wanted[:MOST_STOPS]
+
+
+def _effort(reasoning: Reasoning) -> str:
+    """Not to think at all is `low`, the least that every reasoning model takes."""
+    if not reasoning.enabled:
+        return "low"
+    effort = thinking.effort(reasoning)
+    return EFFORTS.get(effort, effort)
+
+
+def _response_format(conversation: Conversation) -> Json:
+    wanted = conversation.output_schema
+    if wanted is None:
+        return {}
+    if wanted.schema is None:
+        return {"response_format": {"type": "json_object"}}
+    named: Json = {"name": wanted.name or "reply", "schema": wanted.schema}
+    if wanted.strict:
+        named["strict"] = True
+    return {"response_format": {"type": "json_schema", "json_schema": named}}

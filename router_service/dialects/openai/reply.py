@@ -1,0 +1,172 @@
+"""A whole chat completion as events and back; the words that streams and whole completions share."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from router_service.conversation import (
+    Json,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyFailed,
+    ReplyStarted,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from router_service.dialects.openai.render import render_call
+from router_service.dialects.parts import fit
+from router_service.dialects.parts.replies import collect
+
+REASONS: dict[str, StopReason] = {
+    "stop": "end",
+    "length": "length",
+    "model_length": "length",  # Mistral
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "refusal",
+}
+# OpenRouter; DeepSeek. The reply broke off, though it says so politely.
+FAILURES = {"error": "api_error", "insufficient_system_resource": "overloaded_error"}
+FINISH_REASONS: dict[StopReason, str] = {
+    "end": "stop",
+    "length": "length",
+    "stop_sequence": "stop",
+    "tool_calls": "tool_calls",
+    "refusal": "content_filter",
+    "pause": "stop",
+}
+
+
+def parse_reply(body: Json) -> list[ReplyEvent]:
+    choices = body.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError("not a chat completion")
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        raise ValueError("not a choice of a chat completion")
+    begun = ReplyStarted(str(body.get("id") or fit.fingerprint(fit.compact(body))), str(body.get("model") or ""))
+    calls = message.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise ValueError("not a list of tool calls of a chat completion")
+    events = [begun, *said(message), *(event for at, call in enumerate(calls) for event in _call(begun, at, call))]
+    finish = str(choices[0].get("finish_reason") or "")
+    return [*events, ended(finish, parse_usage(body.get("usage")), calls=bool(calls), refused=refuses(message))]
+
+
+def said(message: Json) -> Iterator[ReplyEvent]:
+    """Thinking and text of a message or a delta. Mistral's reasoning models write both as a list of parts."""
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    if isinstance(thought, str) and thought:
+        yield ThinkingDelta(thought)
+    content = message.get("content")
+    for part in content if isinstance(content, list) else [content]:
+        match part:
+            case str(text) | {"type": "text", "text": str(text)} if text:
+                yield TextDelta(text)
+            case {"type": "thinking", "thinking": list(inner)}:
+                yield from (ThinkingDelta(str(item["text"])) for item in inner if item.get("text"))
+    if refuses(message):
+        yield TextDelta(str(message["refusal"]))
+
+
+def refuses(message: Json) -> bool:
+    return bool(message.get("refusal"))
+
+
+def _call(begun: ReplyStarted, index: int, call: Any) -> Iterator[ReplyEvent]:
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise ValueError("not a tool call of a chat completion")
+    yield ToolCallStarted(index, str(call.get("id") or call_id(begun.id, index)), str(function.get("name") or ""))
+    yield ToolCallDelta(index, arguments(function.get("arguments")) or "{}")
+
+
+def call_id(reply_id: str, index: int) -> str:
+    """An id for a call that its vendor gave none: told apart within and between replies."""
+    return f"call_{fit.fingerprint(f'{reply_id} {index}')}"
+
+
+def arguments(value: Any) -> str:
+    """JSON text; some vendors send the object itself."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else fit.compact(value)
+
+
+def ended(finish: str, usage: Usage, *, calls: bool, refused: bool) -> ReplyEnded | ReplyFailed:
+    """Many vendors say `stop` although they call tools."""
+    if finish in FAILURES:
+        return ReplyFailed(FAILURES[finish], f"The provider ended its answer with finish_reason {finish}.")
+    reason = REASONS.get(finish, "end")
+    if reason == "end" and (calls or refused):
+        reason = "tool_calls" if calls else "refusal"
+    return ReplyEnded(reason, usage)
+
+
+def render_reply(events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
+    reply = collect(events)
+    text = "".join(block.text for block in reply.blocks if block.kind == "text")
+    thought = "".join(block.text for block in reply.blocks if block.kind == "thinking")
+    calls = [render_call(b.id, b.name, b.text) for b in reply.blocks if b.kind == "tool_call"]
+    message: Json = {"role": "assistant", "content": text or (None if calls else "")}
+    message |= {"reasoning_content": thought} if thought else {}
+    message |= {"tool_calls": calls} if calls else {}
+    choice = {
+        "index": 0,
+        "message": message | {"refusal": None},
+        "logprobs": None,
+        "finish_reason": FINISH_REASONS[reply.reason],
+    }
+    return {
+        "id": fit.reply_id("chatcmpl-", reply.id),
+        "object": "chat.completion",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+        "usage": render_usage(reply.usage),
+    }
+
+
+# -- usage -----------------------------------------------------------------------------------------------------
+
+
+def parse_usage(usage: Any) -> Usage:
+    """OpenAI's prompt tokens include the cached ones. Gemini and xAI leave reasoning out of the completion
+    tokens but not out of the total, so the total decides."""
+    if not isinstance(usage, dict):
+        return Usage()
+    prompt, completion, total = (_tokens(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    details = usage.get("prompt_tokens_details") or {}
+    cached = _tokens(details, "cached_tokens")
+    if cached is None:
+        cached = _tokens(usage, "prompt_cache_hit_tokens")  # DeepSeek
+    written = _tokens(details, "cache_write_tokens")
+    if total is not None and prompt is not None:
+        completion = max(completion or 0, total - prompt)
+    return Usage(
+        input=None if prompt is None else max(prompt - (cached or 0) - (written or 0), 0),
+        cached=cached,
+        cache_write=written,
+        output=completion,
+        reasoning=_tokens(usage.get("completion_tokens_details") or {}, "reasoning_tokens"),
+    )
+
+
+def _tokens(holder: Any, name: str) -> int | None:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def render_usage(usage: Usage) -> Json:
+    prompt = (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0)
+    output = usage.output or 0
+    counted: Json = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+    read = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write}
+    written = {"reasoning_tokens": usage.reasoning}
+    for name, details in (("prompt_tokens_details", read), ("completion_tokens_details", written)):
+        if known := {key: value for key, value in details.items() if value is not None}:
+            counted[name] = known
+    return counted

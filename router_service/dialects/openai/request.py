@@ -1,0 +1,247 @@
+"""An OpenAI Chat Completions request, read into the neutral model.
+
+https://platform.openai.com/docs/api-reference/chat/create. Leading system and developer messages become the
+system, later ones stay in place; neighbouring tool messages become one user message. Functions, which tools
+replaced in 2023, are refused in words.
+"""
+
+import re
+from typing import Any
+
+from router_service.conversation import (
+    BadRequest,
+    Conversation,
+    Document,
+    Image,
+    Json,
+    Message,
+    Opaque,
+    OutputSchema,
+    Part,
+    Reasoning,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from router_service.dialects.parts import check
+
+NAME = "openai_chat"
+READ = frozenset(
+    {
+        "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
+        "temperature", "top_p", "stop", "stream", "reasoning_effort", "response_format", "metadata",
+    }
+)  # fmt: skip
+ROLES = ("system", "developer", "user", "assistant", "tool")
+DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
+
+
+def parse_request(body: Json) -> Conversation:
+    check.mapping(body, "the body")
+    _refuse_functions(body, "")
+    system, messages = _messages(body.get("messages"))
+    tools, other_tools = _tools(check.optional(check.sequence, body, "tools") or [])
+    choice, other_choice = _tool_choice(body.get("tool_choice"))
+    extras = {name: value for name, value in body.items() if name not in READ and value is not None}
+    options = check.optional(check.mapping, body, "stream_options")
+    named = {"tools": other_tools, "tool_choice": other_choice, "stream_options": options}
+    most = check.optional(check.count, body, "max_completion_tokens")
+    return Conversation(
+        model=check.filled(body.get("model"), "model"),
+        messages=messages,
+        system=system,
+        tools=tools,
+        tool_choice=choice,
+        parallel_tools=check.optional(check.boolean, body, "parallel_tool_calls"),
+        max_tokens=check.optional(check.count, body, "max_tokens") if most is None else most,
+        temperature=check.optional(check.number, body, "temperature"),
+        top_p=check.optional(check.number, body, "top_p"),
+        stop=_stop(body.get("stop")),
+        stream=check.optional(check.boolean, body, "stream") or False,
+        reasoning=_reasoning(check.optional(check.string, body, "reasoning_effort")),
+        output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
+        metadata=check.optional(check.mapping, body, "metadata") or {},
+        extras=extras | {name: value for name, value in named.items() if value},
+        dialect=NAME,
+    )
+
+
+def _refuse_functions(holder: Json, path: str) -> None:
+    for name, instead in (("functions", "tools"), ("function_call", "tool_choice and tool_calls")):
+        if holder.get(name):
+            raise BadRequest(f"{path}{name}: not supported, use {instead}")
+
+
+# -- messages --------------------------------------------------------------------------------------------------
+
+
+def _messages(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
+    read = [_message(message, f"messages[{at}]") for at, message in enumerate(check.sequence(value, "messages"))]
+    if not read:
+        raise check.refusal("messages", "at least one message", read)
+    leading = next((at for at, message in enumerate(read) if message.role != "system"), len(read))
+    texts = tuple(part for message in read[:leading] for part in message.parts if isinstance(part, Text))
+    odd = tuple(part for message in read[:leading] for part in message.parts if not isinstance(part, Text))
+    return texts, ((Message("system", odd),) if odd else ()) + _with_results_joined(read[leading:])
+
+
+def _with_results_joined(messages: list[Message]) -> tuple[Message, ...]:
+    joined: list[Message] = []
+    for message in messages:
+        if joined and _answers_only(message) and _answers_only(joined[-1]):
+            joined[-1] = Message("user", joined[-1].parts + message.parts)
+        else:
+            joined.append(message)
+    return tuple(joined)
+
+
+def _answers_only(message: Message) -> bool:
+    return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
+
+
+def _message(value: Any, path: str) -> Message:
+    message = check.mapping(value, path)
+    role = check.one_of(message.get("role"), f"{path}.role", ROLES)
+    match role:
+        case "assistant":
+            return Message("assistant", _assistant(message, path))
+        case "tool":
+            return Message("user", (_tool_result(message, path),))
+        case "user":
+            return Message("user", _parts(message.get("content"), f"{path}.content"))
+    return Message("system", _parts(message.get("content"), f"{path}.content"))
+
+
+def _assistant(message: Json, path: str) -> tuple[Part, ...]:
+    """`reasoning_content` is DeepSeek's and others' word, `reasoning` OpenRouter's and Ollama's."""
+    _refuse_functions(message, f"{path}.")
+    thought = next((t for name in ("reasoning_content", "reasoning") if (t := message.get(name))), None)
+    content = message.get("content")
+    refusal = check.optional(check.string, message, "refusal", path)
+    calls = check.optional(check.sequence, message, "tool_calls", path) or []
+    return (
+        *((Thinking(thought),) if isinstance(thought, str) else ()),
+        *(() if content is None else _parts(content, f"{path}.content")),
+        *((Text(refusal),) if refusal else ()),
+        *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
+    )
+
+
+def _tool_call(value: Any, path: str) -> Part:
+    call = check.mapping(value, path)
+    if call.get("type", "function") != "function":
+        return Opaque(NAME, str(call["type"]), call)
+    function = check.mapping(call.get("function"), f"{path}.function")
+    return ToolCall(
+        id=check.filled(call.get("id"), f"{path}.id"),
+        name=check.filled(function.get("name"), f"{path}.function.name"),
+        arguments=check.optional(check.string, function, "arguments", f"{path}.function") or "{}",
+    )
+
+
+def _tool_result(message: Json, path: str) -> ToolResult:
+    content = message.get("content")
+    inner = () if content is None else _parts(content, f"{path}.content")
+    return ToolResult(
+        call_id=check.filled(message.get("tool_call_id"), f"{path}.tool_call_id"),
+        parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
+    )
+
+
+def _parts(value: Any, path: str) -> tuple[Part, ...]:
+    """A string is short for one part of text; an empty one says nothing."""
+    if isinstance(value, str):
+        return (Text(value),) if value else ()
+    if not isinstance(value, list):
+        raise check.refusal(path, "a string or a list of parts", value)
+    return tuple(_part(part, f"{path}[{at}]") for at, part in enumerate(value))
+
+
+def _part(value: Any, path: str) -> Part:
+    part = check.mapping(value, path)
+    kind = check.filled(part.get("type"), f"{path}.type")
+    match kind:
+        case "text" | "refusal":
+            return Text(check.string(part.get(kind), f"{path}.{kind}"))
+        case "image_url":
+            image = part.get("image_url")  # Mistral takes the bare string as well
+            url = image if isinstance(image, str) else check.mapping(image, f"{path}.image_url").get("url")
+            return _image(check.filled(url, f"{path}.image_url.url"))
+        case "file":
+            return _file(part, path)
+    return Opaque(NAME, kind, part)
+
+
+def _image(url: str) -> Image:
+    data = DATA_URL.fullmatch(url)
+    return Image(media_type=data[1], data=data[2]) if data else Image(url=url)
+
+
+def _file(part: Json, path: str) -> Part:
+    file = check.mapping(part.get("file"), f"{path}.file")
+    data = DATA_URL.fullmatch(check.optional(check.string, file, "file_data", f"{path}.file") or "")
+    if data is None:  # the id of a file that was uploaded to OpenAI
+        return Opaque(NAME, "file", part)
+    title = check.optional(check.string, file, "filename", f"{path}.file") or ""
+    return Document(media_type=data[1], data=data[2], title=title)
+
+
+# -- tools and the rest ----------------------------------------------------------------------------------------
+
+
+def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
+    """Functions, and as they came the tools of other kinds."""
+    tools = [check.mapping(value, f"tools[{at}]") for at, value in enumerate(values)]
+    functions = tuple(
+        _tool(tool, f"tools[{at}].function") for at, tool in enumerate(tools) if tool.get("type") == "function"
+    )
+    return functions, [tool for tool in tools if tool.get("type") != "function"]
+
+
+def _tool(tool: Json, path: str) -> Tool:
+    function = check.mapping(tool.get("function"), path)
+    return Tool(
+        name=check.filled(function.get("name"), f"{path}.name"),
+        description=check.optional(check.string, function, "description", path) or "",
+        schema=check.optional(check.mapping, function, "parameters", path) or {"type": "object", "properties": {}},
+    )
+
+
+def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
+    """The choice, or as it came what only OpenAI knows (`allowed_tools`, `custom`)."""
+    match value:
+        case None:
+            return None, None
+        case "auto" | "none" | "required":
+            return ToolChoice(value), None
+        case {"type": "function", "function": {"name": str(name)}}:
+            return ToolChoice("named", name), None
+        case dict():
+            return None, value
+    raise check.refusal("tool_choice", "auto, none, required or a function", value)
+
+
+def _stop(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return () if value is None else check.strings(value, "stop")
+
+
+def _reasoning(effort: str | None) -> Reasoning | None:
+    if not effort:
+        return None
+    return Reasoning(enabled=False) if effort == "none" else Reasoning(enabled=True, effort=effort)
+
+
+def _output_schema(form: Json | None) -> OutputSchema | None:
+    match form:
+        case {"type": "json_object"}:
+            return OutputSchema()
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)} as named}:
+            return OutputSchema(str(named.get("name") or ""), schema, bool(named.get("strict")))
+        case {"type": "json_schema"}:
+            raise check.refusal("response_format.json_schema.schema", "an object", None)
+    return None

@@ -1,0 +1,113 @@
+"""A streamed chat completion, written as OpenAI's own clients expect it."""
+
+from collections.abc import Iterator
+
+from router_service.conversation import (
+    Failure,
+    Json,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyFailed,
+    ReplyStarted,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from router_service.dialects.openai.render import LONGEST_ID
+from router_service.dialects.openai.reply import FINISH_REASONS, render_usage
+from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts.replies import merged
+from router_service.sse import ServerSentEvent
+
+DONE = b"data: [DONE]\n\n"
+# type and code; see https://platform.openai.com/docs/guides/error-codes
+ERRORS = {
+    "invalid_request_error": ("invalid_request_error", None),
+    "authentication_error": ("invalid_request_error", "invalid_api_key"),
+    "billing_error": ("insufficient_quota", "insufficient_quota"),
+    "permission_error": ("invalid_request_error", "permission_denied"),
+    "not_found_error": ("invalid_request_error", "model_not_found"),
+    "request_too_large": ("invalid_request_error", "request_too_large"),
+    "rate_limit_error": ("rate_limit_error", "rate_limit_exceeded"),
+    "timeout_error": ("server_error", "timeout"),
+    "overloaded_error": ("server_error", "server_overloaded"),
+}
+
+
+class Writer:
+    def __init__(self, *, model: str, include_usage: bool, created: int) -> None:
+        self._model, self._include_usage, self._created = model, include_usage, created
+        self._id = ""
+        self._usage = Usage()
+        self._empty_calls: set[int] = set()
+        self._started = self._done = False
+
+    def feed(self, event: ReplyEvent) -> bytes:
+        return b"" if self._done else b"".join(self._write(event))
+
+    def _write(self, event: ReplyEvent) -> Iterator[bytes]:
+        if not self._started and not isinstance(event, ReplyFailed):
+            self._started = True
+            yield self._start(event if isinstance(event, ReplyStarted) else ReplyStarted("", ""))
+        match event:
+            case TextDelta(text) if text:
+                yield self._chunk({"content": text})
+            case ThinkingDelta(text) if text:
+                yield self._chunk({"reasoning_content": text})
+            case ToolCallStarted(index, call_id, name):
+                self._empty_calls.add(index)
+                call = {"id": fit.tool_id(call_id, longest=LONGEST_ID), "type": "function"}
+                yield self._call(index, call | {"function": {"name": name, "arguments": ""}})
+            case ToolCallDelta(index, arguments) if arguments:
+                self._empty_calls.discard(index)
+                yield self._call(index, {"function": {"arguments": arguments}})
+            case ReplyEnded():
+                yield from self._end(event)
+            case ReplyFailed(kind, message):
+                self._done = True
+                yield render_error_event(Failure(500, kind, message))
+
+    def _start(self, event: ReplyStarted) -> bytes:
+        self._id, self._usage = fit.reply_id("chatcmpl-", event.id), event.usage
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def _end(self, event: ReplyEnded) -> Iterator[bytes]:
+        """Clients parse the arguments, so a call without any gets an empty object."""
+        self._done = True
+        for index in sorted(self._empty_calls):
+            yield self._call(index, {"function": {"arguments": "{}"}})
+        yield self._chunk({}, finish=FINISH_REASONS[event.reason])
+        if self._include_usage:
+            usage = render_usage(merged(self._usage, event.usage))
+            yield self._encoded({"choices": [], "usage": usage})
+        yield DONE
+
+    def _call(self, index: int, call: Json) -> bytes:
+        return self._chunk({"tool_calls": [{"index": index, **call}]})
+
+    def _chunk(self, delta: Json, *, finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return self._encoded({"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
+
+    def _encoded(self, fields: Json) -> bytes:
+        head = {
+            "id": self._id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+        }
+        return ServerSentEvent(fit.compact(head | fields)).encode()
+
+
+def render_error(failure: Failure) -> bytes:
+    kind, code = ERRORS.get(failure.kind, ("server_error", None))
+    if errors.TOO_LONG in failure.message:
+        code = "context_length_exceeded"
+    error = {"message": failure.message, "type": kind, "param": None, "code": code}
+    return fit.compact({"error": error}).encode()
+
+
+def render_error_event(failure: Failure) -> bytes:
+    return ServerSentEvent(render_error(failure).decode()).encode()

@@ -1,0 +1,27 @@
+"""OpenAI Chat Completions, as most vendors speak it: the dialect put together from its pieces."""
+
+from router_service.dialects.dialect import Reader, Writer
+from router_service.dialects.openai import adapt, render, reply, request, stream, writer
+from router_service.dialects.parts import errors
+
+
+class OpenAIChat:
+    name = request.NAME
+    paths: tuple[str, ...] = ("/v1/chat/completions",)
+    upstream_path = "/chat/completions"
+
+    parse_request = staticmethod(request.parse_request)
+    render_request = staticmethod(render.render_request)
+    takes = staticmethod(adapt.takes)
+    adapt = staticmethod(adapt.adapt)
+    parse_reply = staticmethod(reply.parse_reply)
+    render_reply = staticmethod(reply.render_reply)
+    parse_error = staticmethod(errors.parse_error)
+    render_error = staticmethod(writer.render_error)
+    render_error_event = staticmethod(writer.render_error_event)
+
+    def reader(self) -> Reader:
+        return stream.Reader()
+
+    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer:
+        return writer.Writer(model=model, include_usage=include_usage, created=created)

@@ -1,0 +1,137 @@
+"""A vendor's error answer, whatever its shape, as a `Failure` in the words that clients act on.
+
+Claude Code compacts on "prompt is too long: N tokens > M maximum" and asks for less on "input length and
+`max_tokens` exceed context limit: A + B > C", so both are said in exactly these words.
+"""
+
+import html
+import json
+import re
+from typing import Any
+
+from router_service.conversation import KIND_BY_STATUS, Failure, ReplyFailed
+
+LONGEST = 600  # characters of a vendor's words that are worth repeating
+TOO_LONG = "prompt is too long"
+KINDS = {*KIND_BY_STATUS.values(), "billing_error"}
+KIND_BY_CODE = {
+    "billing_not_active": "billing_error",
+    "context_length_exceeded": "invalid_request_error",
+    "engine_overloaded": "overloaded_error",
+    "insufficient_quota": "billing_error",
+    "invalid_api_key": "authentication_error",
+    "model_not_found": "not_found_error",
+    "rate_limit_exceeded": "rate_limit_error",
+    "RESOURCE_EXHAUSTED": "rate_limit_error",
+    "server_overloaded": "overloaded_error",
+    "UNAVAILABLE": "overloaded_error",
+}
+USED, MOST, OUTPUT = (rf"(?P<{name}>\d[\d,]*)" for name in ("used", "most", "output"))
+# How vendors say that it was too much; where the pattern has `output`, it is prompt and output together.
+TOO_LONG_PATTERNS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        # OpenAI before GPT-5, DeepSeek
+        rf"context length is {MOST} tokens.*?\({USED} in (?:the|your) \w+.*?[,;] (?:and )?{OUTPUT} in the completion",
+        # vLLM, Together
+        rf"must be <= {MOST}\. Given: {USED} `inputs` tokens and {OUTPUT} `max_new_tokens`",
+        # OpenAI, vLLM, OpenRouter
+        rf"context length is {MOST} tokens.*?(?:resulted in|requested(?: about)?|has) {USED}",
+        # OpenAI since GPT-5
+        rf"configured limit of {MOST} tokens.*?resulted in {USED}",
+        # xAI
+        rf"maximum prompt length is {MOST} but the request contains {USED}",
+        # Mistral
+        rf"[Pp]rompt contains {USED} tokens.*?too large for model with {MOST}",
+        # Gemini
+        rf"input token count \(?{USED}\)? exceeds the maximum number of tokens allowed \(?{MOST}",
+        # llama.cpp
+        rf"request \({USED} tokens\) exceeds the available context size \({MOST}",
+    )
+)
+
+
+def parse_error(status: int, body: bytes) -> Failure:
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return Failure(status, kind_of(status), _plain(text) or f"The provider answered {status} without a word.")
+    message, code, kind = _read(told)
+    return _failure(status, message or _plain(text), code, kind)
+
+
+def failed(told: Any) -> ReplyFailed:
+    """The same for an error inside a stream, where no status tells the kind."""
+    message, code, kind = _read(told)
+    status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500
+    failure = _failure(status, message or "The provider broke off without saying why.", code, kind)
+    return ReplyFailed(failure.kind, failure.message)
+
+
+def kind_of(status: int) -> str:
+    return KIND_BY_STATUS.get(status, "api_error" if status >= 500 or status < 400 else "invalid_request_error")
+
+
+def _failure(status: int, message: str, code: str, kind: str) -> Failure:
+    known = KIND_BY_CODE.get(code) or KIND_BY_CODE.get(kind) or (kind if kind in KINDS else kind_of(status))
+    if kind == "invalid_request_error" and status not in (200, 400, 500):
+        known = KIND_BY_CODE.get(code) or kind_of(status)  # OpenAI's word for nearly everything
+    return Failure(status, known, _in_anthropics_words(message[:LONGEST], code))
+
+
+def _read(told: Any) -> tuple[str, str, str]:
+    """Message, code and type of an error in any of the shapes that vendors of this field have."""
+    if isinstance(told, list) and told:  # Gemini wraps its error into a list
+        told = told[0]
+    if isinstance(told, str):
+        return told, "", ""
+    if not isinstance(told, dict):
+        return "", "", ""
+    error = told.get("error")
+    if isinstance(error, dict):
+        code = error.get("status") or error.get("code")
+        return _words(error), str(code or ""), str(error.get("type") or "")
+    message = error if isinstance(error, str) else _words(told)
+    kind = told.get("type")
+    return message, str(told.get("code") or ""), str(kind if kind != "error" else "")
+
+
+def _words(told: dict[str, Any]) -> str:
+    """`message`, or FastAPI's `detail`: a string or a list of places and words."""
+    for name in ("message", "detail", "msg"):
+        match told.get(name):
+            case str(words) if words:
+                return words
+            case dict(inner):
+                return _words(inner)
+            case list(items):
+                return "; ".join(_place(item) for item in items if isinstance(item, dict))
+    return ""
+
+
+def _place(item: dict[str, Any]) -> str:
+    place = ".".join(str(step) for step in item.get("loc", ()))
+    return f"{place}: {_words(item)}" if place else _words(item)
+
+
+def _plain(text: str) -> str:
+    """Words as they are; of a page only what a reader would see."""
+    if re.match(r"\s*<(!doctype|html|head|body|h1|center)", text, re.IGNORECASE):
+        title = re.search(r"<(title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
+        text = title[2] if title else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.S | re.I)
+        text = html.unescape(" ".join(text.split()))
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def _in_anthropics_words(message: str, code: str) -> str:
+    found = next((match for pattern in TOO_LONG_PATTERNS if (match := pattern.search(message))), None)
+    if found:
+        told = {name: int(digits.replace(",", "")) for name, digits in found.groupdict().items()}
+        used, most, output = told["used"], told["most"], told.get("output", 0)
+        if output and used <= most:
+            return f"input length and `max_tokens` exceed context limit: {used} + {output} > {most}"
+        return f"{TOO_LONG}: {used} tokens > {most} maximum"
+    if code == "context_length_exceeded" and TOO_LONG not in message:
+        return f"{TOO_LONG}: {message}"
+    return message

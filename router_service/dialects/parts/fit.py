@@ -1,0 +1,86 @@
+"""Making a conversation fit a target that takes less than the client asked for, and saying so."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from router_service.conversation import Conversation, Json
+from router_service.dialects.dialect import Target
+
+# Fields that change nothing about the answer, or that the target's own vendor takes care of.
+UNMISSED = frozenset(
+    {
+        "betas", "cache_control", "context_management", "diagnostics", "inference_geo", "metadata",
+        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safeguards", "safety_identifier",
+        "service_tier", "speed", "store", "stream_options", "thinking", "user", "user_profile_id", "workspace_id",
+    }
+)  # fmt: skip
+
+
+def fingerprint(text: str) -> str:
+    """Sixteen letters that stand for the text: an id where a vendor gave none."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def tool_id(given: str, *, longest: int = 64) -> str:
+    """The id unchanged where both vendors take it, else the same valid one for call and result.
+
+    Anthropic takes ^[a-zA-Z0-9_-]+$, OpenAI at most 40 characters.
+    """
+    if 0 < len(given) <= longest and re.fullmatch(r"[a-zA-Z0-9_-]+", given):
+        return given
+    return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', given)[: longest - 17]}_{fingerprint(given)}"
+
+
+def reply_id(prefix: str, given: str) -> str:
+    """The upstream's id under this dialect's prefix: chatcmpl-1 <-> msg_1."""
+    if given.startswith(prefix):
+        return given
+    return prefix + re.sub(r"[^a-zA-Z0-9_-]", "_", re.sub(r"^(chatcmpl-|msg_|resp_)", "", given))
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def max_tokens(wanted: int, target: Target, warnings: list[str]) -> int:
+    if target.max_output is None or wanted <= target.max_output:
+        return wanted
+    warnings.append(f"max_tokens lowered from {wanted} to {target.max_output}, the most {target.model} writes")
+    return target.max_output
+
+
+def sampling(conversation: Conversation, target: Target, warnings: list[str], *, hottest: float) -> Json:
+    """temperature and top_p as far as the target takes them; 1 is every vendor's default."""
+    asked = {"temperature": conversation.temperature, "top_p": conversation.top_p}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    if not target.sampling:
+        warnings += [f"{name} left out: {target.model} does not take it" for name in wanted if wanted[name] != 1]
+        return {}
+    if wanted.get("temperature", 0) > hottest:
+        warnings.append(f"temperature lowered from {wanted['temperature']} to {hottest}")
+        wanted["temperature"] = hottest
+    return wanted
+
+
+def stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
+    if conversation.stop and not target.stop:
+        warnings.append(f"stop sequences left out: {target.model} does not take them")
+        return []
+    return list(conversation.stop)
+
+
+def left_out(conversation: Conversation) -> list[str]:
+    """What of another dialect's own fields the client will miss, in words."""
+    extras = conversation.extras
+    tools = [str(tool.get("name") or tool.get("type")) for tool in extras.get("tools", ())]
+    fields = [name for name, value in extras.items() if name not in {"tools", *UNMISSED} and _says_much(name, value)]
+    return [
+        *(f"tool {name} left out: only its own vendor runs it" for name in tools),
+        *(f"{name} left out: this model's vendor does not know it" for name in fields),
+    ]
+
+
+def _says_much(name: str, value: Any) -> bool:
+    return bool(value) and (name, value) not in (("n", 1), ("modalities", ["text"]))

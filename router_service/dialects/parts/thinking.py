@@ -1,0 +1,22 @@
+"""How hard to think, in each vendor's words: an effort here, a budget of tokens there."""
+
+from router_service.conversation import Reasoning
+
+# Claude Code asks for 4,000 ("think"), 10,000 and 31,999 ("ultrathink") tokens.
+BUDGET_BY_EFFORT = {
+    "minimal": 1_024, "low": 4_096, "medium": 12_288, "high": 24_576, "xhigh": 31_999, "max": 31_999,
+}  # fmt: skip
+LEAST_BUDGET = 1_024  # Anthropic refuses less
+
+
+def effort(reasoning: Reasoning) -> str:
+    """The effort asked for; a budget counts as the first effort that covers it."""
+    if reasoning.effort or reasoning.budget is None:
+        return reasoning.effort
+    return next((word for word in ("low", "medium") if reasoning.budget <= BUDGET_BY_EFFORT[word]), "high")
+
+
+def budget(reasoning: Reasoning) -> int:
+    if reasoning.budget is not None:
+        return max(reasoning.budget, LEAST_BUDGET)
+    return BUDGET_BY_EFFORT.get(reasoning.effort, BUDGET_BY_EFFORT["medium"])

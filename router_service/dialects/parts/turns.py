@@ -1,0 +1,51 @@
+"""A conversation as turns: what the model said, then everything that came before it spoke again.
+
+Both vendors want the results of tool calls directly behind the calls, but clients put reminders and
+queued words in between, and the results into any order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from router_service.conversation import Message, Part, ToolCall, ToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """`results` answer the calls in `assistant`; `rest` is what else was said, in order, without them."""
+
+    assistant: tuple[Part, ...]
+    results: tuple[ToolResult, ...]
+    rest: tuple[Message, ...]
+
+
+def split(messages: Sequence[Message]) -> list[Turn]:
+    """Neighbouring messages of the assistant become one, as Anthropic itself reads them."""
+    spoken: list[tuple[list[Part], list[Message]]] = [([], [])]
+    for message in messages:
+        said, heard = spoken[-1]
+        if message.role != "assistant":
+            heard.append(message)
+        elif heard:
+            spoken.append((list(message.parts), []))
+        else:
+            said.extend(message.parts)
+    return [_turn(tuple(said), heard) for said, heard in spoken]
+
+
+def _turn(assistant: tuple[Part, ...], heard: Sequence[Message]) -> Turn:
+    calls = {part.id for part in assistant if isinstance(part, ToolCall)}
+
+    def answers(part: Part) -> bool:
+        return isinstance(part, ToolResult) and part.call_id in calls
+
+    results = tuple(
+        part for message in heard for part in message.parts if isinstance(part, ToolResult) and answers(part)
+    )
+    rest = tuple(_without(message, [part for part in message.parts if answers(part)]) for message in heard)
+    kept = tuple(message for message, before in zip(rest, heard, strict=True) if message.parts or not before.parts)
+    return Turn(assistant, results, kept)
+
+
+def _without(message: Message, gone: Sequence[Part]) -> Message:
+    return replace(message, parts=tuple(part for part in message.parts if part not in gone)) if gone else message

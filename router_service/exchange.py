@@ -1,0 +1,278 @@
+"""One client request, kept in memory under an id until its answer ends; and the words its two hops speak.
+
+`Event` is what Envoy shows, `Effect` what is to be done about it. `Selection` and `Attempt` turn the one into the
+other and do nothing else: no I/O, no clock. Times are seconds on whatever clock the shell passes in.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from router_service.conversation import Conversation, Failure, Usage
+from router_service.dialects.dialect import Dialect
+from router_service.intent import Intent
+from router_service.outcome import AttemptOutcome, Outcome
+from router_service.policies.policy import Decision, Scores
+
+Headers = Mapping[str, str]
+
+# -- events: what Envoy and the clock say ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeaders:
+    headers: Headers
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHeaders:
+    """`details` is Envoy's own word for how the response came about; empty when the provider sent it."""
+
+    status: int
+    headers: Headers
+    end: bool = False
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseBody:
+    chunk: bytes
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseTrailers:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The moment that a `Wake` asked for has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Envoy closed the stream: the client left, or a timer of Envoy's ran out."""
+
+
+Event = (
+    RequestHeaders
+    | RequestBody
+    | Scored
+    | ResponseHeaders
+    | ResponseBody
+    | ResponseTrailers
+    | Tick
+    | Gone
+)
+
+# -- effects: what the shell is to do --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Proceed:
+    """Let the message pass as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer the client ourselves. `retry`: this attempt has failed, let Envoy take the next candidate."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Ask the router model how well each preference fits."""
+
+    ask: str
+    context: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Send the exchange's id, instead of the body, down this chain."""
+
+    chain: str
+    exchange: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the provider: `headers` are all that it gets."""
+
+    cluster: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the response headers go, with these set and those taken away."""
+
+    headers: Headers
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    chunk: bytes
+    end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Come back with a Tick after so many seconds, unless another Wake follows first."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    outcome: Outcome
+
+
+Effect = Proceed | Respond | Score | Choose | Ask | Release | Send | Wake | Record
+
+# -- the exchange ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What a Selection and its Attempts share. `headers` are the client's, lower-case names."""
+
+    id: str
+    started: float
+    wall: float  # seconds since the epoch, for people
+    headers: Headers
+    query: str
+    dialect: Dialect
+    body: bytes
+    conversation: Conversation
+    intent: Intent
+    session: str
+    decision: Decision
+    attempts: list[AttemptOutcome] = field(default_factory=list)
+    tried: int = 0  # attempts begun
+    active: int = 0  # attempts under way
+    touched: float = 0.0
+
+    @property
+    def last_attempt(self) -> bool:
+        return self.tried >= self.decision.chain.attempts
+
+    def outcome(
+        self,
+        *,
+        now: float,
+        status: int,
+        served: str = "",
+        usage: Usage | None = None,
+        first_content: float | None = None,
+        error: str = "",
+        warnings: tuple[str, ...] = (),
+        ask: bool = False,
+    ) -> Outcome:
+        return Outcome(
+            id=self.id,
+            started=self.wall,
+            kind=("subagent: " if self.intent.subagent else "") + self.intent.kind,
+            client=self.headers.get("user-agent", "").split(" ")[0],
+            session=self.session,
+            route=self.decision.name,
+            reason=self.decision.reason,
+            model_asked=self.conversation.model,
+            model_served=served,
+            status=status,
+            attempts=tuple(self.attempts),
+            usage=usage or Usage(),
+            score=self.decision.score,
+            first_content=None if first_content is None else first_content - self.started,
+            duration=now - self.started,
+            error=error,
+            ask=self.intent.ask[:80] if ask else "",
+            warnings=warnings,
+        )
+
+
+class Full(Exception):
+    """No room for another exchange: all that are kept are still under way."""
+
+
+class Exchanges:
+    """The exchanges under way, bounded in number and in bytes.
+
+    An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
+    goes once it has had no attempt under way for `idle` seconds, or when its room is needed.
+    """
+
+    def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
+        self._kept: OrderedDict[str, Exchange] = OrderedDict()
+        self._limit, self._max_bytes, self._idle = limit, max_bytes, idle
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, exchange: Exchange) -> None:
+        """Raises Full. Makes room by dropping the oldest that nobody works on."""
+        while self._kept and not self._room(exchange):
+            idle = next((old for old in self._kept.values() if not old.active), None)
+            if idle is None:
+                raise Full
+            self.drop(idle.id)
+        self._kept[exchange.id] = exchange
+        self.bytes += len(exchange.body)
+
+    def get(self, id: str) -> Exchange | None:
+        return self._kept.get(id)
+
+    def drop(self, id: str) -> Exchange | None:
+        exchange = self._kept.pop(id, None)
+        if exchange:
+            self.bytes -= len(exchange.body)
+        return exchange
+
+    def expire(self, now: float) -> list[Outcome]:
+        """Drop what has been left alone; the outcomes of those, for the record."""
+        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._idle]
+        for exchange in left:
+            self.drop(exchange.id)
+        return [
+            exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
+            for exchange in left
+        ]
+
+    def _room(self, exchange: Exchange) -> bool:
+        return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
+
+
+# -- what every reply of ours carries --------------------------------------------------------------------------
+
+
+def error_reply(dialect: Dialect, failure: Failure, headers: Headers, *, retry: bool = False) -> Respond:
+    body = dialect.render_error(failure)
+    return Respond(failure.status, {"content-type": "application/json", **headers}, body, retry=retry)
+
+
+def header_value(text: str) -> str:
+    """Text as a header may carry it: one line, other scripts as percent-encoded UTF-8 (like a URL)."""
+    line = " ".join(text.split())
+    return "".join(
+        char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line
+    )

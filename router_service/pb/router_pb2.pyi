@@ -1,0 +1,117 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class DecideRequest(_message.Message):
+    __slots__ = ("prompt", "context")
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    prompt: str
+    context: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, prompt: _Optional[str] = ..., context: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DecideReply(_message.Message):
+    __slots__ = ("route", "reason", "models", "fits", "seconds")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    reason: str
+    models: _containers.RepeatedScalarFieldContainer[str]
+    fits: _containers.RepeatedCompositeFieldContainer[Fit]
+    seconds: float
+    def __init__(self, route: _Optional[str] = ..., reason: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., seconds: _Optional[float] = ...) -> None: ...
+
+class Fit(_message.Message):
+    __slots__ = ("route", "probability")
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    route: str
+    probability: float
+    def __init__(self, route: _Optional[str] = ..., probability: _Optional[float] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("replay",)
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
+    replay: int
+    def __init__(self, replay: _Optional[int] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("requests_under_way", "bytes_held", "sessions", "requests_ended", "up_seconds", "candidates")
+    REQUESTS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
+    BYTES_HELD_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_ENDED_FIELD_NUMBER: _ClassVar[int]
+    UP_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    requests_under_way: int
+    bytes_held: int
+    sessions: int
+    requests_ended: int
+    up_seconds: float
+    candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
+    def __init__(self, requests_under_way: _Optional[int] = ..., bytes_held: _Optional[int] = ..., sessions: _Optional[int] = ..., requests_ended: _Optional[int] = ..., up_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ...) -> None: ...
+
+class Candidate(_message.Message):
+    __slots__ = ("id", "label", "answered", "failed", "last_trouble")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    LAST_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    label: str
+    answered: int
+    failed: int
+    last_trouble: str
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ...) -> None: ...
+
+class Request(_message.Message):
+    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ASKED_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SERVED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    SCORE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_CONTENT_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    CACHED_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    started: float
+    kind: str
+    client: str
+    route: str
+    reason: str
+    model_asked: str
+    model_served: str
+    status: int
+    attempts: int
+    score: float
+    first_content: float
+    duration: float
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    error: str
+    ask: str
+    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,235 @@
+"""Config -> Plan: routes, candidates and chains, all resolved; the one input of the service and the renderers."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret
+from router_service.providers import by_name
+from router_service.providers.provider import ModelFacts, Provider
+
+DEFAULT = "default"
+ROUTED_MODELS = ("arch.main.v1",)  # the names that ask for routing; unknown claude-* names do, too
+FAST_MODELS = ("arch.fast.v1", "arch.claude.code.small.fast")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a provider is reached; `path` is what stands before the dialect's own path, without a last slash."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        usual = {"http": 80, "https": 443}[self.scheme]
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == usual else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Provider + model + key: one leaf cluster and one provider cluster. `id` is safe in names, `label` is for people."""
+
+    id: str
+    label: str
+    model: str
+    provider: Provider
+    facts: ModelFacts
+    address: Address
+    key: Secret | None = None
+    passthrough: bool = False
+
+    @property
+    def leaf(self) -> str:
+        return f"leaf.{self.id}"
+
+    @property
+    def cluster(self) -> str:
+        return f"provider.{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A preference with its pool in order, or the default. `id` is safe in names of clusters."""
+
+    id: str
+    name: str
+    description: str
+    candidates: tuple[Candidate, ...]
+    prefer: str = "listed"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """First candidate, then who steps in for it, in order: one aggregate cluster. `attempts` counts all tries."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    attempts: int
+
+    @property
+    def first(self) -> Candidate:
+        return self.candidates[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """A model of the config that cannot be used, and why, in words."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run. `routes` are the preferences; `default` answers everything else and holds every candidate."""
+
+    candidates: tuple[Candidate, ...]
+    routes: tuple[Route, ...]
+    default: Route
+    fast: Candidate
+    aliases: Mapping[str, Candidate]
+    listener: Listener
+    routing: Routing
+    failover: Failover
+    chains: Mapping[str, Chain]
+    disabled: tuple[Disabled, ...] = ()
+    names: Mapping[str, Candidate] = field(default_factory=dict)
+
+    def chain(self, route: Route, first: Candidate) -> Chain:
+        """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
+        inside = first in route.candidates
+        return self.chains[_chain_name(route.id if inside else DEFAULT, first)]
+
+    def candidate(self, id: str) -> Candidate | None:
+        return next((candidate for candidate in self.candidates if candidate.id == id), None)
+
+
+def plan(config: Config) -> Plan:
+    """Resolve the config. The caller has made sure that at least one model is usable."""
+    usable = [entry for entry in config.providers if not entry.missing_key]
+    by_entry = dict(zip(map(_entry_name, usable), _candidates(usable), strict=True))
+    candidates = tuple(by_entry.values())
+    default = _default_route(usable, by_entry)
+    routes = tuple(_routes(config.preferences, by_entry))
+    aliases = {alias: by_entry[name] for alias, name in config.aliases.items() if name in by_entry}
+    return Plan(
+        candidates=candidates,
+        routes=routes,
+        default=default,
+        fast=_fast(aliases, default),
+        aliases=aliases,
+        listener=config.listener,
+        routing=config.routing,
+        failover=config.failover,
+        chains=_chains((*routes, default), default, config.failover),
+        disabled=tuple(_disabled(config, by_entry)),
+        names=_names(by_entry),
+    )
+
+
+def slug(text: str) -> str:
+    """A name that Envoy's clusters and statistics can carry; words in other scripts keep their code points."""
+    safe = "".join(char if char.isascii() else f"u{ord(char):x}" for char in text.strip().lower())
+    return re.sub(r"[^a-z0-9]+", "-", safe).strip("-")
+
+
+def address(base_url: str, *, like: str = "") -> Address:
+    """Take a base URL apart; where it names no path, the path of `like` (the vendor's usual one) holds."""
+    parts = urlsplit(base_url)
+    path = parts.path.rstrip("/") or urlsplit(like).path.rstrip("/")
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return Address(parts.scheme, parts.hostname or "", port, path)
+
+
+def _entry_name(entry: ProviderEntry) -> str:
+    return entry.name or entry.model
+
+
+def _candidates(entries: Iterable[ProviderEntry]) -> Iterable[Candidate]:
+    taken: set[str] = set()
+    for entry in entries:
+        provider = by_name(entry.provider)
+        model = entry.model.partition("/")[2]
+        id = _free(slug(_entry_name(entry)), taken)
+        taken.add(id)
+        yield Candidate(
+            id=id,
+            label=_entry_name(entry),
+            model=model,
+            provider=provider,
+            facts=provider.facts(model),
+            address=address(entry.base_url or provider.base_url, like=provider.base_url),
+            key=entry.access_key,
+            passthrough=entry.passthrough_auth,
+        )
+
+
+def _free(wanted: str, taken: set[str]) -> str:
+    tries = (wanted if n == 1 else f"{wanted}-{n}" for n in range(1, len(taken) + 2))
+    return next(name for name in tries if name not in taken)
+
+
+def _default_route(entries: list[ProviderEntry], by_entry: Mapping[str, Candidate]) -> Route:
+    """The entry marked default (else the first) leads; the rest follow as written: an answer beats none."""
+    ordered = sorted(entries, key=lambda entry: not entry.default)
+    return Route(
+        DEFAULT, DEFAULT, "everything else", tuple(by_entry[_entry_name(entry)] for entry in ordered)
+    )
+
+
+def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]) -> Iterable[Route]:
+    taken = {DEFAULT}
+    for preference in preferences:
+        id = _free(slug(preference.name), taken)
+        taken.add(id)
+        pool = tuple(by_entry[name] for name in preference.models if name in by_entry)
+        if pool:
+            yield Route(id, preference.name, preference.description, pool, preference.prefer)
+
+
+def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[str, Chain]:
+    chains = [_chain(route, first, default, failover) for route in routes for first in route.candidates]
+    return {chain.name: chain for chain in chains}
+
+
+def _chain(route: Route, first: Candidate, default: Route, failover: Failover) -> Chain:
+    pool = route.candidates + (default.candidates if failover.fall_back_to_default else ())
+    rest = [candidate for candidate in pool if candidate.label not in failover.never]
+    candidates = tuple(dict.fromkeys((first, *rest)))
+    return Chain(_chain_name(route.id, first), candidates, attempts=min(failover.attempts, len(candidates)))
+
+
+def _chain_name(route: str, first: Candidate) -> str:
+    return f"chain.{route}.{first.id}"
+
+
+def _fast(aliases: Mapping[str, Candidate], default: Route) -> Candidate:
+    """Who answers side requests: the fast alias, else what is called small, else the default."""
+    named = next((aliases[name] for name in FAST_MODELS if name in aliases), None)
+    small = (c for c in default.candidates if re.search(r"mini|haiku|flash|small|nano|lite|instant", c.model))
+    return named or next(small, default.candidates[0])
+
+
+def _disabled(config: Config, by_entry: Mapping[str, Candidate]) -> Iterable[Disabled]:
+    for entry in config.providers:
+        if entry.missing_key:
+            yield Disabled(_entry_name(entry), f"${entry.missing_key} is not set")
+    for preference in config.preferences:
+        if not any(name in by_entry for name in preference.models):
+            yield Disabled(
+                f"preference “{preference.name}”", "none of its models is usable; default answers instead"
+            )
+
+
+def _names(by_entry: Mapping[str, Candidate]) -> dict[str, Candidate]:
+    """Every name a client may choose a candidate by: its label, and its bare model name where that is unique."""
+    bare: dict[str, list[Candidate]] = {}
+    for candidate in by_entry.values():
+        bare.setdefault(candidate.model, []).append(candidate)
+    unique = {model: found[0] for model, found in bare.items() if len(found) == 1}
+    return unique | dict(by_entry)

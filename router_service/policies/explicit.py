@@ -1,0 +1,57 @@
+"""The client's own word: a configured model, an alias, the fast lane; anything else asks to be routed.
+
+Claude Code names a `claude-*` model even when the user chose none, so such a name is a choice only when it is
+written `provider/model`; from other clients a configured model name is one as it stands.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from router_service.conversation import BadRequest
+from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
+from router_service.policies.policy import Decision
+
+_SUFFIX = re.compile(r"\[[^\]]*\]$")  # `[1m]`: Claude Code's mark for the long context window
+_DATE = re.compile(r"-(20\d{6}|latest)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a model name asks for: one candidate, the fast lane, or to be routed."""
+
+    lane: Literal["explicit", "fast", "routed"]
+    candidate: Candidate | None = None
+
+
+def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
+    """Raises BadRequest when the name means nothing here."""
+    bare = _SUFFIX.sub("", model.strip())
+    undated = _DATE.sub("", bare)
+    guessed = claude_code and bare.startswith("claude-")
+    for name in (bare, undated):
+        if name in plan.aliases:
+            return Named("fast" if name in FAST_MODELS else "explicit", plan.aliases[name])
+        if name in plan.names and not guessed:
+            return Named("explicit", plan.names[name])
+    if bare in FAST_MODELS or (bare.startswith("claude-") and "haiku" in bare):
+        return Named("fast", plan.fast)
+    if bare in ROUTED_MODELS or bare.startswith(("claude-", "arch.")) or bare in ("auto", "archgw"):
+        return Named("routed")
+    raise BadRequest(_unknown(plan, bare), status=404, kind="not_found_error")
+
+
+def choose(plan: Plan, named: Named, model: str) -> Decision:
+    candidate = named.candidate or plan.fast
+    words = "the client asked for" if named.lane == "explicit" else "fast lane:"
+    reason = f"{words} {model} -> {candidate.label}"
+    return Decision(plan.default, plan.chain(plan.default, candidate), reason, name=named.lane)
+
+
+def _unknown(plan: Plan, model: str) -> str:
+    known = [*plan.names, *plan.aliases]
+    close = difflib.get_close_matches(model, known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    offered = ", ".join(sorted(candidate.label for candidate in plan.candidates))
+    return f"archgw knows no model '{model}'; {hint}ask for '{ROUTED_MODELS[0]}' to be routed, or for one of: {offered}"

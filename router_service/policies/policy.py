@@ -1,0 +1,48 @@
+"""What a decision is, and what a selection policy must be able to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from router_service.plan import Candidate, Chain, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Probabilities by route id; with `none` they add up to 1. `seconds` is what the model took.
+
+    `trouble` says why there are none: the model was late, or failed.
+    """
+
+    routes: Mapping[str, float] = field(default_factory=dict)
+    none: float = 1.0
+    seconds: float = 0.0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Route, chain and why, in a sentence that a user can read.
+
+    `name` is what x-arch-route says: the preference, `default`, or how the client itself chose.
+    """
+
+    route: Route
+    chain: Chain
+    reason: str
+    score: float | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.route.name)
+
+    @property
+    def first(self) -> Candidate:
+        return self.chain.first
+
+
+class Policy(Protocol):
+    """Picks who answers first from a route's pool; the rest follow in the route's order."""
+
+    def __call__(self, route: Route) -> Candidate: ...

@@ -1,0 +1,40 @@
+"""Anthropic. How a model thinks: platform.claude.com/docs/en/build-with-claude/adaptive-thinking."""
+
+from functools import partial
+
+from router_service.providers.provider import ModelFacts, Provider
+
+Claude = partial(ModelFacts, images=True)
+Budgeted = partial(Claude, reasoning=True, thinking="budget")
+Adaptive = partial(Claude, reasoning=True, thinking="adaptive")
+# From 4.7 on a budget and any temperature but 1 are answered with 400.
+Newest = partial(Adaptive, sampling=False)
+
+PROVIDER = Provider(
+    name="anthropic",
+    dialect="anthropic_messages",
+    base_url="https://api.anthropic.com/v1",
+    key_variable="ANTHROPIC_API_KEY",
+    auth_header="x-api-key",
+    auth_scheme="",
+    headers=(("anthropic-version", "2023-06-01"),),
+    models=(
+        Newest("claude-"),  # what is newer than this list behaves as the newest on it
+        Claude("claude-3-", 200_000, 4_096),
+        Claude("claude-3-5-", 200_000, 8_192),
+        Budgeted("claude-3-7-", 200_000, 64_000),
+        Budgeted("claude-opus-4", 200_000, 32_000),
+        Budgeted("claude-sonnet-4", 200_000, 64_000),
+        Budgeted("claude-opus-4-5", 200_000, 64_000),
+        Budgeted("claude-sonnet-4-5", 200_000, 64_000),
+        Budgeted("claude-haiku-4-5", 200_000, 64_000),
+        Adaptive("claude-opus-4-6", 1_000_000, 128_000),
+        Adaptive("claude-sonnet-4-6", 1_000_000, 128_000),
+        Newest("claude-opus-4-7", 1_000_000, 128_000),
+        Newest("claude-opus-4-8", 1_000_000, 128_000),
+        Newest("claude-opus-5", 1_000_000, 128_000),
+        Newest("claude-sonnet-5", 1_000_000, 128_000),
+        Newest("claude-haiku-5", 1_000_000, 128_000),
+        Newest("claude-fable-5", 1_000_000, 128_000),
+    ),
+)

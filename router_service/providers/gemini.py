@@ -1,0 +1,18 @@
+"""Google Gemini through its OpenAI-compatible endpoint (ai.google.dev/gemini-api/docs/openai)."""
+
+from router_service.providers.provider import ModelFacts, Provider
+
+PROVIDER = Provider(
+    name="gemini",
+    dialect="openai_chat",
+    base_url="https://generativelanguage.googleapis.com/v1beta/openai",
+    key_variable="GEMINI_API_KEY",
+    models=(
+        ModelFacts("gemini-", images=True),
+        ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True),
+        ModelFacts("gemini-1.5-pro", 2_097_152, 8_192, images=True),
+        ModelFacts("gemini-2.0-flash", 1_048_576, 8_192, images=True),
+        ModelFacts("gemini-2.5-", 1_048_576, 65_536, reasoning=True, images=True),
+        ModelFacts("gemini-3", 1_048_576, 65_536, reasoning=True, images=True),
+    ),
+)

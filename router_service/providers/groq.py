@@ -1,0 +1,16 @@
+"""Groq, a fast host of open models (not xAI's Grok)."""
+
+from router_service.providers.provider import ModelFacts, Provider
+
+PROVIDER = Provider(
+    name="groq",
+    dialect="openai_chat",
+    base_url="https://api.groq.com/openai/v1",
+    key_variable="GROQ_API_KEY",
+    models=(
+        ModelFacts("llama-3.1-8b-instant", 131_072, 131_072),
+        ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768),
+        ModelFacts("meta-llama/llama-4-", 131_072, 8_192, images=True),
+        ModelFacts("openai/gpt-oss-", 131_072, 65_536, reasoning=True),
+    ),
+)

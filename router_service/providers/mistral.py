@@ -1,0 +1,23 @@
+"""Mistral. The output of its models is bounded by their context alone."""
+
+from router_service.providers.provider import ModelFacts, Provider
+
+PROVIDER = Provider(
+    name="mistral",
+    dialect="openai_chat",
+    base_url="https://api.mistral.ai/v1",
+    key_variable="MISTRAL_API_KEY",
+    models=(
+        ModelFacts("codestral-", 128_000),
+        ModelFacts("devstral-", 256_000),
+        ModelFacts("magistral-", 262_144, images=True),
+        ModelFacts("ministral-", 131_072),
+        ModelFacts("mistral-large-", 262_144, images=True),
+        ModelFacts("mistral-large-24", 128_000),  # of 2024
+        ModelFacts("mistral-large-4", 1_048_576, images=True),
+        ModelFacts("mistral-medium-", 262_144, images=True),
+        ModelFacts("mistral-small-", 262_144, images=True),
+        ModelFacts("open-mistral-nemo", 128_000),
+        ModelFacts("pixtral-", 128_000, images=True),
+    ),
+)

@@ -1,0 +1,20 @@
+"""Moonshot, the maker of Kimi."""
+
+from router_service.providers.provider import ModelFacts, Provider
+
+PROVIDER = Provider(
+    name="moonshot",
+    dialect="openai_chat",
+    base_url="https://api.moonshot.ai/v1",
+    key_variable="MOONSHOT_API_KEY",
+    models=(
+        ModelFacts("kimi-k2", 262_144),
+        ModelFacts("kimi-k2.5", 262_144, images=True),
+        ModelFacts("kimi-k2.6", 262_144, images=True),
+        ModelFacts("kimi-k2.7", 262_144, images=True),
+        ModelFacts("kimi-k3", 1_048_576, images=True),
+        ModelFacts("moonshot-v1-8k", 8_192),
+        ModelFacts("moonshot-v1-32k", 32_768),
+        ModelFacts("moonshot-v1-128k", 131_072),
+    ),
+)

@@ -1,0 +1,37 @@
+"""OpenAI."""
+
+from functools import partial
+
+from router_service.providers.provider import COMPLETION_TOKENS, ModelFacts, Provider
+
+# Reasoning models refuse temperature, top_p and stop; the first two of them instructions and tools as well.
+Reasoner = partial(ModelFacts, token_field=COMPLETION_TOKENS, reasoning=True, sampling=False, stop=False)
+FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
+
+PROVIDER = Provider(
+    name="openai",
+    dialect="openai_chat",
+    base_url="https://api.openai.com/v1",
+    key_variable="OPENAI_API_KEY",
+    models=(
+        ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
+        ModelFacts("gpt-4", 8_192, 4_096),
+        ModelFacts("gpt-4-turbo", 128_000, 4_096, images=True),
+        ModelFacts("gpt-4o", 128_000, 16_384, images=True),
+        ModelFacts("gpt-4o-2024-05-13", 128_000, 4_096, images=True),
+        ModelFacts("gpt-4.1", 1_047_576, 32_768, images=True),
+        FirstReasoner("o1-preview", 128_000, 32_768),
+        FirstReasoner("o1-mini", 128_000, 65_536),
+        Reasoner("o1", 200_000, 100_000, images=True),
+        Reasoner("o3", 200_000, 100_000, images=True),
+        Reasoner("o3-mini", 200_000, 100_000),
+        Reasoner("o4-mini", 200_000, 100_000, images=True),
+        Reasoner("gpt-5", 400_000, 128_000, images=True),
+        ModelFacts("gpt-5-chat", 128_000, 16_384, token_field=COMPLETION_TOKENS, images=True),
+        Reasoner("gpt-5.4", 1_050_000, 128_000, images=True),
+        Reasoner("gpt-5.4-mini", 400_000, 128_000, images=True),
+        Reasoner("gpt-5.4-nano", 400_000, 128_000, images=True),
+        Reasoner("gpt-5.5", 1_050_000, 128_000, images=True),
+        Reasoner("gpt-5.6", 1_050_000, 128_000, images=True),
+    ),
+)

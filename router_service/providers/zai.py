@@ -1,0 +1,19 @@
+"""Z.ai, the international house of Zhipu, the maker of GLM."""
+
+from router_service.providers.provider import ModelFacts, Provider
+
+PROVIDER = Provider(
+    name="zai",
+    dialect="openai_chat",
+    base_url="https://api.z.ai/api/paas/v4",
+    key_variable="ZAI_API_KEY",
+    models=(
+        ModelFacts("glm-4.5", 128_000, 32_000),
+        ModelFacts("glm-4.5v", 128_000, 32_000, images=True),
+        ModelFacts("glm-4.6", 200_000, 128_000),
+        ModelFacts("glm-4.7", 200_000, 128_000),
+        ModelFacts("glm-5", 200_000, 128_000),
+        ModelFacts("glm-5.2", 1_000_000, 128_000),
+        ModelFacts("glm-5.3", 1_000_000, 128_000),
+    ),
+)

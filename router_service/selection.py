@@ -1,0 +1,228 @@
+"""The first hop: one client request in, one decision out. Pure: events in, effects out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from router_service import answers, intent
+from router_service.conversation import BadRequest, Conversation, Failure
+from router_service.dialects import by_path
+from router_service.dialects.dialect import Dialect
+from router_service.exchange import (
+    Choose,
+    Effect,
+    Event,
+    Exchange,
+    Exchanges,
+    Full,
+    Headers,
+    Proceed,
+    Record,
+    RequestBody,
+    RequestHeaders,
+    Respond,
+    Score,
+    Scored,
+    error_reply,
+)
+from router_service.outcome import Outcome
+from router_service.plan import Plan
+from router_service.policies import explicit, pinned, preference
+from router_service.policies.policy import Decision, Scores
+from router_service.session import Pin, Sessions, session_key
+
+MAX_BODY = 32 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Gateway:
+    """What all requests share: the plan, the sessions, the exchanges under way, and where ids come from."""
+
+    plan: Plan
+    new_id: Callable[[], str]
+    sessions: Sessions = field(default_factory=Sessions)
+    exchanges: Exchanges = field(default_factory=Exchanges)
+    show_asks: bool = False
+
+
+@dataclass(slots=True)
+class _Understood:
+    """A request that has been read and waits for its decision."""
+
+    dialect: Dialect
+    body: bytes
+    conversation: Conversation
+    intent: intent.Intent
+    session: str
+
+
+class Selection:
+    def __init__(self, gateway: Gateway, *, wall: float) -> None:
+        self._gateway = gateway
+        self._id = gateway.new_id()
+        self._wall = wall
+        self._started = 0.0
+        self._headers: Headers = {}
+        self._path, self._query = "", ""
+        self._waiting: _Understood | None = None
+
+    def feed(self, event: Event, now: float) -> list[Effect]:
+        try:
+            match event:
+                case RequestHeaders(headers, end):
+                    self._started = now
+                    return self._on_headers(headers, end)
+                case RequestBody(body):
+                    return self._on_body(body, now)
+                case Scored(scores) if self._waiting:
+                    return self._on_scores(self._waiting, scores, now)
+        except BadRequest as error:
+            return self._refuse(Failure(error.status, error.kind, error.message), now)
+        return []
+
+    # -- headers: what needs no body is answered here ---------------------------------------------------------
+
+    def _on_headers(self, headers: Headers, end: bool) -> list[Effect]:
+        self._headers = headers
+        self._path, _, self._query = headers.get(":path", "/").partition("?")
+        method = headers.get(":method", "GET")
+        local = answers.answer(self._gateway.plan, method, self._path, headers)
+        if local:
+            return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
+        if method != "POST":
+            raise BadRequest(answers.wrong_method(method, self._path), status=405)
+        if by_path(self._path) is None and self._path not in answers.BODY_PATHS:
+            raise BadRequest(answers.unknown_path(self._path), status=404, kind="not_found_error")
+        if int(headers.get("content-length") or 0) > MAX_BODY:
+            raise BadRequest(answers.too_large(MAX_BODY), status=413, kind="request_too_large")
+        if end:
+            raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
+        return [Proceed()]
+
+    # -- body: read, then decide ------------------------------------------------------------------------------
+
+    def _on_body(self, body: bytes, now: float) -> list[Effect]:
+        parsed = _json(body)
+        dialect = by_path(self._path)
+        if dialect is None:
+            local = answers.count_tokens(parsed)
+            return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
+        conversation = dialect.parse_request(parsed)
+        understood = _Understood(
+            dialect,
+            body,
+            conversation,
+            intent.read(conversation, self._headers),
+            session_key(conversation, self._headers),
+        )
+        decision = self._without_router(understood)
+        if decision:
+            return self._chosen(understood, decision, now)
+        self._waiting = understood
+        return [Score(understood.intent.ask, understood.intent.context)]
+
+    def _without_router(self, understood: _Understood) -> Decision | None:
+        """The decision, where it does not depend on what is asked; None asks for scores."""
+        plan, kind = self._gateway.plan, understood.intent.kind
+        model = self._headers.get("x-arch-model") or understood.conversation.model
+        claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
+        named = explicit.resolve(plan, model, claude_code=claude_code)
+        if named.lane != "routed":
+            return explicit.choose(plan, named, model)
+        if kind in intent.SIDE:
+            return explicit.choose(plan, explicit.Named("fast", plan.fast), kind)
+        pin = self._current_pin(understood)
+        if kind != "user turn" and pin:
+            return pinned.stay(plan, pin, because=kind)
+        if not plan.routes:
+            return pinned.stay(plan, pin, because="no preferences are configured")
+        if not understood.intent.ask:
+            return pinned.stay(plan, pin, because="nothing was asked in words")
+        return None
+
+    def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
+        self._waiting = None
+        pin = self._current_pin(understood)
+        return self._chosen(understood, preference.choose(self._gateway.plan, scores, pin), now)
+
+    def _chosen(self, understood: _Understood, decision: Decision, now: float) -> list[Effect]:
+        exchange = Exchange(
+            id=self._id,
+            started=self._started,
+            wall=self._wall,
+            headers=self._headers,
+            query=self._query,
+            dialect=understood.dialect,
+            body=understood.body,
+            conversation=understood.conversation,
+            intent=understood.intent,
+            session=understood.session,
+            decision=decision,
+            touched=now,
+        )
+        try:
+            self._gateway.exchanges.add(exchange)
+        except Full:
+            words = "archgw has too many requests under way; try again in a moment"
+            return self._refuse(Failure(529, "overloaded_error", words), now)
+        self._pin(understood, decision)
+        return [Choose(decision.chain.name, exchange.id, decision.chain.attempts)]
+
+    def _current_pin(self, understood: _Understood) -> Pin | None:
+        """Who serves this thread; nobody yet when nothing has been answered in it."""
+        answered = any(message.role == "assistant" for message in understood.conversation.messages)
+        return self._gateway.sessions.pin(understood.session) if answered else None
+
+    def _pin(self, understood: _Understood, decision: Decision) -> None:
+        """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""
+        if understood.intent.kind == "user turn" and decision.name not in ("explicit", "fast"):
+            pin = Pin(decision.route.id, decision.first.id, decision.score)
+            self._gateway.sessions.set_pin(understood.session, pin)
+
+    # -- refusals ---------------------------------------------------------------------------------------------
+
+    def _refuse(self, failure: Failure, now: float) -> list[Effect]:
+        dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
+        reply = error_reply(dialect, failure, self._reply_headers() | {"x-arch-reason": "refused by archgw"})
+        return [Record(self._refusal(failure, now)), reply]
+
+    def _refusal(self, failure: Failure, now: float) -> Outcome:
+        return Outcome(
+            id=self._id,
+            started=self._wall,
+            kind="refused",
+            client=self._headers.get("user-agent", "").split(" ")[0],
+            session="",
+            route="",
+            reason="refused by archgw",
+            model_asked="",
+            model_served="",
+            status=failure.status,
+            duration=now - self._started,
+            error=failure.message,
+        )
+
+    def _reply_headers(self) -> dict[str, str]:
+        """What every reply of ours carries, so that no client has to ask whether a header is there."""
+        return {
+            "x-arch-model": "none",
+            "x-arch-route": "none",
+            "x-arch-reason": "answered by archgw itself",
+            "x-arch-attempts": "0",
+            "x-arch-request-id": self._id,
+        }
+
+
+def _json(body: bytes) -> dict[str, object]:
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        where = (
+            f"line {error.lineno} column {error.colno}: {error.msg}"
+            if isinstance(error, json.JSONDecodeError)
+            else "it is not UTF-8, or nested too deeply"
+        )
+        raise BadRequest(f"the request body is not valid JSON: {where}") from error
+    if not isinstance(parsed, dict):
+        raise BadRequest(f"the request body must be a JSON object, not {type(parsed).__name__}")
+    return parsed

@@ -1,0 +1,1 @@
+"""The only I/O of the service: gRPC, the router model, the clock, the log."""

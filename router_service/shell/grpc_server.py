@@ -1,0 +1,203 @@
+"""Envoy's external processing service and archgw's own API, on one unix socket."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+
+from router_service.attempt import Attempt
+from router_service.conversation import Failure
+from router_service.dialects import DIALECTS
+from router_service.exchange import (
+    Effect,
+    Event,
+    Gone,
+    Record,
+    RequestHeaders,
+    Respond,
+    Score,
+    Scored,
+    Tick,
+    Wake,
+    error_reply,
+)
+from router_service.pb import ext_proc_pb2 as pb
+from router_service.pb import ext_proc_pb2_grpc, router_pb2_grpc
+from router_service.policies.policy import Scores
+from router_service.selection import Gateway, Selection
+from router_service.shell import wire
+from router_service.shell.journal import Journal
+from router_service.shell.onnx_router import OnnxRouter
+from router_service.shell.router_api import RouterApi
+
+_log = logging.getLogger("archgw")
+_MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
+_OPTIONS = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
+_SWEEP_EVERY = 10.0
+
+Stream = AsyncIterator[pb.ProcessingRequest]
+Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
+
+
+class RouterModel:
+    """The router model off the event loop, under its deadline. It never costs a request its answer."""
+
+    def __init__(self, router: OnnxRouter, deadline: float) -> None:
+        self._router, self._deadline = router, deadline
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-model")
+
+    async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)
+        try:
+            return await asyncio.wait_for(asyncio.shield(job), self._deadline)
+        except TimeoutError:
+            return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
+        except Exception as error:  # whatever the model does, the request goes on
+            _log.warning("the router model failed: %s", type(error).__name__)
+            return Scores(trouble="the router model failed")
+
+
+class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
+    def __init__(self, gateway: Gateway, model: RouterModel, journal: Journal) -> None:
+        self._gateway, self._model, self._journal = gateway, model, journal
+
+    async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
+        metadata = dict(context.invocation_metadata() or ())
+        hop = Hop(self._gateway, self._model, self._journal, context, role=str(metadata.get("x-archgw-role")))
+        try:
+            async for message in stream:
+                await hop.on_message(message)
+        finally:
+            hop.close()
+
+
+class Hop:
+    """One of Envoy's streams: turns its messages into events, and effects into answers."""
+
+    def __init__(
+        self, gateway: Gateway, model: RouterModel, journal: Journal, context: Context, *, role: str
+    ) -> None:
+        self._gateway, self._model, self._journal, self._context = gateway, model, journal, context
+        self._role = role
+        self._machine: Selection | Attempt | None = None
+        self._last: pb.ProcessingRequest | None = None
+        self._request: dict[str, str] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # a tick and a message must not answer at the same time
+
+    async def on_message(self, message: pb.ProcessingRequest) -> None:
+        event = wire.event(message)
+        if event is None:
+            return
+        async with self._turn:
+            self._last = message
+            if isinstance(event, RequestHeaders):
+                self._request = dict(event.headers)
+                if not self._open(event, message):
+                    await self._perform([_exchange_gone()])
+                    return
+            await self._feed(event)
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._machine:
+            for effect in self._machine.feed(Gone(), self._loop.time()):
+                if isinstance(effect, Record):
+                    self._journal.record(effect.outcome)
+
+    def _open(self, event: RequestHeaders, message: pb.ProcessingRequest) -> bool:
+        if self._role == "selection":
+            self._machine = Selection(self._gateway, wall=time.time())
+            return True
+        exchange = self._gateway.exchanges.get(event.headers.get("x-archgw-exchange", ""))
+        candidate = self._gateway.plan.candidate(wire.candidate(message))
+        if exchange is None or candidate is None:
+            return False
+        self._machine = Attempt(self._gateway, exchange, candidate, self._loop.time())
+        return True
+
+    async def _feed(self, event: Event) -> None:
+        if self._machine:
+            await self._perform(self._machine.feed(event, self._loop.time()))
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Score(ask, context):
+                    await self._feed(Scored(await self._model.score(ask, context)))
+                case Wake(after):
+                    self._wake(after)
+                case Record(outcome):
+                    self._journal.record(outcome)
+                case _:
+                    await self._answer(effect)
+
+    async def _answer(self, effect: Effect) -> None:
+        answer = wire.response(effect, self._last, self._request)
+        if answer:
+            await self._context.write(answer)
+
+    def _wake(self, after: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(after, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.create_task(self._on_tick())
+
+    async def _on_tick(self) -> None:
+        async with self._turn:
+            try:
+                await self._feed(Tick())
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                _log.debug("a tick came after its stream had ended")
+
+
+def _exchange_gone() -> Respond:
+    """The client left while Envoy was between two attempts; nobody reads this."""
+    failure = Failure(503, "overloaded_error", "archgw: this request has ended")
+    return error_reply(DIALECTS["openai_chat"], failure, {})
+
+
+async def serve(gateway: Gateway, socket: Path) -> None:
+    """Serve until cancelled. The socket is readable by its owner alone."""
+    model = RouterModel(OnnxRouter(gateway.plan.routes), gateway.plan.routing.deadline)
+    journal = Journal()
+    server = grpc.aio.server(options=_OPTIONS)
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(
+        ExternalProcessor(gateway, model, journal), server
+    )
+    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model.score, journal), server)
+    _unlink(socket)
+    server.add_insecure_port(f"unix:{socket}")
+    await model.score("warm up", ())
+    await server.start()
+    _make_private(socket)
+    _log.info("serving on %s", socket)
+    try:
+        await _sweep(gateway, journal)
+    finally:
+        await server.stop(grace=5)
+
+
+def _unlink(socket: Path) -> None:
+    socket.unlink(missing_ok=True)
+
+
+def _make_private(socket: Path) -> None:
+    socket.chmod(0o600)
+
+
+async def _sweep(gateway: Gateway, journal: Journal) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(_SWEEP_EVERY)
+        for outcome in gateway.exchanges.expire(loop.time()):
+            journal.record(outcome)

@@ -1,0 +1,74 @@
+"""Keeps what came of requests: the most recent ones, counts by candidate, a line each in the log."""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from router_service.outcome import Outcome
+
+_log = logging.getLogger("archgw.requests")
+_WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
+
+
+@dataclass(slots=True)
+class Tally:
+    """How one candidate has done since the service started."""
+
+    answered: int = 0
+    failed: int = 0
+    last_trouble: str = ""
+
+
+class Journal:
+    def __init__(self, *, recent: int = 500) -> None:
+        self.recent: deque[Outcome] = deque(maxlen=recent)
+        self.ended = 0
+        self.tallies: dict[str, Tally] = {}
+        self._watchers: set[asyncio.Queue[Outcome]] = set()
+
+    def record(self, outcome: Outcome) -> None:
+        self.ended += 1
+        self.recent.append(outcome)
+        self._count(outcome)
+        for watcher in self._watchers:
+            if not watcher.full():
+                watcher.put_nowait(outcome)
+        _log.info("%s", json.dumps(facts(outcome)))
+
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Queue[Outcome]]:
+        queue: asyncio.Queue[Outcome] = asyncio.Queue(_WATCHER_BACKLOG)
+        self._watchers.add(queue)
+        try:
+            yield queue
+        finally:
+            self._watchers.discard(queue)
+
+    def _count(self, outcome: Outcome) -> None:
+        for attempt in outcome.attempts:
+            tally = self.tallies.setdefault(attempt.candidate, Tally())
+            if attempt.trouble:
+                tally.failed += 1
+                tally.last_trouble = attempt.trouble
+            else:
+                tally.answered += 1
+
+
+def facts(outcome: Outcome) -> dict[str, object]:
+    """What the log may say: facts about the request, never its words."""
+    return {
+        "id": outcome.id,
+        "kind": outcome.kind,
+        "client": outcome.client,
+        "route": outcome.route,
+        "asked": outcome.model_asked,
+        "served": outcome.model_served,
+        "status": outcome.status,
+        "attempts": [[a.candidate, a.status, round(a.seconds, 3)] for a in outcome.attempts],
+        "first_content": None if outcome.first_content is None else round(outcome.first_content, 3),
+        "duration": round(outcome.duration, 3),
+    }

@@ -1,0 +1,97 @@
+"""archgw's own API: what `archgw route`, `top` and `status` ask."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from router_service.outcome import Outcome
+from router_service.pb import router_pb2 as pb
+from router_service.pb import router_pb2_grpc
+from router_service.plan import Plan
+from router_service.policies import pinned, preference
+from router_service.policies.policy import Decision, Scores
+from router_service.selection import Gateway
+from router_service.shell.journal import Journal, Tally
+
+ScoreCall = Callable[[str, tuple[str, ...]], Awaitable[Scores]]
+
+
+class RouterApi(router_pb2_grpc.RouterServicer):
+    def __init__(self, gateway: Gateway, score: ScoreCall, journal: Journal) -> None:
+        self._gateway, self._score, self._journal = gateway, score, journal
+        self._started = time.monotonic()
+
+    async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
+        scores = await self._score(request.prompt, tuple(request.context))
+        return decided(self._gateway.plan, scores)
+
+    async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
+        with self._journal.watch() as queue:
+            for outcome in list(self._journal.recent)[-request.replay :] if request.replay else []:
+                yield told(outcome)
+            while True:
+                yield told(await queue.get())
+
+    async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
+        gateway, journal = self._gateway, self._journal
+        tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
+        return pb.StatusReply(
+            requests_under_way=len(gateway.exchanges),
+            bytes_held=gateway.exchanges.bytes,
+            sessions=len(gateway.sessions),
+            requests_ended=journal.ended,
+            up_seconds=time.monotonic() - self._started,
+            candidates=[
+                pb.Candidate(
+                    id=candidate.id,
+                    label=candidate.label,
+                    answered=tally.answered,
+                    failed=tally.failed,
+                    last_trouble=tally.last_trouble,
+                )
+                for candidate, tally in tallies
+            ],
+        )
+
+
+def decide(plan: Plan, scores: Scores) -> Decision:
+    if not plan.routes:
+        return pinned.stay(plan, None, because="no preferences are configured")
+    return preference.choose(plan, scores, None)
+
+
+def decided(plan: Plan, scores: Scores) -> pb.DecideReply:
+    decision = decide(plan, scores)
+    fits = [(scores.routes.get(route.id, 0.0), route.name) for route in plan.routes]
+    fits.append((scores.none, "none of them"))
+    return pb.DecideReply(
+        route=decision.name,
+        reason=decision.reason,
+        models=[candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]],
+        fits=[pb.Fit(route=name, probability=probability) for probability, name in sorted(fits, reverse=True)],
+        seconds=scores.seconds,
+    )
+
+
+def told(outcome: Outcome) -> pb.Request:
+    usage = outcome.usage
+    return pb.Request(
+        id=outcome.id,
+        started=outcome.started,
+        kind=outcome.kind,
+        client=outcome.client,
+        route=outcome.route,
+        reason=outcome.reason,
+        model_asked=outcome.model_asked,
+        model_served=outcome.model_served,
+        status=outcome.status,
+        attempts=len(outcome.attempts),
+        score=outcome.score,
+        first_content=outcome.first_content,
+        duration=outcome.duration,
+        input_tokens=-1 if usage.input is None else usage.input,
+        cached_tokens=-1 if usage.cached is None else usage.cached,
+        output_tokens=-1 if usage.output is None else usage.output,
+        error=outcome.error,
+        ask=outcome.ask,
+    )

@@ -1,0 +1,172 @@
+"""Envoy's messages <-> events and effects: a table each way, nothing decided here."""
+
+from collections.abc import Callable
+
+from router_service.exchange import (
+    Ask,
+    Choose,
+    Effect,
+    Event,
+    Headers,
+    Proceed,
+    Release,
+    RequestBody,
+    RequestHeaders,
+    Respond,
+    ResponseBody,
+    ResponseHeaders,
+    ResponseTrailers,
+    Send,
+)
+from router_service.pb import ext_proc_pb2 as pb
+
+DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
+RETRY = "x-archgw-retry"
+
+_OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+# Taken away by the attempt route instead: the route match still needs them.
+_LEFT_TO_ROUTE = frozenset({"x-archgw-provider", "x-forwarded-proto", "host", "content-length"})
+
+
+def event(message: pb.ProcessingRequest) -> Event | None:
+    match message.WhichOneof("request"):
+        case "request_headers":
+            return RequestHeaders(
+                headers(message.request_headers.headers), message.request_headers.end_of_stream
+            )
+        case "request_body":
+            return RequestBody(message.request_body.body)
+        case "response_headers":
+            return _response_headers(message)
+        case "response_body":
+            return ResponseBody(message.response_body.body, message.response_body.end_of_stream)
+        case "response_trailers":
+            return ResponseTrailers()
+    return None
+
+
+def headers(map: pb.HeaderMap) -> dict[str, str]:
+    """Header names in lower case; of repeated ones, the values joined with commas (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for header in map.headers:
+        value = header.value or header.raw_value.decode("utf-8", "replace")
+        name = header.key.lower()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def attribute(message: pb.ProcessingRequest, name: str) -> str:
+    """The value of an attribute that the filter was told to send; empty when it was not."""
+    for struct in message.attributes.values():
+        if name in struct.fields:
+            return struct.fields[name].string_value
+    return ""
+
+
+def candidate(message: pb.ProcessingRequest) -> str:
+    """The id of the candidate whose turn it is, as the leaf's endpoint names it."""
+    return message.metadata_context.filter_metadata["archgw"].fields["candidate"].string_value
+
+
+def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
+    found = headers(message.response_headers.headers)
+    status = int(found.get(":status", "0"))
+    return ResponseHeaders(
+        status, found, message.response_headers.end_of_stream, attribute(message, "response.code_details")
+    )
+
+
+# -- effects ---------------------------------------------------------------------------------------------------
+
+
+def response(
+    effect: Effect, last: pb.ProcessingRequest | None, request: Headers
+) -> pb.ProcessingResponse | None:
+    """The message that carries an effect; None for effects that are not Envoy's business.
+
+    `last` is the message it answers, `request` the request's headers as Envoy showed them.
+    """
+    match effect:
+        case Proceed():
+            return _proceed(last)
+        case Respond():
+            return _immediate(effect)
+        case Choose():
+            return _choose(effect)
+        case Ask():
+            return _ask(effect, request)
+        case Release(set, remove):
+            mutation = pb.HeaderMutation(set_headers=_options(set), remove_headers=remove)
+            common = pb.CommonResponse(header_mutation=mutation)
+            return pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=common))
+        case Send(chunk, end):
+            streamed = pb.StreamedBodyResponse(body=chunk, end_of_stream=end)
+            common = pb.CommonResponse(body_mutation=pb.BodyMutation(streamed_response=streamed))
+            return pb.ProcessingResponse(response_body=pb.BodyResponse(response=common))
+    return None
+
+
+def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
+    phases: dict[str, Callable[[], pb.ProcessingResponse]] = {
+        "request_headers": lambda: pb.ProcessingResponse(request_headers=pb.HeadersResponse()),
+        "response_headers": lambda: pb.ProcessingResponse(response_headers=pb.HeadersResponse()),
+        "response_trailers": lambda: pb.ProcessingResponse(response_trailers=pb.TrailersResponse()),
+    }
+    phase = last.WhichOneof("request") if last else None
+    return phases[phase or "request_headers"]()
+
+
+def _immediate(effect: Respond) -> pb.ProcessingResponse:
+    set = dict(effect.headers) | ({RETRY: "1"} if effect.retry else {})
+    return pb.ProcessingResponse(
+        immediate_response=pb.ImmediateResponse(
+            status=pb.HttpStatus(code=effect.status),
+            headers=pb.HeaderMutation(set_headers=_options(set)),
+            body=effect.body,
+            details=DETAILS,
+        )
+    )
+
+
+def _choose(effect: Choose) -> pb.ProcessingResponse:
+    body = effect.exchange.encode()
+    set = {
+        "x-archgw-chain": effect.chain,
+        "x-archgw-exchange": effect.exchange,
+        "x-envoy-max-retries": str(effect.attempts - 1),
+        "content-length": str(len(body)),  # Envoy answers 500 when the replaced body has another length
+    }
+    common = pb.CommonResponse(
+        header_mutation=pb.HeaderMutation(set_headers=_options(set)),
+        body_mutation=pb.BodyMutation(body=body),
+        clear_route_cache=True,
+    )
+    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
+
+
+def _ask(effect: Ask, request: Headers) -> pb.ProcessingResponse:
+    """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
+    gone = [
+        name
+        for name in request
+        if not name.startswith(":") and name not in effect.headers and name not in _LEFT_TO_ROUTE
+    ]
+    set = dict(effect.headers) | {"x-archgw-provider": effect.cluster}
+    common = pb.CommonResponse(
+        status=pb.CommonResponse.CONTINUE_AND_REPLACE,
+        header_mutation=pb.HeaderMutation(set_headers=_options(set), remove_headers=gone),
+        body_mutation=pb.BodyMutation(body=effect.body),
+        clear_route_cache=True,
+    )
+    answer = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
+    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body))}})
+    return answer
+
+
+def _options(headers: Headers) -> list[pb.HeaderValueOption]:
+    return [
+        pb.HeaderValueOption(
+            header=pb.HeaderValue(key=name, raw_value=value.encode()), append_action=_OVERWRITE
+        )
+        for name, value in headers.items()
+    ]

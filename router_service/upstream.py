@@ -1,0 +1,103 @@
+"""What one candidate is sent: path, headers of its own, and the body in its dialect.
+
+Same dialect, and a target that takes what the client sent: the client's bytes, with only the top-level fields
+that must differ replaced, so that prompt caches and signatures stay valid. Otherwise: through the neutral model.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+from router_service.conversation import Conversation
+from router_service.dialects import DIALECTS
+from router_service.dialects.dialect import Dialect, Target
+from router_service.exchange import Exchange
+from router_service.model_field import replace_fields
+from router_service.plan import Candidate
+
+# Headers of the client's that a provider of the same dialect may see. Everything else stays here.
+_FORWARDED = {
+    "anthropic_messages": ("anthropic-version", "anthropic-beta", "user-agent", "x-app"),
+    "openai_chat": ("user-agent",),
+}
+_CREDENTIALS = ("authorization", "x-api-key")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    headers: dict[str, str]
+    body: bytes
+    dialect: Dialect
+    warnings: tuple[str, ...] = ()
+
+
+def render(exchange: Exchange, candidate: Candidate) -> Upstream:
+    dialect = DIALECTS[candidate.provider.dialect]
+    same = dialect is exchange.dialect
+    body, warnings = _body(exchange, candidate, dialect, same=same)
+    return Upstream(_headers(exchange, candidate, dialect, same=same), body, dialect, warnings)
+
+
+def target(candidate: Candidate) -> Target:
+    facts = candidate.facts
+    return Target(
+        model=candidate.model,
+        max_output=facts.max_output,
+        token_field=facts.token_field,
+        reasoning=facts.reasoning,
+        thinking=facts.thinking,
+        sampling=facts.sampling,
+        stop=facts.stop,
+        system=facts.system,
+        tools=facts.tools,
+        inline_system=facts.thinking == "adaptive",
+    )
+
+
+# -- headers ---------------------------------------------------------------------------------------------------
+
+
+def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> dict[str, str]:
+    address, provider = candidate.address, candidate.provider
+    query = f"?{exchange.query}" if same and exchange.query else ""
+    passed = _FORWARDED.get(dialect.name, ()) if same else ()
+    return {
+        ":method": "POST",
+        ":scheme": address.scheme,
+        ":authority": address.authority,
+        ":path": f"{address.path}{dialect.upstream_path}{query}",
+        "user-agent": "archgw",
+        **dict(provider.headers),
+        **{name: exchange.headers[name] for name in passed if name in exchange.headers},
+        **_credential(exchange, candidate),
+        "content-type": "application/json",
+        "accept": "text/event-stream" if exchange.conversation.stream else "application/json",
+        "accept-encoding": "identity",
+    }
+
+
+def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
+    """The candidate's key; or, where the user said so, the client's own login for this one vendor."""
+    if candidate.passthrough:
+        return {name: exchange.headers[name] for name in _CREDENTIALS if name in exchange.headers}
+    if candidate.key is None:
+        return {}
+    provider = candidate.provider
+    return {provider.auth_header: f"{provider.auth_scheme}{candidate.key.value}"}
+
+
+# -- body ------------------------------------------------------------------------------------------------------
+
+
+def _body(
+    exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool
+) -> tuple[bytes, tuple[str, ...]]:
+    conversation, to = exchange.conversation, target(candidate)
+    if same and dialect.takes(conversation, to):
+        changes = {"model": to.model} | dialect.adapt(conversation, to)
+        return replace_fields(exchange.body, changes), ()
+    rendered = dialect.render_request(_addressed(conversation, to), to)
+    return json.dumps(rendered.body, ensure_ascii=False, separators=(",", ":")).encode(), rendered.warnings
+
+
+def _addressed(conversation: Conversation, to: Target) -> Conversation:
+    return replace(conversation, model=to.model)

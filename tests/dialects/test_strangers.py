@@ -1,0 +1,89 @@
+"""Nothing that a client or a vendor sends may break us: every value of every transcript, replaced by nonsense."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router_service.conversation import BadRequest
+from router_service.dialects import DIALECTS
+from router_service.dialects.dialect import Target
+from router_service.sse import EventDecoder, ServerSentEvent
+
+CASES = Path(__file__).parent.parent / "transcripts"
+NONSENSE: list[Any] = [None, True, -1, "", "x", [], {}, [None], [{}], {"type": []}]
+TARGETS = [Target("m", 4096, reasoning=True, thinking="budget"), Target("m", sampling=False, stop=False, tools=False)]
+
+
+def files(kind: str) -> list[Any]:
+    return [pytest.param(path, id=f"{path.parent.name} {path.name}") for path in sorted(CASES.glob(f"*/{kind}.*"))]
+
+
+def spoiled(whole: Any) -> Iterator[Any]:
+    for place in places(whole):
+        for value in NONSENSE:
+            spoilt = copy.deepcopy(whole)
+            holder = spoilt
+            for step in place[:-1]:
+                holder = holder[step]
+            holder[place[-1]] = copy.deepcopy(value)
+            yield spoilt
+
+
+def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, below in steps:
+        yield (*above, step)
+        yield from places(below, *above, step)
+
+
+@pytest.mark.parametrize("path", files("request"))
+def test_a_spoiled_request_is_refused_or_rendered(path: Path) -> None:
+    client = DIALECTS[path.name.split(".")[1]]
+    for body in spoiled(json.loads(path.read_text())):
+        try:
+            conversation = client.parse_request(body)
+        except BadRequest:
+            continue
+        for target in TARGETS:
+            client.adapt(conversation, target)
+            for dialect in DIALECTS.values():
+                json.dumps(dialect.render_request(conversation, target).body)
+
+
+@pytest.mark.parametrize("path", files("reply"))
+def test_a_spoiled_reply_is_a_value_error_or_rendered(path: Path) -> None:
+    vendor = DIALECTS[path.name.split(".")[1]]
+    for body in spoiled(json.loads(path.read_text())):
+        try:
+            events = vendor.parse_reply(body)
+            for dialect in DIALECTS.values():
+                dialect.render_reply(events, model="m")
+        except ValueError:
+            continue
+
+
+@pytest.mark.parametrize("path", files("stream"))
+def test_a_spoiled_stream_is_read_to_its_end(path: Path) -> None:
+    vendor = DIALECTS[path.name.split(".")[1]]
+    events = EventDecoder().feed(path.read_bytes())
+    for at, event in enumerate(events):
+        if event.data == "[DONE]":
+            continue
+        for data in spoiled(json.loads(event.data)):
+            reader = vendor.reader()
+            heard = [*events[:at], ServerSentEvent(json.dumps(data), event.event), *events[at + 1 :]]
+            said = [told for sent in heard for told in reader.feed(sent)] + reader.close()
+            for dialect in DIALECTS.values():
+                writer = dialect.writer(model="m")
+                assert b"".join(writer.feed(told) for told in said)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_spoiled_error_is_still_a_failure(dialect: Any) -> None:
+    whole = {"error": {"message": "x", "type": "y", "code": "z"}, "detail": [{"loc": ["a"], "msg": "b"}], "message": {}}
+    for body in [*spoiled(whole), *NONSENSE]:
+        assert dialect.parse_error(500, json.dumps(body).encode()).message

@@ -1,0 +1,86 @@
+"""A whole gateway for tests: simulated providers, the router service and the real Envoy, on free ports."""
+
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from archgw.commands.demo import free_port
+from archgw.home import Home, Stack
+from archgw.simulate import Simulator
+from archgw.supervisor import Supervisor
+
+
+@dataclass
+class Gateway:
+    """A running stack and its providers, by name."""
+
+    url: str
+    home: Home
+    supervisor: Supervisor
+    providers: dict[str, Simulator]
+    client: aiohttp.ClientSession
+    stack: Stack
+
+    async def ask(self, body: dict[str, Any] | bytes, path: str = "/v1/messages", **headers: str) -> "Answer":
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"content-type": "application/json", "x-api-key": "the client's own", **headers}
+        async with self.client.post(f"{self.url}{path}", data=io.BytesIO(data), headers=sent) as reply:
+            return Answer(reply.status, dict(reply.headers), await reply.read())
+
+    async def calm(self) -> None:
+        """Every provider well again, and nothing kept of what it was asked."""
+        for provider in self.providers.values():
+            provider.clear()
+            await provider.recover()
+            provider.requests.clear()
+            provider.leaks.clear()
+
+    async def ejected(self) -> dict[str, bool]:
+        async with self.client.get(f"{self.stack.admin}/clusters?format=json") as reply:
+            clusters = (await reply.json())["cluster_statuses"]
+        return {
+            cluster["name"]: any(
+                host.get("health_status", {}).get("failed_outlier_check") for host in cluster.get("host_statuses", [])
+            )
+            for cluster in clusters
+            if cluster["name"].startswith("leaf.")
+        }
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        """What the model said, whatever the dialect."""
+        if "choices" in self.json:
+            return self.json["choices"][0]["message"]["content"] or ""
+        return "".join(block.get("text", "") for block in self.json["content"])
+
+
+@asynccontextmanager
+async def gateway(
+    folder: Path, config: str, providers: dict[str, Simulator], environment: dict[str, str] | None = None
+) -> AsyncIterator[Gateway]:
+    """Run a stack for `config`, in which `$URL_<NAME>` stands for a provider's URL."""
+    for name, provider in providers.items():
+        config = config.replace(f"$URL_{name.upper()}", provider.url)
+    file = folder / "config.yaml"
+    file.write_text(config.replace("$PORT", str(free_port())))
+    home = Home(folder / "home")
+    supervisor = Supervisor(file, home, environment={"PATH": "/usr/bin:/bin", **(environment or {})})
+    async with supervisor.running() as stack, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as client:
+        yield Gateway(supervisor.url, home, supervisor, providers, client, stack)

@@ -1,0 +1,854 @@
+"""config.yaml: what may be written, and what is said about everything else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from router_service.config import (
+    KEYS,
+    Cache,
+    Config,
+    ConfigErrors,
+    Failover,
+    Ledger,
+    Listener,
+    Mistake,
+    Place,
+    Preference,
+    Routing,
+    Secret,
+    State,
+    parse,
+    parse_dotenv,
+    usable,
+)
+from router_service.config.keys import redact, redact_line
+from router_service.config.providers import FIELDS
+from router_service.providers import ALIASES, PROVIDERS
+from router_service.providers.provider import Provider
+
+EXAMPLE = Path(__file__).parent.parent / "config.yaml"
+SECRET = "sk-ant-aBcD1234efGH5678"
+TWO = "llm_providers: [{model: openai/gpt-4o}, {model: openai/gpt-4o-mini}]\n"
+OLLAMA = "llm_providers: [{model: ollama/llama3.1}]\n"
+
+
+def read(text: str, **environment: str) -> Config:
+    return parse(text, file="config.yaml", environment=environment)
+
+
+def mistakes(text: str, **environment: str) -> list[Mistake]:
+    with pytest.raises(ConfigErrors) as caught:
+        read(text, **environment)
+    return caught.value.mistakes
+
+
+def headlines(text: str, **environment: str) -> list[str]:
+    """What is told of each mistake in one line: place, message and hint."""
+    return [str(mistake).splitlines()[0] for mistake in mistakes(text, **environment)]
+
+
+# -- what may be written -------------------------------------------------------------------------------------
+
+
+def test_preferences_below_a_provider_as_a_list() -> None:
+    config = read(
+        """\
+llm_providers:
+  - model: openai/gpt-4.1-2025-04-14
+    access_key: $OPENAI_API_KEY
+    default: true
+    routing_preferences:
+      - name: code generation
+        description: generating new code snippets and functions
+""",
+        OPENAI_API_KEY=SECRET,
+    )
+    entry = config.providers[0]
+    assert (entry.model, entry.provider, entry.default) == ("openai/gpt-4.1-2025-04-14", "openai", True)
+    assert entry.access_key == Secret(SECRET, "$OPENAI_API_KEY")
+    assert config.preferences == (
+        Preference(
+            Place("config.yaml", 6, "llm_providers[0].routing_preferences[0]"),
+            "code generation",
+            "generating new code snippets and functions",
+            ("openai/gpt-4.1-2025-04-14",),
+        ),
+    )
+    assert config.warnings == ()
+
+
+def test_preferences_below_a_provider_as_one_mapping() -> None:
+    config = read(
+        """\
+model_providers:
+  - model: deepseek/deepseek-coder-v2
+    routing_preferences:
+      name: code generation
+      description: generating new code
+"""
+    )
+    assert [(p.name, p.models) for p in config.preferences] == [("code generation", ("deepseek/deepseek-coder-v2",))]
+
+
+def test_one_name_below_several_providers_is_one_preference() -> None:
+    config = read(
+        """\
+llm_providers:
+  - model: openai/gpt-4o
+    routing_preferences: {name: coding, description: writing code}
+  - model: groq/llama-3.3-70b-versatile
+    routing_preferences: [{name: chat, description: talk}, {name: " Coding ", description: Writing code}]
+"""
+    )
+    assert [(p.name, p.models) for p in config.preferences] == [
+        ("coding", ("openai/gpt-4o", "groq/llama-3.3-70b-versatile")),
+        ("chat", ("groq/llama-3.3-70b-versatile",)),
+    ]
+    assert config.warnings == ()
+
+
+def test_both_forms_mix_and_the_top_level_order_leads() -> None:
+    config = read(
+        """\
+llm_providers:
+  - model: openai/gpt-4o
+    routing_preferences: {name: coding, description: something else}
+  - model: groq/llama-3.3-70b-versatile
+routing_preferences:
+  - {name: coding, description: writing code, models: [llama-3.3-70b-versatile], selection_policy: listed}
+"""
+    )
+    (preference,) = config.preferences
+    assert preference.models == ("groq/llama-3.3-70b-versatile", "openai/gpt-4o")
+    assert preference.description == "writing code"
+    assert config.warnings == (
+        "config.yaml:3: llm_providers[0].routing_preferences: "
+        "'coding' is described otherwise on line 6, and that one holds",
+    )
+
+
+@pytest.mark.parametrize("policy", ["cheapest", "{prefer: cheapest}"])
+def test_selection_policy_is_a_word_or_a_mapping(policy: str) -> None:
+    config = read(
+        TWO + f"routing_preferences: [{{name: a, description: b, models: [gpt-4o], selection_policy: {policy}}}]"
+    )
+    assert config.preferences[0].prefer == "cheapest"
+
+
+@pytest.mark.parametrize(
+    "listeners",
+    [
+        "{egress_traffic: {address: 127.0.0.2, port: 12001, timeout: 30s}}",
+        "[{name: egress_traffic, address: 127.0.0.2, port: 12001, timeout: 30s}]",
+    ],
+    ids=["mapping", "list"],
+)
+def test_listeners_in_both_forms(listeners: str) -> None:
+    assert read(f"{OLLAMA}listeners: {listeners}").listener == Listener("127.0.0.2", 12001, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("reference", "meant"),
+    [
+        ("openai/gpt-4o", "openai/gpt-4o"),
+        ("gpt-4o", "openai/gpt-4o"),
+        ("Llama-3.3-70B", "together/meta-llama/Llama-3.3-70B"),
+        ("mine", "mine"),
+    ],
+)
+def test_a_model_is_referred_to_by_name_or_unique_ending(reference: str, meant: str) -> None:
+    config = read(
+        f"""\
+llm_providers:
+  - model: openai/gpt-4o
+  - model: together/meta-llama/Llama-3.3-70B
+  - {{model: openai/gpt-4o-mini, name: mine}}
+model_aliases: {{short: {reference}, long: {{target: {reference}}}}}
+failover: {{never: [{reference}]}}
+"""
+    )
+    assert config.aliases == {"short": meant, "long": meant}
+    assert config.failover.never == (meant,)
+
+
+def test_the_sections_keep_what_they_are_told() -> None:
+    config = read(
+        f"""\
+version: v0.1
+{OLLAMA}
+routing: {{deadline: 20ms, threshold: 30%, sticky: session, max_switch_spend: 0.5}}
+failover: {{attempts: 5, first_content_timeout: 1.5, fall_back_to_default: no}}
+cache: {{enabled: false, ttl: 10m}}
+learning: {{enabled: false}}
+ledger: {{url: sqlite}}
+state: {{url: memory}}
+"""
+    )
+    assert config.routing == Routing(deadline=0.02, threshold=0.3, sticky="session", max_switch_spend=0.5)
+    assert config.failover == Failover(5, 1.5, False)
+    assert config.cache == Cache(enabled=False, ttl=600.0)
+    assert not config.learning.enabled
+    assert (config.ledger, config.state) == (Ledger(), State())
+
+
+def test_a_section_without_anything_in_it_keeps_its_defaults() -> None:
+    empty = "listeners:\nrouting:\nfailover: {}\nmodel_aliases:\nrouting_preferences:\ncache:\n"
+    assert read(OLLAMA + empty) == read(OLLAMA)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("50ms", 0.05), ("60s", 60), ("10m", 600), ("1.5s", 1.5), ("1h", 3600), ("90", 90), ("0.5", 0.5)],
+)
+def test_durations(written: str, seconds: float) -> None:
+    assert read(f"{OLLAMA}routing: {{deadline: {written}}}").routing.deadline == pytest.approx(seconds)
+
+
+def test_an_endpoint_of_ones_own() -> None:
+    config = read("llm_providers: [{model: vllm/qwen, base_url: 'http://10.0.0.7/v1/', provider_interface: openai}]")
+    (entry,) = config.providers
+    assert (entry.provider, entry.base_url, entry.missing_key) == ("openai", "http://10.0.0.7/v1", "")
+
+
+# -- keys ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "key", "missing"),
+    [
+        ("model: openai/o, access_key: $MINE", Secret("mine", "$MINE"), ""),
+        ("model: openai/o, access_key: '${MINE}'", Secret("mine", "$MINE"), ""),
+        ("model: openai/o, access_key: $OTHER", None, "OTHER"),
+        ("model: openai/o, access_key: $EMPTY", None, "EMPTY"),
+        ("model: openai/o", Secret("usual", "$OPENAI_API_KEY"), ""),
+        ("model: grok/grok-2", None, "XAI_API_KEY"),
+        ("model: openai/o, base_url: 'http://localhost:8000'", None, ""),
+        (
+            "model: openai/o, base_url: 'http://localhost:8000', access_key: $MINE",
+            Secret("mine", "$MINE"),
+            "",
+        ),
+        ("model: ollama/llama3.1", None, ""),
+        ("model: anthropic/claude-3-haiku-20240307, passthrough_auth: true", None, ""),
+        ("model: openai/o, access_key: sk-written", Secret("sk-written", "config.yaml"), ""),
+    ],
+    ids=[
+        "variable",
+        "braces",
+        "unset",
+        "empty is unset",
+        "usual variable",
+        "usual variable unset",
+        "own address gets no key unasked",
+        "own address with a key",
+        "keyless vendor",
+        "client's login",
+        "literal",
+    ],
+)
+def test_where_a_key_comes_from(item: str, key: Secret | None, missing: str) -> None:
+    variables = {"MINE": "mine\n", "OPENAI_API_KEY": "usual", "EMPTY": ""}
+    config = read(f"llm_providers: [{{{item}}}]", **variables)
+    assert (config.providers[0].access_key, config.providers[0].missing_key) == (key, missing)
+
+
+def test_a_literal_key_is_advised_against_without_showing_it() -> None:
+    config = read(f"llm_providers:\n  - model: openai/gpt-4o\n    access_key: {SECRET}\n")
+    assert config.warnings == (
+        "config.yaml:3: llm_providers[0].access_key: a key stands in the file itself; "
+        "write $OPENAI_API_KEY and set that variable, here or in .env",
+    )
+
+
+def test_no_key_shows_in_a_config() -> None:
+    config = read(
+        f"""\
+llm_providers:
+  - {{model: openai/gpt-4o, access_key: {SECRET}}}
+  - {{model: groq/llama-3.1-8b-instant}}
+ledger: {{url: 'postgresql://me:hunter2@db/ledger'}}
+state: {{url: 'redis://:hunter2@cache'}}
+""",
+        GROQ_API_KEY=SECRET,
+    )
+    for shown in (repr(config), str(config), *config.warnings):
+        assert SECRET not in shown
+        assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"llm_providers:\n  - model: openai/gpt-4o\n    acces_key: {SECRET}\n",
+        f"llm_providers:\n  - model: openai/gpt-4o\n    access_key: [{SECRET}]\n",
+        f"llm_providers:\n  - model: openai/gpt-4o\n    access_key: {SECRET} {SECRET}\n",
+        f"llm_providers:\n  - model: openai/gpt-4o\n    access_key:\n      x: {SECRET}\n",
+        f"llm_providers:\n  - model: openai/gpt-4o\n      access_key: {SECRET}\n",
+        f"llm_providers:\n  - model: openai/gpt-4o\n    access_key:{SECRET}\n    default: true\n",
+        f"llm_providers:\n\t- model: openai/gpt-4o\n\t  access_key: {SECRET}\n",
+        f"llm_providers: [{{mode: openai/gpt-4o, access_key: {SECRET}}}]\n",
+        f"llm_providers: [{{model: {SECRET}}}]\n",
+        f"llm_providers: [{{model: openai/gpt-4o, base_url: 'https://me:{SECRET}@host/?a'}}]\n",
+        f"{OLLAMA}ledger: {{url: 'mysql://me:{SECRET}@host/'}}\n",
+        "llm_providers:\n  - model: openai/gpt-4o\n    access_key: @aBcD1234\n".replace("aBcD1234", SECRET),
+    ],
+)
+def test_no_key_shows_in_a_mistake(text: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        read(text)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("line", "above", "shown"),
+    [
+        ("access_key: abc", "", "access_key: ***"),
+        ("access_key: $ABC  # mine", "", "access_key: $ABC  # mine"),
+        ("- {access_key: abc, model: openai/gpt-4o}", "", "- {access_key: ***, model: openai/gpt-4o}"),
+        ("  abc", "access_key: >-", "***"),
+        ("url: redis://:pass@word@host/0", "", "url: redis://***@host/0"),
+        ("model: anthropic/claude-3-5-sonnet-20241022", "", "model: anthropic/claude-3-5-sonnet-20241022"),
+    ],
+)
+def test_a_line_is_shown_without_its_key(line: str, above: str, shown: str) -> None:
+    assert redact_line(line, above=above) == shown
+
+
+@pytest.mark.parametrize("key", [SECRET, "gsk_aBcD1234efGH", "AIzaSyA1234567890abcdefg", "0123456789abcdef" * 2])
+def test_what_looks_like_a_key_is_hidden_anywhere(key: str) -> None:
+    assert redact(f"no model '{key}'") == "no model '***'"
+
+
+def test_without_any_key_every_variable_is_named() -> None:
+    config = read("llm_providers:\n  - model: openai/gpt-4o\n  - model: openai/o1\n  - model: groq/llama\n")
+    with pytest.raises(ConfigErrors) as caught:
+        usable(config)
+    assert str(caught.value).splitlines() == [
+        "config.yaml:2: llm_providers[0]: $OPENAI_API_KEY is not set, and no other model has its key; "
+        "export OPENAI_API_KEY=...",
+        "config.yaml:4: llm_providers[2]: $GROQ_API_KEY is not set, and no other model has its key; "
+        "export GROQ_API_KEY=...",
+    ]
+
+
+def test_one_key_is_enough() -> None:
+    config = read("llm_providers: [{model: openai/gpt-4o}, {model: groq/llama}]", GROQ_API_KEY="k")
+    assert usable(config) is config
+
+
+def test_dotenv() -> None:
+    text = """\
+# keys
+PLAIN=one
+export EXPORTED = two # why
+SINGLE='three # $x'
+DOUBLE="fo\\"ur\\n"  # a comment
+EMPTY=
+HASH=a#b
+this belongs to another tool
+"""
+    assert parse_dotenv(f"\ufeff{text}") == {
+        "PLAIN": "one",
+        "EXPORTED": "two",
+        "SINGLE": "three # $x",
+        "DOUBLE": 'fo"ur\n',
+        "EMPTY": "",
+        "HASH": "a#b",
+    }
+
+
+# -- what is wrong, where, and what to do about it -----------------------------------------------------------
+
+KNOWN = "known: " + ", ".join(PROVIDERS)
+OWN = "an endpoint of your own needs base_url and provider_interface: openai or anthropic"
+POOL = "list at least one of llm_providers under 'models'"
+NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
+URL = "expected an address such as http://localhost:8000/v1, found"
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("model: opnai/gpt-4o", ".model: no provider 'opnai'; did you mean 'openai'?"),
+        ("model: qwest/x", f".model: no provider 'qwest'; {KNOWN}; {OWN}"),
+        (
+            "model: opnai/x, base_url: 'http://h'",
+            f".model: no provider 'opnai'; did you mean 'openai'?; {OWN}",
+        ),
+        ("model: gpt-4o", ".model: expected vendor/name, found 'gpt-4o'; did you mean 'openai/gpt-4o'?"),
+        ("model: x", ".model: expected vendor/name, found 'x'; such as openai/gpt-4o"),
+        ("model: 17", ".model: expected text, found the number 17; put it in quotes"),
+        ("model: yes", ".model: expected text, found yes (true or false to YAML); put it in quotes"),
+        ("model: [a]", ".model: expected text, found a list"),
+        ("name: a", ": no model; say which, as in 'model: openai/gpt-4o'"),
+        ("", ": no model; say which, as in 'model: openai/gpt-4o'"),
+        ("model: openai/a, api_key: $A", ": unknown key 'api_key'; did you mean 'access_key'?"),
+        ("model: openai/a, defualt: true", ": unknown key 'defualt'; did you mean 'default'?"),
+        ("model: openai/a, default: maybe", ".default: expected true or false, found 'maybe'"),
+        (
+            "model: openai/a, default: 'true'",
+            ".default: expected true or false, found 'true'; without quotes",
+        ),
+        ("model: openai/a, model: openai/b", ": 'model' is given twice; first on line 2"),
+        (
+            "model: openai/a, access_key: $A-B",
+            ".access_key: neither a variable nor a key; write $OPENAI_API_KEY and set that variable",
+        ),
+        (
+            "model: openai/a, access_key: 123456",
+            ".access_key: expected text, found a value that is not shown here; put it in quotes",
+        ),
+        (
+            "model: openai/a, access_key: $BROKEN",
+            ".access_key: what $BROKEN holds is no key; it has spaces, line breaks or non-ASCII letters in it",
+        ),
+        (
+            "model: anthropic/a, passthrough_auth: true, access_key: $A",
+            ".passthrough_auth: passthrough_auth and access_key exclude each other; keep one of them",
+        ),
+        (
+            "model: openai/a, passthrough_auth: true",
+            ".passthrough_auth: the client's own login is for anthropic alone; write access_key instead",
+        ),
+        ("model: ollama/a, base_url: localhost", f".base_url: {URL} 'localhost'"),
+        ("model: ollama/a, base_url: 'ftp://h'", f".base_url: {URL} 'ftp://h'"),
+        ("model: ollama/a, base_url: 'http://h:99999'", f".base_url: {URL} 'http://h:99999'"),
+        (
+            "model: ollama/a, base_url: 'http://u:p@h'",
+            ".base_url: only scheme, host, port and path belong here; the key goes under access_key",
+        ),
+        (
+            "model: ollama/a, base_url: 'http://h/v1/chat/completions'",
+            ".base_url: the address goes on to one endpoint; leave off /chat/completions or /messages",
+        ),
+        (
+            "model: mine/a, provider_interface: openai",
+            ".provider_interface: provider_interface without base_url; say where it is reached",
+        ),
+        (
+            "model: mine/a, base_url: 'http://h', provider_interface: opnai",
+            ".provider_interface: expected openai or anthropic, found 'opnai'; did you mean 'openai'?",
+        ),
+    ],
+)
+def test_a_mistake_in_a_provider(item: str, told: str) -> None:
+    text = f"llm_providers:\n  - {{{item}}}\n"
+    assert headlines(text, BROKEN="a b") == [f"config.yaml:2: llm_providers[0]{told}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", f"1: nothing is configured; {NOTHING}"),
+        ("# all commented out\n", f"1: nothing is configured; {NOTHING}"),
+        ("version: v0.1\n", f"1: no models are listed; {NOTHING}"),
+        ("version: v0.1\nllm_providers:\n", f"2: llm_providers: no models are listed; {NOTHING}"),
+        ("just words\n", "1: expected a mapping (key: value), found 'just words'"),
+        ("llm_providers: openai/o\n", "1: llm_providers: expected a list, found 'openai/o'"),
+        (
+            "llm_providers:\n  - model:openai/o\n",
+            "2: llm_providers[0]: expected a mapping (key: value), found 'model:openai/o'; put a space after 'model:'",
+        ),
+        (f"version: v9\n{OLLAMA}", "1: version: expected v0.1, found 'v9'"),
+        (f"{OLLAMA}llm_provider: []", "2: unknown key 'llm_provider'; did you mean 'llm_providers'?"),
+        (
+            f"{OLLAMA}model_providers: []",
+            "2: model_providers: llm_providers and model_providers are one thing; keep one of them",
+        ),
+        (
+            "llm_providers:\n  - model: openai/a\n  - model: openai/a\n",
+            "3: llm_providers[1]: 'openai/a' is listed twice; first on line 2; give one of them a 'name' of its own",
+        ),
+        (
+            "llm_providers:\n  - {model: openai/a, default: true}\n  - {model: openai/b, default: true}\n",
+            "3: llm_providers[1]: there can be only one default; the items on lines 2 and 3 both say 'default: true'",
+        ),
+    ],
+    ids=[
+        "empty",
+        "comments",
+        "no providers",
+        "null providers",
+        "words",
+        "no list",
+        "no space",
+        "version",
+        "unknown key",
+        "both words",
+        "twice",
+        "two defaults",
+    ],
+)
+def test_a_mistake_in_the_whole(text: str, told: str) -> None:
+    assert headlines(text) == [f"config.yaml:{told}"]
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("name: a, models: [gpt-4o]", ": no description; say in a few words which requests belong here"),
+        ("description: a, models: [gpt-4o]", ": no name; name the preference"),
+        ("name: a, description: '', models: [gpt-4o]", ".description: expected text, found nothing"),
+        (
+            "name: Default, description: b, models: [gpt-4o]",
+            ".name: 'Default' is a reserved name; choose another",
+        ),
+        (
+            "name: ' none ', description: b, models: [gpt-4o]",
+            ".name: 'none' is a reserved name; choose another",
+        ),
+        ("name: a, description: b", f": no models for 'a'; {POOL}"),
+        ("name: a, description: b, models: []", f".models: no models listed; {POOL}"),
+        ("name: a, description: b, models: gpt-4o", ".models: expected a list, found 'gpt-4o'"),
+        (
+            "name: a, description: b, models: [gpt-4p]",
+            ".models[0]: no model 'gpt-4p' in llm_providers; did you mean 'gpt-4o'?",
+        ),
+        (
+            "name: a, description: b, models: [sonnet]",
+            ".models[0]: no model 'sonnet' in llm_providers; listed are openai/gpt-4o, openai/gpt-4o-mini",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: cheap",
+            ".selection_policy: expected listed, cheapest, fastest, best or balanced, found 'cheap'; "
+            "did you mean 'cheapest'?",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {prefer: 1}",
+            ".selection_policy.prefer: expected listed, cheapest, fastest, best or balanced, found the number 1",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {preferr: best}",
+            ".selection_policy: unknown key 'preferr'; did you mean 'prefer'?",
+        ),
+    ],
+)
+def test_a_mistake_in_a_preference(item: str, told: str) -> None:
+    text = f"{TWO}routing_preferences:\n  - {{{item}}}\n"
+    assert headlines(text) == [f"config.yaml:3: routing_preferences[0]{told}"]
+
+
+def test_a_preference_stands_once_in_a_list() -> None:
+    twice = "{name: a, description: b, models: [gpt-4o]}"
+    assert headlines(f"{TWO}routing_preferences:\n  - {twice}\n  - {twice}\n") == [
+        "config.yaml:4: routing_preferences[1]: the preference 'a' stands here twice; first on line 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        (
+            "model_aliases: {a: qwen}",
+            "model_aliases.a: no model 'qwen' in llm_providers; listed are openai/gpt-4o, openai/gpt-4o-mini",
+        ),
+        (
+            "model_aliases: {a: {targt: gpt-4o}}",
+            "model_aliases.a: unknown key 'targt'; did you mean 'target'?",
+        ),
+        (
+            "model_aliases: {a.b: gpt-4o, a.b: gpt-4o}",
+            "model_aliases: 'a.b' is given twice; first on line 2",
+        ),
+        ("model_aliases: {[a]: gpt-4o}", "model_aliases: a list or mapping as a key; a key is one word"),
+        ("model_aliases: {a: 2026-01-01}", "model_aliases.a: expected text, found '2026-01-01'; put it in quotes"),
+        ("model_aliases: {a: {}}", "model_aliases.a: no target; say which model it stands for"),
+        ("listeners: {ingress: {}}", "listeners: unknown key 'ingress'; known: egress_traffic"),
+        (
+            "listeners: {egress_traffic: {port: 0}}",
+            "listeners.egress_traffic.port: expected a whole number from 1 to 65535, found the number 0",
+        ),
+        (
+            "listeners: {egress_traffic: {address: localhost}}",
+            "listeners.egress_traffic.address: expected an IP address, found 'localhost'; "
+            "127.0.0.1 is this machine alone",
+        ),
+        (
+            "listeners: [{name: egress_trafic}]",
+            "listeners[0].name: expected egress_traffic, found 'egress_trafic'; did you mean 'egress_traffic'?",
+        ),
+        (
+            "listeners: [{port: 1}, {port: 2}]",
+            "listeners[1]: a second listener; there is only egress_traffic",
+        ),
+        (
+            "routing: {deadline: soon}",
+            "routing.deadline: expected a duration such as 50ms, 60s or 10m, found 'soon'",
+        ),
+        (
+            "routing: {deadline: 0}",
+            "routing.deadline: expected a duration such as 50ms, 60s or 10m, found the number 0",
+        ),
+        (
+            "routing: {threshold: 20}",
+            "routing.threshold: expected a share such as 20% or 0.2, found the number 20",
+        ),
+        (
+            "routing: {sticky: turn}",
+            "routing.sticky: expected user_turn, session or none, found 'turn'; did you mean 'user_turn'?",
+        ),
+        ("routing: on", "routing: expected a mapping (key: value), found on (true or false to YAML)"),
+        (
+            "failover: {attempts: many}",
+            "failover.attempts: expected a whole number from 1 to 10, found 'many'",
+        ),
+        ("failover: {never: gpt-4o}", "failover.never: expected a list, found 'gpt-4o'"),
+        ("cache: {tll: 1h}", "cache: unknown key 'tll'; did you mean 'ttl'?"),
+        ("ledger: {url: mysql://h}", "ledger.url: expected sqlite or postgresql://..., found 'mysql://h'"),
+        ("state: {url: disk}", "state.url: expected memory or redis://..., found 'disk'"),
+        ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
+    ],
+)
+def test_a_mistake_in_a_section(section: str, told: str) -> None:
+    assert headlines(f"{TWO}{section}\n") == [f"config.yaml:2: {told}"]
+
+
+def test_a_bare_model_that_several_have_is_not_guessed() -> None:
+    text = "llm_providers: [{model: groq/llama}, {model: ollama/llama}]\nmodel_aliases: {fast: llama}\n"
+    assert headlines(text) == [
+        "config.yaml:2: model_aliases.fast: 'llama' could be groq/llama or ollama/llama; write the one that is meant"
+    ]
+
+
+def test_all_mistakes_are_told_at_once_like_a_compiler_does() -> None:
+    text = """\
+version: v0.2
+llm_providers:
+  - model: opnai/gpt-4.1
+    routing_preferences:
+      - name: code generation
+          description: generating new code
+  - model: gpt-4o
+    acess_key: $OPENAI_API_KEY
+routing_preferences:
+  - {name: none, description: x, models: [openai/gpt-4o]}
+routing: {deadline: soon}
+"""
+    with pytest.raises(ConfigErrors) as caught:
+        read(text)
+    assert str(caught.value) == (
+        """\
+config.yaml:1: version: expected v0.1, found 'v0.2'; did you mean 'v0.1'?
+     1 | version: v0.2
+config.yaml:3: llm_providers[0].model: no provider 'opnai'; did you mean 'openai'?
+     3 |   - model: opnai/gpt-4.1
+config.yaml:6: not valid YAML: 'description' stands deeper than 'name' above it; align them (column 9)
+     6 |           description: generating new code
+mended:
+     6 |         description: generating new code
+config.yaml:7: llm_providers[1].model: expected vendor/name, found 'gpt-4o'; did you mean 'openai/gpt-4o'?
+     7 |   - model: gpt-4o
+config.yaml:8: llm_providers[1]: unknown key 'acess_key'; did you mean 'access_key'?
+     8 |     acess_key: $OPENAI_API_KEY
+config.yaml:10: routing_preferences[0].name: 'none' is a reserved name; choose another
+    10 |   - {name: none, description: x, models: [openai/gpt-4o]}
+config.yaml:11: routing.deadline: expected a duration such as 50ms, 60s or 10m, found 'soon'
+    11 | routing: {deadline: soon}"""
+    )
+
+
+# -- what is no YAML -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message", "mended"),
+    [
+        (
+            "llm_providers:\n  - model: ollama/a\n    routing_preferences:\n      - name: code\n"
+            "          description: new code\n",
+            5,
+            "'description' stands deeper than 'name' above it",
+            "        description: new code",
+        ),
+        (
+            "llm_providers:\n  - model: ollama/a\n   default: true\n",
+            3,
+            "'default' does not stand below 'model', the first key of its list item",
+            "    default: true",
+        ),
+        (
+            "llm_providers:\n\t- model: ollama/a\n",
+            2,
+            "a tab indents this line",
+            "  - model: ollama/a",
+        ),
+        (
+            "llm_providers:\n  - model:ollama/a\n    default: true\n",
+            2,
+            "no space after 'model:'",
+            "  - model: ollama/a",
+        ),
+        (
+            "llm_providers:\n  - model: ollama/a\n    default:true\n    name: a\n",
+            3,
+            "no space after 'default:'",
+            "    default: true",
+        ),
+        (
+            OLLAMA + "routing_preferences:\n  - models: [llama3.1]\n    name: a\n    description: b: c # why\n",
+            5,
+            "':' has a meaning in YAML",
+            '    description: "b: c" # why',
+        ),
+        (
+            OLLAMA + "routing_preferences:\n  - name: @code\n",
+            3,
+            "'@' has a meaning in YAML",
+            '  - name: "@code"',
+        ),
+        (
+            OLLAMA + "routing_preferences:\n  - name: a\n    description new code\n    models: [a]\n",
+            4,
+            "a key without its colon",
+            "",
+        ),
+        (
+            OLLAMA + "routing:\n    deadline: 1s\n  sticky: none\n",
+            4,
+            "the indentation fits nothing above",
+            "",
+        ),
+        (
+            "llm_providers: [{model: ollama/a}\nrouting: {}\n",
+            2,
+            "the list that opens on line 1 goes wrong here",
+            "",
+        ),
+        (OLLAMA + "routing: {deadline: 1s\n", 2, "the mapping that opens on this line goes wrong here", ""),
+        (OLLAMA + "routing: {deadline 1s]\n", 2, "the mapping that opens on this line goes wrong here", ""),
+        (OLLAMA + "version: 'v0.1\n", 2, "the quote that opens on this line is not closed", ""),
+        ("llm_providers:\n  - a\n   - b: c\n", 3, "a key where none can stand", ""),
+        ("llm_providers: *a\n", 1, "'*' has a meaning in YAML", ""),
+        (OLLAMA + "---\na: 1\n", 2, "'---' begins another document", ""),
+        (OLLAMA + "routing: \x00\n", 2, "special characters are not allowed", ""),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "\n" not in value else None,
+)
+def test_a_line_that_is_no_yaml(text: str, line: int, message: str, mended: str) -> None:
+    first = mistakes(text)[0]
+    assert (first.place.line, first.message, first.mended) == (line, f"not valid YAML: {message}", mended)
+
+
+def test_who_indents_with_tabs_is_told_once() -> None:
+    (mistake,) = mistakes("llm_providers:\n\t- model: ollama/a\n\t  default: true\n\t  name: b\n")
+    assert mistake.hint == "indent with spaces (here and on 2 more lines)"
+
+
+def test_whatever_is_cut_off_is_a_config_or_a_list_of_mistakes() -> None:
+    text = EXAMPLE.read_text("utf-8")
+    for end in range(0, len(text), 97):
+        try:
+            read(text[:end])
+        except ConfigErrors as error:
+            assert error.mistakes
+
+
+# -- what is odd ---------------------------------------------------------------------------------------------
+
+LATER = "not in this version yet; it changes nothing"
+
+
+@pytest.mark.parametrize(
+    ("section", "warning"),
+    [
+        ("cache: {enabled: true}", f"cache: {LATER}"),
+        ("learning: {enabled: true}", f"learning: {LATER}"),
+        ("ledger: {url: 'postgresql://h/db'}", f"ledger: {LATER}"),
+        ("state: {url: 'redis://h'}", f"state: {LATER}"),
+        ("routing: {sticky: session}", f"routing.sticky: {LATER}"),
+        ("routing: {max_switch_spend: 20%}", f"routing.max_switch_spend: {LATER}"),
+        (
+            "routing_preferences: [{name: a, description: b, models: [gpt-4o], selection_policy: best}]",
+            f"routing_preferences[0].selection_policy: {LATER}",
+        ),
+        (
+            "listeners: {egress_traffic: {address: 0.0.0.0}}",
+            "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "
+            "127.0.0.1 is this machine alone",
+        ),
+        (
+            "routing_preferences: [{name: a, description: X, models: [gpt-4o]}, "
+            "{name: b, description: x, models: [gpt-4o]}]",
+            "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart",
+        ),
+    ],
+)
+def test_a_warning(section: str, warning: str) -> None:
+    assert read(f"{TWO}{section}\n").warnings == (f"config.yaml:2: {warning}",)
+
+
+@pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}", "ledger: {url: sqlite}"])
+def test_no_warning_about_what_stays_off(section: str) -> None:
+    assert read(TWO + section).warnings == ()
+
+
+# -- the example that users copy -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example() -> Config:
+    return read(EXAMPLE.read_text("utf-8"))
+
+
+def test_the_example_has_nothing_odd(example: Config) -> None:
+    assert example.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("preference", "first"),
+    [
+        ("code generation", "deepseek/deepseek-coder-v2"),
+        ("architecture", "anthropic/claude-3-5-sonnet-20241022"),
+        ("simple fixes", "openai/gpt-4o-mini"),
+    ],
+)
+def test_the_example_prefers_as_promised(example: Config, preference: str, first: str) -> None:
+    assert {p.name: p.models[0] for p in example.preferences}[preference] == first
+
+
+def test_the_example_fails_over_to_another_vendor(example: Config) -> None:
+    provider = {entry.known_as: entry.provider for entry in example.providers}
+    for preference in example.preferences:
+        assert len({provider[model] for model in preference.models[:2]}) == 2, preference.name
+
+
+def test_the_example_names_every_promised_vendor(example: Config) -> None:
+    promised = {"openai", "anthropic", "deepseek", "xai", "gemini", "mistral", "groq", "ollama"}
+    assert {entry.provider for entry in example.providers} == promised
+
+
+def test_the_example_has_the_small_fast_names(example: Config) -> None:
+    assert example.aliases == {
+        "arch.fast.v1": "openai/gpt-4o-mini",
+        "arch.claude.code.small.fast": "openai/gpt-4o-mini",
+    }
+
+
+# -- the page about it -------------------------------------------------------------------------------------------------
+
+PAGE = (EXAMPLE.parent / "docs" / "configuration.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=lambda provider: provider.name)
+def test_the_page_lists_every_vendor(provider: Provider) -> None:
+    also = ", ".join(f"`{alias}`" for alias, name in ALIASES.items() if name == provider.name)
+    key = f"`{provider.key_variable}`" if provider.key_variable else "none needed"
+    assert f"| `{provider.name}` | {also}{' ' if also else ''}| {key} |" in PAGE
+
+
+@pytest.mark.parametrize("key", [*KEYS, *FIELDS])
+def test_the_page_says_every_key(key: str) -> None:
+    assert f"`{key}" in PAGE
+
+
+@pytest.mark.parametrize(
+    "snippet", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL), ids=lambda text: text.split(":")[0]
+)
+def test_a_snippet_of_the_page_is_a_config_or_part_of_one(snippet: str) -> None:
+    models = "llm_providers: [" + ", ".join(
+        f"{{model: {model}}}" for model in ("openai/gpt-4.1", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5")
+    )
+    assert read(snippet if "llm_providers" in snippet else f"{models}]\n{snippet}").warnings == ()
