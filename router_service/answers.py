@@ -70,7 +70,6 @@ def dialect_for(path: str, headers: Headers) -> Dialect:
     return DIALECTS["anthropic_messages" if anthropic else "openai_chat"]
 
 
-
 def _paths() -> list[str]:
     dialects = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
     return [*dialects, f"POST {COUNT_TOKENS}", "GET /v1/models"]

@@ -161,9 +161,7 @@ class Attempt:
             return self._release(end, now, trailers=trailers)
         failure = failure_in(fresh)
         if failure:
-            return self._fail(
-                f"failed before its first content: {failure.message}", now, status=status_of(failure)
-            )
+            return self._fail(f"failed before its first content: {failure.message}", now, status=status_of(failure))
         if self._ended or end:
             return self._fail("sent an empty answer", now)
         if len(self._held) > MAX_HELD_STREAM:
@@ -345,9 +343,7 @@ class Attempt:
     def _new_writer(self) -> Writer:
         conversation, created = self._exchange.conversation, int(self._exchange.wall)
         dialect = self._exchange.dialect
-        return dialect.writer(
-            model=conversation.model, include_usage=wants_usage(conversation), created=created
-        )
+        return dialect.writer(model=conversation.model, include_usage=wants_usage(conversation), created=created)
 
     def _commit(self, now: float) -> None:
         self._state = "streaming"

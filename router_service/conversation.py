@@ -217,14 +217,7 @@ class ReplyFailed:
 
 
 ReplyEvent = (
-    ReplyStarted
-    | TextDelta
-    | ThinkingDelta
-    | ToolCallStarted
-    | ToolCallDelta
-    | OpaqueBlock
-    | ReplyEnded
-    | ReplyFailed
+    ReplyStarted | TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock | ReplyEnded | ReplyFailed
 )
 Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock
 

@@ -66,16 +66,7 @@ class Gone:
     """Envoy closed the stream: the client left, or a timer of Envoy's ran out."""
 
 
-Event = (
-    RequestHeaders
-    | RequestBody
-    | Scored
-    | ResponseHeaders
-    | ResponseBody
-    | ResponseTrailers
-    | Tick
-    | Gone
-)
+Event = RequestHeaders | RequestBody | Scored | ResponseHeaders | ResponseBody | ResponseTrailers | Tick | Gone
 
 # -- effects: what the shell is to do --------------------------------------------------------------------------
 
@@ -273,6 +264,4 @@ def error_reply(dialect: Dialect, failure: Failure, headers: Headers, *, retry: 
 def header_value(text: str) -> str:
     """Text as a header may carry it: one line, other scripts as percent-encoded UTF-8 (like a URL)."""
     line = " ".join(text.split())
-    return "".join(
-        char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line
-    )
+    return "".join(char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line)

@@ -177,9 +177,7 @@ def _free(wanted: str, taken: set[str]) -> str:
 def _default_route(entries: list[ProviderEntry], by_entry: Mapping[str, Candidate]) -> Route:
     """The entry marked default (else the first) leads; the rest follow as written: an answer beats none."""
     ordered = sorted(entries, key=lambda entry: not entry.default)
-    return Route(
-        DEFAULT, DEFAULT, "everything else", tuple(by_entry[_entry_name(entry)] for entry in ordered)
-    )
+    return Route(DEFAULT, DEFAULT, "everything else", tuple(by_entry[_entry_name(entry)] for entry in ordered))
 
 
 def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]) -> Iterable[Route]:
@@ -221,9 +219,7 @@ def _disabled(config: Config, by_entry: Mapping[str, Candidate]) -> Iterable[Dis
             yield Disabled(_entry_name(entry), f"${entry.missing_key} is not set")
     for preference in config.preferences:
         if not any(name in by_entry for name in preference.models):
-            yield Disabled(
-                f"preference “{preference.name}”", "none of its models is usable; default answers instead"
-            )
+            yield Disabled(f"preference “{preference.name}”", "none of its models is usable; default answers instead")
 
 
 def _names(by_entry: Mapping[str, Candidate]) -> dict[str, Candidate]:

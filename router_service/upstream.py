@@ -88,9 +88,7 @@ def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
 # -- body ------------------------------------------------------------------------------------------------------
 
 
-def _body(
-    exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool
-) -> tuple[bytes, tuple[str, ...]]:
+def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> tuple[bytes, tuple[str, ...]]:
     conversation, to = exchange.conversation, target(candidate)
     if same and dialect.takes(conversation, to):
         changes = {"model": to.model} | dialect.adapt(conversation, to)

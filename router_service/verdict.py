@@ -50,9 +50,7 @@ def failure_in(events: Iterable[ReplyEvent]) -> ReplyFailed | None:
 
 
 def status_of(failure: ReplyFailed) -> int:
-    return next(
-        (status for status, kind in KIND_BY_STATUS.items() if kind == failure.kind and status >= 429), 502
-    )
+    return next((status for status, kind in KIND_BY_STATUS.items() if kind == failure.kind and status >= 429), 502)
 
 
 def merged(old: Usage, new: Usage) -> Usage:

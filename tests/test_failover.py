@@ -1,6 +1,7 @@
 """Failover with the real Envoy: whatever the first provider does, the client gets one clean answer."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ failover: {attempts: 3, first_content_timeout: 1s, put_aside_after: $AFTER, put_
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
+PNG = b"\x89PNG\r\n\x1a\n"
 STATUSES = (401, 402, 403, 404, 408, 429, 500, 502, 503, 504, 529)
 BEFORE_ANY_ANSWER = ("hang", "reset", "close", "html", "silent", "empty")
 STREAMED = ("no_content", "pings_forever", "error_first", "error_after_start", "error_after_pings", "malformed")
@@ -116,11 +118,13 @@ async def test_truncated_json_goes_to_the_next_candidate(running: Gateway) -> No
 
 async def test_a_five_megabyte_body_survives_a_failing_first_candidate(running: Gateway) -> None:
     running.providers["openai"].fail_next(Fault("status", status=503))
-    text = "word " * 1_000_000
-    answer = await running.ask(hello(messages=[{"role": "user", "content": text}]))
-    assert_served_by_second(answer)
+    data = base64.b64encode(PNG + bytes(750_000)).decode()
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
+    messages = [{"role": "user", "content": [*[image] * 5, {"type": "text", "text": "what do these show?"}]}]
+    assert_served_by_second(await running.ask(hello(messages=messages)))
     received = running.providers["anthropic"].requests[-1].body
-    assert json.loads(received)["messages"] == [{"role": "user", "content": text}]
+    assert len(received) > 5_000_000
+    assert json.loads(received)["messages"] == messages
 
 
 async def test_a_bad_request_is_not_replayed_on_everyone(running: Gateway) -> None:

@@ -21,9 +21,7 @@ def status(at: Home) -> pb.StatusReply:
 
 def decide(at: Home, prompt: str, context: list[str]) -> pb.DecideReply:
     with _stub(at) as stub:
-        reply: pb.DecideReply = stub.Decide(
-            pb.DecideRequest(prompt=prompt, context=context), timeout=_TIMEOUT
-        )
+        reply: pb.DecideReply = stub.Decide(pb.DecideRequest(prompt=prompt, context=context), timeout=_TIMEOUT)
         return reply
 
 

@@ -51,6 +51,4 @@ def resolve(path: Path) -> tuple[Config, Plan]:
 def complete(path: Path) -> Plan:
     """The plan as if every key were set: for what is rendered once and runs elsewhere."""
     config = read(path, need_keys=False)
-    return plan(
-        replace(config, providers=tuple(replace(entry, missing_key="") for entry in config.providers))
-    )
+    return plan(replace(config, providers=tuple(replace(entry, missing_key="") for entry in config.providers)))

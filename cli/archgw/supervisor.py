@@ -242,9 +242,7 @@ def ca_file() -> str:
     candidates = (os.environ.get("SSL_CERT_FILE"), *usual, paths.cafile)
     found = next((path for path in candidates if path and Path(path).is_file()), None)
     if found is None:
-        raise CannotStart(
-            "no CA certificates found; install the package ca-certificates or set SSL_CERT_FILE"
-        )
+        raise CannotStart("no CA certificates found; install the package ca-certificates or set SSL_CERT_FILE")
     return found
 
 
@@ -266,9 +264,7 @@ def main() -> None:
         sys.exit(str(error) or "a stack is already running")
 
 
-async def until_told_to_stop(
-    supervisor: Supervisor, *, on_ready: Callable[[Stack], None] = lambda stack: None
-) -> None:
+async def until_told_to_stop(supervisor: Supervisor, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
     running = asyncio.create_task(supervisor.run(on_ready=on_ready))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

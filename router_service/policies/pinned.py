@@ -10,9 +10,7 @@ def stay(plan: Plan, pin: Pin | None, *, because: str) -> Decision:
     candidate = plan.candidate(pin.candidate) if pin else None
     if pin is None or candidate is None:
         first = POLICIES["listed"](plan.default)
-        return Decision(
-            plan.default, plan.chain(plan.default, first), f"{because} -> {first.label} (default)"
-        )
+        return Decision(plan.default, plan.chain(plan.default, first), f"{because} -> {first.label} (default)")
     route = next((route for route in plan.routes if route.id == pin.route), plan.default)
     name = "the default" if route.id == DEFAULT else route.name
     reason = f"{because} -> stays with {candidate.label} ({name})"

@@ -16,9 +16,7 @@ def choose(plan: Plan, scores: Scores, pin: Pin | None) -> Decision:
     best = ranked[0]
     score = scores.routes.get(best.id, 0.0)
     if score < max(scores.none, plan.routing.threshold):
-        return stay(
-            plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})"
-        )
+        return stay(plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})")
     first = POLICIES.get(best.prefer, POLICIES["listed"])(best)
     reason = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)}) -> {first.label}"
     return Decision(best, plan.chain(best, first), reason, score)

@@ -78,9 +78,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
 class Hop:
     """One of Envoy's streams: turns its messages into events, and effects into answers."""
 
-    def __init__(
-        self, gateway: Gateway, model: RouterModel, journal: Journal, context: Context, *, role: str
-    ) -> None:
+    def __init__(self, gateway: Gateway, model: RouterModel, journal: Journal, context: Context, *, role: str) -> None:
         self._gateway, self._model, self._journal, self._context = gateway, model, journal, context
         self._role = role
         self._machine: Selection | Attempt | None = None
@@ -171,9 +169,7 @@ async def serve(gateway: Gateway, socket: Path) -> None:
     model = RouterModel(OnnxRouter(gateway.plan.routes), gateway.plan.routing.deadline)
     journal = Journal()
     server = grpc.aio.server(options=_OPTIONS)
-    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(
-        ExternalProcessor(gateway, model, journal), server
-    )
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(gateway, model, journal), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model.score, journal), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")

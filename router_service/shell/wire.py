@@ -31,9 +31,7 @@ _LEFT_TO_ROUTE = frozenset({"x-archgw-provider", "x-forwarded-proto", "host", "c
 def event(message: pb.ProcessingRequest) -> Event | None:
     match message.WhichOneof("request"):
         case "request_headers":
-            return RequestHeaders(
-                headers(message.request_headers.headers), message.request_headers.end_of_stream
-            )
+            return RequestHeaders(headers(message.request_headers.headers), message.request_headers.end_of_stream)
         case "request_body":
             return RequestBody(message.request_body.body)
         case "response_headers":
@@ -79,9 +77,7 @@ def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
 # -- effects ---------------------------------------------------------------------------------------------------
 
 
-def response(
-    effect: Effect, last: pb.ProcessingRequest | None, request: Headers
-) -> pb.ProcessingResponse | None:
+def response(effect: Effect, last: pb.ProcessingRequest | None, request: Headers) -> pb.ProcessingResponse | None:
     """The message that carries an effect; None for effects that are not Envoy's business.
 
     `last` is the message it answers, `request` the request's headers as Envoy showed them.
@@ -165,8 +161,6 @@ def _ask(effect: Ask, request: Headers) -> pb.ProcessingResponse:
 
 def _options(headers: Headers) -> list[pb.HeaderValueOption]:
     return [
-        pb.HeaderValueOption(
-            header=pb.HeaderValue(key=name, raw_value=value.encode()), append_action=_OVERWRITE
-        )
+        pb.HeaderValueOption(header=pb.HeaderValue(key=name, raw_value=value.encode()), append_action=_OVERWRITE)
         for name, value in headers.items()
     ]

@@ -378,3 +378,9 @@ async def test_tls(http):
         sim.fail_next(Fault("reset"))
         with pytest.raises(aiohttp.ClientError):
             await http.post(url, json=ASK["openai"], headers=headers, ssl=client)
+
+
+async def test_a_port_that_is_taken_is_said():
+    async with Simulator("openai") as sim:
+        with pytest.raises(OSError, match="in use"):
+            await Simulator("openai", port=sim.port).start()

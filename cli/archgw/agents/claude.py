@@ -30,16 +30,13 @@ def prepare(
     kept = {name: value for name, value in settings.items() if not _VARIABLE.match(name)}
     merged = kept | {"env": variables}
     command = ["claude", "--settings", json.dumps(merged), *_permission_mode(kept, arguments), *arguments]
-    return Launch(
-        tuple(command), _without_key(environment) | variables, tuple(_notes(given, lifted, url))
-    )
+    return Launch(tuple(command), _without_key(environment) | variables, tuple(_notes(given, lifted, url)))
 
 
 def _permission_mode(settings: Json, arguments: Sequence[str]) -> list[str]:
     """Auto mode waits for a verdict that only Anthropic's own models send; other models would stall it."""
     chosen = settings.get("permissions") or any(
-        argument.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions")
-        for argument in arguments
+        argument.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions") for argument in arguments
     )
     return [] if chosen else ["--permission-mode", "default"]
 
@@ -52,9 +49,7 @@ def _without_key(environment: Mapping[str, str]) -> dict[str, str]:
 def _notes(given: dict[str, str], lifted: dict[str, str], url: str) -> list[str]:
     notes = []
     if lifted:
-        notes.append(
-            f"{', '.join(sorted(lifted))}: passed on as environment, which is how Claude Code reads it"
-        )
+        notes.append(f"{', '.join(sorted(lifted))}: passed on as environment, which is how Claude Code reads it")
     other = (given | lifted).get("ANTHROPIC_BASE_URL", url)
     if other != url:
         notes.append(f"ANTHROPIC_BASE_URL={other} is not used: requests go through the gateway at {url}")

@@ -51,9 +51,7 @@ def render_envoy(
     router_socket: Annotated[
         str, typer.Option(help="The unix socket of the router service.")
     ] = envoy.Place().router_socket,
-    admin_port: Annotated[
-        int, typer.Option(help="Envoy's admin port, on loopback.")
-    ] = envoy.Place().admin_port,
+    admin_port: Annotated[int, typer.Option(help="Envoy's admin port, on loopback.")] = envoy.Place().admin_port,
 ) -> None:
     """Print the Envoy configuration (JSON) that archgw makes of the config.
 

@@ -65,24 +65,17 @@ async def _demo() -> None:
     example = example_text()
     async with AsyncExitStack() as stack:
         names = simulated.vendors(example)
-        simulators = {
-            name: await stack.enter_async_context(_provider(name))
-            for name in names
-        }
+        simulators = {name: await stack.enter_async_context(_provider(name)) for name in names}
         out.print(f"simulated providers: {', '.join(names)}")
         with out.status("starting the router service and Envoy ..."):
-            running = await stack.enter_async_context(
-                _gateway(example, {n: s.url for n, s in simulators.items()})
-            )
+            running = await stack.enter_async_context(_gateway(example, {n: s.url for n, s in simulators.items()}))
         out.print(f"the gateway: {running.url}\n")
         answers = [await _ask(running.url, question) for question in QUESTIONS]
         await simulators["deepseek"].refuse()
         out.print("[yellow]DeepSeek goes down[/yellow], and the first question is asked again.\n")
         answers.append(await _ask(running.url, QUESTIONS[0]))
     out.print(_table(answers))
-    out.print(
-        "\nWith your own keys:  archgw example > config.yaml    then  archgw up    and  archgw cli-agent claude"
-    )
+    out.print("\nWith your own keys:  archgw example > config.yaml    then  archgw up    and  archgw cli-agent claude")
 
 
 def _provider(name: str) -> Simulator:
@@ -109,9 +102,7 @@ async def _ask(url: str, question: str) -> Answer:
     started = time.perf_counter()
     async with anthropic.AsyncAnthropic(base_url=url, api_key="not needed: the gateway has the keys") as sdk:
         conversation: list[Any] = [{"role": "user", "content": question}]
-        async with sdk.messages.stream(
-            model="claude-sonnet-4-5", max_tokens=500, messages=conversation
-        ) as stream:
+        async with sdk.messages.stream(model="arch.main.v1", max_tokens=500, messages=conversation) as stream:
             text = await stream.get_final_text()
             headers = stream.response.headers
     return Answer(
@@ -127,12 +118,15 @@ async def _ask(url: str, question: str) -> Answer:
 
 def _table(answers: list[Answer]) -> Table:
     table = Table(show_lines=True)
-    for name in ("question", "preference", "model", "why", "failover", "time"):
-        table.add_column(name, no_wrap=name == "time", ratio=3 if name in ("question", "why") else None)
+    table.add_column("question, and why this model", ratio=1)
+    table.add_column("preference", overflow="fold")
+    table.add_column("model", overflow="fold", max_width=26)
+    table.add_column("failover", no_wrap=True)
+    table.add_column("time", no_wrap=True, justify="right")
     for answer in answers:
+        why = f"{escape(answer.question)}\n[dim]{escape(answer.reason)}[/dim]"
         failover = "-" if answer.attempts == 1 else f"{answer.attempts} tries"
-        cells = (answer.question, answer.preference, answer.model, answer.reason, failover)
-        table.add_row(*map(escape, cells), report.seconds(answer.seconds))
+        table.add_row(why, escape(answer.preference), escape(answer.model), failover, report.seconds(answer.seconds))
     return table
 
 

@@ -18,9 +18,7 @@ from router_service.plan import Plan
 
 def route(
     prompt: Annotated[str, typer.Argument(help="What you would ask.")],
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help=configs.HELP, show_default=False)
-    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help=configs.HELP, show_default=False)] = None,
     context: Annotated[
         list[str] | None,
         typer.Option(

@@ -20,9 +20,7 @@ def simulate(
             help=f"Which: {', '.join(VENDORS)}. Without any: those of the example config.", show_default=False
         ),
     ] = None,
-    port: Annotated[
-        int, typer.Option(help="The port of the first; the others follow it.", min=0, max=65000)
-    ] = 12100,
+    port: Annotated[int, typer.Option(help="The port of the first; the others follow it.", min=0, max=65000)] = 12100,
     latency: Annotated[int, typer.Option(help="Milliseconds before each answer.", min=0)] = 0,
     write_config: Annotated[
         Path | None,
@@ -37,18 +35,14 @@ def simulate(
     names = vendors or simulated.vendors(example)
     unknown = [name for name in names if name not in VENDORS]
     if unknown:
-        report.fail(
-            f"no simulated vendor '{unknown[0]}'", mend=f"there are: {', '.join(VENDORS)}", code=report.MISUSE
-        )
+        report.fail(f"no simulated vendor '{unknown[0]}'", mend=f"there are: {', '.join(VENDORS)}", code=report.MISUSE)
     try:
         asyncio.run(_serve(names, port, latency / 1000, write_config, example))
     except OSError as error:
         report.fail(f"cannot listen: {error.strerror or error}", mend="choose another --port")
 
 
-async def _serve(
-    names: list[str], port: int, latency: float, write_config: Path | None, example: str
-) -> None:
+async def _serve(names: list[str], port: int, latency: float, write_config: Path | None, example: str) -> None:
     async with AsyncExitStack() as stack:
         running = [
             await stack.enter_async_context(Simulator(name, port=port and port + offset, latency=latency))
@@ -75,9 +69,7 @@ def _write(path: Path, example: str, urls: dict[str, str]) -> None:
         )
     path.write_text(simulated.rewired(example, urls))
     set_keys = " ".join(f"{name}={value}" for name, value in simulated.keys(list(urls)).items())
-    report.console.print(
-        f"\nWrote {path}. Run the gateway with it:\n  {set_keys} archgw up {path}", soft_wrap=True
-    )
+    report.console.print(f"\nWrote {path}. Run the gateway with it:\n  {set_keys} archgw up {path}", soft_wrap=True)
 
 
 async def _interrupted() -> None:

@@ -42,9 +42,7 @@ def status(
 
 
 def logs(
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each log.")] = 30,
 ) -> None:
     """Print what the supervisor, the router service and Envoy logged. No prompt and no key is ever among it."""
@@ -77,9 +75,7 @@ def _ejected(cluster: dict[str, Any]) -> bool:
 def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool]) -> None:
     out = report.console
     minutes = (time.time() - stack.started) / 60
-    out.print(
-        f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})"
-    )
+    out.print(f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})")
     out.print(
         f"{reply.requests_ended} requests answered, {reply.requests_under_way} under way, {reply.sessions} sessions\n"
     )

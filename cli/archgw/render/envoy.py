@@ -44,15 +44,14 @@ def render(plan: Plan, place: Place) -> Json:
             "listeners": [_front_listener(plan, place), _attempt_listener(plan, place)],
             "clusters": [
                 _router_cluster(place),
+                {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}},
                 *(_leaf(candidate, plan.failover) for candidate in plan.candidates),
                 *(_provider(candidate, place) for candidate in plan.candidates),
                 *(_chain(chain) for chain in plan.chains.values()),
             ],
         },
         "layered_runtime": {
-            "layers": [
-                {"name": "static", "static_layer": {"overload.global_downstream_max_connections": 4096}}
-            ]
+            "layers": [{"name": "static", "static_layer": {"overload.global_downstream_max_connections": 4096}}]
         },
     }
 
@@ -275,12 +274,9 @@ def _front_routes(plan: Plan) -> Json:
         "request_body_buffer_limit": MAX_BODY,
         "response_headers_to_remove": ["x-archgw-retry"],
     }
-    # Reached only when the service answered nothing: its replies never come this far.
-    unrouted = {
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 503},
-        "request_body_buffer_limit": MAX_BODY,
-    }
+    # Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
+    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain.
+    unrouted = {"match": {"prefix": "/"}, "route": {"cluster": "nobody"}, "request_body_buffer_limit": MAX_BODY}
     return {
         "name": "front",
         "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, unrouted]}],
@@ -310,9 +306,7 @@ def _local_replies() -> list[Json]:
     messages = "request.path.startsWith('/v1/messages')"
     broken = "response.code_details.startsWith('ext_proc')"
     down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
-    too_large = (
-        f"archgw: the request is larger than {MAX_BODY // 2**20} MiB; shorten the conversation or its images"
-    )
+    too_large = f"archgw: the request is larger than {MAX_BODY // 2**20} MiB; shorten the conversation or its images"
     return [
         *(
             _mapper(f"!({ours}) && {when} && {where}", _said(shape, words), status)
@@ -347,9 +341,7 @@ def _mapper(expression: str, body: Json, status: int | None) -> Json:
 # -- clusters --------------------------------------------------------------------------------------------------
 
 _UNLIMITED = {
-    "thresholds": [
-        {"max_connections": 8192, "max_pending_requests": 8192, "max_requests": 8192, "max_retries": 8192}
-    ]
+    "thresholds": [{"max_connections": 8192, "max_pending_requests": 8192, "max_requests": 8192, "max_retries": 8192}]
 }
 
 
@@ -365,9 +357,7 @@ def _leaf(candidate: Candidate, failover: Failover) -> Json:
     """The candidate as the front sees it: a door to the attempt hop that tells it whose turn it is."""
     endpoint = {"envoy_internal_address": {"server_listener_name": "attempt", "endpoint_id": candidate.id}}
     metadata = {"filter_metadata": {"archgw": {"candidate": candidate.id}}}
-    return _cluster(
-        candidate.leaf, {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
-    ) | {
+    return _cluster(candidate.leaf, {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}) | {
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": _endpoint(candidate.leaf, endpoint, metadata),
@@ -383,9 +373,7 @@ def _leaf(candidate: Candidate, failover: Failover) -> Json:
             "envoy.transport_sockets.internal_upstream",
             "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
             passthrough_metadata=[{"kind": {"host": {}}, "name": "archgw"}],
-            transport_socket=_typed(
-                "envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"
-            ),
+            transport_socket=_typed("envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"),
         ),
     }
 
@@ -417,9 +405,7 @@ def _chain(chain: Chain) -> Json:
         # aggregate this matcher is ignored; here it works.
         "outlier_detection": {
             "error_matcher": {
-                "http_response_headers_match": {
-                    "headers": [{"name": "x-archgw-retry", "present_match": True}]
-                }
+                "http_response_headers_match": {"headers": [{"name": "x-archgw-retry", "present_match": True}]}
             }
         },
     }

@@ -53,7 +53,8 @@ def wish(asked: Asked) -> Wish:
 
 def forced(choice: object) -> str | None:
     if isinstance(choice, dict):
-        return str((choice.get("function") or {}).get("name", ""))
+        function = choice.get("function")
+        return str(function.get("name", "")) if isinstance(function, dict) else None
     return "" if choice in ("required", "any") else None
 
 
@@ -61,7 +62,8 @@ def schema(form: object) -> Json | None:
     if not isinstance(form, dict):
         return None
     if form.get("type") == "json_schema":
-        return dict((form.get("json_schema") or {}).get("schema") or {})
+        wanted = (form.get("json_schema") or {}).get("schema")
+        return wanted if isinstance(wanted, dict) else {}
     return {"type": "object"} if form.get("type") == "json_object" else None
 
 

@@ -89,9 +89,10 @@ class Simulator:
             max_line_size=LARGEST_HEADER,
             max_field_size=LARGEST_HEADER,
         )
+        sock = bound(self.host, self.port)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=TURN_OVER)
         await self._runner.setup()
-        await self._listen(bound(self.host, self.port))
+        await self._listen(sock)
         return self
 
     async def stop(self) -> None:
@@ -216,7 +217,11 @@ def by_name(name: str) -> Vendor:
 def bound(host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
+    try:
+        sock.bind((host, port))
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
