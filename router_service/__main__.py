@@ -20,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
@@ -31,14 +32,16 @@ def main() -> None:
         new_id=lambda: secrets.token_hex(8),
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
     )
-    asyncio.run(_until_told_to_stop(gateway, arguments.socket))
+    asyncio.run(_until_told_to_stop(gateway, arguments.socket, until_stdin_ends=arguments.until_stdin_ends))
 
 
-async def _until_told_to_stop(gateway: Gateway, socket: Path) -> None:
+async def _until_told_to_stop(gateway: Gateway, socket: Path, *, until_stdin_ends: bool) -> None:
     serving = asyncio.create_task(serve(gateway, socket))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)
+    if until_stdin_ends:  # nobody writes to it; that it can be read means that it has ended
+        loop.add_reader(sys.stdin.fileno(), serving.cancel)
     try:
         await serving
     except asyncio.CancelledError:

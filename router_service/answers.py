@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from router_service.conversation import BadRequest
-from router_service.dialects import DIALECTS, by_path
+from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers
 from router_service.plan import FAST_MODELS, ROUTED_MODELS, Plan
@@ -52,11 +52,11 @@ def count_tokens(body: dict[str, Any]) -> Answer:
 
 
 def wrong_method(method: str, path: str) -> str:
-    known = by_path(path) or path in BODY_PATHS
-    return f"{method} {path} is not answered here; send a POST" if known else unknown_path(path, method=method)
+    right = "GET" if path == "/v1/models" else "POST"
+    return f"archgw does not answer {method} {path}; send a {right}"
 
 
-def unknown_path(path: str, *, method: str = "POST") -> str:
+def unknown_path(method: str, path: str) -> str:
     return f"archgw does not answer {method} {path}; it answers {', '.join(_paths())}"
 
 

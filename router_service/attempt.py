@@ -59,7 +59,6 @@ from router_service.verdict import (
     is_json,
     json_object,
     lacks_model,
-    merged,
     status_of,
     until_failure,
     wants_usage,
@@ -79,7 +78,9 @@ State = Literal["asking", "judging", "streaming", "done"]
 class Attempt:
     def __init__(self, gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
         self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
-        self._upstream = upstream.render(exchange, candidate)
+        exchange.tried += 1
+        exchange.active += 1
+        self._upstream = upstream.nothing(exchange, candidate)
         self._reader: Reader = self._upstream.dialect.reader()
         self._same = self._upstream.dialect is exchange.dialect
         self._writer: Writer | None = None
@@ -96,9 +97,8 @@ class Attempt:
         self._ended: ReplyEnded | None = None
         self._begun = self._heard = now
         self._first_content: float | None = None
+        self._broke_off = False  # the provider's stream ended before its answer did
         self._trouble = ""  # what went wrong after first content
-        exchange.tried += 1
-        exchange.active += 1
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         if self._state == "done":
@@ -111,16 +111,23 @@ class Attempt:
             case ResponseBody(chunk, end):
                 return self._on_body(chunk, end, now)
             case ResponseTrailers():
-                return [*self._on_body(b"", True, now, trailers=True), Proceed()]
+                return self._on_trailers(now)
             case Tick():
                 return self._on_tick(now)
             case Gone():
                 return self._on_gone(now)
         return []
 
+    def give_up(self, trouble: str, now: float) -> list[Effect]:
+        """An error of our own. It must not cost the user an answer: somebody else is asked."""
+        if self._state == "done":
+            return []
+        return self._break(trouble, now) if self._state == "streaming" else self._fail(trouble, now)
+
     # -- asking -----------------------------------------------------------------------------------------------
 
     def _ask(self) -> list[Effect]:
+        self._upstream = upstream.render(self._exchange, self._candidate)
         limit = self._gateway.plan.failover.first_content_timeout
         ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
         return [ask, Wake(limit)]
@@ -137,28 +144,37 @@ class Attempt:
 
     # -- judging ----------------------------------------------------------------------------------------------
 
-    def _on_body(self, chunk: bytes, end: bool, now: float, *, trailers: bool = False) -> list[Effect]:
+    def _on_trailers(self, now: float) -> list[Effect]:
+        """They end the answer in place of its last chunk; beside a reply of ours they need no answer."""
+        effects = self._on_body(b"", True, now)
+        if any(isinstance(effect, Respond) for effect in effects):
+            return effects
+        return [*(Send(effect.chunk) if isinstance(effect, Send) else effect for effect in effects), Proceed()]
+
+    def _on_body(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
         self._heard = now
         try:
             chunk = self._inflater.feed(chunk)
         except ValueError as error:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
-            return self._stream(chunk, end, now, trailers=trailers)
+            return self._pass_on(chunk, self._read(chunk, end), end, now)
         self._held += chunk
         if self._streamed:
-            return self._judge_stream(chunk, end, now, trailers=trailers)
+            return self._judge_stream(chunk, end, now)
         if len(self._held) > (MAX_HELD if self._status < 400 else MAX_ERROR):
             return self._fail("answered more than the gateway can hold", now)
         return self._judge_whole(now) if end else []
 
-    def _judge_stream(self, chunk: bytes, end: bool, now: float, *, trailers: bool) -> list[Effect]:
+    def _judge_stream(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
         fresh = self._read(chunk, end)
         self._events += fresh
         if not self._exchange.conversation.stream:  # the client wants one object: hold it to the end
+            if len(self._held) > MAX_HELD:
+                return self._fail("answered more than the gateway can hold", now)
             return self._judge_events(None, now) if self._ended or end else []
         if any(is_content(event) for event in until_failure(fresh)) or self._acceptable_empty():
-            return self._release(end, now, trailers=trailers)
+            return self._release(end, now)
         failure = failure_in(fresh)
         if failure:
             return self._fail(f"failed before its first content: {failure.message}", now, status=status_of(failure))
@@ -207,22 +223,16 @@ class Attempt:
 
     # -- the ways out -----------------------------------------------------------------------------------------
 
-    def _release(self, end: bool, now: float, *, trailers: bool) -> list[Effect]:
+    def _release(self, end: bool, now: float) -> list[Effect]:
         """First content of a stream: from here on the client sees it as it comes."""
         self._commit(now)
-        if self._same:
-            first = bytes(self._held)
-        else:
+        if not self._same:
             self._writer = self._new_writer()
-            first = self._write(self._events)
-        failure = failure_in(self._events)
+        held, events = bytes(self._held), self._events
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        effects: list[Effect] = [Release(headers, self._taken_away()), Send(first, end and not trailers)]
-        if failure and not self._same:
-            return [*effects[:1], *self._break(failure.message, now, first=first)]
-        return [*effects, *self._done(now, status=200)] if end else [*effects, Wake(PING_AFTER)]
+        return [Release(headers, self._taken_away()), *self._pass_on(held, events, end, now)]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
         self._commit(now)
@@ -234,7 +244,7 @@ class Attempt:
             if body is None or not self._same:
                 created = int(self._exchange.wall)
                 reply = dialect.render_reply(self._events, model=conversation.model, created=created)
-                body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode()
+                body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         headers = self._reply_headers() | {"content-type": kind}
         return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
 
@@ -279,16 +289,14 @@ class Attempt:
 
     # -- streaming --------------------------------------------------------------------------------------------
 
-    def _stream(self, chunk: bytes, end: bool, now: float, *, trailers: bool) -> list[Effect]:
-        fresh = self._read(chunk, end)
-        failure = failure_in(fresh)
-        if failure and not (self._same and not end):
-            out = chunk if self._same else self._write(fresh)
+    def _pass_on(self, chunk: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
+        out = chunk if self._same else self._write(events)
+        failure = failure_in(events)
+        if failure and (self._broke_off or not self._same):
             return self._break(failure.message, now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = failure.message
-        sent = Send(chunk if self._same else self._write(fresh), end and not trailers)
-        return [sent, *self._done(now, status=200)] if end else [sent, Wake(PING_AFTER)]
+        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """The stream went wrong after content: say so in the client's dialect and end it cleanly."""
@@ -296,7 +304,8 @@ class Attempt:
             return [Send(first, end=True), *self._done(now, status=200)]
         self._trouble = f"archgw: {self._candidate.label}: {trouble}"
         event = self._exchange.dialect.render_error_event(Failure(502, "api_error", self._trouble))
-        return [Send(first + event, end=True), *self._done(now, status=200)]
+        between = b"\n\n" if self._same and self._decoder.incomplete else b""  # half an event has gone out
+        return [Send(first + between + event, end=True), *self._done(now, status=200)]
 
     def _on_tick(self, now: float) -> list[Effect]:
         limit = self._gateway.plan.failover.first_content_timeout
@@ -323,7 +332,9 @@ class Attempt:
     def _read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
         fresh = [event for sse in self._decoder.feed(chunk) for event in self._reader.feed(sse)]
         if end:
-            fresh += self._reader.close()
+            unsaid = self._reader.close()
+            self._broke_off = failure_in(unsaid) is not None
+            fresh += unsaid
         self._note(fresh)
         return fresh
 
@@ -331,9 +342,9 @@ class Attempt:
         for event in events:
             match event:
                 case ReplyStarted(usage=usage):
-                    self._usage = merged(self._usage, usage)
-                case ReplyEnded(usage=usage):
-                    self._usage = merged(self._usage, usage)
+                    self._usage = usage
+                case ReplyEnded(usage=usage):  # of all that was told
+                    self._usage = usage
                     self._ended = event
 
     def _write(self, events: Iterable[ReplyEvent]) -> bytes:

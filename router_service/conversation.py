@@ -120,6 +120,7 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
+    `developer`: the client wrote that role, OpenAI's newer word for system, which few other vendors know.
     """
 
     model: str
@@ -138,6 +139,7 @@ class Conversation:
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
     dialect: str = ""
+    developer: bool = False
 
 
 # -- replies ---------------------------------------------------------------------------------------------------

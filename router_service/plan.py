@@ -32,7 +32,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Provider + model + key: one leaf cluster and one provider cluster. `id` is safe in names, `label` is for people."""
+    """Provider + model + key: a leaf cluster and a provider cluster. `id` is safe in names, `label` is for people."""
 
     id: str
     label: str

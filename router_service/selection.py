@@ -80,6 +80,10 @@ class Selection:
             return self._refuse(Failure(error.status, error.kind, error.message), now)
         return []
 
+    def give_up(self, trouble: str, now: float) -> list[Effect]:
+        """An error of our own, told as one."""
+        return self._refuse(Failure(500, "api_error", f"archgw: {trouble}"), now)
+
     # -- headers: what needs no body is answered here ---------------------------------------------------------
 
     def _on_headers(self, headers: Headers, end: bool) -> list[Effect]:
@@ -89,10 +93,11 @@ class Selection:
         local = answers.answer(self._gateway.plan, method, self._path, headers)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
-        if method != "POST":
+        known = by_path(self._path) or self._path in answers.BODY_PATHS
+        if not known and self._path != "/v1/models":
+            raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
+        if method != "POST" or not known:
             raise BadRequest(answers.wrong_method(method, self._path), status=405)
-        if by_path(self._path) is None and self._path not in answers.BODY_PATHS:
-            raise BadRequest(answers.unknown_path(self._path), status=404, kind="not_found_error")
         if int(headers.get("content-length") or 0) > MAX_BODY:
             raise BadRequest(answers.too_large(MAX_BODY), status=413, kind="request_too_large")
         if end:

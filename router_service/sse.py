@@ -14,7 +14,8 @@ class ServerSentEvent:
     def encode(self) -> bytes:
         name = f"event: {self.event}\n" if self.event else ""
         lines = "".join(f"data: {line}\n" for line in self.data.split("\n"))
-        return f"{name}{lines}\n".encode()
+        # JSON may hold half of a surrogate pair, which UTF-8 does not know.
+        return f"{name}{lines}\n".encode("utf-8", "replace")
 
 
 class EventDecoder:
@@ -47,7 +48,7 @@ class EventDecoder:
     @property
     def incomplete(self) -> bool:
         """Whether bytes of an unfinished event are held."""
-        return bool(self._rest or self._data)
+        return bool(self._rest or self._data or self._event)
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -30,6 +30,11 @@ class Upstream:
     warnings: tuple[str, ...] = ()
 
 
+def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
+    """What has been sent before anything was."""
+    return Upstream({}, b"", DIALECTS[candidate.provider.dialect])
+
+
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
     dialect = DIALECTS[candidate.provider.dialect]
     same = dialect is exchange.dialect
@@ -38,7 +43,7 @@ def render(exchange: Exchange, candidate: Candidate) -> Upstream:
 
 
 def target(candidate: Candidate) -> Target:
-    facts = candidate.facts
+    facts, provider = candidate.facts, candidate.provider
     return Target(
         model=candidate.model,
         max_output=facts.max_output,
@@ -48,8 +53,14 @@ def target(candidate: Candidate) -> Target:
         sampling=facts.sampling,
         stop=facts.stop,
         system=facts.system,
+        inline_system=facts.inline_system,
         tools=facts.tools,
-        inline_system=facts.thinking == "adaptive",
+        images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
+        refuses=provider.refuses,
+        tool_id_length=provider.tool_id_length,
+        strict_order=provider.strict_order,
+        takes_thinking=provider.takes_thinking,
+        developer=provider.developer,
     )
 
 
@@ -91,8 +102,9 @@ def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
 def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> tuple[bytes, tuple[str, ...]]:
     conversation, to = exchange.conversation, target(candidate)
     if same and dialect.takes(conversation, to):
-        changes = {"model": to.model} | dialect.adapt(conversation, to)
-        return replace_fields(exchange.body, changes), ()
+        warnings: list[str] = []
+        changes = {"model": to.model} | dialect.adapt(conversation, to, warnings)
+        return replace_fields(exchange.body, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
     return json.dumps(rendered.body, ensure_ascii=False, separators=(",", ":")).encode(), rendered.warnings
 

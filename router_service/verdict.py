@@ -4,13 +4,22 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
-from router_service.conversation import KIND_BY_STATUS, Conversation, Failure, ReplyEvent, ReplyFailed, Usage
+from router_service.conversation import KIND_BY_STATUS, Conversation, Failure, ReplyEvent, ReplyFailed
 
 Headers = Mapping[str, str]
 _NO_SUCH_MODEL = re.compile(
     r"model.{0,80}(not exist|not found|does not exist|not available|no longer|decommissioned|deprecated|unknown)"
     r"|(unknown|invalid|no such) model",
     re.I,
+)
+_TROUBLES = (  # as Envoy 1.40 words them
+    ("connection timeout", "could not be reached in time"),
+    ("remote connection failure", "could not be connected to"),
+    ("no healthy upstream", "has no address that answers (is its host name right?)"),
+    ("remote reset", "reset the connection before it answered"),
+    ("connection termination", "closed the connection before it answered"),
+    ("response timeout", "did not answer in time"),
+    ("protocol error", "answered in no HTTP that can be read"),
 )
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
@@ -53,13 +62,6 @@ def status_of(failure: ReplyFailed) -> int:
     return next((status for status, kind in KIND_BY_STATUS.items() if kind == failure.kind and status >= 429), 502)
 
 
-def merged(old: Usage, new: Usage) -> Usage:
-    """Later words win, field by field: vendors tell the input at the start and the output at the end."""
-    names = ("input", "cached", "cache_write", "output", "reasoning")
-    values = ((getattr(new, name), getattr(old, name)) for name in names)
-    return Usage(*(later if later is not None else earlier for later, earlier in values))
-
-
 def lacks_model(failure: Failure) -> bool:
     """Some vendors call an unknown or retired model a 400 (DeepSeek: "Model Not Exist"); others know it."""
     return _NO_SUCH_MODEL.search(failure.message) is not None
@@ -77,16 +79,10 @@ def final_status(statuses: list[int]) -> int:
 
 
 def in_words(details: str, body: bytes) -> str:
-    """Envoy's own failure to reach a provider."""
-    told = body.decode("utf-8", "replace").strip()[:200]
-    known = {
-        "connection_timeout": "could not be reached in time",
-        "remote connection failure": "could not be connected to",
-        "no healthy upstream": "has no address that answers (DNS?)",
-        "connection_termination": "closed the connection before it answered",
-        "remote reset": "reset the connection before it answered",
-        "connection termination": "closed the connection before it answered",
-    }
-    words = next((words for mark, words in known.items() if mark in f"{details} {told}".lower()), "failed")
-    cause = "TLS: " if "TLS" in told else ""
-    return f"{words} ({cause}{told or details})"
+    """Envoy's own failure to reach a provider. `details` is its response code detail, `body` its local reply."""
+    if "TLS_error" in details:
+        cause = details[details.find("TLS_error") :].replace("_", " ").removesuffix("}").removesuffix(":TLS error end")
+        return f"could not be trusted: {cause[:200]}"
+    told = body.decode("utf-8", "replace").strip()
+    said = f"{details} {told}".lower().replace("_", " ")
+    return next((words for mark, words in _TROUBLES if mark in said), f"failed ({details}: {told[:120]})")

@@ -13,7 +13,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="One familiar interface, the best of all models: every request is answered by the model that your own words in config.yaml prefer for it.",
+    help="One familiar interface, the best of all models: every request is answered by the model that your own words"
+    " in config.yaml prefer for it.",
     epilog="Try it without any key:  archgw demo",
 )
 

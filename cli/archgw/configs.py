@@ -7,6 +7,7 @@ from pathlib import Path
 from archgw import report
 from router_service.config import Config, ConfigErrors, usable
 from router_service.plan import Plan, plan
+from router_service.providers import PROVIDERS
 from router_service.shell.files import load
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
@@ -24,11 +25,17 @@ def find(given: Path | None) -> Path:
     kept = Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw") / "config.yaml"
     found = next((path for path in (Path("config.yaml"), kept) if path.is_file()), None)
     if found is None:
-        report.fail(
-            "no config.yaml here or in ~/.archgw",
-            mend="start from the example: archgw example > config.yaml   (or try it without keys: archgw demo)",
-        )
+        report.fail("no config.yaml here or in ~/.archgw", mend=_proposal())
     return found.resolve()
+
+
+def _proposal() -> str:
+    """How to come to a config, given the keys that are there."""
+    keys = [p.key_variable for p in PROVIDERS.values() if p.key_variable and os.environ.get(p.key_variable)]
+    start = "archgw example > config.yaml && archgw up"
+    if keys:
+        return f"you have {', '.join(keys)}; start with the models they open: {start}"
+    return f"set a key, such as ANTHROPIC_API_KEY, then: {start}\n  or try it without any: archgw demo, archgw simulate"
 
 
 def read(path: Path, *, need_keys: bool = True) -> Config:

@@ -32,9 +32,9 @@ def warn(messages: Iterable[str]) -> None:
 def routes_table(plan: Plan) -> Table:
     """Each preference with its chain: who is asked first, and who steps in."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("when you ask for")
-    table.add_column("first")
-    table.add_column("then, if that fails")
+    table.add_column("when you ask for", overflow="fold")
+    table.add_column("first", overflow="fold")
+    table.add_column("then, if that fails", overflow="fold")
     for route in (*plan.routes, plan.default):
         chain = plan.chain(route, route.candidates[0])
         then = ", ".join(candidate.label for candidate in chain.candidates[1 : chain.attempts])

@@ -102,7 +102,7 @@ class Supervisor:
         place = envoy.Place(
             router_socket=str(self._home.router_socket),
             admin_port=0,
-            ca_file=ca_file(),
+            ca_file=ca_file(self._environment),
             access_log=str(self._home.log("access")),
         )
         self._home.admin_address.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ class Supervisor:
     def _services(self) -> list[Service]:
         router = (
             sys.executable, "-m", "router_service",
-            "--config", str(self._config), "--socket", str(self._home.router_socket),
+            "--config", str(self._config), "--socket", str(self._home.router_socket), "--until-stdin-ends",
         )  # fmt: skip
         proxy = (
             str(envoy_binary()), "-c", str(self._home.envoy_config),
@@ -235,11 +235,11 @@ def envoy_binary() -> Path:
     )
 
 
-def ca_file() -> str:
+def ca_file(environment: Mapping[str, str] = os.environ) -> str:
     """The certificates that providers' certificates are checked against; $SSL_CERT_FILE goes first."""
     paths = ssl.get_default_verify_paths()
     usual = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-    candidates = (os.environ.get("SSL_CERT_FILE"), *usual, paths.cafile)
+    candidates = (environment.get("SSL_CERT_FILE"), *usual, paths.cafile)
     found = next((path for path in candidates if path and Path(path).is_file()), None)
     if found is None:
         raise CannotStart("no CA certificates found; install the package ca-certificates or set SSL_CERT_FILE")

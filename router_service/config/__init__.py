@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from router_service.config import preferences, sections
 from router_service.config.keys import Secret, parse_dotenv
+from router_service.config.mending import compose
 from router_service.config.preferences import Prefer, Preference
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
@@ -18,7 +19,6 @@ from router_service.config.sections import (
     State,
     Sticky,
 )
-from router_service.config.mending import compose
 
 __all__ = [
     "KEYS",

@@ -12,8 +12,7 @@ from router_service.sse import ServerSentEvent
 class Target:
     """The model that a request is rendered for, and what it cannot take.
 
-    The provider's facts that concern the body; see `providers/provider.py`. `inline_system`: takes system
-    words between the messages, as Claude Code sends them to the models that it believes able to.
+    The facts that concern the body, of the model and of its provider's API; see `providers/provider.py`.
     """
 
     model: str
@@ -24,8 +23,14 @@ class Target:
     sampling: bool = True
     stop: bool = True
     system: bool = True
-    tools: bool = True
     inline_system: bool = True
+    tools: bool = True
+    images: bool = True
+    refuses: frozenset[str] = frozenset()
+    tool_id_length: tuple[int, int] | None = None
+    strict_order: bool = False
+    takes_thinking: bool = True
+    developer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Dialect(Protocol):
         """Whether the client's own bytes, in this dialect, suit the target once `adapt` has been applied."""
         ...
 
-    def adapt(self, conversation: Conversation, target: Target) -> dict[str, Any]:
+    def adapt(self, conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
         """Top-level fields of the client's own body that must change for the target; None takes one out."""
         ...
 

@@ -50,6 +50,9 @@ def choose(plan: Plan, named: Named, model: str) -> Decision:
 
 
 def _unknown(plan: Plan, model: str) -> str:
+    unused = next((item for item in plan.disabled if model in (item.label, item.label.partition("/")[2])), None)
+    if unused:
+        return f"archgw cannot use the model '{unused.label}': {unused.reason}"
     known = [*plan.names, *plan.aliases]
     close = difflib.get_close_matches(model, known, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""

@@ -1,14 +1,19 @@
-"""Anthropic. How a model thinks: platform.claude.com/docs/en/build-with-claude/adaptive-thinking."""
+"""Anthropic. How a model thinks: platform.claude.com/docs/en/build-with-claude/adaptive-thinking.
+
+Claude Opus 4.8 is the first to take system words between the messages, the way Claude Code sends them to it:
+platform.claude.com/docs/en/about-claude/models/whats-new-claude-4-8.
+"""
 
 from functools import partial
 
 from router_service.providers.provider import ModelFacts, Provider
 
-Claude = partial(ModelFacts, images=True)
+Claude = partial(ModelFacts, images=True, inline_system=False)
 Budgeted = partial(Claude, reasoning=True, thinking="budget")
 Adaptive = partial(Claude, reasoning=True, thinking="adaptive")
 # From 4.7 on a budget and any temperature but 1 are answered with 400.
-Newest = partial(Adaptive, sampling=False)
+Unheated = partial(Adaptive, sampling=False)
+Newest = partial(Unheated, inline_system=True)
 
 PROVIDER = Provider(
     name="anthropic",
@@ -30,7 +35,7 @@ PROVIDER = Provider(
         Budgeted("claude-haiku-4-5", 200_000, 64_000),
         Adaptive("claude-opus-4-6", 1_000_000, 128_000),
         Adaptive("claude-sonnet-4-6", 1_000_000, 128_000),
-        Newest("claude-opus-4-7", 1_000_000, 128_000),
+        Unheated("claude-opus-4-7", 1_000_000, 128_000),
         Newest("claude-opus-4-8", 1_000_000, 128_000),
         Newest("claude-opus-5", 1_000_000, 128_000),
         Newest("claude-sonnet-5", 1_000_000, 128_000),

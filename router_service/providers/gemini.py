@@ -1,12 +1,13 @@
 """Google Gemini through its OpenAI-compatible endpoint (ai.google.dev/gemini-api/docs/openai)."""
 
-from router_service.providers.provider import ModelFacts, Provider
+from router_service.providers.provider import OPENAIS_OWN, ModelFacts, Provider
 
 PROVIDER = Provider(
     name="gemini",
     dialect="openai_chat",
     base_url="https://generativelanguage.googleapis.com/v1beta/openai",
     key_variable="GEMINI_API_KEY",
+    refuses=OPENAIS_OWN | {"logit_bias", "parallel_tool_calls"},  # 'Unknown name "store": Cannot find field.'
     models=(
         ModelFacts("gemini-", images=True),
         ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True),

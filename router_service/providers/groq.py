@@ -1,12 +1,14 @@
 """Groq, a fast host of open models (not xAI's Grok)."""
 
-from router_service.providers.provider import ModelFacts, Provider
+from router_service.providers.provider import OPENAIS_OWN, ModelFacts, Provider
 
 PROVIDER = Provider(
     name="groq",
     dialect="openai_chat",
     base_url="https://api.groq.com/openai/v1",
     key_variable="GROQ_API_KEY",
+    refuses=OPENAIS_OWN - {"metadata", "service_tier", "store"},  # "property 'verbosity' is unsupported"
+    takes_thinking=False,
     models=(
         ModelFacts("llama-3.1-8b-instant", 131_072, 131_072),
         ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768),

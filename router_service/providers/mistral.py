@@ -1,12 +1,21 @@
-"""Mistral. The output of its models is bounded by their context alone."""
+"""Mistral. The output of its models is bounded by their context alone.
 
-from router_service.providers.provider import ModelFacts, Provider
+It checks its input with pydantic and mistral-common: unknown fields are 422 `extra_forbidden`, "Tool call id was ...
+but must be a-z, A-Z, 0-9, with a length of 9", "Unexpected role 'user' after role 'tool'", and
+"Expected last role User or Tool (or Assistant with prefix True)".
+"""
+
+from router_service.providers.provider import OPENAIS_OWN, ModelFacts, Provider
 
 PROVIDER = Provider(
     name="mistral",
     dialect="openai_chat",
     base_url="https://api.mistral.ai/v1",
     key_variable="MISTRAL_API_KEY",
+    refuses=(OPENAIS_OWN - {"metadata", "prediction"}) | {"logit_bias", "logprobs", "seed", "top_logprobs", "user"},
+    tool_id_length=(9, 9),
+    strict_order=True,
+    takes_thinking=False,
     models=(
         ModelFacts("codestral-", 128_000),
         ModelFacts("devstral-", 256_000),

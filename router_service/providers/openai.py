@@ -13,6 +13,9 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
+    tool_id_length=(1, 40),
+    takes_thinking=False,
+    developer=True,
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
         ModelFacts("gpt-4", 8_192, 4_096),

@@ -6,6 +6,13 @@ The figures of models are those of LiteLLM 1.109.1 (seen 2026-11) unless a vendo
 from dataclasses import dataclass
 from typing import Literal
 
+# Fields of chat completions that are OpenAI's own; who checks his input refuses them.
+OPENAIS_OWN = frozenset(
+    {
+        "audio", "metadata", "modalities", "moderation", "prediction", "prompt_cache_key", "prompt_cache_options",
+        "prompt_cache_retention", "safety_identifier", "service_tier", "store", "verbosity", "web_search_options",
+    }
+)  # fmt: skip
 COMPLETION_TOKENS = "max_completion_tokens"  # what OpenAI's reasoning models want instead of max_tokens
 
 
@@ -17,7 +24,7 @@ class ModelFacts:
     `token_field` is the field that limits the output. `reasoning`: takes an effort or a thinking budget.
     `thinking` is how a Claude model is asked to think: with a budget of tokens, or adaptively by an effort.
     `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `system`: takes instructions apart
-    from the user's words.
+    from the user's words; `inline_system`: takes them between the messages as well.
     """
 
     prefix: str
@@ -30,6 +37,7 @@ class ModelFacts:
     stop: bool = True
     images: bool = False
     system: bool = True
+    inline_system: bool = True
     tools: bool = True
 
 
@@ -39,6 +47,12 @@ class Provider:
 
     `auth_header` carries the key behind `auth_scheme`. `key_variable` is the environment variable that
     the field knows the key by; empty for providers that need none.
+
+    What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
+    an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
+    the same the id is of letters and digits alone. `strict_order`: after the results of tools the model has to
+    speak, and the system's words stand at the beginning. `takes_thinking`: earlier reasoning may come back to it.
+    `developer`: knows the role that OpenAI has for the system's words.
     """
 
     name: str
@@ -48,6 +62,11 @@ class Provider:
     auth_header: str = "authorization"
     auth_scheme: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()
+    refuses: frozenset[str] = frozenset()
+    tool_id_length: tuple[int, int] | None = None
+    strict_order: bool = False
+    takes_thinking: bool = True
+    developer: bool = False
     models: tuple[ModelFacts, ...] = ()
 
     def facts(self, model: str) -> ModelFacts:

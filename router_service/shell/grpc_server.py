@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import traceback
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -122,8 +123,16 @@ class Hop:
         return True
 
     async def _feed(self, event: Event) -> None:
-        if self._machine:
-            await self._perform(self._machine.feed(event, self._loop.time()))
+        if self._machine is None:
+            return
+        now = self._loop.time()
+        try:
+            effects = self._machine.feed(event, now)
+        except Exception as error:  # a mistake of ours, whatever it is: told, and stepped over
+            where = _place(error)
+            _log.error("%s: %s at %s", self._role, type(error).__name__, where)  # the message may hold a prompt
+            effects = self._machine.give_up(f"an error in archgw itself ({type(error).__name__} at {where})", now)
+        await self._perform(effects)
 
     async def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
@@ -156,6 +165,12 @@ class Hop:
                 await self._feed(Tick())
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 _log.debug("a tick came after its stream had ended")
+
+
+def _place(error: BaseException) -> str:
+    """File and line of an error, without its message."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _exchange_gone() -> Respond:

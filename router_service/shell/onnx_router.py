@@ -6,6 +6,7 @@ preferences' vectors are computed once. Nothing leaves the machine and nothing i
 """
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from importlib.resources import files
@@ -15,6 +16,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would miss PyTorch aloud, which we do not need
 from transformers import PreTrainedTokenizerFast
 
 from router_service.intent import shortened

@@ -176,6 +176,30 @@ def test_what_anthropic_is_asked(client: str, fields: Any, target: Target, expec
     assert {name: made.get(name) for name in expected} == expected
 
 
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+def answer(content: Any) -> dict[str, Any]:
+    inner = content if isinstance(content, str) else [content]
+    return {"type": "tool_result", "tool_use_id": "a", "content": inner}
+
+
+def tool(call_id: str, content: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def called(call_id: str) -> list[Any]:
+    call = {"id": call_id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    return [*HI, {"role": "assistant", "content": None, "tool_calls": [call]}]
+
+
+CALL = [*HI, {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}]
+CALLED = called("a")
+DONE = {"role": "assistant", "content": "Done."}
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+ONE_AT_A_TIME = {"type": "auto", "disable_parallel_tool_use": True}
+REMINDER = "<system-reminder>\nx\n</system-reminder>"
 TO_OPENAI: list[tuple[str, dict[str, Any], Target, dict[str, Any]]] = [
     ("no tools", {"tools": [], "tool_choice": {"type": "any"}}, Target("m"), {"tools": None, "tool_choice": None}),
     ("five stop sequences", {"stop_sequences": list("abcde")}, Target("m"), {"stop": list("abcd")}),
@@ -190,6 +214,22 @@ TO_OPENAI: list[tuple[str, dict[str, Any], Target, dict[str, Any]]] = [
      {"messages": [{"role": "user", "content": "be kind"}, *HI]}),
     ("empty content", {"messages": [{"role": "user", "content": ""}]}, Target("m"),
      {"messages": [{"role": "user", "content": ""}]}),
+    ("an image for the blind", {"messages": [{"role": "user", "content": [IMAGE]}]}, Target("m", images=False),
+     {"messages": [{"role": "user", "content": "[an image, which m cannot see]"}]}),
+    ("an image in a result for the blind",
+     {"messages": [*CALL, {"role": "user", "content": [answer(IMAGE)]}]}, Target("m", images=False),
+     {"messages": [*CALLED, tool("a", "[an image, which m cannot see]")]}),
+    ("one call at a time, where that is refused", {"tools": [TOOL], "tool_choice": ONE_AT_A_TIME},
+     Target("m", refuses=frozenset({"parallel_tool_calls"})), {"parallel_tool_calls": None, "tool_choice": "auto"}),
+    ("nine letters", {"messages": [*CALL, {"role": "user", "content": [answer("ok")]}]},
+     Target("m", tool_id_length=(9, 9)), {"messages": [*called("ca978112c"), tool("ca978112c", "ok")]}),
+    ("the user after a tool", {"messages": [*CALL, {"role": "user", "content": [answer("ok"), text("and?")]}]},
+     Target("m", strict_order=True),
+     {"messages": [*CALLED, tool("a", "ok"), DONE, {"role": "user", "content": "and?"}]}),
+    ("system words at the end", {"messages": [*HI, {"role": "system", "content": "x"}]},
+     Target("m", strict_order=True), {"messages": [*HI, {"role": "user", "content": REMINDER}]}),
+    ("words in the model's mouth", {"messages": [*HI, {"role": "assistant", "content": "So"}]},
+     Target("m", strict_order=True), {"messages": [*HI, {"role": "assistant", "content": "So", "prefix": True}]}),
     ("a schema without properties", {"tools": [{"name": "f", "input_schema": {}}]}, Target("m"),
      {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]}),
 ]  # fmt: skip
@@ -262,6 +302,9 @@ ADAPTED: list[tuple[str, dict[str, Any], Target, dict[str, Any]]] = [
     ("no thinking",
      anthropic(**THINK, context_management={"edits": [{"type": "clear_thinking_20251015"}]}), Target("m"),
      {"thinking": None, "output_config": None, "context_management": None}),
+    ("thinking in another model's tool loop",
+     anthropic(**THINK, max_tokens=8000, messages=[*CALL, {"role": "user", "content": [answer("ok")]}]), BUDGET,
+     {"thinking": None, "output_config": None}),
     ("no sampling", anthropic(temperature=0.2, top_p=0.9, top_k=3, stop_sequences=["x"]),
      Target("m", sampling=False, stop=False),
      {"temperature": None, "top_p": None, "top_k": None, "stop_sequences": None}),
@@ -272,20 +315,59 @@ ADAPTED: list[tuple[str, dict[str, Any], Target, dict[str, Any]]] = [
 def test_the_clients_own_body_changes_only_where_it_must(body: Any, target: Target, changes: Any) -> None:
     conversation = ANTHROPIC.parse_request(body)
     assert ANTHROPIC.takes(conversation, target)
-    assert ANTHROPIC.adapt(conversation, target) == changes
+    assert ANTHROPIC.adapt(conversation, target, []) == changes
 
 
 def test_openais_own_body_changes_only_where_it_must() -> None:
     body = openai(max_tokens=9000, tools=[], temperature=0.1, stop="x", reasoning_effort="low")
     changes = OPENAI.adapt(
-        OPENAI.parse_request(body), Target("m", 100, "max_completion_tokens", sampling=False, stop=False)
+        OPENAI.parse_request(body), Target("m", 100, "max_completion_tokens", sampling=False, stop=False), []
     )
     assert changes["max_completion_tokens"] == 100
     assert {name for name, value in changes.items() if value is None} >= {
         "max_tokens", "tools", "temperature", "stop", "reasoning_effort",
     }  # fmt: skip
     with_tool = openai(tools=[{"type": "function", "function": {"name": "f"}}])
-    assert OPENAI.adapt(OPENAI.parse_request(with_tool), Target("m")) == {}
+    assert OPENAI.adapt(OPENAI.parse_request(with_tool), Target("m"), []) == {}
+
+
+def test_what_a_vendor_refuses_is_taken_out_and_told_unless_nobody_misses_it() -> None:
+    warnings: list[str] = []
+    body = openai(store=True, seed=3, metadata={"a": "b"}, parallel_tool_calls=True, temperature=0.5)
+    body["tools"] = [{"type": "function", "function": {"name": "f"}}]
+    target = Target("m", refuses=frozenset({"store", "seed", "metadata", "parallel_tool_calls", "user"}))
+    changes = OPENAI.adapt(OPENAI.parse_request(body), target, warnings)
+    assert changes == dict.fromkeys(("store", "seed", "metadata", "parallel_tool_calls"))
+    assert warnings == [f"{name} left out: m does not take it" for name in ("seed", "parallel_tool_calls")]
+
+
+OWN_CALL = openai(messages=[*CALLED, tool("a", "ok")])
+AFTER_A_TOOL = openai(messages=[*CALLED, tool("a", "ok"), *HI])
+DEVELOPER = openai(messages=[{"role": "developer", "content": "x"}, *HI])
+THOUGHT = openai(messages=[*HI, {"role": "assistant", "content": "a", "reasoning_content": "hm"}, *HI])
+PICTURE = openai(
+    messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x/y.png"}}]}]
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "target", "takes"),
+    [
+        (openai(), Target("m", images=False, strict_order=True, takes_thinking=False, tool_id_length=(9, 9)), True),
+        (OWN_CALL, Target("m", tool_id_length=(1, 40), strict_order=True), True),
+        (OWN_CALL, Target("m", tool_id_length=(9, 9)), False),
+        (AFTER_A_TOOL, Target("m"), True),
+        (AFTER_A_TOOL, Target("m", strict_order=True), False),
+        (DEVELOPER, Target("m"), False),
+        (DEVELOPER, Target("m", developer=True), True),
+        (THOUGHT, Target("m"), True),
+        (THOUGHT, Target("m", takes_thinking=False), False),
+        (PICTURE, Target("m"), True),
+        (PICTURE, Target("m", images=False), False),
+    ],
+)
+def test_some_chats_must_be_written_anew(body: Any, target: Target, takes: bool) -> None:
+    assert OPENAI.takes(OPENAI.parse_request(body), target) is takes
 
 
 @pytest.mark.parametrize(

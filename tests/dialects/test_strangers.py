@@ -49,7 +49,7 @@ def test_a_spoiled_request_is_refused_or_rendered(path: Path) -> None:
         except BadRequest:
             continue
         for target in TARGETS:
-            client.adapt(conversation, target)
+            client.adapt(conversation, target, [])
             for dialect in DIALECTS.values():
                 json.dumps(dialect.render_request(conversation, target).body)
 

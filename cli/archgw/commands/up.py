@@ -120,6 +120,5 @@ def _welcome(stack: Stack, config: Config, plan: Plan) -> None:
         out.print("\n[yellow]not used:[/yellow]")
         for item in plan.disabled:
             out.print(f"  {escape(item.label)}: {escape(item.reason)}", soft_wrap=True)
-    out.print(
-        "\nnext:  [bold]archgw cli-agent claude[/bold]     watch it work:  [bold]archgw top[/bold]     stop:  archgw down"
-    )
+    out.print("\nnext:  [bold]archgw cli-agent claude[/bold]", end="     ")
+    out.print("watch it work:  [bold]archgw top[/bold]     stop:  archgw down")

@@ -9,6 +9,7 @@ from typing import Any
 from router_service.conversation import Conversation, Json, Reasoning, Thinking
 from router_service.dialects.anthropic import render
 from router_service.dialects.dialect import Target
+from router_service.dialects.parts import fit
 from router_service.dialects.parts.turns import split
 
 
@@ -21,23 +22,26 @@ def takes(conversation: Conversation, target: Target) -> bool:
     return (target.inline_system or not inline) and (target.tools or not conversation.tools)
 
 
-def adapt(conversation: Conversation, target: Target) -> dict[str, Any]:
+def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    most = render.max_tokens(conversation, target, [])
+    most = render.max_tokens(conversation, target, warnings)
     if most != conversation.max_tokens:
         changes["max_tokens"] = most
     if conversation.reasoning:
-        changes |= _thinking(conversation, conversation.reasoning, target, most)
-    return changes | _sampling(conversation, target)
+        changes |= _thinking(conversation, conversation.reasoning, target, most, warnings)
+    return changes | _sampling(conversation, target, warnings)
 
 
-def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, most: int) -> Json:
+def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, most: int, warnings: list[str]) -> Json:
     if not target.reasoning:
         return _fields(conversation, {})
-    if not reasoning.enabled or _suits(conversation, reasoning, target, most):
+    if not reasoning.enabled:
         return {}
-    if target.thinking == "budget" and render.mid_loop(split(conversation.messages)):
+    if target.thinking == "budget" and (obstacle := render.mid_loop(split(conversation.messages))):
+        warnings.append(f"thinking turned off for this request: {obstacle}")
         return _fields(conversation, {})
+    if _suits(conversation, reasoning, target, most):
+        return {}
     return _fields(conversation, render.thinking_fields(reasoning, target, most))
 
 
@@ -67,10 +71,11 @@ def _clears_thinking(conversation: Conversation) -> bool:
     return "clear_thinking" in str(management)
 
 
-def _sampling(conversation: Conversation, target: Target) -> Json:
+def _sampling(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     """1 is the one value that a model without sampling takes."""
     given = {"temperature": conversation.temperature, "top_p": conversation.top_p}
     given["top_k"] = conversation.extras.get("top_k")
     refused = [name for name, value in given.items() if value not in (None, 1)] if not target.sampling else []
-    stop = ["stop_sequences"] if conversation.stop and not target.stop else []
-    return dict.fromkeys([*refused, *stop])
+    warnings += [f"{name} left out: {target.model} does not take it" for name in refused]
+    kept = fit.stop(conversation, target, warnings)
+    return dict.fromkeys([*refused, *(["stop_sequences"] if conversation.stop and not kept else [])])

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from router_service.conversation import (
     Conversation,
     Json,
-    Message,
     Opaque,
     Part,
     Reasoning,
@@ -77,7 +76,7 @@ def _messages(turn: Turn, warnings: list[str], *, inline: bool) -> list[Json]:
         if message.role == "system" and inline:
             heard.append({"role": "system", "content": content.blocks(message.parts, warnings)})
             continue
-        parts = _as_user(message, warnings)
+        parts = fit.as_user(message, warnings)
         if heard[-1]["role"] != "user":
             heard.append({"role": "user", "content": []})
         heard[-1]["content"] += content.blocks(_without_orphans(parts, warnings), warnings)
@@ -87,20 +86,6 @@ def _messages(turn: Turn, warnings: list[str], *, inline: bool) -> list[Json]:
 def _short(blocks: list[Json]) -> str | list[Json]:
     """A lone text is written as a string."""
     return blocks[0]["text"] if len(blocks) == 1 and set(blocks[0]) == {"type", "text"} else blocks
-
-
-def _as_user(message: Message, warnings: list[str]) -> tuple[Part, ...]:
-    """What a system says in mid-conversation, in the words that Claude Code itself has for it."""
-    if message.role != "system":
-        return message.parts
-    warnings.append("system message in mid-conversation given as a <system-reminder> of the user")
-    return tuple(Text(_reminder(part.text)) if isinstance(part, Text) else part for part in message.parts)
-
-
-def _reminder(words: str) -> str:
-    if words.startswith("<system-reminder>"):
-        return words
-    return f"<system-reminder>\n{words}\n</system-reminder>"
 
 
 def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:

@@ -1,8 +1,9 @@
 """OpenAI to OpenAI: which fields of the client's own bytes the target needs otherwise, and no more."""
 
+from itertools import pairwise
 from typing import Any
 
-from router_service.conversation import Conversation
+from router_service.conversation import Conversation, Message, Thinking, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
 from router_service.dialects.parts import fit
 
@@ -11,21 +12,58 @@ SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "lo
 
 
 def takes(conversation: Conversation, target: Target) -> bool:
-    system = conversation.system or any(message.role == "system" for message in conversation.messages)
-    return (target.system or not system) and (target.tools or not conversation.tools)
+    inline = any(message.role == "system" for message in conversation.messages)
+    return (
+        (target.system or not (conversation.system or inline))
+        and (target.inline_system or not inline)
+        and (target.developer or not conversation.developer)
+        and (target.tools or not conversation.tools)
+        and (target.images or not fit.has_images(conversation))
+        and (target.takes_thinking or not _thought(conversation))
+        and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))
+        and (not target.strict_order or _in_strict_order(conversation))
+    )
 
 
-def adapt(conversation: Conversation, target: Target) -> dict[str, Any]:
+def _thought(conversation: Conversation) -> bool:
+    return any(isinstance(part, Thinking) for message in conversation.messages for part in message.parts)
+
+
+def _ids_fit(conversation: Conversation, length: tuple[int, int]) -> bool:
+    calls = (part for message in conversation.messages for part in message.parts if isinstance(part, ToolCall))
+    return all(fit.tool_id(call.id, length) == call.id for call in calls)
+
+
+def _in_strict_order(conversation: Conversation) -> bool:
+    messages = conversation.messages
+    if any(message.role == "system" for message in messages) or (messages[-1:] and messages[-1].role == "assistant"):
+        return False
+    return all(after.role == "assistant" for before, after in pairwise(messages) if _answers(before))
+
+
+def _answers(message: Message) -> bool:
+    return any(isinstance(part, ToolResult) for part in message.parts)
+
+
+def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if conversation.max_tokens is not None:
         changes |= dict.fromkeys(TOKEN_FIELDS)
-        changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, [])
+        changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
     if not target.sampling:
+        fit.sampling(conversation, target, warnings, hottest=2.0)
         changes |= dict.fromkeys(SAMPLING)
-    if not target.stop and conversation.stop:
+    if conversation.stop and not fit.stop(conversation, target, warnings):
         changes["stop"] = None
     if not target.reasoning and conversation.reasoning:
         changes["reasoning_effort"] = None
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
-    return changes
+    return changes | dict.fromkeys(fit.refused(_given(conversation), target, warnings))
+
+
+def _given(conversation: Conversation) -> list[str]:
+    """The fields that vendors differ about."""
+    given = [*conversation.extras]
+    given += ["metadata"] if conversation.metadata else []
+    return given + (["parallel_tool_calls"] if conversation.parallel_tools is not None else [])

@@ -1,7 +1,8 @@
 """The neutral model as an OpenAI Chat Completions request, within what its vendors accept.
 
 Texts are joined into one string: many vendors of this dialect take no list of parts where there is only text.
-Thinking of earlier turns is left out; OpenAI has no place for it.
+Thinking of earlier turns is left out; OpenAI has no place for it. Where a vendor wants a strict order, the model
+is made to say a word between the results of tools and the user, as opencode and pi do it for Mistral.
 """
 
 from collections.abc import Iterable
@@ -11,7 +12,6 @@ from router_service.conversation import (
     Document,
     Image,
     Json,
-    Message,
     Opaque,
     Part,
     Reasoning,
@@ -24,7 +24,8 @@ from router_service.dialects.openai.request import NAME
 from router_service.dialects.parts import fit, thinking
 from router_service.dialects.parts.turns import Turn, split
 
-LONGEST_ID = 40
+ID_LENGTH = (1, 40)  # what OpenAI itself takes
+BRIDGE = "Done."
 MOST_STOPS = 4
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
 EFFORTS = {"xhigh": "high", "max": "high"}  # words that few vendors know
@@ -33,6 +34,7 @@ EFFORTS = {"xhigh": "high", "max": "high"}  # words that few vendors know
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
+    conversation = fit.without_images(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
@@ -49,6 +51,8 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         _put_back(conversation, body)
     else:
         warnings += fit.left_out(conversation)
+    for name in fit.refused(list(body), target, warnings):
+        del body[name]
     return Rendered(body, tuple(dict.fromkeys(warnings)))
 
 
@@ -71,34 +75,48 @@ def _messages(conversation: Conversation, target: Target, warnings: list[str]) -
     role = "system" if target.system else "user"
     messages: list[Json] = [{"role": role, "content": "\n\n".join(system)}] if system else []
     for turn in split(conversation.messages):
-        messages += _turn(turn, warnings, system=role)
-    return messages
+        messages += _turn(turn, target, warnings)
+    return _in_strict_order(messages) if target.strict_order else messages
 
 
-def _turn(turn: Turn, warnings: list[str], *, system: str) -> list[Json]:
-    messages = [_assistant(turn.assistant, warnings)] if turn.assistant else []
-    messages += [_tool(result, warnings) for result in turn.results]
+def _in_strict_order(messages: list[Json]) -> list[Json]:
+    ordered: list[Json] = []
+    for message in messages:
+        if ordered and ordered[-1]["role"] == "tool" and message["role"] == "user":
+            ordered.append({"role": "assistant", "content": BRIDGE})
+        ordered.append(message)
+    if ordered[-1]["role"] == "assistant":  # words put into the model's mouth, as Mistral calls them
+        ordered[-1] = ordered[-1] | {"prefix": True}
+    return ordered
+
+
+def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
+    length = target.tool_id_length or ID_LENGTH
+    messages = [_assistant(turn.assistant, length, warnings)] if turn.assistant else []
+    messages += [_tool(result, length, warnings) for result in turn.results]
     if seen := [part for result in turn.results for part in _visible(result)]:
         messages.append({"role": "user", "content": _content(seen, warnings)})
+    inline = "system" if target.system and target.inline_system and not target.strict_order else ""
     for message in turn.rest:
-        role = system if message.role == "system" else "user"
-        messages.append({"role": role, "content": _content(_without_orphans(message, warnings), warnings)})
+        role = inline if message.role == "system" and inline else "user"
+        parts = message.parts if role == "system" else fit.as_user(message, warnings)
+        messages.append({"role": role, "content": _content(_without_orphans(parts, warnings), warnings)})
     return messages
 
 
-def _assistant(parts: Iterable[Part], warnings: list[str]) -> Json:
+def _assistant(parts: Iterable[Part], length: tuple[int, int], warnings: list[str]) -> Json:
     texts = [part.text for part in parts if isinstance(part, Text)]
-    calls = [made for part in parts if (made := _tool_call(part, warnings))]
+    calls = [made for part in parts if (made := _tool_call(part, length, warnings))]
     message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
     return message
 
 
-def _tool_call(part: Part, warnings: list[str]) -> Json | None:
+def _tool_call(part: Part, length: tuple[int, int], warnings: list[str]) -> Json | None:
     match part:
         case ToolCall(call_id, name, arguments):
-            return render_call(call_id, name, arguments)
+            return render_call(call_id, name, arguments, length)
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
         case Opaque(_, kind, _) if kind != "redacted_thinking":
@@ -106,30 +124,30 @@ def _tool_call(part: Part, warnings: list[str]) -> Json | None:
     return None
 
 
-def render_call(call_id: str, name: str, arguments: str) -> Json:
+def render_call(call_id: str, name: str, arguments: str, length: tuple[int, int] = ID_LENGTH) -> Json:
     """Empty arguments become an empty object: clients parse them."""
     function = {"name": name, "arguments": arguments or "{}"}
-    return {"id": fit.tool_id(call_id, longest=LONGEST_ID), "type": "function", "function": function}
+    return {"id": fit.tool_id(call_id, length), "type": "function", "function": function}
 
 
-def _tool(result: ToolResult, warnings: list[str]) -> Json:
+def _tool(result: ToolResult, length: tuple[int, int], warnings: list[str]) -> Json:
     """The words of a result; what can only be seen follows in a message of the user's."""
     seen = _visible(result)
     texts = [words for part in result.parts if part not in seen and (words := _text(part, warnings))]
     content = "\n".join(texts) or ("See the next message." if seen else "")
     if result.is_error and not content.lower().startswith("error"):
         content = f"Error: {content}"
-    return {"role": "tool", "tool_call_id": fit.tool_id(result.call_id, longest=LONGEST_ID), "content": content}
+    return {"role": "tool", "tool_call_id": fit.tool_id(result.call_id, length), "content": content}
 
 
 def _visible(result: ToolResult) -> list[Part]:
     return [part for part in result.parts if isinstance(part, Image) or (isinstance(part, Document) and part.data)]
 
 
-def _without_orphans(message: Message, warnings: list[str]) -> list[Part]:
+def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
     """A result whose call is not in the message before is refused: its words are kept as text."""
     kept: list[Part] = []
-    for part in message.parts:
+    for part in parts:
         if isinstance(part, ToolResult):
             warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
             kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]

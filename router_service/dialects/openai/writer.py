@@ -15,7 +15,7 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.openai.render import LONGEST_ID
+from router_service.dialects.openai.render import ID_LENGTH
 from router_service.dialects.openai.reply import FINISH_REASONS, render_usage
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
@@ -58,7 +58,7 @@ class Writer:
                 yield self._chunk({"reasoning_content": text})
             case ToolCallStarted(index, call_id, name):
                 self._empty_calls.add(index)
-                call = {"id": fit.tool_id(call_id, longest=LONGEST_ID), "type": "function"}
+                call = {"id": fit.tool_id(call_id, ID_LENGTH), "type": "function"}
                 yield self._call(index, call | {"function": {"name": name, "arguments": ""}})
             case ToolCallDelta(index, arguments) if arguments:
                 self._empty_calls.discard(index)

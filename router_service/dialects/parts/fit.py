@@ -3,9 +3,11 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from router_service.conversation import Conversation, Json
+from router_service.conversation import Conversation, Image, Json, Message, Part, Text, ToolResult
 from router_service.dialects.dialect import Target
 
 # Fields that change nothing about the answer, or that the target's own vendor takes care of.
@@ -23,13 +25,17 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def tool_id(given: str, *, longest: int = 64) -> str:
+def tool_id(given: str, length: tuple[int, int] = (1, 64)) -> str:
     """The id unchanged where both vendors take it, else the same valid one for call and result.
 
-    Anthropic takes ^[a-zA-Z0-9_-]+$, OpenAI at most 40 characters.
+    Anthropic takes ^[a-zA-Z0-9_-]+$, OpenAI at most 40 characters, Mistral nine letters and digits.
     """
-    if 0 < len(given) <= longest and re.fullmatch(r"[a-zA-Z0-9_-]+", given):
+    shortest, longest = length
+    allowed = r"[a-zA-Z0-9]+" if shortest == longest else r"[a-zA-Z0-9_-]+"
+    if shortest <= len(given) <= longest and re.fullmatch(allowed, given):
         return given
+    if shortest == longest:
+        return fingerprint(given)[:longest]
     return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', given)[: longest - 17]}_{fingerprint(given)}"
 
 
@@ -69,6 +75,54 @@ def stop(conversation: Conversation, target: Target, warnings: list[str]) -> lis
         warnings.append(f"stop sequences left out: {target.model} does not take them")
         return []
     return list(conversation.stop)
+
+
+def refused(names: Iterable[str], target: Target, warnings: list[str]) -> list[str]:
+    """Those of the fields that the target's vendor answers with an error."""
+    found = [name for name in names if name in target.refuses]
+    warnings += [f"{name} left out: {target.model} does not take it" for name in found if name not in UNMISSED]
+    return found
+
+
+def as_user(message: Message, warnings: list[str]) -> tuple[Part, ...]:
+    """What a system says in mid-conversation, in the words that Claude Code itself has for it."""
+    if message.role != "system":
+        return message.parts
+    warnings.append("system message in mid-conversation given as a <system-reminder> of the user")
+    return tuple(Text(_reminder(part.text)) if isinstance(part, Text) else part for part in message.parts)
+
+
+def _reminder(words: str) -> str:
+    if words.startswith("<system-reminder>"):
+        return words
+    return f"<system-reminder>\n{words}\n</system-reminder>"
+
+
+def has_images(conversation: Conversation) -> bool:
+    return any(_shows(part) for message in conversation.messages for part in message.parts)
+
+
+def _shows(part: Part) -> bool:
+    return isinstance(part, Image) or (isinstance(part, ToolResult) and any(map(_shows, part.parts)))
+
+
+def without_images(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+    """For a model that sees nothing: a picture of an earlier turn must not end the conversation with an error."""
+    if target.images or not has_images(conversation):
+        return conversation
+    warnings.append(f"images left out: {target.model} cannot see them")
+    instead = Text(f"[an image, which {target.model} cannot see]")
+
+    def unseen(part: Part) -> Part:
+        match part:
+            case Image():
+                return instead
+            case ToolResult(parts=inner):
+                return replace(part, parts=tuple(instead if isinstance(one, Image) else one for one in inner))
+        return part
+
+    messages = tuple(replace(m, parts=tuple(map(unseen, m.parts))) for m in conversation.messages)
+    return replace(conversation, messages=messages)
 
 
 def left_out(conversation: Conversation) -> list[str]:

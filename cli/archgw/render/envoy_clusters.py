@@ -1,0 +1,112 @@
+"""The clusters: the service, a leaf and a provider per candidate, a chain per route and first candidate."""
+
+from archgw.render.envoy_pieces import EXTENSIONS, Json, Place, endpoint, is_ip, seconds, socket_address, typed
+from router_service.config import Failover
+from router_service.plan import Candidate, Chain
+
+_UNLIMITED = {
+    "thresholds": [{"max_connections": 8192, "max_pending_requests": 8192, "max_requests": 8192, "max_retries": 8192}]
+}
+
+
+def router_cluster(place: Place) -> Json:
+    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": {}}}) | {
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": endpoint("router", {"pipe": {"path": place.router_socket}}),
+    }
+
+
+def leaf_cluster(candidate: Candidate, failover: Failover) -> Json:
+    """The candidate as the front sees it: a door to the attempt hop that tells it whose turn it is."""
+    door = {"envoy_internal_address": {"server_listener_name": "attempt", "endpoint_id": candidate.id}}
+    metadata = {"filter_metadata": {"archgw": {"candidate": candidate.id}}}
+    return _cluster(candidate.leaf, {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}) | {
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": endpoint(candidate.leaf, door, metadata),
+        "outlier_detection": {
+            "consecutive_5xx": failover.put_aside_after,
+            "consecutive_gateway_failure": failover.put_aside_after,
+            "enforcing_consecutive_gateway_failure": 100,
+            "interval": "1s",
+            "base_ejection_time": seconds(failover.put_aside_for),
+            "max_ejection_percent": 100,
+        },
+        "transport_socket": typed(
+            "envoy.transport_sockets.internal_upstream",
+            "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+            passthrough_metadata=[{"kind": {"host": {}}, "name": "archgw"}],
+            transport_socket=typed("envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"),
+        ),
+    }
+
+
+def provider_cluster(candidate: Candidate, place: Place) -> Json:
+    address = candidate.address
+    tls = address.scheme == "https"
+    protocol: Json = (
+        {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": {}}}
+        if tls
+        else {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
+    )
+    # Vendors close idle connections after about a minute; a request on a closing one would be a lost attempt.
+    protocol |= {"common_http_protocol_options": {"idle_timeout": "45s"}}
+    cluster = _cluster(candidate.cluster, protocol) | {
+        "type": "STATIC" if is_ip(address.host) else "STRICT_DNS",
+        "connect_timeout": "5s",
+        "load_assignment": endpoint(candidate.cluster, socket_address(address.host, address.port)),
+    }
+    if not is_ip(address.host):
+        cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
+    return cluster | ({"transport_socket": _tls(address.host, place)} if tls else {})
+
+
+def chain_cluster(chain: Chain) -> Json:
+    protocol = {
+        "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
+        # Every failure that the service reports counts towards ejection, whatever its status. On leaves of an
+        # aggregate this matcher is ignored; here it works.
+        "outlier_detection": {
+            "error_matcher": {
+                "http_response_headers_match": {"headers": [{"name": "x-archgw-retry", "present_match": True}]}
+            }
+        },
+    }
+    return _cluster(chain.name, protocol) | {
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": typed(
+            "envoy.clusters.aggregate",
+            "clusters.aggregate.v3.ClusterConfig",
+            clusters=[candidate.leaf for candidate in chain.candidates],
+        ),
+    }
+
+
+def _cluster(name: str, protocol: Json) -> Json:
+    return {
+        "name": name,
+        "circuit_breakers": _UNLIMITED,
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
+                **protocol,
+            }
+        },
+    }
+
+
+def _tls(host: str, place: Place) -> Json:
+    kind = "IP_ADDRESS" if is_ip(host) else "DNS"
+    validation = {
+        "trusted_ca": {"filename": place.ca_file},
+        "match_typed_subject_alt_names": [{"san_type": kind, "matcher": {"exact": host}}],
+    }
+    server_name: Json = {} if is_ip(host) else {"sni": host}
+    return typed(
+        "envoy.transport_sockets.tls",
+        "transport_sockets.tls.v3.UpstreamTlsContext",
+        **server_name,
+        common_tls_context={"validation_context": validation},
+    )

@@ -1,0 +1,50 @@
+"""Small pieces that Envoy's configuration is made of."""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+Json = dict[str, Any]
+
+EXTENSIONS = "type.googleapis.com/envoy.extensions"
+MAX_BODY = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What differs between machines: where Envoy finds the service, and where it listens and logs.
+
+    `router_socket` and `ca_file` are paths; `admin_port` is on loopback; `access_log` is a path.
+    """
+
+    router_socket: str = "/run/archgw/router.sock"
+    admin_port: int = 9901
+    ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
+    access_log: str = "/dev/stdout"
+
+
+def endpoint(cluster: str, address: Json, metadata: Json | None = None) -> Json:
+    endpoint: Json = {"endpoint": {"address": address}}
+    if metadata:
+        endpoint["metadata"] = metadata
+    return {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [endpoint]}]}
+
+
+def socket_address(host: str, port: int) -> Json:
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def typed(name: str, type: str, **config: Any) -> Json:
+    return {"name": name, "typed_config": {"@type": f"{EXTENSIONS}.{type}", **config}}
+
+
+def seconds(value: float) -> str:
+    return f"{value:g}s"
+
+
+def is_ip(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,39 @@
+"""What Envoy says itself when nobody else can, in the client's dialect."""
+
+from archgw.render.envoy_pieces import MAX_BODY, Json, typed
+
+
+def local_replies() -> list[Json]:
+    """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
+    broken = "response.code_details.startsWith('ext_proc')"
+    down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
+    too_large = f"archgw: the request is larger than {MAX_BODY // 2**20} MiB; shorten the conversation or its images"
+    return [
+        *_said(f"{broken} && response.code >= 500", "api_error", down, status=503),
+        *_said("response.code == 413", "request_too_large", too_large),
+        *_said("response.code == 503", "overloaded_error", "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"),
+        *_said("response.code == 504", "timeout_error", "archgw: no model answered in time"),
+        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY%"),
+    ]
+
+
+def _said(when: str, kind: str, words: str, *, status: int | None = None) -> list[Json]:
+    """One mapper for each dialect; `status` replaces Envoy's own."""
+    anthropic = {"type": "error", "error": {"type": kind, "message": words}}
+    openai = {"error": {"message": words, "type": kind, "param": None, "code": None}}
+    ours = "response.code_details.startsWith('archgw')"
+    messages = "request.path.startsWith('/v1/messages')"
+    return [
+        _mapper(f"!({ours}) && {when} && {messages}", anthropic, status),
+        _mapper(f"!({ours}) && {when} && !({messages})", openai, status),
+    ]
+
+
+def _mapper(expression: str, body: Json, status: int | None) -> Json:
+    cel = typed(
+        "envoy.access_loggers.extension_filters.cel",
+        "access_loggers.filters.cel.v3.ExpressionFilter",
+        expression=expression,
+    )
+    mapper: Json = {"filter": {"extension_filter": cel}, "body_format_override": {"json_format": body}}
+    return mapper | ({"status_code": status} if status else {})
