@@ -18,6 +18,7 @@ llm_providers:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
+EXPLAINED = {f"x-arch-{what}" for what in ("model", "route", "reason", "attempts", "request-id")}
 HELLO = [{"role": "user", "content": "hello"}]
 
 
@@ -74,6 +75,7 @@ async def test_forty_megabytes_are_too_large(running: Gateway, path: str, chunke
     async with running.client.post(f"{running.url}{path}", data=data, headers=headers) as reply:
         told = await reply.json()
     assert reply.status == 413
+    assert EXPLAINED <= set(reply.headers)
     assert ("type" in told) == (path == ANTHROPIC)
     assert "larger than 32 MiB" in told["error"]["message"]
 

@@ -77,6 +77,7 @@ async def test_a_request_while_the_router_is_down_is_refused_in_words(running: G
     answer = await running.ask(hello())
     assert answer.status == 503
     assert "restarted by itself" in answer.json["error"]["message"]
+    assert answer.headers["x-arch-model"] == "none"
     await until_well(running)
 
 

@@ -2,6 +2,14 @@
 
 from archgw.render.envoy_pieces import MAX_BODY, Json, typed
 
+_EXPLAINED = {  # what every reply carries, whoever gives it
+    "x-arch-model": "none",
+    "x-arch-route": "none",
+    "x-arch-reason": "answered by Envoy: %RESPONSE_CODE_DETAILS%",
+    "x-arch-attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+    "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
+}
+
 
 def local_replies() -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
@@ -35,5 +43,9 @@ def _mapper(expression: str, body: Json, status: int | None) -> Json:
         "access_loggers.filters.cel.v3.ExpressionFilter",
         expression=expression,
     )
-    mapper: Json = {"filter": {"extension_filter": cel}, "body_format_override": {"json_format": body}}
+    mapper: Json = {
+        "filter": {"extension_filter": cel},
+        "body_format_override": {"json_format": body},
+        "headers_to_add": [{"header": {"key": name, "value": value}} for name, value in _EXPLAINED.items()],
+    }
     return mapper | ({"status_code": status} if status else {})
