@@ -158,7 +158,8 @@ class Attempt:
         except ValueError as error:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
-            return self._pass_on(chunk, self._read(chunk, end), end, now)
+            fresh = self._read(chunk, end)
+            return self._pass_on(self._in_clients_words(chunk, fresh), fresh, end, now)
         self._held += chunk
         if self._streamed:
             return self._judge_stream(chunk, end, now)
@@ -225,17 +226,17 @@ class Attempt:
 
     def _release(self, end: bool, now: float) -> list[Effect]:
         """First content of a stream: from here on the client sees it as it comes."""
-        self._commit(now)
         if not self._same:
             self._writer = self._new_writer()
-        held, events = bytes(self._held), self._events
+        events = self._events
+        first = self._in_clients_words(bytes(self._held), events)
+        self._commit(now)
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        return [Release(headers, self._taken_away()), *self._pass_on(held, events, end, now)]
+        return [Release(headers, self._taken_away()), *self._pass_on(first, events, end, now)]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
-        self._commit(now)
         dialect, conversation = self._exchange.dialect, self._exchange.conversation
         if conversation.stream:
             body, kind = b"".join(map(self._new_writer().feed, self._events)), EVENT_STREAM
@@ -245,6 +246,7 @@ class Attempt:
                 created = int(self._exchange.wall)
                 reply = dialect.render_reply(self._events, model=conversation.model, created=created)
                 body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
         return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
 
@@ -289,8 +291,7 @@ class Attempt:
 
     # -- streaming --------------------------------------------------------------------------------------------
 
-    def _pass_on(self, chunk: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
-        out = chunk if self._same else self._write(events)
+    def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
         if failure and (self._broke_off or not self._same):
             return self._break(failure.message, now, first=out)
@@ -347,7 +348,9 @@ class Attempt:
                     self._usage = usage
                     self._ended = event
 
-    def _write(self, events: Iterable[ReplyEvent]) -> bytes:
+    def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent]) -> bytes:
+        if self._same:
+            return chunk
         assert self._writer is not None
         return b"".join(map(self._writer.feed, until_failure(events)))
 

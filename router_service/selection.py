@@ -1,6 +1,7 @@
 """The first hop: one client request in, one decision out. Pure: events in, effects out."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ from router_service.policies.policy import Decision, Scores
 from router_service.session import Pin, Sessions, session_key
 
 MAX_BODY = 32 * 1024 * 1024
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(slots=True)
@@ -219,8 +221,11 @@ class Selection:
 
 
 def _json(body: bytes) -> dict[str, object]:
+    """The object; of characters that were cut in half (JavaScript does it to an emoji) a question mark is left."""
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body.decode())
+        if _SURROGATE.search(body):
+            parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         where = (
             f"line {error.lineno} column {error.colno}: {error.msg}"

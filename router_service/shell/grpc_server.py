@@ -54,7 +54,7 @@ class RouterModel:
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
         job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)
         try:
-            return await asyncio.wait_for(asyncio.shield(job), self._deadline)
+            return await asyncio.wait_for(job, self._deadline)  # late, a job that still waits is taken back
         except TimeoutError:
             return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
         except Exception as error:  # whatever the model does, the request goes on

@@ -77,7 +77,7 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool]) -> Non
     minutes = (time.time() - stack.started) / 60
     out.print(f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})")
     out.print(
-        f"{reply.requests_ended} requests answered, {reply.requests_under_way} under way, {reply.sessions} sessions\n"
+        f"{reply.requests_ended} requests ended, {reply.requests_under_way} under way, {reply.sessions} sessions\n"
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("model", "answered", "failed", "state", "last trouble"):

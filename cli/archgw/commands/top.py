@@ -62,8 +62,14 @@ def _table(requests: deque[pb.Request]) -> Table:
         title=None if requests else "waiting for requests ...",
     )
     for name in _COLUMNS:
+        number = name in ("score", "tries", "first", "total")
+        last = name == _COLUMNS[-1]
         table.add_column(
-            name, no_wrap=True, justify="right" if name in ("score", "tries", "first", "total") else "left"
+            name,
+            no_wrap=True,
+            justify="right" if number else "left",
+            min_width=None if last else max(len(name), 6),
+            ratio=1 if last else None,
         )
     for request in requests:
         style = "red" if request.status >= 400 else "yellow" if request.attempts > 1 else ""

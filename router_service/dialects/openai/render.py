@@ -2,7 +2,8 @@
 
 Texts are joined into one string: many vendors of this dialect take no list of parts where there is only text.
 Thinking of earlier turns is left out; OpenAI has no place for it. Where a vendor wants a strict order, the model
-is made to say a word between the results of tools and the user, as opencode and pi do it for Mistral.
+is made to say a word between the results of tools and the user, as opencode and pi do it for Mistral; mere reminders
+go into the result before them, lest the model believes itself done.
 """
 
 from collections.abc import Iterable
@@ -82,7 +83,11 @@ def _messages(conversation: Conversation, target: Target, warnings: list[str]) -
 def _in_strict_order(messages: list[Json]) -> list[Json]:
     ordered: list[Json] = []
     for message in messages:
-        if ordered and ordered[-1]["role"] == "tool" and message["role"] == "user":
+        after_tool = bool(ordered) and ordered[-1]["role"] == "tool" and message["role"] == "user"
+        if after_tool and str(message["content"]).startswith("<system-reminder>"):
+            ordered[-1] = ordered[-1] | {"content": f"{ordered[-1]['content']}\n\n{message['content']}"}
+            continue
+        if after_tool:
             ordered.append({"role": "assistant", "content": BRIDGE})
         ordered.append(message)
     if ordered[-1]["role"] == "assistant":  # words put into the model's mouth, as Mistral calls them

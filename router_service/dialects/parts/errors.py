@@ -77,7 +77,8 @@ def _failure(status: int, message: str, code: str, kind: str) -> Failure:
     known = KIND_BY_CODE.get(code) or KIND_BY_CODE.get(kind) or (kind if kind in KINDS else kind_of(status))
     if kind == "invalid_request_error" and status not in (200, 400, 500):
         known = KIND_BY_CODE.get(code) or kind_of(status)  # OpenAI's word for nearly everything
-    return Failure(status, known, _in_anthropics_words(message[:LONGEST], code))
+    words = message[:LONGEST].encode("utf-8", "replace").decode()  # JSON may hold half of a surrogate pair
+    return Failure(status, known, _in_anthropics_words(words, code))
 
 
 def _read(told: Any) -> tuple[str, str, str]:
