@@ -135,14 +135,18 @@ class Hop:
         await self._perform(effects)
 
     async def _perform(self, effects: list[Effect]) -> None:
+        # At the last word of an answer Envoy closes the stream, which cancels us while we write: keep the books first.
+        for effect in effects:
+            if isinstance(effect, Record):
+                self._journal.record(effect.outcome)
         for effect in effects:
             match effect:
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
                 case Wake(after):
                     self._wake(after)
-                case Record(outcome):
-                    self._journal.record(outcome)
+                case Record():
+                    continue
                 case _:
                     await self._answer(effect)
 
