@@ -128,9 +128,8 @@ class Attempt:
 
     def _ask(self) -> list[Effect]:
         self._upstream = upstream.render(self._exchange, self._candidate)
-        limit = self._gateway.plan.failover.first_content_timeout
         ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
-        return [ask, Wake(limit)]
+        return [ask, Wake(self._exchange.patience)]
 
     def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
         self._state, self._heard = "judging", now
@@ -174,11 +173,11 @@ class Attempt:
             if len(self._held) > MAX_HELD:
                 return self._fail("answered more than the gateway can hold", now)
             return self._judge_events(None, now) if self._ended or end else []
-        if any(is_content(event) for event in until_failure(fresh)) or self._acceptable_empty():
-            return self._release(end, now)
         failure = failure_in(fresh)
-        if failure:
+        if failure:  # nothing has gone out yet, whatever came before it
             return self._fail(f"failed before its first content: {failure.message}", now, status=status_of(failure))
+        if any(map(is_content, fresh)) or self._acceptable_empty():
+            return self._release(end, now)
         if self._ended or end:
             return self._fail("sent an empty answer", now)
         if len(self._held) > MAX_HELD_STREAM:
@@ -254,7 +253,7 @@ class Attempt:
         """A genuine client error: nobody else would take the request either."""
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
-        if self._same and is_json(self._headers):
+        if self._same and is_json(self._headers) and not failure.odd:
             reply = Respond(self._status, {"content-type": "application/json", **headers}, body)
         else:
             reply = error_reply(self._exchange.dialect, failure, headers)
@@ -293,7 +292,7 @@ class Attempt:
 
     def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
-        if failure and (self._broke_off or not self._same):
+        if failure and (self._broke_off or not self._same or failure.odd):
             return self._break(failure.message, now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = failure.message
@@ -309,7 +308,7 @@ class Attempt:
         return [Send(first + between + event, end=True), *self._done(now, status=200)]
 
     def _on_tick(self, now: float) -> list[Effect]:
-        limit = self._gateway.plan.failover.first_content_timeout
+        limit = self._exchange.patience
         if self._state == "streaming":
             if now - self._heard >= STALL_AFTER:
                 return self._break(f"fell silent for {STALL_AFTER:.0f} s", now)
@@ -317,11 +316,13 @@ class Attempt:
             return [Send(_PING), Wake(PING_AFTER)] if quiet else [Wake(PING_AFTER)]
         if now - self._begun < limit:
             return [Wake(limit - (now - self._begun))]
-        return self._fail(f"gave no content within {limit:g} s", now, status=504)
+        what = "content" if self._exchange.conversation.stream else "whole answer"
+        return self._fail(f"gave no {what} within {limit:g} s", now, status=504)
 
     def _on_gone(self, now: float) -> list[Effect]:
         if self._state == "streaming":
             return self._done(now, status=499, error="the stream was cut before its end")
+        self._status = 499  # the client's doing as a rule, and not held against the candidate
         self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
         self._state = "done"
         self._exchange.active -= 1
@@ -364,7 +365,7 @@ class Attempt:
         self._first_content = now
         self._keep_attempt("", now)
         decision, session = self._exchange.decision, self._exchange.session
-        if self._exchange.intent.kind == "user turn" and decision.name not in ("explicit", "fast"):
+        if self._exchange.intent.kind == "user turn" and decision.lane == "routed":
             pin = Pin(decision.route.id, self._candidate.id, decision.score)
             self._gateway.sessions.set_pin(session, pin)
 

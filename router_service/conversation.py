@@ -120,7 +120,7 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
-    `developer`: the client wrote that role, OpenAI's newer word for system, which few other vendors know.
+    `words` are the roles and the fields of messages that the client used, for the vendors that refuse some of them.
     """
 
     model: str
@@ -139,7 +139,7 @@ class Conversation:
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
     dialect: str = ""
-    developer: bool = False
+    words: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 # -- replies ---------------------------------------------------------------------------------------------------
@@ -212,10 +212,14 @@ class ReplyEnded:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFailed:
-    """An error that arrived inside the reply, after a good status."""
+    """An error that arrived inside the reply, after a good status.
+
+    `odd`: it had a shape that the official client of its dialect reads over.
+    """
 
     kind: str
     message: str
+    odd: bool = field(default=False, compare=False)
 
 
 ReplyEvent = (
@@ -252,12 +256,14 @@ class Failure:
     """An error on its way to the client, in no dialect yet.
 
     `kind` is Anthropic's error type (`invalid_request_error`, `overloaded_error`, ...), the richest vocabulary
-    of the field; each dialect maps it to its own words.
+    of the field; each dialect maps it to its own words. `odd`: the vendor said it in a shape that the official
+    client of its dialect does not read.
     """
 
     status: int
     kind: str
     message: str
+    odd: bool = field(default=False, compare=False)
 
 
 KIND_BY_STATUS = {

@@ -96,11 +96,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Choose:
-    """Send the exchange's id, instead of the body, down this chain."""
+    """Send the exchange's id, instead of the body, down this chain; `patience` is for each attempt, in seconds."""
 
     chain: str
     exchange: str
     attempts: int
+    patience: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class Exchange:
     intent: Intent
     session: str
     decision: Decision
+    patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     attempts: list[AttemptOutcome] = field(default_factory=list)
     tried: int = 0  # attempts begun
     active: int = 0  # attempts under way
@@ -215,6 +217,7 @@ class Exchanges:
     def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._limit, self._max_bytes, self._idle = limit, max_bytes, idle
+        self._made_way: list[Outcome] = []
         self.bytes = 0
 
     def __len__(self) -> int:
@@ -227,6 +230,7 @@ class Exchanges:
             if idle is None:
                 raise Full
             self.drop(idle.id)
+            self._made_way.append(_left(idle))
         self._kept[exchange.id] = exchange
         self.bytes += len(exchange.body)
 
@@ -240,17 +244,23 @@ class Exchanges:
         return exchange
 
     def expire(self, now: float) -> list[Outcome]:
-        """Drop what has been left alone; the outcomes of those, for the record."""
+        """Drop what has been left alone. The outcomes of that, and of what had to make room, for the record."""
         left = [e for e in self._kept.values() if not e.active and now - e.touched > self._idle]
         for exchange in left:
             self.drop(exchange.id)
-        return [
-            exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
-            for exchange in left
-        ]
+        made_way, self._made_way = self._made_way, []
+        return [*made_way, *map(_left, left)]
 
     def _room(self, exchange: Exchange) -> bool:
         return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
+
+
+def _left(exchange: Exchange) -> Outcome:
+    """Nobody came back for it: the client left, or Envoy had no other candidate that is well."""
+    last = exchange.attempts[-1] if exchange.attempts else None
+    if last is None or last.status == 499:
+        return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
+    return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble)
 
 
 # -- what every reply of ours carries --------------------------------------------------------------------------

@@ -22,8 +22,12 @@ _NOT_THE_USER = re.compile(
     r"|\[Request interrupted by user|This session is being continued|CRITICAL: Respond with TEXT ONLY"
     r"|Tool loaded\.|<task-notification>)"
 )
-_QUEUED = "The user sent a new message while you were working:"
-_QUEUED_TEXT = re.compile(rf"{re.escape(_QUEUED)}\s*(.*?)(?:\n\nThis is how Claude Code surfaces|\Z)", re.S)
+# At the beginning of a line only: a tool may read a file that has these words, this one for instance.
+_QUEUED = re.compile(
+    r"^(?:<system-reminder>)?The user sent a new message while you were working:\s*"
+    r"(.*?)(?:\n\nThis is how Claude Code surfaces|</system-reminder>|\Z)",
+    re.S | re.M,
+)
 _COMPACTION = "CRITICAL: Respond with TEXT ONLY"
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)
 _CONTEXT_TURNS = 3
@@ -132,14 +136,14 @@ def _user_words(message: Message) -> str:
 
 def _words(text: str) -> str:
     text = _REMINDER.sub(" ", text).strip()
-    if not text or _QUEUED in text or _NOT_THE_USER.match(text):
+    if not text or _QUEUED.search(text) or _NOT_THE_USER.match(text):
         return ""
     return _FENCE.sub(lambda fence: shortened(fence.group(0), most=200, head=120), text)
 
 
 def _queued(text: str) -> str:
     """A message typed while a tool ran: Claude Code delivers it in three places, always with these first words."""
-    match = _QUEUED_TEXT.search(text)
+    match = _QUEUED.search(text)
     return match.group(1).strip() if match else ""
 
 

@@ -12,6 +12,7 @@ from router_service.providers.provider import ModelFacts, Provider
 DEFAULT = "default"
 ROUTED_MODELS = ("arch.main.v1",)  # the names that ask for routing; unknown claude-* names do, too
 FAST_MODELS = ("arch.fast.v1", "arch.claude.code.small.fast")
+_SMALL = re.compile(r"\b(mini|haiku|flash|small|nano|lite|instant)\b")  # whole words: gemini is not mini
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _chain_name(route: str, first: Candidate) -> str:
 def _fast(aliases: Mapping[str, Candidate], default: Route) -> Candidate:
     """Who answers side requests: the fast alias, else what is called small, else the default."""
     named = next((aliases[name] for name in FAST_MODELS if name in aliases), None)
-    small = (c for c in default.candidates if re.search(r"mini|haiku|flash|small|nano|lite|instant", c.model))
+    small = (c for c in default.candidates if _SMALL.search(c.model))
     return named or next(small, default.candidates[0])
 
 

@@ -80,6 +80,8 @@ class Selection:
                     return self._on_scores(self._waiting, scores, now)
         except BadRequest as error:
             return self._refuse(Failure(error.status, error.kind, error.message), now)
+        except RecursionError:
+            return self._refuse(Failure(400, "invalid_request_error", "the request is nested too deeply"), now)
         return []
 
     def give_up(self, trouble: str, now: float) -> list[Effect]:
@@ -131,9 +133,10 @@ class Selection:
     def _without_router(self, understood: _Understood) -> Decision | None:
         """The decision, where it does not depend on what is asked; None asks for scores."""
         plan, kind = self._gateway.plan, understood.intent.kind
-        model = self._headers.get("x-arch-model") or understood.conversation.model
+        own_word = self._headers.get("x-arch-model", "")
+        model = own_word or understood.conversation.model
         claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
-        named = explicit.resolve(plan, model, claude_code=claude_code)
+        named = explicit.resolve(plan, model, claude_code=claude_code and not own_word)
         if named.lane != "routed":
             return explicit.choose(plan, named, model)
         if kind in intent.SIDE:
@@ -165,6 +168,7 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
+            patience=self._patience(understood),
             touched=now,
         )
         try:
@@ -173,7 +177,12 @@ class Selection:
             words = "archgw has too many requests under way; try again in a moment"
             return self._refuse(Failure(529, "overloaded_error", words), now)
         self._pin(understood, decision)
-        return [Choose(decision.chain.name, exchange.id, decision.chain.attempts)]
+        return [Choose(decision.chain.name, exchange.id, decision.chain.attempts, exchange.patience)]
+
+    def _patience(self, understood: _Understood) -> float:
+        failover = self._gateway.plan.failover
+        streamed = understood.conversation.stream
+        return failover.first_content_timeout if streamed else failover.whole_answer_timeout
 
     def _current_pin(self, understood: _Understood) -> Pin | None:
         """Who serves this thread; nobody yet when nothing has been answered in it."""
@@ -182,7 +191,7 @@ class Selection:
 
     def _pin(self, understood: _Understood, decision: Decision) -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""
-        if understood.intent.kind == "user turn" and decision.name not in ("explicit", "fast"):
+        if understood.intent.kind == "user turn" and decision.lane == "routed":
             pin = Pin(decision.route.id, decision.first.id, decision.score)
             self._gateway.sessions.set_pin(understood.session, pin)
 

@@ -59,8 +59,7 @@ def target(candidate: Candidate) -> Target:
         refuses=provider.refuses,
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
-        takes_thinking=provider.takes_thinking,
-        developer=provider.developer,
+        refuses_in_messages=provider.refuses_in_messages,
     )
 
 

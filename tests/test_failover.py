@@ -20,7 +20,7 @@ llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
   - {model: deepseek/deepseek-chat, access_key: $DEEPSEEK_API_KEY, base_url: "$URL_DEEPSEEK"}
-failover: {attempts: 3, first_content_timeout: 1s, put_aside_after: $AFTER, put_aside_for: 1s}
+failover: {attempts: 3, first_content_timeout: 1s, whole_answer_timeout: 1s, put_aside_after: $AFTER, put_aside_for: 1s}
 """
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -196,7 +196,8 @@ async def test_repeated_failures_put_a_candidate_aside_and_it_recovers_by_itself
 
 async def test_an_error_after_content_ends_the_stream_cleanly_in_the_clients_dialect(running: Gateway) -> None:
     running.providers["openai"].fail_next(Fault("error_after_content"))
-    answer = await running.ask(hello(stream=True))
+    slowly = '@@[{"text": "content that comes in pieces", "chunks": 6, "delay_ms": 50}]@@'
+    answer = await running.ask(hello(stream=True, messages=[{"role": "user", "content": slowly}]))
     assert answer.status == 200
     assert b"event: error" in answer.body and b"message_stop" not in answer.body
 

@@ -13,7 +13,7 @@ listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "BASE_URL", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
-failover: {first_content_timeout: 5s}
+failover: {first_content_timeout: 5s, whole_answer_timeout: 5s}
 """
 HELLO = {"model": "arch.main.v1", "max_tokens": 9, "messages": [{"role": "user", "content": "hello"}]}
 

@@ -43,7 +43,8 @@ def test_what_is_encoded_is_decoded(event: ServerSentEvent) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "incomplete"), [(b"", False), (b"data: a\n\n", False), (b"data: a\n", True), (b"dat", True)]
+    ("data", "incomplete"),
+    [(b"", False), (b"data: a\n\n", False), (b"data: a\n", True), (b"event: a\n", True), (b"dat", True)],
 )
 def test_it_says_whether_an_event_is_unfinished(data: bytes, incomplete: bool) -> None:
     decoder = EventDecoder()

@@ -3,10 +3,14 @@
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
+
+_TRIES = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,7 @@ class Home:
         """Be the one supervisor of this home. Raises AlreadyRunning."""
         self.create()
         with (self.run / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise AlreadyRunning from error
+            _lock(lock)
             try:
                 yield
             finally:
@@ -93,6 +94,15 @@ class Home:
     @property
     def _stack_file(self) -> Path:
         return self.run / "stack.json"
+
+
+def _lock(file: IO[str]) -> None:
+    """Take the lock. Who only looks whether it is held has it for a moment, so try for half a second."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        time.sleep(0.5 / _TRIES)
+    raise AlreadyRunning
 
 
 def home() -> Home:

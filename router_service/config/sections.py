@@ -33,7 +33,8 @@ class Routing:
 @dataclass(frozen=True, slots=True)
 class Failover:
     attempts: int = 3
-    first_content_timeout: float = 60.0  # seconds until the first content of an answer
+    first_content_timeout: float = 60.0  # seconds until the first content of a streamed answer
+    whole_answer_timeout: float = 300.0  # seconds until the end of an answer that is not streamed
     fall_back_to_default: bool = True
     never: tuple[str, ...] = ()  # models that are not used as somebody's fallback
     put_aside_after: int = 3  # failures in a row
@@ -170,5 +171,6 @@ _FAILOVER: Mapping[str, Reader] = {
     "put_aside_after": partial(Value.whole, least=1, most=1_000_000),
     "put_aside_for": Value.seconds,
     "first_content_timeout": Value.seconds,
+    "whole_answer_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
 }

@@ -29,8 +29,7 @@ class Target:
     refuses: frozenset[str] = frozenset()
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
-    takes_thinking: bool = True
-    developer: bool = False
+    refuses_in_messages: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ written `provider/model`; from other clients a configured model name is one as i
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from router_service.conversation import BadRequest
 from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
-from router_service.policies.policy import Decision
+from router_service.policies.policy import Decision, Lane
 
 _SUFFIX = re.compile(r"\[[^\]]*\]$")  # `[1m]`: Claude Code's mark for the long context window
 _DATE = re.compile(r"-(20\d{6}|latest)$")
@@ -21,7 +20,7 @@ _DATE = re.compile(r"-(20\d{6}|latest)$")
 class Named:
     """What a model name asks for: one candidate, the fast lane, or to be routed."""
 
-    lane: Literal["explicit", "fast", "routed"]
+    lane: Lane
     candidate: Candidate | None = None
 
 
@@ -46,7 +45,7 @@ def choose(plan: Plan, named: Named, model: str) -> Decision:
     candidate = named.candidate or plan.fast
     words = "the client asked for" if named.lane == "explicit" else "fast lane:"
     reason = f"{words} {model} -> {candidate.label}"
-    return Decision(plan.default, plan.chain(plan.default, candidate), reason, name=named.lane)
+    return Decision(plan.default, plan.chain(plan.default, candidate), reason, lane=named.lane)
 
 
 def _unknown(plan: Plan, model: str) -> str:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from router_service.plan import Candidate, Chain, Route
+
+Lane = Literal["routed", "explicit", "fast"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,18 @@ class Scores:
 class Decision:
     """Route, chain and why, in a sentence that a user can read.
 
-    `name` is what x-arch-route says: the preference, `default`, or how the client itself chose.
+    `name` is what x-arch-route says: the preference, `default`, or the lane in which the client itself chose.
     """
 
     route: Route
     chain: Chain
     reason: str
     score: float | None = None
-    name: str = ""
+    lane: Lane = "routed"
 
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", self.route.name)
+    @property
+    def name(self) -> str:
+        return self.route.name if self.lane == "routed" else self.lane
 
     @property
     def first(self) -> Candidate:

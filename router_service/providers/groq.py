@@ -1,6 +1,6 @@
 """Groq, a fast host of open models (not xAI's Grok)."""
 
-from router_service.providers.provider import OPENAIS_OWN, ModelFacts, Provider
+from router_service.providers.provider import OPENAIS_OWN, THOUGHTS, ModelFacts, Provider
 
 PROVIDER = Provider(
     name="groq",
@@ -8,7 +8,7 @@ PROVIDER = Provider(
     base_url="https://api.groq.com/openai/v1",
     key_variable="GROQ_API_KEY",
     refuses=OPENAIS_OWN - {"metadata", "service_tier", "store"},  # "property 'verbosity' is unsupported"
-    takes_thinking=False,
+    refuses_in_messages=(THOUGHTS - {"reasoning"}) | {"annotations", "audio"},
     models=(
         ModelFacts("llama-3.1-8b-instant", 131_072, 131_072),
         ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768),

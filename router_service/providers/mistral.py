@@ -5,7 +5,7 @@ but must be a-z, A-Z, 0-9, with a length of 9", "Unexpected role 'user' after ro
 "Expected last role User or Tool (or Assistant with prefix True)".
 """
 
-from router_service.providers.provider import OPENAIS_OWN, ModelFacts, Provider
+from router_service.providers.provider import OPENAIS_OWN, THOUGHTS, ModelFacts, Provider
 
 PROVIDER = Provider(
     name="mistral",
@@ -15,7 +15,7 @@ PROVIDER = Provider(
     refuses=(OPENAIS_OWN - {"metadata", "prediction"}) | {"logit_bias", "logprobs", "seed", "top_logprobs", "user"},
     tool_id_length=(9, 9),
     strict_order=True,
-    takes_thinking=False,
+    refuses_in_messages=THOUGHTS | {"developer", "annotations", "audio", "refusal"},
     models=(
         ModelFacts("codestral-", 128_000),
         ModelFacts("devstral-", 256_000),

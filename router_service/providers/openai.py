@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from router_service.providers.provider import COMPLETION_TOKENS, ModelFacts, Provider
+from router_service.providers.provider import COMPLETION_TOKENS, THOUGHTS, ModelFacts, Provider
 
 # Reasoning models refuse temperature, top_p and stop; the first two of them instructions and tools as well.
 Reasoner = partial(ModelFacts, token_field=COMPLETION_TOKENS, reasoning=True, sampling=False, stop=False)
@@ -14,8 +14,7 @@ PROVIDER = Provider(
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
     tool_id_length=(1, 40),
-    takes_thinking=False,
-    developer=True,
+    refuses_in_messages=THOUGHTS,
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
         ModelFacts("gpt-4", 8_192, 4_096),

@@ -10,7 +10,6 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
-    developer=True,
     models=(
         ModelFacts("anthropic/claude-", images=True),
         ModelFacts("google/gemini-", images=True),

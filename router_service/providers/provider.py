@@ -13,6 +13,8 @@ OPENAIS_OWN = frozenset(
         "prompt_cache_retention", "safety_identifier", "service_tier", "store", "verbosity", "web_search_options",
     }
 )  # fmt: skip
+# What other vendors' models say of their thinking, and an agent gives back.
+THOUGHTS = frozenset({"reasoning", "reasoning_content", "reasoning_details"})
 COMPLETION_TOKENS = "max_completion_tokens"  # what OpenAI's reasoning models want instead of max_tokens
 
 
@@ -51,8 +53,7 @@ class Provider:
     What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
     an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
     the same the id is of letters and digits alone. `strict_order`: after the results of tools the model has to
-    speak, and the system's words stand at the beginning. `takes_thinking`: earlier reasoning may come back to it.
-    `developer`: knows the role that OpenAI has for the system's words.
+    speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
     """
 
     name: str
@@ -65,8 +66,7 @@ class Provider:
     refuses: frozenset[str] = frozenset()
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
-    takes_thinking: bool = True
-    developer: bool = False
+    refuses_in_messages: frozenset[str] = frozenset()
     models: tuple[ModelFacts, ...] = ()
 
     def facts(self, model: str) -> ModelFacts:

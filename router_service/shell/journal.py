@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from router_service.outcome import Outcome
 
 _log = logging.getLogger("archgw.requests")
+_BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
 
 
@@ -51,10 +52,10 @@ class Journal:
     def _count(self, outcome: Outcome) -> None:
         for attempt in outcome.attempts:
             tally = self.tallies.setdefault(attempt.candidate, Tally())
-            if attempt.trouble:
+            if attempt.trouble and attempt.status not in _BLAMELESS:
                 tally.failed += 1
                 tally.last_trouble = attempt.trouble
-            else:
+            elif attempt.status != 499:
                 tally.answered += 1
 
 

@@ -22,6 +22,7 @@ from router_service.pb import ext_proc_pb2 as pb
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
 RETRY = "x-archgw-retry"
+_BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which fails with better words
 
 _OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 # Taken away by the attempt route instead: the route match still needs them.
@@ -130,6 +131,7 @@ def _choose(effect: Choose) -> pb.ProcessingResponse:
         "x-archgw-chain": effect.chain,
         "x-archgw-exchange": effect.exchange,
         "x-envoy-max-retries": str(effect.attempts - 1),
+        "x-envoy-upstream-rq-per-try-timeout-ms": str(int((effect.patience + _BACKSTOP) * 1000)),
         "content-length": str(len(body)),  # Envoy answers 500 when the replaced body has another length
     }
     common = pb.CommonResponse(

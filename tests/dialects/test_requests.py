@@ -226,6 +226,9 @@ TO_OPENAI: list[tuple[str, dict[str, Any], Target, dict[str, Any]]] = [
     ("the user after a tool", {"messages": [*CALL, {"role": "user", "content": [answer("ok"), text("and?")]}]},
      Target("m", strict_order=True),
      {"messages": [*CALLED, tool("a", "ok"), DONE, {"role": "user", "content": "and?"}]}),
+    ("system words after a tool",
+     {"messages": [*CALL, {"role": "user", "content": [answer("ok")]}, {"role": "system", "content": "x"}]},
+     Target("m", strict_order=True), {"messages": [*CALLED, tool("a", f"ok\n\n{REMINDER}")]}),
     ("system words at the end", {"messages": [*HI, {"role": "system", "content": "x"}]},
      Target("m", strict_order=True), {"messages": [*HI, {"role": "user", "content": REMINDER}]}),
     ("words in the model's mouth", {"messages": [*HI, {"role": "assistant", "content": "So"}]},
@@ -341,6 +344,7 @@ def test_what_a_vendor_refuses_is_taken_out_and_told_unless_nobody_misses_it() -
     assert warnings == [f"{name} left out: m does not take it" for name in ("seed", "parallel_tool_calls")]
 
 
+WORDS = frozenset({"developer", "reasoning_content"})
 OWN_CALL = openai(messages=[*CALLED, tool("a", "ok")])
 AFTER_A_TOOL = openai(messages=[*CALLED, tool("a", "ok"), *HI])
 DEVELOPER = openai(messages=[{"role": "developer", "content": "x"}, *HI])
@@ -353,15 +357,19 @@ PICTURE = openai(
 @pytest.mark.parametrize(
     ("body", "target", "takes"),
     [
-        (openai(), Target("m", images=False, strict_order=True, takes_thinking=False, tool_id_length=(9, 9)), True),
+        (
+            openai(),
+            Target("m", images=False, strict_order=True, refuses_in_messages=WORDS, tool_id_length=(9, 9)),
+            True,
+        ),
         (OWN_CALL, Target("m", tool_id_length=(1, 40), strict_order=True), True),
         (OWN_CALL, Target("m", tool_id_length=(9, 9)), False),
         (AFTER_A_TOOL, Target("m"), True),
         (AFTER_A_TOOL, Target("m", strict_order=True), False),
-        (DEVELOPER, Target("m"), False),
-        (DEVELOPER, Target("m", developer=True), True),
+        (DEVELOPER, Target("m"), True),
+        (DEVELOPER, Target("m", refuses_in_messages=WORDS), False),
         (THOUGHT, Target("m"), True),
-        (THOUGHT, Target("m", takes_thinking=False), False),
+        (THOUGHT, Target("m", refuses_in_messages=WORDS), False),
         (PICTURE, Target("m"), True),
         (PICTURE, Target("m", images=False), False),
     ],

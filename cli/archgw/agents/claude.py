@@ -7,6 +7,7 @@ go both ways, or a user's file would silently lead around the gateway (seen with
 import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from archgw.agents.agent import Agent, Json, Launch
 
@@ -17,8 +18,8 @@ _TOKEN = "archgw"  # noqa: S105 - any word does: the gateway has the keys; with 
 def prepare(
     url: str, settings: Json, arguments: Sequence[str], environment: Mapping[str, str], own_login: bool
 ) -> Launch:
-    lifted = {name: str(value) for name, value in settings.items() if _VARIABLE.match(name)}
-    given = {str(name): str(value) for name, value in (settings.get("env") or {}).items()}
+    lifted = {name: _text(value) for name, value in settings.items() if _VARIABLE.match(name)}
+    given = {name: _text(value) for name, value in (settings.get("env") or {}).items()}
     ours = {
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_SMALL_FAST_MODEL": "arch.fast.v1",
@@ -31,6 +32,11 @@ def prepare(
     merged = kept | {"env": variables}
     command = ["claude", "--settings", json.dumps(merged), *_permission_mode(kept, arguments), *arguments]
     return Launch(tuple(command), _without_key(environment) | variables, tuple(_notes(given, lifted, url)))
+
+
+def _text(value: Any) -> str:
+    """A variable's value; what is no text is written as in JSON: true, 32000."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _permission_mode(settings: Json, arguments: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from archgw import configs, report
 from archgw.render import envoy
@@ -27,7 +28,7 @@ def check(config: ConfigArgument = None) -> None:
     settings, plan = configs.resolve(path)
     report.warn(settings.warnings)
     out = report.console
-    out.print(f"{path}: {len(plan.candidates)} models, {len(plan.routes)} preferences\n", soft_wrap=True)
+    out.print(f"{escape(str(path))}: {len(plan.candidates)} models, {len(plan.routes)} preferences\n", soft_wrap=True)
     out.print(report.routes_table(plan))
     out.print()
     for candidate in plan.candidates:
@@ -38,9 +39,9 @@ def check(config: ConfigArgument = None) -> None:
             if candidate.passthrough
             else "no key needed"
         )
-        out.print(f"  {candidate.label}: {source}")
+        out.print(f"  {escape(candidate.label)}: {escape(source)}", soft_wrap=True)
     for item in plan.disabled:
-        out.print(f"  [yellow]{item.label}: {item.reason}[/yellow]", soft_wrap=True)
+        out.print(f"  [yellow]{escape(item.label)}: {escape(item.reason)}[/yellow]", soft_wrap=True)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
 

@@ -58,12 +58,11 @@ def cli_agent(
 
 
 def _settings(text: str) -> dict[str, Any]:
-    path = Path(text)
     try:
-        if not text.lstrip().startswith("{") and path.is_file():
-            text = path.read_text("utf-8")
+        if not text.lstrip().startswith("{") and Path(text).is_file():
+            text = Path(text).read_text("utf-8")
         parsed = json.loads(text)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # OSError: too long for the name of a file, or not ours to read
         report.fail(
             f"--settings is not valid JSON: {error}",
             mend="""for example: --settings='{"model": "arch.main.v1"}'""",
@@ -71,4 +70,6 @@ def _settings(text: str) -> dict[str, Any]:
         )
     if not isinstance(parsed, dict):
         report.fail("--settings must be a JSON object", code=report.MISUSE)
+    if not isinstance(parsed.get("env") or {}, dict):
+        report.fail("env in --settings must be a JSON object", code=report.MISUSE)
     return parsed

@@ -49,6 +49,8 @@ def up(
             f"already running at {running.url} with {running.config} (process {running.pid})",
             mend="stop it first: archgw down   (or look at it: archgw status)",
         )
+    if at.is_held():
+        report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
     try:
         envoy_binary()
         ca_file()

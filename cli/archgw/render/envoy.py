@@ -14,7 +14,6 @@ from router_service.plan import Plan
 __all__ = ["Place", "render"]
 
 _MAX_CONNECTIONS = 10_000
-_BACKSTOP = 2.0  # seconds that Envoy's own timers run longer than the service's, which fail with better words
 
 
 def render(plan: Plan, place: Place) -> Json:
@@ -188,7 +187,7 @@ def _attempt_filter(plan: Plan) -> Json:
     return _ext_proc(
         role="attempt",
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
-        message_timeout=seconds(plan.failover.first_content_timeout + _BACKSTOP),
+        message_timeout=seconds(plan.listener.timeout),
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "NONE",
@@ -245,7 +244,8 @@ def _front_routes(plan: Plan) -> Json:
                 "retriable_headers": [{"name": "x-archgw-retry", "present_match": True}],
                 # A bound only: the service sets x-envoy-max-retries to what the chain and the config allow.
                 "num_retries": 1,
-                "per_try_timeout": seconds(plan.failover.first_content_timeout + _BACKSTOP),
+                # A bound, too: the service sets x-envoy-upstream-rq-per-try-timeout-ms for each request.
+                "per_try_timeout": seconds(plan.listener.timeout),
                 "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"},
                 "retry_priority": typed(
                     "envoy.retry_priorities.previous_priorities",

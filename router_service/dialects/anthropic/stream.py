@@ -59,7 +59,7 @@ class Reader:
             if event.data.strip() == "[DONE]":
                 return []
             self._done = True
-            return [ReplyFailed("api_error", "The provider sent something that is no event of its API.")]
+            return [ReplyFailed("api_error", "The provider sent something that is no event of its API.", odd=True)]
 
     def close(self) -> list[ReplyEvent]:
         if self._done:

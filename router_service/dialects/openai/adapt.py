@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from router_service.conversation import Conversation, Message, Thinking, ToolCall, ToolResult
+from router_service.conversation import Conversation, Message, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
 from router_service.dialects.parts import fit
 
@@ -16,17 +16,12 @@ def takes(conversation: Conversation, target: Target) -> bool:
     return (
         (target.system or not (conversation.system or inline))
         and (target.inline_system or not inline)
-        and (target.developer or not conversation.developer)
+        and target.refuses_in_messages.isdisjoint(conversation.words)
         and (target.tools or not conversation.tools)
         and (target.images or not fit.has_images(conversation))
-        and (target.takes_thinking or not _thought(conversation))
         and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))
         and (not target.strict_order or _in_strict_order(conversation))
     )
-
-
-def _thought(conversation: Conversation) -> bool:
-    return any(isinstance(part, Thinking) for message in conversation.messages for part in message.parts)
 
 
 def _ids_fit(conversation: Conversation, length: tuple[int, int]) -> bool:

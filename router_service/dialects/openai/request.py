@@ -66,7 +66,7 @@ def parse_request(body: Json) -> Conversation:
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
-        developer=any(message["role"] == "developer" for message in body["messages"]),
+        words=frozenset(word for message in body["messages"] for word in (message["role"], *message)),
     )
 
 

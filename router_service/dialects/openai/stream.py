@@ -62,7 +62,7 @@ class Reader:
 
     def _fail(self, message: str) -> ReplyFailed:
         self._done = True
-        return ReplyFailed("api_error", message)
+        return ReplyFailed("api_error", message, odd=True)
 
     def _on(self, chunk: Any, event: ServerSentEvent) -> Iterator[ReplyEvent]:
         if event.event == "error" or chunk.get("error") or chunk.get("object") == "error":

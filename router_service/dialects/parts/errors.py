@@ -7,6 +7,7 @@ Claude Code compacts on "prompt is too long: N tokens > M maximum" and asks for 
 import html
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import KIND_BY_STATUS, Failure, ReplyFailed
@@ -58,7 +59,7 @@ def parse_error(status: int, body: bytes) -> Failure:
     except ValueError:
         return Failure(status, kind_of(status), _plain(text) or f"The provider answered {status} without a word.")
     message, code, kind = _read(told)
-    return _failure(status, message or _plain(text), code, kind)
+    return replace(_failure(status, message or _plain(text), code, kind), odd=_is_odd(told))
 
 
 def failed(told: Any) -> ReplyFailed:
@@ -66,7 +67,12 @@ def failed(told: Any) -> ReplyFailed:
     message, code, kind = _read(told)
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500
     failure = _failure(status, message or "The provider broke off without saying why.", code, kind)
-    return ReplyFailed(failure.kind, failure.message)
+    return ReplyFailed(failure.kind, failure.message, _is_odd(told))
+
+
+def _is_odd(told: Any) -> bool:
+    """OpenAI and Anthropic both have an object named error; their clients look for nothing else."""
+    return not (isinstance(told, dict) and isinstance(told.get("error"), dict))
 
 
 def kind_of(status: int) -> str:

@@ -1,0 +1,794 @@
+"""One try at one candidate, as a dialogue: what Envoy says, what is to be done about it."""
+
+import gzip
+import json
+from collections.abc import Iterable
+from typing import NoReturn
+
+import pytest
+from dialogue import (
+    A_CLOSE,
+    A_DELTA,
+    A_ERROR,
+    A_OPEN,
+    A_START,
+    A_STOP,
+    A_TEXT,
+    ANTHROPIC_EVENTS,
+    CHAT,
+    CLAUDE,
+    DEEPSEEK,
+    GPT,
+    JSON,
+    MESSAGES,
+    O_DONE,
+    O_ERROR,
+    O_FINISH,
+    O_ROLE,
+    O_TEXT,
+    OPENAI_EVENTS,
+    STREAM,
+    THREE,
+    anthropic_event,
+    anthropic_message,
+    attempt_of,
+    exchange_of,
+    gateway_of,
+    has_ended,
+    one,
+    openai_completion,
+    recorded,
+    refusal,
+    request,
+    sent,
+)
+
+from router_service.attempt import MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, STALL_AFTER, Attempt
+from router_service.conversation import Usage
+from router_service.dialects.anthropic_messages import AnthropicMessages
+from router_service.exchange import (
+    Ask,
+    Effect,
+    Event,
+    Exchange,
+    Gone,
+    Proceed,
+    Record,
+    Release,
+    RequestHeaders,
+    Respond,
+    ResponseBody,
+    ResponseHeaders,
+    ResponseTrailers,
+    Send,
+    Tick,
+    Wake,
+)
+from router_service.outcome import Outcome
+from router_service.selection import Gateway
+from router_service.session import Pin
+
+PATHS = {"anthropic": MESSAGES, "openai": CHAT}
+EVENTS = {CLAUDE: ANTHROPIC_EVENTS, GPT: OPENAI_EVENTS}
+ERRORS = {CLAUDE: A_ERROR, GPT: O_ERROR}
+PAIRS = [
+    pytest.param(MESSAGES, CLAUDE, id="same, anthropic"),
+    pytest.param(CHAT, GPT, id="same, openai"),
+    pytest.param(MESSAGES, GPT, id="translated to anthropic"),
+    pytest.param(CHAT, CLAUDE, id="translated to openai"),
+]
+SAME, TRANSLATED = PAIRS[:2], PAIRS[2:]
+
+
+class Story:
+    """One request for `model`, its attempts, and everything that was to be done about them."""
+
+    def __init__(self, model: str, *, path: str = MESSAGES, config: str = THREE, **fields: object) -> None:
+        self.gateway: Gateway = gateway_of(config)
+        self.exchange: Exchange = exchange_of(self.gateway, model=model, path=path, **fields)
+        self.effects: list[Effect] = []
+        self.attempt: Attempt = attempt_of(self.gateway, self.exchange)
+
+    def next(self, label: str, *, at: float = 0.0) -> None:
+        self.attempt = attempt_of(self.gateway, self.exchange, label, at=at)
+
+    def tell(self, *events: Event | bytes, at: float = 1.0) -> list[Effect]:
+        """What is to be done about these; bytes are chunks of the answer."""
+        told = [ResponseBody(event) if isinstance(event, bytes) else event for event in events]
+        fresh = [effect for event in told for effect in self.attempt.feed(event, at)]
+        self.effects += fresh
+        return fresh
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one that was recorded."""
+        (outcome,) = [effect.outcome for effect in self.effects if isinstance(effect, Record)]
+        return outcome
+
+    @property
+    def over(self) -> bool:
+        """Nothing is kept of the exchange, and nobody works on it."""
+        return self.gateway.exchanges.get(self.exchange.id) is None and self.exchange.active == 0
+
+
+END = ResponseBody(b"", end=True)
+
+
+def streamed(path: str, model: str) -> Story:
+    """A story that is past its first content."""
+    story = Story(model, path=path, stream=True)
+    story.tell(STREAM, *EVENTS[model][: EVENTS[model].index(A_TEXT if model == CLAUDE else O_TEXT) + 1])
+    assert one(story.effects, Release)
+    return story
+
+
+# -- asking --------------------------------------------------------------------------------------------------------
+
+
+def test_the_provider_is_asked_and_a_timer_set() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=GPT)
+    asked, wake = Attempt(gateway, exchange, exchange.decision.first, 0.0).feed(RequestHeaders({}), 0.0)
+    assert isinstance(asked, Ask)
+    assert asked.cluster == "provider.openai-gpt-4o-mini"
+    assert asked.headers[":path"] == "/v1/chat/completions"
+    assert json.loads(asked.body)["model"] == "gpt-4o-mini"
+    assert wake == Wake(300.0)
+
+
+def test_a_stream_has_less_time_to_its_first_content_than_a_whole_answer_to_its_end() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=GPT, stream=True)
+    _, wake = Attempt(gateway, exchange, exchange.decision.first, 0.0).feed(RequestHeaders({}), 0.0)
+    assert wake == Wake(60.0)
+
+
+def test_an_attempt_under_way_is_counted() -> None:
+    story = Story(GPT)
+    assert (story.exchange.tried, story.exchange.active) == (1, 1)
+
+
+# -- judging: nothing is released before content -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_a_stream_is_held_until_its_first_content(path: str, model: str) -> None:
+    story = Story(model, path=path, stream=True)
+    content = A_TEXT if model == CLAUDE else O_TEXT
+    before = EVENTS[model][: EVENTS[model].index(content)]
+    assert story.tell(STREAM, *before) == []
+    release, first, wake = story.tell(content)
+    assert isinstance(release, Release)
+    assert isinstance(first, Send) and not first.end
+    assert wake == Wake(PING_AFTER)
+
+
+@pytest.mark.parametrize(("path", "model"), SAME)
+@pytest.mark.parametrize("size", [1, 7, 100_000], ids=["byte by byte", "in sevens", "at once"])
+def test_in_the_same_dialect_bytes_pass_untouched(path: str, model: str, size: int) -> None:
+    story = Story(model, path=path, stream=True)
+    whole = b"".join(EVENTS[model])
+    story.tell(STREAM, *(whole[at : at + size] for at in range(0, len(whole), size)), END)
+    assert sent(story.effects) == whole
+    assert has_ended(story.effects) and story.over
+
+
+@pytest.mark.parametrize(("path", "model"), TRANSLATED)
+@pytest.mark.parametrize("size", [1, 7, 100_000], ids=["byte by byte", "in sevens", "at once"])
+def test_a_stream_is_translated_however_it_is_cut(path: str, model: str, size: int) -> None:
+    story = Story(model, path=path, stream=True)
+    whole = b"".join(EVENTS[model])
+    story.tell(STREAM, *(whole[at : at + size] for at in range(0, len(whole), size)), END)
+    said = sent(story.effects)
+    assert said.count(b'"text":"hi"' if path == MESSAGES else b'"content":"hi"') == 1
+    assert said.endswith(b'data: {"type":"message_stop"}\n\n' if path == MESSAGES else b"data: [DONE]\n\n")
+    assert has_ended(story.effects) and story.over
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_a_streaming_provider_may_answer_a_client_that_does_not_stream(path: str, model: str) -> None:
+    story = Story(model, path=path)
+    effects = story.tell(STREAM, *EVENTS[model], END)
+    release = one(effects, Release)
+    assert release and release.headers["content-type"] == "application/json"
+    reply = json.loads(sent(effects))
+    assert (reply["content"][0]["text"] if path == MESSAGES else reply["choices"][0]["message"]["content"]) == "hi"
+    assert has_ended(effects) and story.over
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_a_whole_answer_may_go_to_a_client_that_streams(path: str, model: str) -> None:
+    story = Story(model, path=path, stream=True)
+    whole = anthropic_message({"type": "text", "text": "hi"}) if model == CLAUDE else openai_completion()
+    effects = story.tell(JSON, ResponseBody(json.dumps(whole).encode(), end=True))
+    release = one(effects, Release)
+    assert release and release.headers["content-type"].startswith("text/event-stream")
+    assert sent(effects).startswith(b"event: message_start" if path == MESSAGES else b"data: ")
+    assert b'"hi"' in sent(effects)
+    assert has_ended(effects) and story.over
+
+
+@pytest.mark.parametrize(("path", "model"), SAME)
+def test_a_whole_answer_in_the_same_dialect_is_untouched(path: str, model: str) -> None:
+    story = Story(model, path=path)
+    whole = anthropic_message({"type": "text", "text": "hi"}) if model == CLAUDE else openai_completion()
+    odd = json.dumps(whole | {"news": "ü\n"}, indent=3).encode()
+    effects = story.tell(JSON, odd[:9], ResponseBody(odd[9:], end=True))
+    assert sent(effects) == odd
+
+
+def test_a_compressed_answer_is_inflated() -> None:
+    story = Story(CLAUDE, stream=True)
+    head = ResponseHeaders(200, {"content-type": "text/event-stream", "content-encoding": "gzip"})
+    effects = story.tell(head, ResponseBody(gzip.compress(b"".join(ANTHROPIC_EVENTS)), end=True))
+    release = one(effects, Release)
+    assert release and "content-encoding" in release.remove
+    assert sent(effects) == b"".join(ANTHROPIC_EVENTS)
+
+
+# -- what a candidate is out for -----------------------------------------------------------------------------------
+
+FIRST_IS_OUT: dict[str, tuple[list[Event | bytes], str]] = {
+    "401": ([*refusal(401)], "answered 401 (words of a 401)"),
+    "402": ([*refusal(402)], "answered 402"),
+    "403": ([*refusal(403)], "answered 403"),
+    "404": ([*refusal(404)], "answered 404"),
+    "408": ([*refusal(408)], "answered 408"),
+    "429": ([*refusal(429)], "answered 429"),
+    "500": ([*refusal(500)], "answered 500"),
+    "529": ([*refusal(529)], "answered 529"),
+    "302": ([*refusal(302)], "answered 302"),
+    "204 without a body": ([ResponseHeaders(204, {}, end=True)], "answered 204"),
+    "a 400 about a model that is gone": (
+        [*refusal(400, {"error": {"message": "Model Not Exist"}})],
+        "answered 400 (Model Not Exist)",
+    ),
+    "never reached": (
+        [
+            ResponseHeaders(503, {}, details="upstream_reset_before_response_started{connection_timeout}"),
+            ResponseBody(b"upstream connect error", end=True),
+        ],
+        "could not be reached in time",
+    ),
+    "an error as its first event": ([STREAM, A_ERROR, END], "too many"),
+    "an error after its start": ([STREAM, A_START, A_OPEN, A_ERROR, END], "too many"),
+    "an end without content": ([STREAM, A_START, A_DELTA, A_STOP, END], "sent an empty answer"),
+    "a stream of nothing": ([STREAM, END], "ended before the answer did"),
+    "an end before its answer did": ([STREAM, A_START, A_OPEN, END], "ended before the answer did"),
+    "events that are none": ([STREAM, b"data: {]\n\n", END], "no event of its API"),
+    "a page instead of JSON": (
+        [ResponseHeaders(200, {"content-type": "text/html"}), b"<html>hello</html>", END],
+        "no answer of its API",
+    ),
+    "truncated JSON": ([JSON, b'{"type": "message", "cont', END], "no answer of its API"),
+    "JSON of no message": ([JSON, b"[1]", END], "no answer of its API"),
+    "an empty message": ([JSON, json.dumps(anthropic_message()).encode(), END], "sent an empty answer"),
+    "a compression that nobody asked for": (
+        [ResponseHeaders(200, {"content-type": "application/json", "content-encoding": "br"})],
+        "compressed its answer as 'br'",
+    ),
+    "a compression that it is not": (
+        [ResponseHeaders(200, {"content-type": "application/json", "content-encoding": "gzip"}), b"not gzip"],
+        "does not inflate",
+    ),
+    "an endless error": ([ResponseHeaders(500, {}), b"x" * (MAX_ERROR + 1)], "more than the gateway can hold"),
+}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize(("told", "words"), FIRST_IS_OUT.values(), ids=FIRST_IS_OUT.keys())
+def test_the_next_candidate_is_asked_for(told: list[Event | bytes], words: str, stream: bool) -> None:
+    story = Story(CLAUDE, stream=stream)
+    effects = story.tell(*told)
+    (reply,) = effects
+    assert isinstance(reply, Respond) and reply.retry
+    assert words in json.loads(reply.body)["error"]["message"]
+    assert story.gateway.exchanges.get(story.exchange.id) is story.exchange, "the next attempt needs it"
+    assert story.exchange.active == 0
+
+
+def test_a_stream_that_breaks_off_is_out_when_the_client_wants_it_whole() -> None:
+    story = Story(CLAUDE)
+    (reply,) = story.tell(STREAM, A_START, A_OPEN, A_TEXT, END)
+    assert isinstance(reply, Respond) and reply.retry
+
+
+def test_a_stream_of_comments_alone_is_out() -> None:
+    story = Story(CLAUDE, stream=True)
+    (reply,) = story.tell(STREAM, b": ping\n\n" * (MAX_HELD_STREAM // 8 + 1))
+    assert isinstance(reply, Respond) and "a stream without content" in reply.body.decode()
+
+
+def test_what_is_held_for_a_client_that_does_not_stream_is_bounded() -> None:
+    story = Story(CLAUDE)
+    assert story.tell(STREAM, A_START, A_OPEN, A_TEXT) == []
+    (reply,) = story.tell(b"data: " + b"x" * MAX_HELD)
+    assert isinstance(reply, Respond) and reply.retry
+    assert "more than the gateway can hold" in reply.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "events"),
+    [
+        pytest.param({"max_tokens": 1}, [A_START, A_DELTA, A_STOP], id="to a probe"),
+        pytest.param(
+            {},
+            [A_START, anthropic_event("message_delta", delta={"stop_reason": "max_tokens"}), A_STOP],
+            id="cut by its limit",
+        ),
+        pytest.param(
+            {
+                "messages": [
+                    {"role": "user", "content": "look"},
+                    {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "ls", "input": {}}]},
+                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]},
+                ]
+            },
+            [A_START, A_DELTA, A_STOP],
+            id="after the results of tools",
+        ),
+    ],
+)
+def test_an_answer_may_be_empty(fields: dict[str, object], events: list[bytes]) -> None:
+    story = Story(CLAUDE, stream=True, **fields)
+    effects = story.tell(STREAM, *events, END)
+    assert one(effects, Release)
+    assert story.outcome.status == 200
+
+
+# -- the client's own mistakes -------------------------------------------------------------------------------------
+
+VENDORS_400 = {"type": "error", "error": {"type": "invalid_request_error", "message": "messages: odd", "more": 1}}
+
+
+def test_a_400_in_the_same_dialect_is_passed_on_untouched() -> None:
+    story = Story(CLAUDE)
+    head, body = refusal(400, VENDORS_400)
+    reply, record = story.tell(head, body)
+    assert isinstance(reply, Respond) and isinstance(body, ResponseBody)
+    assert (reply.status, reply.body, reply.retry) == (400, body.chunk, False)
+    assert isinstance(record, Record) and story.over
+    assert (story.outcome.status, story.outcome.model_served) == (400, "")
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "kind"),
+    [(CHAT, CLAUDE, "invalid_request_error"), (MESSAGES, GPT, "invalid_request_error")],
+    ids=["to openai", "to anthropic"],
+)
+def test_a_400_is_told_in_the_clients_dialect(path: str, model: str, kind: str) -> None:
+    story = Story(model, path=path)
+    reply, _ = story.tell(*refusal(400, {"error": {"type": kind, "message": "messages: odd"}}))
+    assert isinstance(reply, Respond) and not reply.retry
+    told = json.loads(reply.body)
+    assert (reply.status, told["error"]["type"], told["error"]["message"]) == (400, kind, "messages: odd")
+    assert ("type" in told) == (path == MESSAGES)
+
+
+def test_a_400_that_is_no_json_is_told_in_the_clients_dialect() -> None:
+    story = Story(CLAUDE)
+    head = ResponseHeaders(400, {"content-type": "text/html"})
+    reply, _ = story.tell(head, ResponseBody(b"<html><title>Bad Request</title></html>", end=True))
+    assert isinstance(reply, Respond)
+    assert json.loads(reply.body)["error"]["message"] == "Bad Request"
+
+
+def test_too_long_a_prompt_is_told_in_the_words_that_the_client_acts_on() -> None:
+    story = Story(GPT)
+    words = "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens."
+    reply, _ = story.tell(*refusal(400, {"error": {"message": words, "code": "context_length_exceeded"}}))
+    assert isinstance(reply, Respond)
+    assert json.loads(reply.body)["error"]["message"] == "prompt is too long: 130000 tokens > 128000 maximum"
+
+
+# -- the last candidate --------------------------------------------------------------------------------------------
+
+
+def fail_all(statuses: Iterable[int], *, path: str = MESSAGES, **more: str) -> tuple[Story, Respond]:
+    """The story in which every candidate of the chain refuses, and its last reply."""
+    story = Story(GPT, path=path)
+    for at, (label, status) in enumerate(zip((GPT, CLAUDE, DEEPSEEK), statuses, strict=True)):
+        if at:
+            story.next(label)
+        story.tell(*refusal(status, **more))
+    reply = [effect for effect in story.effects if isinstance(effect, Respond)][-1]
+    return story, reply
+
+
+@pytest.mark.parametrize(
+    ("statuses", "final", "kind"),
+    [
+        ((500, 502, 503), 503, "overloaded_error"),
+        ((429, 429, 429), 429, "rate_limit_error"),
+        ((429, 500, 429), 503, "overloaded_error"),
+        ((401, 403, 401), 403, "permission_error"),
+        ((401, 401, 500), 503, "overloaded_error"),
+        ((504, 504, 504), 504, "timeout_error"),
+        ((404, 404, 404), 503, "overloaded_error"),
+    ],
+)
+def test_the_status_when_all_have_failed(statuses: tuple[int, int, int], final: int, kind: str) -> None:
+    _, reply = fail_all(statuses)
+    assert (reply.status, json.loads(reply.body)["error"]["type"]) == (final, kind)
+
+
+def test_the_last_failure_names_each_candidate_and_is_recorded_once() -> None:
+    story, reply = fail_all((503, 429, 500))
+    message = json.loads(reply.body)["error"]["message"]
+    assert [f"{label} answered" in message for label in (GPT, CLAUDE, DEEPSEEK)] == [True] * 3
+    assert story.over
+    assert (story.outcome.status, story.outcome.model_served) == (503, "")
+    assert [(a.candidate, a.status) for a in story.outcome.attempts] == [(GPT, 503), (CLAUDE, 429), (DEEPSEEK, 500)]
+    assert story.outcome.error.startswith("answered 500")
+
+
+def test_when_to_come_back_is_passed_on() -> None:
+    _, reply = fail_all((429, 429, 429), retry_after="17")
+    assert reply.headers["retry-after"] == "17"
+
+
+def test_the_only_attempt_that_is_allowed_is_the_last() -> None:
+    story = Story(GPT, config=f"{THREE}failover: {{attempts: 1}}\n")
+    story.tell(*refusal(500))
+    assert story.over and story.outcome.status == 503
+
+
+def test_who_failed_before_is_told_with_the_answer() -> None:
+    story = Story(GPT)
+    story.tell(*refusal(500))
+    story.next(CLAUDE)
+    whole = json.dumps(anthropic_message({"type": "text", "text": "hi"})).encode()
+    release = one(story.tell(JSON, ResponseBody(whole, end=True)), Release)
+    assert release
+    assert release.headers["x-arch-model"] == CLAUDE
+    assert release.headers["x-arch-attempts"] == "2"
+    assert f"{GPT} answered 500 (words of a 500)" in release.headers["x-arch-reason"]
+    assert [(a.candidate, bool(a.trouble)) for a in story.outcome.attempts] == [(GPT, True), (CLAUDE, False)]
+    assert story.outcome.model_served == CLAUDE and story.outcome.error == ""
+
+
+# -- after first content -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_a_vendors_error_after_content_is_told_once_and_ends_the_stream(path: str, model: str) -> None:
+    story = streamed(path, model)
+    story.tell(ERRORS[model], END)
+    said = sent(story.effects)
+    assert said.count(b"too many") == 1
+    assert said.count(b"event: error" if path == MESSAGES else b'data: {"error"') == 1
+    assert b"message_stop" not in said and b"[DONE]" not in said
+    assert has_ended(story.effects) and story.over
+    assert story.outcome.status == 200 and "too many" in story.outcome.error
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_an_error_in_the_last_chunk_is_told_once(path: str, model: str) -> None:
+    story = streamed(path, model)
+    story.tell(ResponseBody(ERRORS[model], end=True))
+    assert sent(story.effects).count(b"event: error" if path == MESSAGES else b'data: {"error"') == 1
+    assert has_ended(story.effects) and "too many" in story.outcome.error
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_an_error_in_the_chunk_of_the_first_content_fails_the_attempt(path: str, model: str) -> None:
+    """Nothing has reached the client yet, so somebody else can still answer."""
+    story = Story(model, path=path, stream=True)
+    start = EVENTS[model][: EVENTS[model].index(A_TEXT if model == CLAUDE else O_TEXT) + 1]
+    story.tell(STREAM, b"".join(start) + ERRORS[model])
+    assert one(story.effects, Release) is None
+    reply = one(story.effects, Respond)
+    assert reply and reply.retry and b"too many" in reply.body
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_an_end_before_the_answer_did_is_told(path: str, model: str) -> None:
+    story = Story(model, path=path, stream=True)
+    start = b"".join(EVENTS[model][: EVENTS[model].index(A_TEXT if model == CLAUDE else O_TEXT) + 1])
+    story.tell(STREAM, start, END)
+    said = sent(story.effects)
+    assert said.count(b"event: error" if path == MESSAGES else b'data: {"error"') == 1
+    assert model.encode() in said, "who broke off is named"
+    assert has_ended(story.effects) and story.over
+    assert "ended before the answer did" in story.outcome.error
+
+
+@pytest.mark.parametrize(("path", "model"), SAME)
+def test_an_error_of_ours_never_joins_half_an_event(path: str, model: str) -> None:
+    story = streamed(path, model)
+    story.tell(b'data: {"half', END)
+    told = sent(story.effects).rpartition(b'data: {"half')[2]
+    assert told.startswith(b"\n\n")
+
+
+def test_nothing_is_heard_of_once_it_has_ended() -> None:
+    story = streamed(MESSAGES, GPT)
+    story.tell(O_ERROR)
+    assert story.tell(O_TEXT, END, Tick(), Gone()) == []
+    assert story.over
+
+
+def test_a_stream_that_does_not_inflate_any_more_ends_with_an_error() -> None:
+    story = Story(CLAUDE, stream=True)
+    story.tell(ResponseHeaders(200, {"content-type": "text/event-stream", "content-encoding": "gzip"}))
+    story.tell(gzip.compress(A_START + A_OPEN + A_TEXT)[:-8])
+    if not one(story.effects, Release):
+        pytest.fail("the inflater must have given the first content")
+    effects = story.tell(b"\x00" * 40)
+    assert b"does not inflate" in sent(effects) and has_ended(effects)
+
+
+# -- errors of our own ---------------------------------------------------------------------------------------------
+
+
+def test_an_error_of_ours_costs_no_answer() -> None:
+    story = Story(CLAUDE)
+    (reply,) = story.attempt.give_up("an error in archgw itself", 1.0)
+    assert isinstance(reply, Respond) and reply.retry
+    assert story.exchange.active == 0 and story.attempt.give_up("once more", 1.0) == []
+
+
+def test_an_error_of_ours_after_content_is_told() -> None:
+    story = streamed(MESSAGES, GPT)
+    effects = story.attempt.give_up("an error in archgw itself", 1.0)
+    assert b"an error in archgw itself" in sent(effects) and has_ended(effects) and story.over
+
+
+class Speechless(AnthropicMessages):
+    """A dialect that fails when it is to speak."""
+
+    def render_reply(self, events: object, **more: object) -> NoReturn:  # type: ignore[override]  # it never does
+        raise KeyError
+
+    def writer(self, **more: object) -> NoReturn:  # type: ignore[override]  # nor this
+        raise KeyError
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+def test_an_error_of_ours_in_the_first_words_is_before_content(stream: bool) -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=GPT, stream=stream)
+    exchange.dialect = Speechless()
+    attempt = attempt_of(gateway, exchange)
+    attempt.feed(STREAM, 1.0)
+    with pytest.raises(KeyError):
+        attempt.feed(ResponseBody(b"".join(OPENAI_EVENTS), end=True), 1.0)
+    (reply,) = attempt.give_up("an error in archgw itself", 1.0)
+    assert isinstance(reply, Respond) and reply.retry
+    assert [a.trouble for a in exchange.attempts] == ["an error in archgw itself"]
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_content_within_the_limit_is_a_failure() -> None:
+    story = Story(CLAUDE, stream=True)
+    assert story.tell(Tick(), at=59.0) == [Wake(1.0)]
+    (reply,) = story.tell(Tick(), at=60.0)
+    assert isinstance(reply, Respond) and reply.retry
+    assert "gave no content within 60 s" in reply.body.decode()
+    assert [a.status for a in story.exchange.attempts] == [504]
+
+
+def test_pings_of_the_provider_are_no_content() -> None:
+    story = Story(CLAUDE, stream=True)
+    story.tell(STREAM, A_START, b": ping\n\n", at=59.0)
+    (reply,) = story.tell(Tick(), at=60.0)
+    assert isinstance(reply, Respond) and reply.retry
+
+
+def test_a_client_hears_a_comment_every_fifteen_seconds_of_silence() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Send(b": ping\n\n"), Wake(PING_AFTER)]
+    assert story.tell(Tick(), at=1.0 + 2 * PING_AFTER) == [Send(b": ping\n\n"), Wake(PING_AFTER)]
+
+
+def test_no_comment_while_the_provider_speaks() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(A_TEXT, at=10.0)
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Wake(PING_AFTER)]
+
+
+@pytest.mark.parametrize(
+    "half",
+    [b"data: {", b"event: content_block_delta\n", b"event: content_block_delta\ndata: {}\n", b"event"],
+    ids=["in its data", "behind its name", "before its end", "in a word"],
+)
+def test_a_comment_never_cuts_an_event_in_two(half: bytes) -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(half)
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Wake(PING_AFTER)]
+
+
+def test_half_an_event_of_the_provider_holds_no_comment_up_in_translation() -> None:
+    story = streamed(MESSAGES, GPT)
+    story.tell(b"data: {")
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Send(b": ping\n\n"), Wake(PING_AFTER)]
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_a_stream_that_falls_silent_is_ended_in_the_clients_dialect(path: str, model: str) -> None:
+    story = streamed(path, model)
+    effects = story.tell(Tick(), at=1.0 + STALL_AFTER)
+    assert f"{model}: fell silent for 150 s".encode() in sent(effects)
+    assert has_ended(effects) and story.over
+    assert "fell silent" in story.outcome.error
+
+
+def test_a_tick_that_comes_late_does_nothing() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(A_CLOSE, A_DELTA, A_STOP, END)
+    assert story.tell(Tick(), at=500.0) == []
+
+
+# -- the client leaves ---------------------------------------------------------------------------------------------
+
+
+def test_a_client_that_leaves_while_we_judge_is_recorded_when_its_exchange_expires() -> None:
+    story = Story(CLAUDE, stream=True)
+    assert story.tell(STREAM, A_START, Gone(), at=4.0) == []
+    assert story.exchange.active == 0
+    assert story.gateway.exchanges.expire(5.0) == [], "Envoy may come back with the next candidate"
+    (outcome,) = story.gateway.exchanges.expire(40.0)
+    assert (outcome.status, outcome.error) == (499, "the client left before an answer")
+    assert outcome.duration == 4.0
+    assert story.over and story.gateway.exchanges.expire(80.0) == []
+
+
+def test_a_client_that_leaves_while_it_reads_is_recorded_at_once() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone(), at=3.0)
+    assert story.over
+    assert (story.outcome.status, story.outcome.model_served) == (499, CLAUDE)
+    assert [a.trouble for a in story.outcome.attempts] == [""], "the candidate did nothing wrong"
+    assert story.gateway.exchanges.expire(100.0) == []
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+def test_leaving_after_the_end_changes_nothing(path: str) -> None:
+    story = Story(GPT, path=path)
+    story.tell(JSON, ResponseBody(json.dumps(openai_completion()).encode(), end=True))
+    assert story.tell(Gone(), Gone()) == []
+    assert story.exchange.active == 0 and story.outcome.status == 200
+
+
+def test_leaving_after_a_failure_changes_nothing() -> None:
+    story = Story(GPT)
+    story.tell(*refusal(500))
+    assert story.tell(Gone()) == []
+    assert story.exchange.active == 0
+
+
+# -- trailers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_trailers_end_a_stream(path: str, model: str) -> None:
+    story = Story(model, path=path, stream=True)
+    story.tell(STREAM, *EVENTS[model])
+    effects = story.tell(ResponseTrailers())
+    assert not has_ended(story.effects), "Envoy takes the trailers for the end"
+    assert effects[-1] == Proceed() and story.over
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+def test_trailers_end_a_whole_answer(path: str, model: str) -> None:
+    story = Story(model, path=path)
+    whole = anthropic_message({"type": "text", "text": "hi"}) if model == CLAUDE else openai_completion()
+    assert story.tell(JSON, json.dumps(whole).encode()) == []
+    effects = story.tell(ResponseTrailers())
+    assert b"hi" in sent(effects) and not has_ended(effects)
+    assert effects[-1] == Proceed() and story.over
+
+
+def test_trailers_before_the_answers_end_come_after_the_error() -> None:
+    story = streamed(MESSAGES, GPT)
+    effects = story.tell(ResponseTrailers())
+    assert b"event: error" in sent(effects) and not has_ended(effects)
+    assert effects[-1] == Proceed() and story.over
+
+
+def test_trailers_of_a_failure_are_not_answered_beside_it() -> None:
+    story = Story(CLAUDE)
+    head, body = refusal(500)
+    assert isinstance(body, ResponseBody)
+    (reply,) = story.tell(head, body.chunk, ResponseTrailers())
+    assert isinstance(reply, Respond) and reply.retry
+
+
+# -- what is kept --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "usage"),
+    [
+        (MESSAGES, CLAUDE, Usage(input=7, cached=3, output=5)),
+        (CHAT, GPT, Usage(input=7, cached=3, output=5)),
+    ],
+    ids=["told at start and end", "told at the end"],
+)
+def test_usage_is_gathered_from_the_whole_stream(path: str, model: str, usage: Usage) -> None:
+    story = Story(model, path=path, stream=True)
+    story.tell(STREAM, *EVENTS[model], END)
+    assert story.outcome.usage == usage
+
+
+def test_usage_of_a_stream_that_was_cut_is_what_its_start_told() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone())
+    assert story.outcome.usage == Usage(input=7, cached=3, output=1)
+
+
+def test_usage_of_a_whole_answer() -> None:
+    story = Story(CLAUDE)
+    whole = json.dumps(anthropic_message({"type": "text", "text": "hi"})).encode()
+    story.tell(JSON, ResponseBody(whole, end=True))
+    assert story.outcome.usage == Usage(input=7, output=5)
+
+
+def test_times_count_from_the_requests_beginning() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=CLAUDE, stream=True, at=10.0)
+    attempt = attempt_of(gateway, exchange, at=10.5)
+    for event in (STREAM, ResponseBody(A_START + A_OPEN + A_TEXT)):
+        attempt.feed(event, 12.0)
+    outcome = recorded(attempt.feed(ResponseBody(A_CLOSE + A_DELTA + A_STOP, end=True), 15.0))
+    assert outcome
+    assert (outcome.first_content, outcome.duration) == (2.0, 5.0)
+    assert [a.seconds for a in outcome.attempts] == [1.5]
+
+
+def test_who_steps_in_keeps_the_session() -> None:
+    gateway = gateway_of()
+    session = {"x-claude-code-session-id": "s"}
+    exchange = exchange_of(gateway, scores={"coding": 0.9}, given=session)
+    assert gateway.sessions.pin("s/") == Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
+    attempt_of(gateway, exchange).feed(Gone(), 1.0)
+    second = attempt_of(gateway, exchange, DEEPSEEK)
+    second.feed(JSON, 2.0)
+    second.feed(ResponseBody(json.dumps(openai_completion()).encode(), end=True), 2.0)
+    assert gateway.sessions.pin("s/") == Pin("coding", "deepseek-deepseek-chat", 0.9)
+
+
+def test_whom_the_client_named_keeps_no_session() -> None:
+    story = Story(CLAUDE)
+    story.tell(JSON, json.dumps(anthropic_message({"type": "text", "text": "hi"})).encode(), END)
+    assert len(story.gateway.sessions) == 0
+
+
+def test_what_was_left_out_is_told() -> None:
+    story = Story(GPT, max_tokens=99_000)
+    release = one(story.tell(JSON, ResponseBody(json.dumps(openai_completion()).encode(), end=True)), Release)
+    assert release
+    assert "max_tokens lowered" in release.headers["x-arch-warnings"]
+    assert any("max_tokens lowered" in warning for warning in story.outcome.warnings)
+
+
+def test_of_a_vendors_headers_little_is_passed_on_in_translation() -> None:
+    story = Story(GPT)
+    told = {"content-type": "application/json", "openai-organization": "us", "set-cookie": "c", "date": "today"}
+    story.tell(ResponseHeaders(200, {":status": "200", **told}))
+    release = one(story.tell(ResponseBody(json.dumps(openai_completion()).encode(), end=True)), Release)
+    assert release and set(release.remove) == {"openai-organization", "set-cookie"}
+
+
+def test_half_an_emoji_is_no_obstacle() -> None:
+    """JavaScript cuts strings between the halves of a character; JSON can carry one alone, UTF-8 cannot."""
+    gateway = gateway_of()
+    body = json.dumps(request(model=GPT)).replace("hello", r"hello \ud83d").encode()
+    attempt = attempt_of(gateway, exchange_of(gateway, model=GPT, body=body))
+    whole = json.dumps(openai_completion("hi")).replace('"hi"', r'"hi \ud83d"').encode()
+    attempt.feed(JSON, 1.0)
+    effects = attempt.feed(ResponseBody(whole, end=True), 1.0)
+    assert json.loads(sent(effects))["content"][0]["text"].startswith("hi ")
+
+
+def test_half_an_emoji_in_a_stream_is_no_obstacle() -> None:
+    story = streamed(MESSAGES, GPT)
+    story.tell(O_TEXT.replace(b'"hi"', rb'"\ud83d"'), O_TEXT.replace(b'"hi"', rb'"\ude00"'), O_FINISH, O_DONE, END)
+    assert sent(story.effects).decode().endswith('data: {"type":"message_stop"}\n\n')
+
+
+def test_a_role_alone_is_no_content() -> None:
+    story = Story(GPT, path=CHAT, stream=True)
+    assert story.tell(STREAM, O_ROLE) == []

@@ -1,0 +1,380 @@
+"""The command line: what each command says, and what it says when something is wrong."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from archgw.app import app
+from archgw.home import Home, Stack
+from click.testing import Result
+from typer.testing import CliRunner
+
+from router_service.providers import PROVIDERS
+
+ROOT = Path(__file__).parent.parent
+NO_KEYS = {provider.key_variable: None for provider in PROVIDERS.values() if provider.key_variable}
+CONFIG = """
+listeners: {egress_traffic: {port: $PORT}}
+llm_providers:
+  - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, default: true}
+  - {model: xai/grok-2, access_key: $XAI_API_KEY}
+routing_preferences:
+  - {name: code generation, description: writing new functions and scripts, models: [gpt-4o-mini]}
+  - {name: jokes, description: telling jokes, models: [grok-2]}
+"""
+
+
+class Shell:
+    """An empty folder, a home of its own, and none of this machine's keys."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.home = folder, Home(folder / "home")
+        self._environment: dict[str, str | None] = {
+            **NO_KEYS,
+            "ARCHGW_HOME": str(self.home.folder),
+            "OPENAI_API_KEY": "sk-test-0123456789",
+            "COLUMNS": "200",
+        }
+
+    def config(self, text: str = CONFIG) -> str:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        path = self.folder / "given.yaml"
+        path.write_text(text.replace("$PORT", str(port)))
+        return str(path)
+
+    def run(self, *arguments: str, **environment: str | None) -> Result:
+        return CliRunner().invoke(app, list(arguments), env=self._environment | environment)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def running(shell: Shell) -> Iterator[Stack]:
+    """As if a stack ran: its home is held, and says so."""
+    stack = Stack(os.getpid(), shell.config(), "http://127.0.0.1:12000", "http://127.0.0.1:1", 0.0)
+    with shell.home.hold():
+        shell.home.announce(stack)
+        yield stack
+
+
+def told(result: Result) -> str:
+    """What was said, without line breaks and boxes."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in sorted(getattr(group, "commands", {}).items()):
+        yield (*path, name), command
+        yield from commands(command, *path, name)
+
+
+ALL = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_says_what_it_does(shell: Shell, path: tuple[str, ...]) -> None:
+    result = shell.run(*path, "--help")
+    assert result.exit_code == 0
+    first_line = (ALL[path].help or "").strip().partition("\n")[0]
+    assert len(first_line) > 20 and " ".join(first_line.split()) in told(result)
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
+    silent = [parameter.name for parameter in ALL[path].params if not getattr(parameter, "help", None)]
+    assert silent == []
+
+
+def test_the_commands_are_these() -> None:
+    assert {" ".join(path) for path in ALL} == {
+        "up", "down", "demo", "cli-agent", "route", "status", "top", "logs", "check", "example", "simulate", "render",
+        "render envoy",
+    }  # fmt: skip
+
+
+def test_the_version(shell: Shell) -> None:
+    result = shell.run("--version")
+    assert result.exit_code == 0 and re.fullmatch(r"archgw \d+\.\d+\.\d+\n", result.output)
+
+
+@pytest.mark.parametrize("arguments", [[], ["upp"], ["render"], ["route"], ["up", "--no-such-option"]], ids=" ".join)
+def test_misuse_is_two(shell: Shell, arguments: list[str]) -> None:
+    assert shell.run(*arguments).exit_code == 2
+
+
+# -- looking before running ----------------------------------------------------------------------------------------
+
+
+def test_check_tells_what_would_run(shell: Shell) -> None:
+    result = shell.run("check", shell.config())
+    assert result.exit_code == 0, result.output
+    said = told(result)
+    assert "1 models, 1 preferences" in said
+    assert "code generation openai/gpt-4o-mini" in said
+    assert "openai/gpt-4o-mini: $OPENAI_API_KEY" in said
+    assert "xai/grok-2: $XAI_API_KEY is not set" in said
+    assert "Envoy accepts its configuration." in said and "Everything is in order. Start it: archgw up" in said
+    assert "sk-test" not in said
+
+
+def test_check_takes_the_config_that_is_here(shell: Shell) -> None:
+    (shell.folder / "config.yaml").write_text("llm_providers: [{model: openai/gpt-5o}]\nrouting: {deadline: soon}\n")
+    assert "config.yaml:2" in told(shell.run("check"))
+
+
+def test_check_takes_the_config_that_is_kept(shell: Shell) -> None:
+    shell.home.create()
+    (shell.home.folder / "config.yaml").write_text("nonsense: 1\n")
+    assert "home/config.yaml:1" in told(shell.run("check"))
+
+
+def test_a_path_in_brackets_is_a_path(shell: Shell) -> None:
+    folder = shell.folder / "[red]x"
+    folder.mkdir()
+    path = Path(shell.config()).rename(folder / "config.yaml")
+    assert f"{path}: 1 models" in told(shell.run("check", str(path)))
+
+
+def test_render_envoy_needs_no_key(shell: Shell) -> None:
+    result = shell.run(
+        "render", "envoy", shell.config(), "--router-socket", "/x.sock", "--admin-port", "7", OPENAI_API_KEY=None
+    )
+    assert result.exit_code == 0, result.output
+    rendered = json.loads(result.stdout)
+    assert rendered["admin"]["address"]["socket_address"]["port_value"] == 7
+    names = [cluster["name"] for cluster in rendered["static_resources"]["clusters"]]
+    assert {"leaf.openai-gpt-4o-mini", "leaf.xai-grok-2"} <= set(names)
+    assert "/x.sock" in result.stdout
+
+
+def test_render_envoy_shows_no_key(shell: Shell) -> None:
+    assert "sk-test" not in shell.run("render", "envoy", shell.config()).stdout
+
+
+def test_the_example_is_the_config_of_the_repository(shell: Shell) -> None:
+    result = shell.run("example")
+    assert (result.exit_code, result.stdout) == (0, (ROOT / "config.yaml").read_text())
+
+
+def test_the_example_is_in_order(shell: Shell) -> None:
+    (shell.folder / "config.yaml").write_text(shell.run("example").stdout)
+    result = shell.run("check")
+    assert result.exit_code == 0 and "Everything is in order." in told(result)
+
+
+# -- route ---------------------------------------------------------------------------------------------------------
+
+
+def test_route_tells_who_would_answer_and_why(shell: Shell) -> None:
+    result = shell.run("route", "write a function that parses dates", "--config", shell.config())
+    assert result.exit_code == 0, result.output
+    said = told(result)
+    assert "code generation -> openai/gpt-4o-mini" in said and "why: code generation (" in said
+    assert "if that fails: xai/grok-2" in said
+
+
+def test_route_as_json(shell: Shell) -> None:
+    result = shell.run("route", "tell me a joke", "-c", shell.config(), "--context", "user: hi", "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer.keys() == {"route", "models", "reason", "fits", "seconds"}
+    assert (answer["route"], answer["models"][0]) == ("jokes", "xai/grok-2")
+    assert answer["fits"].keys() == {"code generation", "jokes", "none of them"}
+    assert sum(answer["fits"].values()) == pytest.approx(1, abs=0.01)
+
+
+def test_route_without_preferences(shell: Shell) -> None:
+    config = shell.config("llm_providers: [{model: openai/gpt-4o}]")
+    assert "no preferences are configured -> openai/gpt-4o" in told(shell.run("route", "hello", "-c", config))
+
+
+# -- when something is wrong ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["check", "up", "render envoy", "route hello"])
+def test_no_config(shell: Shell, command: str) -> None:
+    result = shell.run(*command.split())
+    assert result.exit_code == 1
+    assert "error: no config.yaml here or in ~/.archgw" in told(result) and "archgw example > config.yaml" in told(
+        result
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "up", "render envoy", "route hello --config"])
+def test_a_config_that_is_not_there(shell: Shell, command: str) -> None:
+    result = shell.run(*command.split(), "nope.yaml")
+    assert result.exit_code == 1 and "there is no file nope.yaml" in told(result)
+
+
+BAD = """llm_providers:
+  - {model: opnai/gpt-4o}
+  - {model: openai/gpt-4o-mini}
+routing_preferences:
+  - {name: jokes, description: telling jokes, models: [gpt-4o-minni]}
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "up", "render envoy", "route hello --config"])
+def test_a_bad_config_is_told_with_every_mistake(shell: Shell, command: str) -> None:
+    result = shell.run(*command.split(), shell.config(BAD))
+    assert result.exit_code == 1
+    assert "given.yaml:2" in result.output and "did you mean 'openai'" in result.output
+    assert "given.yaml:5" in result.output and "did you mean 'openai/gpt-4o-mini'" in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("command", ["check", "up"])
+def test_no_key_at_all(shell: Shell, command: str) -> None:
+    result = shell.run(command, shell.config(), OPENAI_API_KEY=None)
+    assert result.exit_code == 1
+    assert "export OPENAI_API_KEY=..." in result.output and "export XAI_API_KEY=..." in result.output
+
+
+@pytest.mark.parametrize("command", ["status", "top", "cli-agent claude"])
+def test_the_gateway_is_not_running(shell: Shell, command: str) -> None:
+    result = shell.run(*command.split())
+    assert result.exit_code == 1
+    assert told(result) == "error: the gateway is not running start it: archgw up"
+
+
+def test_nothing_to_stop(shell: Shell) -> None:
+    result = shell.run("down")
+    assert (result.exit_code, result.output) == (0, "Nothing is running.\n")
+
+
+def test_nothing_logged(shell: Shell) -> None:
+    result = shell.run("logs")
+    assert result.exit_code == 1 and "nothing has been logged yet" in told(result)
+
+
+def test_logs_are_told_with_their_names(shell: Shell) -> None:
+    shell.home.create()
+    shell.home.log("router").write_text("one\ntwo\nthree\n")
+    shell.home.log("envoy").write_text("four\n")
+    result = shell.run("logs", "-n", "2")
+    assert result.output.splitlines() == ["    router | two", "    router | three", "     envoy | four"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("status", 1, "the gateway is not running"),
+        ("top", 1, "the gateway is not running"),
+        ("cli-agent claude", 1, "the gateway is not running"),
+        ("down", 0, "Nothing is running."),
+    ],
+)
+def test_what_a_killed_stack_left_behind_is_not_running(shell: Shell, command: str, code: int, words: str) -> None:
+    shell.home.create()
+    (shell.home.run / "lock").touch()
+    shell.home.router_socket.touch()
+    shell.home.announce(Stack(1, shell.config(), "http://127.0.0.1:1", "http://127.0.0.1:2", 0.0))
+    result = shell.run(*command.split())
+    assert result.exit_code == code and words in told(result)
+
+
+def test_a_second_up_is_refused(shell: Shell, running: Stack) -> None:
+    result = shell.run("up", running.config)
+    assert result.exit_code == 1
+    assert f"already running at {running.url}" in told(result) and "stop it first: archgw down" in told(result)
+
+
+def test_a_port_that_is_taken(shell: Shell) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = shell.run("up", shell.config(CONFIG.replace("$PORT", str(port))))
+    assert result.exit_code == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in told(result)
+    assert "set another listeners.egress_traffic.port" in told(result)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("status", "the router service does not answer"), ("top", "the gateway has stopped")],
+)
+def test_a_service_that_does_not_answer(shell: Shell, running: Stack, command: str, words: str) -> None:
+    result = shell.run(command)
+    assert result.exit_code == 1 and words in told(result)
+
+
+def test_a_vendor_that_nobody_simulates(shell: Shell) -> None:
+    result = shell.run("simulate", "opnai")
+    assert result.exit_code == 2 and "no simulated vendor 'opnai' there are: " in told(result)
+
+
+# -- cli-agent -----------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_that_nobody_knows(shell: Shell) -> None:
+    result = shell.run("cli-agent", "cursor")
+    assert result.exit_code == 2 and told(result) == "error: no agent 'cursor' there are: claude"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("{not json", "--settings is not valid JSON"),
+        ("nope.json", "--settings is not valid JSON"),
+        ("x" * 5000, "--settings is not valid JSON"),
+        ("[1]", "--settings must be a JSON object"),
+        ('{"env": "x"}', "env in --settings must be a JSON object"),
+    ],
+    ids=["no JSON", "no file", "no file name either", "a list", "an env of no kind"],
+)
+def test_settings_that_are_none(shell: Shell, settings: str, words: str) -> None:
+    result = shell.run("cli-agent", "claude", f"--settings={settings}")
+    assert result.exit_code == 2 and words in told(result)
+
+
+def test_an_agent_that_is_not_installed(shell: Shell, running: Stack) -> None:
+    result = shell.run("cli-agent", "claude", PATH=str(shell.folder))
+    assert result.exit_code == 1
+    assert told(result) == "error: claude is not installed install it: npm install -g @anthropic-ai/claude-code"
+
+
+FAKE = """#!/bin/sh
+echo "url $ANTHROPIC_BASE_URL"
+echo "key ${ANTHROPIC_API_KEY-none}"
+for argument in "$@"; do echo "argument $argument"; done
+exit 3
+"""
+
+
+def test_the_agent_takes_our_place(shell: Shell, running: Stack) -> None:
+    claude = shell.folder / "claude"
+    claude.write_text(FAKE)
+    claude.chmod(0o755)
+    (shell.folder / "mine.json").write_text('{"ANTHROPIC_SMALL_FAST_MODEL": "gpt-4o-mini"}')
+    archgw = (sys.executable, "-c", "from archgw.app import app; app()")
+    done = subprocess.run(
+        [*archgw, "cli-agent", "claude", "--settings=mine.json", "--", "-p", "say hi"],
+        env={"PATH": f"{shell.folder}:/usr/bin:/bin", "ARCHGW_HOME": str(shell.home.folder), "ANTHROPIC_API_KEY": "k"},
+        cwd=shell.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    url, key, *arguments = done.stdout.splitlines()
+    assert (url, key, done.returncode) == (f"url {running.url}", "key none", 3), done.stderr
+    assert arguments[0] == "argument --settings" and '"ANTHROPIC_SMALL_FAST_MODEL": "gpt-4o-mini"' in arguments[1]
+    assert arguments[-2:] == ["argument -p", "argument say hi"]
+    assert "ANTHROPIC_SMALL_FAST_MODEL: passed on as environment" in " ".join(done.stderr.split())

@@ -1,0 +1,87 @@
+"""The shell around the machines, with Envoy's side of the stream played by a fake."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from dialogue import GPT, ask, gateway_of
+
+from router_service.exchange import Choose
+from router_service.pb import ext_proc_pb2 as pb
+from router_service.policies.policy import Scores
+from router_service.shell.grpc_server import Hop
+from router_service.shell.journal import Journal
+
+CHOICE = b'{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}'
+REPLY = b'{"id":"1","model":"m","choices":[' + CHOICE + b"]}"
+
+
+class Envoy:
+    """Takes what the service writes; hangs up at the end of an answer, as Envoy does."""
+
+    def __init__(self) -> None:
+        self.heard: list[pb.ProcessingResponse] = []
+
+    async def write(self, message: pb.ProcessingResponse) -> None:
+        self.heard.append(message)
+        if message.response_body.response.body_mutation.streamed_response.end_of_stream:
+            raise asyncio.CancelledError
+
+
+class Model:
+    async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
+        return Scores(trouble="no model here")
+
+
+def request_headers(exchange: str, candidate: str) -> pb.ProcessingRequest:
+    message = pb.ProcessingRequest()
+    for name, value in {":method": "POST", ":path": "/v1/messages", "x-archgw-exchange": exchange}.items():
+        message.request_headers.headers.headers.add(key=name, raw_value=value.encode())
+    message.metadata_context.filter_metadata["archgw"].update({"candidate": candidate})
+    return message
+
+
+def response(status: int, body: bytes) -> list[pb.ProcessingRequest]:
+    head = pb.ProcessingRequest()
+    for name, value in {":status": str(status), "content-type": "application/json"}.items():
+        head.response_headers.headers.headers.add(key=name, raw_value=value.encode())
+    return [head, pb.ProcessingRequest(response_body=pb.HttpBody(body=body, end_of_stream=True))]
+
+
+async def test_an_outcome_is_kept_although_envoy_hangs_up_at_the_last_word() -> None:
+    gateway, journal, envoy = gateway_of(), Journal(), Envoy()
+    _, (chosen,) = ask(gateway, model=GPT)
+    assert isinstance(chosen, Choose)
+    context: Any = envoy
+    model: Any = Model()
+    hop = Hop(gateway, model, journal, context, role="attempt")
+    head, body = response(200, REPLY)
+    await hop.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+    await hop.on_message(head)
+    with pytest.raises(asyncio.CancelledError):
+        await hop.on_message(body)
+    hop.close()
+    (outcome,) = journal.recent
+    assert (outcome.status, outcome.model_served) == (200, GPT)
+    assert len(gateway.exchanges) == 0
+
+
+async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from router_service import upstream
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a prompt could stand here")
+
+    gateway, journal, envoy = gateway_of(), Journal(), Envoy()
+    _, (chosen,) = ask(gateway, model=GPT)
+    assert isinstance(chosen, Choose)
+    monkeypatch.setattr(upstream, "render", broken)
+    context: Any = envoy
+    model: Any = Model()
+    await Hop(gateway, model, journal, context, role="attempt").on_message(
+        request_headers(chosen.exchange, "openai-gpt-4o-mini")
+    )
+    (answer,) = envoy.heard
+    immediate = answer.immediate_response
+    assert {option.header.key for option in immediate.headers.set_headers} >= {"x-archgw-retry"}
+    assert b"ZeroDivisionError" in immediate.body and b"a prompt could stand here" not in immediate.body

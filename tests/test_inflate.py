@@ -1,0 +1,38 @@
+"""Compression that nobody asked for, undone."""
+
+import gzip
+import zlib
+
+import pytest
+
+from router_service.inflate import Inflater
+
+WORDS = b"what a provider said " * 50
+
+
+@pytest.mark.parametrize(
+    ("coding", "data"),
+    [
+        ("", WORDS),
+        ("identity", WORDS),
+        ("gzip", gzip.compress(WORDS)),
+        (" GZIP ", gzip.compress(WORDS)),
+        ("x-gzip", gzip.compress(WORDS)),
+        ("deflate", zlib.compress(WORDS)),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10_000], ids=["byte by byte", "at once"])
+def test_what_was_compressed_comes_out_whole(coding: str, data: bytes, size: int) -> None:
+    inflater = Inflater(coding)
+    assert b"".join(inflater.feed(data[at : at + size]) for at in range(0, len(data), size)) == WORDS
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br"])
+def test_a_coding_that_is_not_known_is_refused(coding: str) -> None:
+    with pytest.raises(ValueError, match=f"'{coding}', which nobody asked for"):
+        Inflater(coding)
+
+
+def test_what_is_not_what_it_says_is_refused() -> None:
+    with pytest.raises(ValueError, match="does not inflate"):
+        Inflater("gzip").feed(WORDS)
