@@ -152,12 +152,13 @@ def error_after_pings(answer: Answer, fault: Fault) -> Steps:
 # -- broken in the middle ------------------------------------------------------------------------------------
 
 
+ARRIVAL = 0.05  # seconds: what came before arrives by itself, and is not thrown away by a reset
+
+
 def error_after_content(answer: Answer, fault: Fault) -> Steps:
     yield from beginning(replace(answer, head=without_length(answer.head)), fault)
+    yield Wait(ARRIVAL)
     yield Send(answer.error_event)
-
-
-ARRIVAL = 0.05  # seconds; a reset throws away what the client has not read yet
 
 
 def reset_after_content(answer: Answer, fault: Fault) -> Steps:
