@@ -80,7 +80,10 @@ def installed() -> Path:
         f"@anthropic-ai/claude-code@{VERSION}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-    assert done.returncode == 0 and program.exists(), f"npm could not install Claude Code: {done.stderr[-2000:]}"
+    trouble = f"npm could not install Claude Code: {done.stderr[-2000:]}"
+    if done.returncode and "CI" not in os.environ:
+        pytest.skip(trouble)  # a stranger may be offline; CI may not
+    assert done.returncode == 0 and program.exists(), trouble
     return program
 
 
