@@ -1,0 +1,145 @@
+"""The gateways that can be compared: how each is installed and run, and what its clients must send.
+
+A gateway is an entry here, and a configuration in peers/ where it wants one: @PORT@ and @UPSTREAM_PORT@ are filled in.
+A program can be overridden by the variable named beside it.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from archgw.supervisor import envoy_binary
+
+HERE = Path(__file__).resolve().parent
+UPSTREAM_PORT = 9100
+_EXPLICIT_MODES = ("openai", "anthropic", "translate")
+_LITELLM_KEY = "sk-benchmark-only-7f3a9c51d2e84b60"  # LiteLLM refuses to start without a long key; it guards nothing
+
+ByMode = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """`install` and `files` are for the work folder; `config` is a file in peers/, written to `config_to` there.
+
+    `stale` is a file of an earlier run that would stop it from starting.
+    """
+
+    port: int
+    command: tuple[str, ...]
+    install: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    config: str = ""
+    config_to: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stale: str = ""
+    models: ByMode = field(default_factory=dict)
+    headers: Mapping[str, ByMode] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+def gateways(work: Path) -> dict[str, Gateway]:
+    return {
+        "direct": Gateway(
+            port=UPSTREAM_PORT,
+            install=(f"cc -O2 -o mockllm {HERE}/mockllm.c",),
+            command=(_program("MOCKLLM", work / "mockllm"), "@PORT@"),
+        ),
+        # The same binary that archgw runs, as a plain proxy.
+        "envoy": Gateway(
+            port=9101,
+            config="envoy.yaml",
+            command=(
+                _program("ENVOY", envoy_binary()),
+                *("-c", "@CONFIG@", "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"),
+            ),
+        ),
+        "archgw": Gateway(
+            port=9102,
+            config="archgw.yaml",
+            command=(sys.executable, "-m", "archgw.supervisor", "@CONFIG@"),
+            environment={"ARCHGW_HOME": str(work / "archgw-home"), "MOCK_KEY": "sk-mock"},
+            models={
+                "openai": "mock/openai",
+                "anthropic": "mock/anthropic",
+                "translate": "mock/openai",
+                "routed": "arch.main.v1",
+            },
+        ),
+        "litellm": _litellm(work, port=9104),
+        # the same program with its opt-in Rust path (Anthropic to Anthropic only, in 1.106)
+        "litellm-rust": _litellm(work, port=9105, LITELLM_RUST="1"),
+        "ccr": Gateway(
+            port=9106,
+            # 3.x needs @the-next-ai/ai-gateway, which the npm registry did not serve when this was written
+            install=("npm install --prefix ccr @musistudio/claude-code-router@2.0.0",),
+            stale="ccr-home/.claude-code-router/.claude-code-router.pid",  # what it names may be a zombie
+            config="ccr.json",
+            config_to="ccr-home/.claude-code-router/config.json",
+            command=(
+                _program("NODE", "node"),
+                _program("CCR", work / "ccr/node_modules/@musistudio/claude-code-router/dist/cli.js"),
+                "start",
+            ),
+            environment={"HOME": str(work / "ccr-home")},
+            models={"openai": "mock,mock-openai", "anthropic": "mocka,mock-anthropic", "translate": "mock,mock-openai"},
+        ),
+        "portkey": Gateway(
+            port=9107,
+            # as npm resolves it today (@hono/node-server 1.19, and 1.14 too) all its streams fail with
+            # 'TypeError: immutable': github.com/Portkey-AI/gateway/issues/1389
+            files={"portkey/package.json": '{"overrides": {"@hono/node-server": "1.13.0"}}'},
+            install=("npm install --prefix portkey @portkey-ai/gateway@1.15.2",),
+            command=(
+                _program("NODE", "node"),
+                _program("PORTKEY", work / "portkey/node_modules/@portkey-ai/gateway/build/start-server.js"),
+                "--port=@PORT@",
+                "--headless",
+            ),
+            environment={"NODE_ENV": "production"},
+            headers={
+                "openai": _portkey_headers("openai"),
+                "anthropic": _portkey_headers("anthropic"),
+                "translate": _portkey_headers("openai"),
+            },
+        ),
+    }
+
+
+def _program(variable: str, usual: str | Path) -> str:
+    return os.environ.get(variable, str(usual))
+
+
+def _litellm(work: Path, *, port: int, **environment: str) -> Gateway:
+    return Gateway(
+        port=port,
+        install=(f"{sys.executable} -m venv litellm", "litellm/bin/pip install -q litellm[proxy]"),
+        config="litellm.yaml",
+        command=(
+            _program("LITELLM", work / "litellm/bin/litellm"),
+            *("--config", "@CONFIG@", "--host", "127.0.0.1", "--port", "@PORT@"),
+            *("--num_workers", "1", "--telemetry", "False"),
+        ),
+        environment={
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_MODE": "PRODUCTION",
+            "LITELLM_MASTER_KEY": _LITELLM_KEY,
+            # else /v1/messages for an OpenAI provider goes to its Responses API, not to chat completions
+            "LITELLM_USE_CHAT_COMPLETIONS_URL_FOR_ANTHROPIC_MESSAGES": "true",
+            **environment,
+        },
+        models={"openai": "mock-openai", "anthropic": "mock-anthropic", "translate": "mock-openai"},
+        headers={
+            mode: {"authorization": f"Bearer {_LITELLM_KEY}", "x-api-key": _LITELLM_KEY} for mode in _EXPLICIT_MODES
+        },
+    )
+
+
+def _portkey_headers(provider: str) -> ByMode:
+    return {"x-portkey-provider": provider, "x-portkey-custom-host": f"http://127.0.0.1:{UPSTREAM_PORT}/v1"}
