@@ -1,6 +1,7 @@
 """The shell around the machines, with Envoy's side of the stream played by a fake."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -33,9 +34,9 @@ class Model:
         return Scores(trouble="no model here")
 
 
-def request_headers(exchange: str, candidate: str) -> pb.ProcessingRequest:
+def request_headers(exchange: str, candidate: str, path: str = "/v1/messages") -> pb.ProcessingRequest:
     message = pb.ProcessingRequest()
-    for name, value in {":method": "POST", ":path": "/v1/messages", "x-archgw-exchange": exchange}.items():
+    for name, value in {":method": "POST", ":path": path, "x-archgw-exchange": exchange}.items():
         message.request_headers.headers.headers.add(key=name, raw_value=value.encode())
     message.metadata_context.filter_metadata["archgw"].update({"candidate": candidate})
     return message
@@ -64,6 +65,19 @@ async def test_an_outcome_is_kept_although_envoy_hangs_up_at_the_last_word() -> 
     (outcome,) = journal.recent
     assert (outcome.status, outcome.model_served) == (200, GPT)
     assert len(gateway.exchanges) == 0
+
+
+@pytest.mark.parametrize(("path", "anthropic"), [("/v1/messages?beta=true", True), ("/v1/chat/completions", False)])
+async def test_an_attempt_whose_exchange_is_gone_is_told_so_in_the_clients_dialect(path: str, anthropic: bool) -> None:
+    envoy = Envoy()
+    context: Any = envoy
+    model: Any = Model()
+    message = request_headers("gone", "openai-gpt-4o-mini", path)
+    await Hop(gateway_of(), model, Journal(), context, role="attempt").on_message(message)
+    (answer,) = envoy.heard
+    told = json.loads(answer.immediate_response.body)
+    assert ("type" in told) == anthropic
+    assert "send it again" in told["error"]["message"]
 
 
 async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 
+from router_service import answers
 from router_service.attempt import Attempt
 from router_service.conversation import Failure
-from router_service.dialects import DIALECTS
 from router_service.exchange import (
     Effect,
     Event,
@@ -99,7 +99,7 @@ class Hop:
             if isinstance(event, RequestHeaders):
                 self._request = dict(event.headers)
                 if not self._open(event, message):
-                    await self._perform([_exchange_gone()])
+                    await self._perform([_exchange_gone(event)])
                     return
             await self._feed(event)
 
@@ -177,10 +177,12 @@ def _place(error: BaseException) -> str:
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-def _exchange_gone() -> Respond:
-    """The client left while Envoy was between two attempts; nobody reads this."""
-    failure = Failure(503, "overloaded_error", "archgw: this request has ended")
-    return error_reply(DIALECTS["openai_chat"], failure, {})
+def _exchange_gone(event: RequestHeaders) -> Respond:
+    """The client left between two attempts, and nobody reads this; or the service was restarted, and somebody does."""
+    dialect = answers.dialect_for(event.headers.get(":path", ""), event.headers)
+    words = "archgw: the router service was restarted while this request was under way; send it again"
+    explained = {"x-arch-model": "none", "x-arch-route": "none", "x-arch-reason": words, "x-arch-attempts": "0"}
+    return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
 async def serve(gateway: Gateway, socket: Path) -> None:
