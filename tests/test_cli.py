@@ -378,3 +378,11 @@ def test_the_agent_takes_our_place(shell: Shell, running: Stack) -> None:
     assert arguments[0] == "argument --settings" and '"ANTHROPIC_SMALL_FAST_MODEL": "gpt-4o-mini"' in arguments[1]
     assert arguments[-2:] == ["argument -p", "argument say hi"]
     assert "ANTHROPIC_SMALL_FAST_MODEL: passed on as environment" in " ".join(done.stderr.split())
+
+
+def test_a_config_that_is_no_text_is_told_so(shell: Shell) -> None:
+    path = shell.folder / "given.yaml"
+    path.write_bytes(b"\xff\xfe")
+    done = shell.run("check", str(path))
+    assert done.exit_code == 1
+    assert "given.yaml:1: not text in UTF-8 (byte 0); save it as UTF-8" in done.stderr

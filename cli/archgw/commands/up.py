@@ -55,6 +55,9 @@ def up(
         envoy_binary()
         ca_file()
         check_port(plan)
+    except CannotStart as error:
+        report.fail(str(error))
+    try:
         at.create()
         if foreground:
             _in_foreground(path, at, settings, plan)
