@@ -73,7 +73,11 @@ class Answer:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, config: str, providers: dict[str, Simulator], environment: dict[str, str] | None = None
+    folder: Path,
+    config: str,
+    providers: dict[str, Simulator],
+    environment: dict[str, str] | None = None,
+    **supervisor_options: float,
 ) -> AsyncIterator[Gateway]:
     """Run a stack for `config`, in which `$URL_<NAME>` stands for a provider's URL."""
     for name, provider in providers.items():
@@ -81,6 +85,8 @@ async def gateway(
     file = folder / "config.yaml"
     file.write_text(config.replace("$PORT", str(free_port())))
     home = Home(folder / "home")
-    supervisor = Supervisor(file, home, environment={"PATH": "/usr/bin:/bin", **(environment or {})})
+    supervisor = Supervisor(
+        file, home, environment={"PATH": "/usr/bin:/bin", **(environment or {})}, **supervisor_options
+    )
     async with supervisor.running() as stack, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as client:
         yield Gateway(supervisor.url, home, supervisor, providers, client, stack)

@@ -29,7 +29,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     async with Simulator("openai", accept_keys={"o"}) as openai, Simulator("anthropic", accept_keys={"a"}) as anthropic:
         providers = {"openai": openai, "anthropic": anthropic}
         keys = {"OPENAI_API_KEY": "o", "ANTHROPIC_API_KEY": "a"}
-        async with gateway(tmp_path_factory.mktemp("resilience"), CONFIG, providers, keys) as running:
+        async with gateway(tmp_path_factory.mktemp("resilience"), CONFIG, providers, keys, silence=4.0) as running:
             yield running
 
 
@@ -86,6 +86,17 @@ async def test_envoy_is_restarted(running: Gateway) -> None:
     os.kill(before, signal.SIGKILL)
     await until_well(running)
     assert running.supervisor.pids["envoy"] != before
+
+
+async def test_a_router_that_hangs_is_ended_and_started_again(running: Gateway) -> None:
+    before = running.supervisor.pids["router"]
+    os.kill(before, signal.SIGSTOP)
+    for _ in range(200):
+        if running.supervisor.pids["router"] != before:
+            break
+        await asyncio.sleep(0.1)
+    assert running.supervisor.pids["router"] != before
+    await until_well(running)
 
 
 async def test_a_burst_of_large_events_slow_readers_and_aborts_crashes_nothing(running: Gateway) -> None:

@@ -5,6 +5,7 @@ As a process of its own (`python -m archgw.supervisor CONFIG`) it is what `archg
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import os
@@ -47,10 +48,22 @@ class Service:
 
 
 class Supervisor:
-    """`environment` is where the keys are, and what the router service sees; by default ours."""
+    """`environment` is where the keys are, and what the router service sees; by default ours.
 
-    def __init__(self, config: Path, at: Home, *, environment: Mapping[str, str] = os.environ) -> None:
+    `silence` is how many seconds nothing may be answered until a service is taken for hung.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        at: Home,
+        *,
+        environment: Mapping[str, str] = os.environ,
+        silence: float = 30.0,
+    ) -> None:
         self._config, self._home, self._environment = config, at, environment
+        self._silence = silence
+        self._sign_of_life = time.monotonic()
         self._plan = plan(usable(load(config, environment)))
         self._tasks: list[asyncio.Task[None]] = []
         self.pids: dict[str, int] = {}
@@ -74,6 +87,7 @@ class Supervisor:
                 stack = await self._until_ready()
                 self._home.announce(stack)
                 on_ready(stack)
+                self._tasks.append(asyncio.create_task(self._watch()))
                 await asyncio.gather(*self._tasks)
             finally:
                 for task in self._tasks:
@@ -148,11 +162,34 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is ours to handle
             )
         self.pids[service.name] = process.pid
+        self._sign_of_life = time.monotonic()
         _log.info("%s runs as process %s", service.name, process.pid)
         try:
             return await process.wait()
         finally:
             await _end(process)
+
+    async def _watch(self) -> None:
+        """What runs but does not answer is as good as dead: it is ended, and `_keep` starts it again. The router
+        service goes first; Envoy, if that did not help."""
+        suspects = itertools.cycle(("router", "envoy"))
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._silence)) as client:
+            while True:
+                await asyncio.sleep(self._silence / 6)
+                if await self._answers(client):
+                    suspects = itertools.cycle(("router", "envoy"))
+                    self._sign_of_life = time.monotonic()
+                elif time.monotonic() - self._sign_of_life > self._silence:
+                    name = next(suspects)
+                    _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
+                    with suppress(ProcessLookupError):
+                        os.kill(self.pids[name], signal.SIGKILL)
+
+    async def _answers(self, client: aiohttp.ClientSession) -> bool:
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with client.get(f"{self.url}/healthz") as reply:
+                return reply.status == 200
+        return False
 
     def _open_log(self, name: str):  # type: ignore[no-untyped-def]  # an open file, of whatever kind
         return os.fdopen(os.open(self._home.log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
@@ -169,13 +206,9 @@ class Supervisor:
         """Ready is when a probe request passes through Envoy and the service."""
         deadline = time.monotonic() + READY_WITHIN
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
-            while time.monotonic() < deadline:
-                if max(self.restarts.values(), default=0) > 2:
-                    break
-                with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                    async with client.get(f"{self.url}/healthz") as reply:
-                        if reply.status == 200:
-                            return self._describe()
+            while time.monotonic() < deadline and max(self.restarts.values(), default=0) <= 2:
+                if await self._answers(client):
+                    return self._describe()
                 await asyncio.sleep(0.05)
         raise CannotStart(self._why())
 
