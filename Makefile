@@ -31,5 +31,5 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
 
-bench: $(BIN)/archgw        ## needs wrk and gcc; takes about a quarter of an hour (bench/README.md)
+bench: $(BIN)/archgw        ## needs wrk and gcc; takes about twenty minutes (bench/README.md)
 	$(BIN)/python bench/bench.py --up direct,envoy,archgw --concurrency 1,16 --out bench/.work/results.json

@@ -36,6 +36,7 @@ class Round:
 
     whole: float
     first_token: float
+    late: int  # answers that the router model was to choose for, and did not in time
 
 
 async def main() -> None:
@@ -62,6 +63,8 @@ async def main() -> None:
                 for kb in sizes:
                     rounds = await _rounds(targets, mode, kb * 1024, options.rounds, options.requests)
                     print(_row(mode, kb, rounds), flush=True)
+                    if late := sum(round_.late for round_ in rounds[-1]):
+                        print(f"  {late} of {2 * options.rounds * options.requests} not routed: the model was late")
 
 
 async def _rounds(targets: Sequence[Target], mode: str, size: int, rounds: int, requests: int) -> list[list[Round]]:
@@ -91,6 +94,7 @@ async def _round(target: Target, mode: str, size: int, requests: int) -> Round:
     return Round(
         statistics.median(answer.ended for answer in answers),
         statistics.median(stream.tokens[0] for stream in streams),
+        late=sum(b"x-arch-reason: the router model" in answer.head for answer in (*answers, *streams)),
     )
 
 
