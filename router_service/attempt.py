@@ -70,6 +70,7 @@ MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
+_TURNS = ("user turn", "tool continuation")
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -365,7 +366,7 @@ class Attempt:
         self._first_content = now
         self._keep_attempt("", now)
         decision, session = self._exchange.decision, self._exchange.session
-        if self._exchange.intent.kind == "user turn" and decision.lane == "routed":
+        if self._exchange.intent.kind in _TURNS and decision.lane == "routed":  # who stepped in finishes the turn
             pin = Pin(decision.route.id, self._candidate.id, decision.score)
             self._gateway.sessions.set_pin(session, pin)
 

@@ -750,6 +750,24 @@ def test_who_steps_in_keeps_the_session() -> None:
     assert gateway.sessions.pin("s/") == Pin("coding", "deepseek-deepseek-chat", 0.9)
 
 
+def test_who_steps_in_during_a_tool_loop_finishes_it() -> None:
+    gateway = gateway_of()
+    gateway.sessions.set_pin("s/", Pin("coding", "anthropic-claude-sonnet-4-5", 0.9))
+    call = {"type": "tool_use", "id": "t1", "name": "ls", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": "a.py"}
+    loop = [
+        {"role": "user", "content": "what is here?"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    exchange = exchange_of(gateway, messages=loop, given={"x-claude-code-session-id": "s"})
+    assert exchange.intent.kind == "tool continuation"
+    second = attempt_of(gateway, exchange, DEEPSEEK)
+    second.feed(JSON, 2.0)
+    second.feed(ResponseBody(json.dumps(openai_completion()).encode(), end=True), 2.0)
+    assert gateway.sessions.pin("s/") == Pin("coding", "deepseek-deepseek-chat", 0.9)
+
+
 def test_whom_the_client_named_keeps_no_session() -> None:
     story = Story(CLAUDE)
     story.tell(JSON, json.dumps(anthropic_message({"type": "text", "text": "hi"})).encode(), END)
