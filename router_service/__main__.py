@@ -14,6 +14,7 @@ from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell.files import load
 from router_service.shell.grpc_server import serve
+from router_service.shell.onnx_router import BadModel
 
 
 def main() -> None:
@@ -32,7 +33,10 @@ def main() -> None:
         new_id=lambda: secrets.token_hex(8),
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
     )
-    asyncio.run(_until_told_to_stop(gateway, arguments.socket, until_stdin_ends=arguments.until_stdin_ends))
+    try:
+        asyncio.run(_until_told_to_stop(gateway, arguments.socket, until_stdin_ends=arguments.until_stdin_ends))
+    except BadModel as error:
+        sys.exit(f"routing.model: {error}")
 
 
 async def _until_told_to_stop(gateway: Gateway, socket: Path, *, until_stdin_ends: bool) -> None:

@@ -3,4 +3,14 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests share stack.py
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests share stack.py, terminal.py and others
+
+from terminal import Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path)

@@ -13,54 +13,11 @@ from typing import Any
 import pytest
 import typer
 from archgw.app import app
-from archgw.home import Home, Stack
+from archgw.home import Stack
 from archgw.supervisor import CannotStart, envoy_binary
-from click.testing import Result
-from typer.testing import CliRunner
-
-from router_service.providers import PROVIDERS
+from terminal import CONFIG, Shell, told
 
 ROOT = Path(__file__).parent.parent
-NO_KEYS = {provider.key_variable: None for provider in PROVIDERS.values() if provider.key_variable}
-CONFIG = """
-listeners: {egress_traffic: {port: $PORT}}
-llm_providers:
-  - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, default: true}
-  - {model: xai/grok-2, access_key: $XAI_API_KEY}
-routing_preferences:
-  - {name: code generation, description: writing new functions and scripts, models: [gpt-4o-mini]}
-  - {name: jokes, description: telling jokes, models: [grok-2]}
-"""
-
-
-class Shell:
-    """An empty folder, a home of its own, and none of this machine's keys."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, Home(folder / "home")
-        self._environment: dict[str, str | None] = {
-            **NO_KEYS,
-            "ARCHGW_HOME": str(self.home.folder),
-            "OPENAI_API_KEY": "sk-test-0123456789",
-            "COLUMNS": "200",
-        }
-
-    def config(self, text: str = CONFIG) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        path = self.folder / "given.yaml"
-        path.write_text(text.replace("$PORT", str(port)))
-        return str(path)
-
-    def run(self, *arguments: str, **environment: str | None) -> Result:
-        return CliRunner().invoke(app, list(arguments), env=self._environment | environment)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(tmp_path)
 
 
 @pytest.fixture
@@ -70,11 +27,6 @@ def running(shell: Shell) -> Iterator[Stack]:
     with shell.home.hold():
         shell.home.announce(stack)
         yield stack
-
-
-def told(result: Result) -> str:
-    """What was said, without line breaks and boxes."""
-    return " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.output).split())
 
 
 # -- help ----------------------------------------------------------------------------------------------------------
@@ -105,8 +57,8 @@ def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
 
 def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path in ALL} == {
-        "up", "down", "demo", "cli-agent", "route", "status", "top", "logs", "check", "example", "simulate", "render",
-        "render envoy",
+        "up", "down", "demo", "cli-agent", "route", "status", "top", "logs", "check", "eval", "example", "simulate",
+        "render", "render envoy",
     }  # fmt: skip
 
 
@@ -195,10 +147,25 @@ def test_route_as_json(shell: Shell) -> None:
     result = shell.run("route", "tell me a joke", "-c", shell.config(), "--context", "user: hi", "--json")
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
-    assert answer.keys() == {"route", "models", "reason", "fits", "seconds"}
+    assert answer.keys() == {"route", "models", "reason", "fits", "difficulty", "seconds"}
     assert (answer["route"], answer["models"][0]) == ("jokes", "xai/grok-2")
     assert answer["fits"].keys() == {"code generation", "jokes", "none of them"}
     assert sum(answer["fits"].values()) == pytest.approx(1, abs=0.01)
+
+
+def test_route_explained_shows_what_the_model_read(shell: Shell) -> None:
+    prompt = "<system-reminder>be brief</system-reminder>same for the other one"
+    result = shell.run(
+        "route", prompt, "-c", shell.config(), "--explain", "--json",
+        "--context", "assistant: parses ISO dates now", "--context", "user: write a date parser",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    read = json.loads(result.stdout)["read"]
+    assert read["ask"] == "same for the other one"
+    assert read["context"].startswith("assistant") and read["context"].endswith("date parser")
+    assert 10 < read["tokens"] < 40
+    said = told(shell.run("route", prompt, "-c", shell.config(), "--explain"))
+    assert "said before nothing" in said and "read same for the other one" in said
 
 
 def test_route_without_preferences(shell: Shell) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from dialogue import CHAT, MESSAGES, conversation_of
 
-from router_service.intent import SIDE, Intent, read, shortened
+from router_service.intent import SIDE, Intent, read
 
 REMINDER = "<system-reminder>\nAs you answer, mind CLAUDE.md: fix typos.\n</system-reminder>"
 NOTIFICATION = "<system-reminder>[SYSTEM NOTIFICATION - NOT USER INPUT]\nAgent a1 has finished: ok\n</system-reminder>"
@@ -232,16 +232,7 @@ def test_code_in_an_ask_does_not_drown_it() -> None:
 def test_a_long_ask_keeps_its_beginning_and_its_end() -> None:
     ask = intent(user(f"summarize this: {'blah ' * 1000} and keep it short")).ask
     assert ask.startswith("summarize this:") and ask.endswith("and keep it short")
-    assert len(ask) < 620
-
-
-@pytest.mark.parametrize(
-    ("given", "short"),
-    [("a" * 10, "a" * 10), ("a" * 6 + "b" * 5, "aaaaaa ... bbbb")],
-    ids=["short enough", "too long"],
-)
-def test_shortened(given: str, short: str) -> None:
-    assert shortened(given, most=10, head=6) == short
+    assert len(ask) < 820
 
 
 # -- context -------------------------------------------------------------------------------------------------------
@@ -249,7 +240,7 @@ def test_shortened(given: str, short: str) -> None:
 
 def test_the_context_is_what_came_before_newest_first() -> None:
     found = intent(user("one"), said("first answer"), user("two"), said("second answer"), user("three"))
-    assert found.context == ("assistant: second answer", "user: two", "assistant: first answer")
+    assert found.context == ("assistant: second answer", "user: two", "assistant: first answer", "user: one")
 
 
 def test_tools_that_were_called_are_told_by_name() -> None:

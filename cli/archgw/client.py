@@ -19,9 +19,10 @@ def status(at: Home) -> pb.StatusReply:
         return reply
 
 
-def decide(at: Home, prompt: str, context: list[str]) -> pb.DecideReply:
+def decide(at: Home, prompt: str, context: list[str], *, explain: bool = False) -> pb.DecideReply:
     with _stub(at) as stub:
-        reply: pb.DecideReply = stub.Decide(pb.DecideRequest(prompt=prompt, context=context), timeout=_TIMEOUT)
+        request = pb.DecideRequest(prompt=prompt, context=context, explain=explain)
+        reply: pb.DecideReply = stub.Decide(request, timeout=_TIMEOUT)
         return reply
 
 

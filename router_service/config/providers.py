@@ -51,7 +51,7 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
         item.wrong("no model", "say which, as in 'model: openai/gpt-4o'")
     vendor, model = _vendor(fields, model) if model else (None, "")
     interface = fields["provider_interface"].choice(INTERFACES) if "provider_interface" in fields else None
-    base_url = _base_url(fields["base_url"]) if "base_url" in fields else ""
+    base_url = read_address(fields["base_url"]) if "base_url" in fields else ""
     provider = by_name(interface) if interface else vendor
     if "provider_interface" in fields and "base_url" not in fields:
         fields["provider_interface"].wrong("provider_interface without base_url", "say where it is reached")
@@ -126,7 +126,7 @@ def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, s
     return None, f"{near or prefix}/{name}"
 
 
-def _base_url(value: Value) -> str:
+def read_address(value: Value) -> str:
     url = value.text() or ""
     try:
         parts = urlsplit(url)
@@ -155,13 +155,13 @@ def _key(
 ) -> tuple[Secret | None, str]:
     """The key, or the variable that should hold it. An address of one's own gets no vendor's key unasked."""
     if "access_key" in fields:
-        return _written_key(fields["access_key"], provider, environment)
+        return read_key(fields["access_key"], provider, environment)
     if provider is None or not provider.key_variable or "base_url" in fields:
         return None, ""
     return _key_from(provider.key_variable, fields["model"], environment)
 
 
-def _written_key(value: Value, provider: Provider | None, environment: Mapping[str, str]) -> tuple[Secret | None, str]:
+def read_key(value: Value, provider: Provider | None, environment: Mapping[str, str]) -> tuple[Secret | None, str]:
     text = value.text()
     if text is None:
         return None, ""

@@ -4,9 +4,11 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import PurePath
 from typing import Literal, TypeVar, get_args
 
-from router_service.config.providers import ProviderEntry, find_entry
+from router_service.config.keys import Secret
+from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
 from router_service.config.reading import Reader, Value, filled, section
 
 Sticky = Literal["user_turn", "session", "none"]
@@ -23,7 +25,24 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A router model of the user's own: a folder, absolute or beside the config."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """An LLM that routes, behind an OpenAI-compatible endpoint. What is asked is sent there."""
+
+    base_url: str
+    name: str
+    key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
+    model: LocalModel | RemoteModel | None = None  # None: the one that comes with archgw
     deadline: float = 0.05  # seconds the router model may take
     threshold: float = 0.0  # least probability of a preference; 0: only "more likely than none"
     sticky: Sticky = "user_turn"  # how long a choice of model holds
@@ -74,8 +93,8 @@ def listener(value: Value | None) -> Listener:
     return _named(items[0]) if items else Listener()
 
 
-def routing(value: Value | None) -> Routing:
-    return section(value, Routing(), _ROUTING)
+def routing(value: Value | None, environment: Mapping[str, str]) -> Routing:
+    return section(value, Routing(), {**_ROUTING, "model": partial(_model, environment)})
 
 
 def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
@@ -114,6 +133,26 @@ def _later(value: Value | None, read: _Section, *, asked: bool) -> _Section:
     if value is not None and not value.empty and asked:
         value.not_yet()
     return read
+
+
+def _model(environment: Mapping[str, str], value: Value) -> LocalModel | RemoteModel | None:
+    """`model: ./folder`, or `model: {base_url: ..., name: ..., access_key: $KEY}`."""
+    if not value.is_mapping:
+        folder = value.text()
+        if folder and "://" in folder:
+            value.wrong("an endpoint needs the name of its model, too", f"{{base_url: {folder}, name: ...}}")
+            return None
+        return LocalModel(str(PurePath(value.place.file).parent / folder)) if folder else None
+    fields = value.fields(("base_url", "name", "access_key"))
+    for lacking in [key for key in ("base_url", "name") if key not in fields]:
+        value.wrong(f"no {lacking}", "{base_url: http://127.0.0.1:8000/v1, name: Arch-Router-1.5B}")
+    if "base_url" not in fields or "name" not in fields:
+        return None
+    key, missing = read_key(fields["access_key"], None, environment) if "access_key" in fields else (None, "")
+    if missing:
+        fields["access_key"].wrong(f"${missing} is not set", f"export {missing}=...")
+    url, name = read_address(fields["base_url"]), fields["name"].text()
+    return RemoteModel(url, name, key) if url and name else None
 
 
 def _sticky(value: Value) -> Sticky | None:

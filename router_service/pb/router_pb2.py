@@ -24,29 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erouter_service/pb/router.proto\x12\tarchgw.v1\"0\n\rDecideRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x03(\t\"k\n\x0b\x44\x65\x63ideReply\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x1c\n\x04\x66its\x18\x04 \x03(\x0b\x32\x0e.archgw.v1.Fit\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\")\n\x03\x46it\x12\r\n\x05route\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06replay\x18\x01 \x01(\r\"\x0f\n\rStatusRequest\"\xa5\x01\n\x0bStatusReply\x12\x1a\n\x12requests_under_way\x18\x01 \x01(\r\x12\x12\n\nbytes_held\x18\x02 \x01(\x04\x12\x10\n\x08sessions\x18\x03 \x01(\r\x12\x16\n\x0erequests_ended\x18\x04 \x01(\x04\x12\x12\n\nup_seconds\x18\x05 \x01(\x01\x12(\n\ncandidates\x18\x06 \x03(\x0b\x32\x14.archgw.v1.Candidate\"^\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x04\x12\x14\n\x0clast_trouble\x18\x05 \x01(\t\"\xee\x02\n\x07Request\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07started\x18\x02 \x01(\x01\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x63lient\x18\x04 \x01(\t\x12\r\n\x05route\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bmodel_asked\x18\x07 \x01(\t\x12\x14\n\x0cmodel_served\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\r\x12\x10\n\x08\x61ttempts\x18\n \x01(\r\x12\x12\n\x05score\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rfirst_content\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x64uration\x18\r \x01(\x01\x12\x14\n\x0cinput_tokens\x18\x0e \x01(\x03\x12\x15\n\rcached_tokens\x18\x0f \x01(\x03\x12\x15\n\routput_tokens\x18\x10 \x01(\x03\x12\r\n\x05\x65rror\x18\x11 \x01(\t\x12\x0b\n\x03\x61sk\x18\x12 \x01(\tB\x08\n\x06_scoreB\x10\n\x0e_first_content2\xb8\x01\n\x06Router\x12:\n\x06\x44\x65\x63ide\x12\x18.archgw.v1.DecideRequest\x1a\x16.archgw.v1.DecideReply\x12\x36\n\x05Watch\x12\x17.archgw.v1.WatchRequest\x1a\x12.archgw.v1.Request0\x01\x12:\n\x06Status\x12\x18.archgw.v1.StatusRequest\x1a\x16.archgw.v1.StatusReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erouter_service/pb/router.proto\x12\tarchgw.v1\"A\n\rDecideRequest\x12\x0e\n\x06prompt\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x03(\t\x12\x0f\n\x07\x65xplain\x18\x03 \x01(\x08\"\xff\x01\n\x0b\x44\x65\x63ideReply\x12\r\n\x05route\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06models\x18\x03 \x03(\t\x12\x1c\n\x04\x66its\x18\x04 \x03(\x0b\x32\x0e.archgw.v1.Fit\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12:\n\ndifficulty\x18\x06 \x03(\x0b\x32&.archgw.v1.DecideReply.DifficultyEntry\x12#\n\x07reading\x18\x07 \x01(\x0b\x32\x12.archgw.v1.Reading\x1a\x31\n\x0f\x44ifficultyEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"F\n\x07Reading\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0b\n\x03\x61sk\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x03 \x01(\t\x12\x0e\n\x06tokens\x18\x04 \x01(\r\")\n\x03\x46it\x12\r\n\x05route\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06replay\x18\x01 \x01(\r\"\x0f\n\rStatusRequest\"\xa5\x01\n\x0bStatusReply\x12\x1a\n\x12requests_under_way\x18\x01 \x01(\r\x12\x12\n\nbytes_held\x18\x02 \x01(\x04\x12\x10\n\x08sessions\x18\x03 \x01(\r\x12\x16\n\x0erequests_ended\x18\x04 \x01(\x04\x12\x12\n\nup_seconds\x18\x05 \x01(\x01\x12(\n\ncandidates\x18\x06 \x03(\x0b\x32\x14.archgw.v1.Candidate\"^\n\tCandidate\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x10\n\x08\x61nswered\x18\x03 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x04 \x01(\x04\x12\x14\n\x0clast_trouble\x18\x05 \x01(\t\"\xee\x02\n\x07Request\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07started\x18\x02 \x01(\x01\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x63lient\x18\x04 \x01(\t\x12\r\n\x05route\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x13\n\x0bmodel_asked\x18\x07 \x01(\t\x12\x14\n\x0cmodel_served\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\r\x12\x10\n\x08\x61ttempts\x18\n \x01(\r\x12\x12\n\x05score\x18\x0b \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\rfirst_content\x18\x0c \x01(\x01H\x01\x88\x01\x01\x12\x10\n\x08\x64uration\x18\r \x01(\x01\x12\x14\n\x0cinput_tokens\x18\x0e \x01(\x03\x12\x15\n\rcached_tokens\x18\x0f \x01(\x03\x12\x15\n\routput_tokens\x18\x10 \x01(\x03\x12\r\n\x05\x65rror\x18\x11 \x01(\t\x12\x0b\n\x03\x61sk\x18\x12 \x01(\tB\x08\n\x06_scoreB\x10\n\x0e_first_content2\xb8\x01\n\x06Router\x12:\n\x06\x44\x65\x63ide\x12\x18.archgw.v1.DecideRequest\x1a\x16.archgw.v1.DecideReply\x12\x36\n\x05Watch\x12\x17.archgw.v1.WatchRequest\x1a\x12.archgw.v1.Request0\x01\x12:\n\x06Status\x12\x18.archgw.v1.StatusRequest\x1a\x16.archgw.v1.StatusReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'router_service.pb.router_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DECIDEREPLY_DIFFICULTYENTRY']._loaded_options = None
+  _globals['_DECIDEREPLY_DIFFICULTYENTRY']._serialized_options = b'8\001'
   _globals['_DECIDEREQUEST']._serialized_start=45
-  _globals['_DECIDEREQUEST']._serialized_end=93
-  _globals['_DECIDEREPLY']._serialized_start=95
-  _globals['_DECIDEREPLY']._serialized_end=202
-  _globals['_FIT']._serialized_start=204
-  _globals['_FIT']._serialized_end=245
-  _globals['_WATCHREQUEST']._serialized_start=247
-  _globals['_WATCHREQUEST']._serialized_end=277
-  _globals['_STATUSREQUEST']._serialized_start=279
-  _globals['_STATUSREQUEST']._serialized_end=294
-  _globals['_STATUSREPLY']._serialized_start=297
-  _globals['_STATUSREPLY']._serialized_end=462
-  _globals['_CANDIDATE']._serialized_start=464
-  _globals['_CANDIDATE']._serialized_end=558
-  _globals['_REQUEST']._serialized_start=561
-  _globals['_REQUEST']._serialized_end=927
-  _globals['_ROUTER']._serialized_start=930
-  _globals['_ROUTER']._serialized_end=1114
+  _globals['_DECIDEREQUEST']._serialized_end=110
+  _globals['_DECIDEREPLY']._serialized_start=113
+  _globals['_DECIDEREPLY']._serialized_end=368
+  _globals['_DECIDEREPLY_DIFFICULTYENTRY']._serialized_start=319
+  _globals['_DECIDEREPLY_DIFFICULTYENTRY']._serialized_end=368
+  _globals['_READING']._serialized_start=370
+  _globals['_READING']._serialized_end=440
+  _globals['_FIT']._serialized_start=442
+  _globals['_FIT']._serialized_end=483
+  _globals['_WATCHREQUEST']._serialized_start=485
+  _globals['_WATCHREQUEST']._serialized_end=515
+  _globals['_STATUSREQUEST']._serialized_start=517
+  _globals['_STATUSREQUEST']._serialized_end=532
+  _globals['_STATUSREPLY']._serialized_start=535
+  _globals['_STATUSREPLY']._serialized_end=700
+  _globals['_CANDIDATE']._serialized_start=702
+  _globals['_CANDIDATE']._serialized_end=796
+  _globals['_REQUEST']._serialized_start=799
+  _globals['_REQUEST']._serialized_end=1165
+  _globals['_ROUTER']._serialized_start=1168
+  _globals['_ROUTER']._serialized_end=1352
 # @@protoc_insertion_point(module_scope)

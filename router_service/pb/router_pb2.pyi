@@ -7,26 +7,51 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class DecideRequest(_message.Message):
-    __slots__ = ("prompt", "context")
+    __slots__ = ("prompt", "context", "explain")
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    EXPLAIN_FIELD_NUMBER: _ClassVar[int]
     prompt: str
     context: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, prompt: _Optional[str] = ..., context: _Optional[_Iterable[str]] = ...) -> None: ...
+    explain: bool
+    def __init__(self, prompt: _Optional[str] = ..., context: _Optional[_Iterable[str]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class DecideReply(_message.Message):
-    __slots__ = ("route", "reason", "models", "fits", "seconds")
+    __slots__ = ("route", "reason", "models", "fits", "seconds", "difficulty", "reading")
+    class DifficultyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     ROUTE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     FITS_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
+    READING_FIELD_NUMBER: _ClassVar[int]
     route: str
     reason: str
     models: _containers.RepeatedScalarFieldContainer[str]
     fits: _containers.RepeatedCompositeFieldContainer[Fit]
     seconds: float
-    def __init__(self, route: _Optional[str] = ..., reason: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., seconds: _Optional[float] = ...) -> None: ...
+    difficulty: _containers.ScalarMap[str, float]
+    reading: Reading
+    def __init__(self, route: _Optional[str] = ..., reason: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., seconds: _Optional[float] = ..., difficulty: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[Reading, _Mapping]] = ...) -> None: ...
+
+class Reading(_message.Message):
+    __slots__ = ("model", "ask", "context", "tokens")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    ask: str
+    context: str
+    tokens: int
+    def __init__(self, model: _Optional[str] = ..., ask: _Optional[str] = ..., context: _Optional[str] = ..., tokens: _Optional[int] = ...) -> None: ...
 
 class Fit(_message.Message):
     __slots__ = ("route", "probability")

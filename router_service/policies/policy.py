@@ -13,13 +13,25 @@ Lane = Literal["routed", "explicit", "fast"]
 class Scores:
     """Probabilities by route id; with `none` they add up to 1. `seconds` is what the model took.
 
-    `trouble` says why there are none: the model was late, or failed.
+    `trouble` says why there are none: the model was late, or failed. `difficulty`: how hard the ask looks, as
+    probabilities of quick, standard and deep; empty when the model does not say.
     """
 
     routes: Mapping[str, float] = field(default_factory=dict)
     none: float = 1.0
     seconds: float = 0.0
     trouble: str = ""
+    difficulty: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a router model was shown of a conversation, and which model it was."""
+
+    model: str
+    ask: str
+    context: str
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

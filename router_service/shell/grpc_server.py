@@ -5,7 +5,6 @@ import logging
 import time
 import traceback
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -28,12 +27,11 @@ from router_service.exchange import (
 )
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.pb import ext_proc_pb2_grpc, router_pb2_grpc
-from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
-from router_service.shell import wire
+from router_service.shell import router_model, wire
 from router_service.shell.journal import Journal
-from router_service.shell.onnx_router import OnnxRouter
 from router_service.shell.router_api import RouterApi
+from router_service.shell.router_model import Model
 
 _log = logging.getLogger("archgw")
 _MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
@@ -44,26 +42,8 @@ Stream = AsyncIterator[pb.ProcessingRequest]
 Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
 
 
-class RouterModel:
-    """The router model off the event loop, under its deadline. It never costs a request its answer."""
-
-    def __init__(self, router: OnnxRouter, deadline: float) -> None:
-        self._router, self._deadline = router, deadline
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-model")
-
-    async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
-        job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)
-        try:
-            return await asyncio.wait_for(job, self._deadline)  # late, a job that still waits is taken back
-        except TimeoutError:
-            return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
-        except Exception as error:  # whatever the model does, the request goes on
-            _log.warning("the router model failed: %s", type(error).__name__)
-            return Scores(trouble="the router model failed")
-
-
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
-    def __init__(self, gateway: Gateway, model: RouterModel, journal: Journal) -> None:
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal) -> None:
         self._gateway, self._model, self._journal = gateway, model, journal
 
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
@@ -79,7 +59,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
 class Hop:
     """One of Envoy's streams: turns its messages into events, and effects into answers."""
 
-    def __init__(self, gateway: Gateway, model: RouterModel, journal: Journal, context: Context, *, role: str) -> None:
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal, context: Context, *, role: str) -> None:
         self._gateway, self._model, self._journal, self._context = gateway, model, journal, context
         self._role = role
         self._machine: Selection | Attempt | None = None
@@ -187,14 +167,14 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
 
 async def serve(gateway: Gateway, socket: Path) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
-    model = RouterModel(OnnxRouter(gateway.plan.routes), gateway.plan.routing.deadline)
+    model = router_model.of(gateway.plan)
     journal = Journal()
     server = grpc.aio.server(options=_OPTIONS)
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(gateway, model, journal), server)
-    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model.score, journal), server)
+    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
-    await model.score("warm up", ())
+    await model.warm_up()
     await server.start()
     _make_private(socket)
     _log.info("serving on %s", socket)
@@ -202,6 +182,7 @@ async def serve(gateway: Gateway, socket: Path) -> None:
         await _sweep(gateway, journal)
     finally:
         await server.stop(grace=5)
+        await model.close()
 
 
 def _unlink(socket: Path) -> None:

@@ -1,7 +1,8 @@
 """archgw's own API: what `archgw route`, `top` and `status` ask."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 from router_service.outcome import Outcome
@@ -9,21 +10,21 @@ from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned, preference
-from router_service.policies.policy import Decision, Scores
+from router_service.policies.policy import Decision, Reading, Scores
 from router_service.selection import Gateway
 from router_service.shell.journal import Journal, Tally
-
-ScoreCall = Callable[[str, tuple[str, ...]], Awaitable[Scores]]
+from router_service.shell.router_model import Model
 
 
 class RouterApi(router_pb2_grpc.RouterServicer):
-    def __init__(self, gateway: Gateway, score: ScoreCall, journal: Journal) -> None:
-        self._gateway, self._score, self._journal = gateway, score, journal
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal) -> None:
+        self._gateway, self._model, self._journal = gateway, model, journal
         self._started = time.monotonic()
 
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
-        scores = await self._score(request.prompt, tuple(request.context))
-        return decided(self._gateway.plan, scores)
+        said = request.prompt, tuple(request.context)
+        scores = await self._model.score(*said)
+        return decided(self._gateway.plan, scores, self._model.reading(*said) if request.explain else None)
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
         with self._journal.watch() as queue:
@@ -60,7 +61,7 @@ def decide(plan: Plan, scores: Scores) -> Decision:
     return preference.choose(plan, scores, None)
 
 
-def decided(plan: Plan, scores: Scores) -> pb.DecideReply:
+def decided(plan: Plan, scores: Scores, reading: Reading | None = None) -> pb.DecideReply:
     decision = decide(plan, scores)
     fits = [(scores.routes.get(route.id, 0.0), route.name) for route in plan.routes]
     fits.append((scores.none, "none of them"))
@@ -70,6 +71,8 @@ def decided(plan: Plan, scores: Scores) -> pb.DecideReply:
         models=[candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]],
         fits=[pb.Fit(route=name, probability=probability) for probability, name in sorted(fits, reverse=True)],
         seconds=scores.seconds,
+        difficulty=scores.difficulty,
+        reading=pb.Reading(**asdict(reading)) if reading else None,
     )
 
 

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from archgw import configs, report
+from archgw import configs, lint, report
 from archgw.render import envoy
 from archgw.supervisor import CannotStart, ca_file, envoy_binary
+from router_service.config import Config, RemoteModel
 from router_service.plan import Plan
 
 render_app = typer.Typer(
@@ -23,7 +24,10 @@ ConfigArgument = Annotated[Path | None, typer.Argument(help=configs.HELP, show_d
 
 
 def check(config: ConfigArgument = None) -> None:
-    """Check the config, the keys and the Envoy configuration made from them. Changes nothing, asks nobody."""
+    """Check the config, the keys, the preferences and the Envoy configuration. Changes nothing, asks nobody.
+
+    Preferences that overlap, say little or reach nothing are told, each with a suggestion.
+    """
     path = configs.find(config)
     settings, plan = configs.resolve(path)
     report.warn(settings.warnings)
@@ -42,6 +46,7 @@ def check(config: ConfigArgument = None) -> None:
         out.print(f"  {escape(candidate.label)}: {escape(source)}", soft_wrap=True)
     for item in plan.disabled:
         out.print(f"  [yellow]{escape(item.label)}: {escape(item.reason)}[/yellow]", soft_wrap=True)
+    _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
 
@@ -74,6 +79,33 @@ def example_text() -> str:
     packaged = Path(str(files("archgw") / "config.yaml"))
     path = packaged if packaged.is_file() else Path(str(files("archgw"))).parents[1] / "config.yaml"
     return path.read_text("utf-8")
+
+
+def _lint(settings: Config) -> None:
+    """Says where the preferences do not tell asks apart. Notes, not errors: routing works, less well."""
+    wanted = settings.routing.model
+    if isinstance(wanted, RemoteModel):
+        report.console.print(
+            f"\nRouted by {escape(wanted.name)} at {escape(wanted.base_url)}: what is asked is sent there, too.",
+            soft_wrap=True,
+        )
+        return
+    if not settings.preferences:
+        return
+    with report.errors.status("asking the router model about the preferences ..."):
+        from router_service.shell.onnx_router import BadModel, OnnxRouter  # loads the tokenizer library: a second
+        from router_service.shell.router_model import onnx_model
+
+        preferences = [(p.name, p.description) for p in settings.preferences]
+        try:
+            router = OnnxRouter([(name, name, text) for name, text in preferences], onnx_model(wanted))
+        except BadModel as error:
+            report.fail(f"routing.model: {error}")
+        probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
+        found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
+    for finding in found:
+        said = f"{' and '.join(finding.names)}: {finding.message}"
+        report.console.print(f"\n[yellow]note:[/yellow] {escape(said)}\n  {escape(finding.suggestion)}", soft_wrap=True)
 
 
 def _validate(plan: Plan) -> None:

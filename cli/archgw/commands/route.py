@@ -1,9 +1,10 @@
 """archgw route: which preference, which model, and why - without calling anyone."""
 
+import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import grpc
 import typer
@@ -12,8 +13,14 @@ from rich.table import Table
 
 from archgw import client, configs, report
 from archgw.home import home
+from router_service.asks import ask_and_context
+from router_service.conversation import Conversation, Message, Text
 from router_service.pb import router_pb2 as pb
 from router_service.plan import Plan
+from router_service.policies.policy import Scores
+
+if TYPE_CHECKING:
+    from router_service.shell.router_model import Model
 
 
 def route(
@@ -27,40 +34,71 @@ def route(
             show_default=False,
         ),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also show what the router model read, and how hard it finds the ask.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show which preference and which model a prompt would get, and why. Nothing is sent to any provider.
 
     Asks the running gateway; with --config, or when none runs, the model is loaded here.
     """
-    reply = _from_the_stack(prompt, context or []) if config is None else None
+    said = asked(prompt, context or [])
+    reply = _from_the_stack(*said, explain=explain) if config is None else None
     if reply is None:
         path = configs.find(config)
-        reply = _here(configs.complete(path), prompt, context or [])
+        reply = _here(configs.complete(path), *said, explain=explain)
     if as_json:
         sys.stdout.write(json.dumps(_as_json(reply), indent=1, ensure_ascii=False) + "\n")
         return
     _print(reply)
 
 
-def _from_the_stack(prompt: str, context: list[str]) -> pb.DecideReply | None:
+def asked(prompt: str, context: list[str]) -> tuple[str, list[str]]:
+    """The prompt and its context, as they would be read in a conversation: envelopes off, long texts cut."""
+    turns = [*reversed([_message(turn) for turn in context]), Message("user", (Text(prompt),))]
+    ask, before = ask_and_context(Conversation(model="", messages=tuple(turns)))
+    return ask, list(before)
+
+
+def _message(turn: str) -> Message:
+    """`assistant: done`; what names no role is the user's."""
+    role, found, words = turn.partition(":")
+    if found and role.strip() in ("user", "assistant"):
+        return Message("assistant" if role.strip() == "assistant" else "user", (Text(words.strip()),))
+    return Message("user", (Text(turn),))
+
+
+def _from_the_stack(prompt: str, context: list[str], *, explain: bool) -> pb.DecideReply | None:
     at = home()
     if at.stack() is None:
         return None
     try:
-        return client.decide(at, prompt, context)
+        return client.decide(at, prompt, context, explain=explain)
     except grpc.RpcError:
         return None
 
 
-def _here(plan: Plan, prompt: str, context: list[str]) -> pb.DecideReply:
+def _here(plan: Plan, prompt: str, context: list[str], *, explain: bool) -> pb.DecideReply:
     with report.console.status("loading the router model ..."):
-        from router_service.shell.onnx_router import OnnxRouter  # loads the tokenizer library: a second
+        from router_service.shell import router_model  # loads the tokenizer library: a second
+        from router_service.shell.onnx_router import BadModel
         from router_service.shell.router_api import decided
 
-        router = OnnxRouter(plan.routes)
-        router.score(prompt, context)  # the first run is slower; tell the usual time
-        return decided(plan, router.score(prompt, context))
+        try:
+            model = router_model.of(plan)
+        except BadModel as error:
+            report.fail(f"routing.model: {error}")
+        scores = asyncio.run(_scored(model, prompt, tuple(context)))
+    return decided(plan, scores, model.reading(prompt, tuple(context)) if explain else None)
+
+
+async def _scored(model: "Model", prompt: str, context: tuple[str, ...]) -> Scores:
+    try:
+        await model.warm_up()
+        return await model.score(prompt, context)
+    finally:
+        await model.close()
 
 
 def _print(reply: pb.DecideReply) -> None:
@@ -76,7 +114,22 @@ def _print(reply: pb.DecideReply) -> None:
     for fit in reply.fits:
         table.add_row(escape(fit.route), f"{fit.probability:.2f}", "█" * round(fit.probability * 30))
     out.print(table)
+    if reply.difficulty:
+        level, share = max(reply.difficulty.items(), key=lambda item: item[1])
+        out.print(f"\nit looks {level} ({share:.2f})")
+    if reply.HasField("reading"):
+        _print_reading(reply.reading)
     out.print(f"\nthe router model took {report.seconds(reply.seconds)}")
+
+
+def _print_reading(reading: pb.Reading) -> None:
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    grid.add_row("[bold]read[/bold]", escape(reading.ask))
+    grid.add_row("[bold]said before[/bold]", escape(reading.context) or "nothing")
+    grid.add_row("[bold]tokens[/bold]", str(reading.tokens))
+    grid.add_row("[bold]model[/bold]", escape(reading.model))
+    report.console.print()
+    report.console.print(grid)
 
 
 def _as_json(reply: pb.DecideReply) -> dict[str, object]:
@@ -85,5 +138,11 @@ def _as_json(reply: pb.DecideReply) -> dict[str, object]:
         "models": list(reply.models),
         "reason": reply.reason,
         "fits": {fit.route: round(fit.probability, 4) for fit in reply.fits},
+        "difficulty": {level: round(share, 4) for level, share in reply.difficulty.items()},
         "seconds": reply.seconds,
+        **({"read": _read(reply.reading)} if reply.HasField("reading") else {}),
     }
+
+
+def _read(reading: pb.Reading) -> dict[str, object]:
+    return {"ask": reading.ask, "context": reading.context, "tokens": reading.tokens, "model": reading.model}

@@ -1,0 +1,142 @@
+"""archgw eval: how often the router model finds the preference that people meant."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
+from rich.table import Table
+
+from archgw import report
+from archgw.evaluation import BadCase, Case, Judgement, Report, cases, configs_of, tags_of
+from router_service.asks import ask_and_context
+from router_service.policies.policy import Scores
+
+_SHOWN = 12
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(help="Conversations with their right answers, one JSON object per line.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    model: Annotated[Path | None, typer.Option(help="A folder with another router model.", show_default=False)] = None,
+    wrong: Annotated[int, typer.Option(help="Also show this many of the cases that went wrong.", min=0)] = 0,
+) -> None:
+    """Measure the router model on conversations whose right preference you know. Nothing leaves this machine.
+
+    Each line of FILE:  {"conversation": [{"role": "user", "content": "..."}, ...],
+    "routes": [{"name": "...", "description": "..."}, ...], "label": "a route's name, or none"}.
+    A "config" and "tags" beside them are counted on their own.
+    """
+    found = _read(file)
+    judgements = _judged(found, model)
+    figures = Report(judgements)
+    if as_json:
+        sys.stdout.write(json.dumps(figures.as_json(), indent=1, ensure_ascii=False) + "\n")
+        return
+    _print(figures)
+    for judgement in [j for j in judgements if j.answer != j.case.label][:wrong]:
+        _print_wrong(judgement)
+
+
+def _read(file: Path) -> list[Case]:
+    try:
+        with file.open(encoding="utf-8") as lines:
+            found = list(cases(lines, str(file)))
+    except BadCase as error:
+        report.fail(str(error), mend="see: archgw eval --help")
+    except (OSError, UnicodeDecodeError) as error:
+        report.fail(f"cannot read {file}: {getattr(error, 'strerror', None) or 'not text in UTF-8'}")
+    if not found:
+        report.fail(f"{file} holds no conversations", mend="see: archgw eval --help")
+    return found
+
+
+def _judged(found: Sequence[Case], folder: Path | None) -> list[Judgement]:
+    from router_service.shell.onnx_router import MODEL, BadModel, OnnxModel, OnnxRouter  # a second to load
+
+    judgements = []
+    columns = [SpinnerColumn(), *Progress.get_default_columns()[:3], TimeRemainingColumn()]
+    with Progress(*columns, console=report.errors, transient=True) as progress:
+        task = progress.add_task("conversations", total=len(found))
+        try:
+            model = OnnxModel(folder or MODEL)
+        except BadModel as error:
+            report.fail(str(error))
+        routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
+        for case in found:
+            if case.routes not in routers:
+                routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
+            judgements.append(_judgement(case, routers[case.routes].score))
+            progress.advance(task)
+    return judgements
+
+
+def _judgement(case: Case, score: Callable[[str, Sequence[str]], Scores]) -> Judgement:
+    started = time.perf_counter()
+    scores = score(*ask_and_context(case.conversation))
+    return Judgement(case, scores.routes, scores.none, time.perf_counter() - started)
+
+
+# -- for people ----------------------------------------------------------------------------------------------------
+
+
+def _print(figures: Report) -> None:
+    out, total = report.console, len(figures.judgements)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value, meaning in (
+        ("top-1", _share(figures.top1), "the right preference scores best, where there is one"),
+        ("with none", _share(figures.accuracy_with_none), "the whole answer is right, 'none' included"),
+        ("none AUROC", f"{figures.none_auroc:.3f}", "how well 'none' is told from the rest: .5 chance, 1 always"),
+        ("calibration", f"{figures.calibration_error:.3f}", "mean gap between the score and the share that is right"),
+        ("p50", f"{figures.latency(0.5):.1f} ms", "the whole path, one thread"),
+        ("p95", f"{figures.latency(0.95):.1f} ms", ""),
+    ):
+        table.add_row(f"[bold]{name}[/bold]", value, f"[dim]{meaning}[/dim]")
+    out.print(f"{total} conversations\n")
+    out.print(table)
+    for title, parts in (("config", figures.by(configs_of)), ("tag", figures.by(tags_of))):
+        if parts:
+            out.print()
+            out.print(_parts(title, parts))
+    if figures.confusions:
+        out.print()
+        out.print(_confusions(figures))
+
+
+def _parts(title: str, parts: dict[str, Report]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (title, "conversations", "top-1", "with none", ""):
+        table.add_column(name, justify="left" if name in (title, "") else "right")
+    for name, part in parts.items():
+        bar = "" if part.top1 != part.top1 else "█" * round(part.top1 * 20)
+        table.add_row(escape(name), str(len(part.judgements)), _share(part.top1), _share(part.accuracy_with_none), bar)
+    return table
+
+
+def _confusions(figures: Report) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("meant", "answered", "times"):
+        table.add_column(name, justify="right" if name == "times" else "left")
+    for right, answered, count in figures.confusions[:_SHOWN]:
+        table.add_row(escape(right), escape(answered), str(count))
+    return table
+
+
+def _print_wrong(judgement: Judgement) -> None:
+    ask, _ = ask_and_context(judgement.case.conversation)
+    scores = f"{judgement.answer} {judgement.confidence:.2f}"
+    words = " ".join(ask.split())[:160]
+    report.console.print(
+        f"\nline {judgement.case.line}: [bold]{escape(judgement.case.label)}[/bold], answered {escape(scores)}\n"
+        f"  {escape(words)}",
+        soft_wrap=True,
+    )
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{value:.1%}"

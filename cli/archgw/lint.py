@@ -1,0 +1,98 @@
+"""Looks at preferences before anybody is routed by them: vague ones, unreached ones, pairs that claim the same asks.
+
+What a preference is good for shows in what it wins. So a set of probes, asks of many kinds, is scored by the router
+model, and the shares tell.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+_VAGUE = frozenset(
+    """all and any anything code coding etc everything for general help in kinds like misc of on or other others
+    question questions request requests stuff such task tasks the things various with work""".split()  # noqa: SIM905
+)
+_FEW_WORDS = 2
+_REACHED = 0.4  # the least probability at which a probe counts as reaching a preference
+_CLOSE = 0.2  # a runner-up with at least this probability contests a probe
+_CONTESTED = 0.4  # of the probes that a pair wins, the share that both claim
+_ENOUGH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one preference, or with two, and what to do."""
+
+    names: tuple[str, ...]
+    message: str
+    suggestion: str
+
+
+def findings(
+    preferences: Sequence[tuple[str, str]], probes: Sequence[str], score: Callable[[str], Mapping[str, float]]
+) -> list[Finding]:
+    """`preferences`: (name, description); `score`: probabilities of an ask by preference name."""
+    scored = [(probe, score(probe)) for probe in probes]
+    return [*_vague(preferences), *_overlapping(preferences, scored), *_unreached(preferences, scored)]
+
+
+def _vague(preferences: Sequence[tuple[str, str]]) -> list[Finding]:
+    found = []
+    for name, description in preferences:
+        telling = {word for word in re.findall(r"\w{2,}", description.lower()) if word not in _VAGUE}
+        if len(telling) < _FEW_WORDS and not re.search(r"[^\x00-\u024f]{2}", description):
+            found.append(
+                Finding(
+                    (name,),
+                    f"'{description}' says little about what belongs here",
+                    "name the acts and things, as in 'writing unit and integration tests, fixing flaky ones'",
+                )
+            )
+    return found
+
+
+def _overlapping(
+    preferences: Sequence[tuple[str, str]], scored: Sequence[tuple[str, Mapping[str, float]]]
+) -> list[Finding]:
+    found = []
+    names = [name for name, _ in preferences]
+    for at, one in enumerate(names):
+        for other in names[at + 1 :]:
+            pair = {one, other}
+            won = [(probe, s) for probe, s in scored if max(s, key=lambda n: s[n]) in pair and max(s.values()) > _CLOSE]
+            both = [probe for probe, s in won if min(s[one], s[other]) >= _CLOSE]
+            if len(both) >= _ENOUGH and len(both) >= _CONTESTED * len(won):
+                example = min(both, key=len)
+                found.append(
+                    Finding(
+                        (one, other),
+                        f"both claim asks such as '{_short(example)}' ({len(both)} of {len(won)} probes)",
+                        "merge them, or say in one what belongs to the other: 'not for ...'",
+                    )
+                )
+    return found
+
+
+def _unreached(
+    preferences: Sequence[tuple[str, str]], scored: Sequence[tuple[str, Mapping[str, float]]]
+) -> list[Finding]:
+    found = []
+    for name, _ in preferences:
+        if any(max(s, key=lambda n: s[n]) == name and s[name] >= _REACHED for _, s in scored):
+            continue
+        ahead = [max(s, key=lambda n: s[n]) for _, s in sorted(scored, key=lambda item: -item[1][name])[:5]]
+        rival = max(set(ahead), key=ahead.count) if ahead else ""
+        taken = f"; its likeliest go to '{rival}'" if rival and rival != name else ""
+        found.append(
+            Finding(
+                (name,),
+                f"none of {len(scored)} everyday asks reaches it{taken}",
+                'fine for a rare subject; try one of your own: archgw route --explain "..."',
+            )
+        )
+    return found
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 70 else words[:67] + "..."

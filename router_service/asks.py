@@ -1,0 +1,147 @@
+"""What the router model reads of a conversation: the user's last words first, then what was said before.
+
+Clients wrap the user's words in envelopes, and put words of their own beside them: these come off. What is long is
+cut in its middle, since an ask stands at the beginning or the end of what is pasted with it; and where room is short,
+what was said before gives way to the ask. Shapes as seen from Claude Code 2.1.197 and 2.1.330, Codex, opencode, Cline
+and plain SDKs in November 2026.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from router_service.conversation import Conversation, Message, Opaque, Text, ToolCall, ToolResult
+
+MOST_TURNS = 4
+_ASK, _USER_BEFORE, _ASSISTANT_BEFORE, _FENCED = 800, 200, 160, 240  # characters
+
+_ENVELOPE = re.compile(
+    r"<(system-reminder|environment_details|environment_context|ide_opened_file|ide_diagnostics|user_instructions"
+    r"|ide_selection|user-prompt-submit-hook)>.*?</\1>",
+    re.S,
+)
+_WRAPPER = re.compile(r"</?(?:task|user_query|user_message|feedback|answer)>")
+_NOT_THE_USER = re.compile(
+    r"\s*(<local-command-|<bash-input>|<command-name>|<command-message>"
+    r"|<bash-stdout>(?:(?!</bash-stdout>).)*</bash-stdout>(?:<bash-stderr>.*</bash-stderr>)?\s*\Z"
+    r"|<bash-stderr>(?:(?!</bash-stderr>).)*</bash-stderr>\s*\Z"
+    r"|\[Request interrupted by user|This session is being continued|CRITICAL: Respond with TEXT ONLY"
+    r"|Tool loaded\.|<task-notification>)",
+    re.S,
+)
+# At the beginning of a line only: a tool may read a file that has these words, this one for instance.
+_QUEUED = re.compile(
+    r"^(?:<system-reminder>)?The user sent a new message while you were working:\s*"
+    r"(.*?)(?:\n\nThis is how Claude Code surfaces|</system-reminder>|\Z)",
+    re.S | re.M,
+)
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)
+_SPACES = re.compile(r"[ \t]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message that says something. `position` counts in the conversation's messages."""
+
+    position: int
+    role: str
+    words: str
+
+
+def ask_and_context(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
+    """The user's last words (empty when there are none), and the turns before them, newest first."""
+    said = list(turns(conversation))
+    ask = next((turn for turn in said if turn.role == "user"), None)
+    if ask is None:
+        return "", ()
+    before = [turn for turn in said if turn.position < ask.position][:MOST_TURNS]
+    return shortened(ask.words, most=_ASK), tuple(f"{turn.role}: {_of_before(turn)}" for turn in before)
+
+
+def turns(conversation: Conversation) -> Iterator[Turn]:
+    """Every message that says something, newest first."""
+    for at in range(len(conversation.messages) - 1, -1, -1):
+        message = conversation.messages[at]
+        role = "assistant" if message.role == "assistant" else "user"
+        words = _assistant_words(message) if role == "assistant" else user_words(message)
+        if words:
+            yield Turn(at, role, words)
+
+
+def user_words(message: Message) -> str:
+    """What the user wrote in a message, without what clients wrap around it and put beside it."""
+    found = [_words(part.text) for part in message.parts if isinstance(part, Text)] if message.role == "user" else []
+    queued = [_queued(text) for text in _all_texts(message)]
+    return "\n".join(filter(None, [*found, *queued])).strip()
+
+
+def shortened(text: str, *, most: int) -> str:
+    """The beginning and the end of a long text, three to two."""
+    if len(text) <= most:
+        return text
+    head = most * 3 // 5
+    return f"{text[:head]} ... {text[head - most :]}"
+
+
+def preference_text(name: str, description: str) -> str:
+    """A preference as the router model reads it."""
+    name = " ".join(name.replace("_", " ").split())
+    return ": ".join(filter(None, [name, " ".join(description.split())]))
+
+
+def context_text(context: Sequence[str]) -> str:
+    """What was said before as the router model reads it, beside the ask."""
+    return " | ".join(" ".join(turn.split()) for turn in context)
+
+
+def fitted(ask: Sequence[int], context: Sequence[int], room: int) -> tuple[list[int], list[int]]:
+    """Both as tokens, in `room` tokens together: the context gives way down to a quarter, the ask loses its middle.
+
+    The context loses its end, which is its oldest part.
+    """
+    kept = min(len(context), max(room - len(ask), room // 4))
+    left = room - kept
+    if len(ask) > left:
+        head = left * 3 // 5
+        ask = [*ask[:head], *ask[head - left :]]
+    return list(ask), list(context[:kept])
+
+
+def _of_before(turn: Turn) -> str:
+    return shortened(turn.words, most=_USER_BEFORE if turn.role == "user" else _ASSISTANT_BEFORE)
+
+
+def _words(text: str) -> str:
+    if _QUEUED.search(text):
+        return ""
+    text = _ENVELOPE.sub(" ", text).strip()
+    if not text or _NOT_THE_USER.match(text):
+        return ""
+    text = _WRAPPER.sub("", text)
+    text = _FENCE.sub(lambda fence: shortened(fence.group(0), most=_FENCED), text)
+    return _SPACES.sub(" ", text).strip()
+
+
+def _queued(text: str) -> str:
+    """A message typed while a tool ran: Claude Code delivers it in three places, always with these first words."""
+    match = _QUEUED.search(text)
+    return match.group(1).strip() if match else ""
+
+
+def _all_texts(message: Message) -> Iterator[str]:
+    for part in message.parts:
+        match part:
+            case Text(text):
+                yield text
+            case ToolResult(_, parts):
+                yield from (inner.text for inner in parts if isinstance(inner, Text))
+            case Opaque() | _:
+                continue
+
+
+def _assistant_words(message: Message) -> str:
+    said = " ".join(part.text for part in message.parts if isinstance(part, Text)).strip()
+    if said:
+        return _FENCE.sub(" ", said).strip()
+    called = [part.name for part in message.parts if isinstance(part, ToolCall)]
+    return f"(used {', '.join(dict.fromkeys(called))})" if called else ""

@@ -1,0 +1,68 @@
+"""What routes by content: the ONNX model that comes with archgw, one of the user's own, or an LLM somewhere."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from router_service.config import LocalModel, RemoteModel
+from router_service.plan import Plan
+from router_service.policies.policy import Reading, Scores
+from router_service.shell.llm_router import LlmRouter
+from router_service.shell.onnx_router import MODEL, OnnxModel, OnnxRouter
+
+_log = logging.getLogger("archgw")
+
+
+class Model(Protocol):
+    """Never costs a request its answer: late or failing, it says so in `Scores.trouble`."""
+
+    async def score(self, ask: str, context: tuple[str, ...]) -> Scores: ...
+
+    def reading(self, ask: str, context: tuple[str, ...]) -> Reading: ...
+
+    async def warm_up(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def of(plan: Plan) -> Model:
+    """The model that the plan asks for. Raises BadModel when its files are of no use."""
+    wanted = plan.routing.model
+    if isinstance(wanted, RemoteModel):
+        return LlmRouter(plan.routes, wanted, plan.routing.deadline)
+    preferences = [(route.id, route.name, route.description) for route in plan.routes]
+    return InThread(OnnxRouter(preferences, onnx_model(wanted)), plan.routing.deadline)
+
+
+def onnx_model(wanted: LocalModel | None) -> OnnxModel:
+    return OnnxModel(Path(wanted.folder) if wanted else MODEL)
+
+
+class InThread:
+    """An ONNX router off the event loop, under its deadline."""
+
+    def __init__(self, router: OnnxRouter, deadline: float) -> None:
+        self._router, self._deadline = router, deadline
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-model")
+
+    async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
+        job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)
+        try:
+            return await asyncio.wait_for(job, self._deadline)  # late, a job that still waits is taken back
+        except TimeoutError:
+            return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
+        except Exception as error:  # whatever the model does, the request goes on
+            _log.warning("the router model failed: %s", type(error).__name__)
+            return Scores(trouble="the router model failed")
+
+    def reading(self, ask: str, context: tuple[str, ...]) -> Reading:
+        return self._router.reading(ask, context)
+
+    async def warm_up(self) -> None:
+        """The first run is slower than the deadline allows."""
+        await asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, "warm up", ())
+
+    async def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

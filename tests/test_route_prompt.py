@@ -1,0 +1,36 @@
+"""What an LLM that routes is told, and how its answer is read."""
+
+import json
+import re
+
+import pytest
+from dialogue import gateway_of
+
+from router_service.route_prompt import chosen, messages
+
+ROUTES = gateway_of().plan.routes
+
+
+def test_the_routes_and_the_conversation_are_json_in_their_tags() -> None:
+    (message,) = messages(ROUTES, "same for the other", ["assistant: parser done", "user: write a parser"])
+    found = {tag: re.search(rf"<{tag}>\n(.*)\n</{tag}>", message["content"]) for tag in ("routes", "conversation")}
+    routes, said = (json.loads(part[1]) for part in found.values() if part)
+    assert routes == [{"name": route.name, "description": route.description} for route in ROUTES]
+    assert said == [
+        {"role": "user", "content": "write a parser"},
+        {"role": "assistant", "content": "parser done"},
+        {"role": "user", "content": "same for the other"},
+    ]
+
+
+@pytest.mark.parametrize("form", ['{{"route": "{}"}}', "{{'route': '{}'}}", 'So: ```json\n{{"route" : "{}"}}\n```'])
+def test_the_answer_names_a_route(form: str) -> None:
+    assert chosen(form.format(ROUTES[0].name), ROUTES) is ROUTES[0]
+    assert chosen(form.format(ROUTES[0].name.upper()), ROUTES) is ROUTES[0]
+    assert chosen(form.format("other"), ROUTES) is None
+
+
+@pytest.mark.parametrize("answer", ["", "code generation", '{"route": "made up"}', '{"route": 3}'])
+def test_an_answer_of_no_use(answer: str) -> None:
+    with pytest.raises(ValueError, match="route"):
+        chosen(answer, ROUTES)

@@ -1,0 +1,217 @@
+"""The models that route: the one that comes along, one of the user's own, an LLM; each under the deadline."""
+
+import asyncio
+import json
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import onnx
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from dialogue import gateway_of
+from terminal import CONFIG, Shell, told
+
+from router_service.config import RemoteModel, Secret
+from router_service.policies.policy import Reading, Scores
+from router_service.shell.llm_router import LlmRouter
+from router_service.shell.onnx_router import MODEL, OnnxModel, OnnxRouter
+from router_service.shell.router_model import InThread
+
+PREFERENCES = [("a", "code generation", "writing new functions"), ("b", "mail", "writing e-mails to customers")]
+ROUTES = gateway_of().plan.routes
+
+
+@pytest.fixture(scope="module")
+def router() -> OnnxRouter:
+    return OnnxRouter(PREFERENCES)
+
+
+# -- the ONNX model ----------------------------------------------------------------------------------------------------
+
+
+def test_probabilities_of_all_and_none_add_up_to_one(router: OnnxRouter) -> None:
+    scores = router.score("write a function that adds two numbers")
+    assert scores.routes.keys() == {"a", "b"}
+    assert sum(scores.routes.values()) + scores.none == pytest.approx(1)
+    assert max(scores.routes, key=lambda id_: scores.routes[id_]) == "a"
+    assert scores.seconds > 0
+
+
+def test_a_preferences_score_does_not_depend_on_the_order(router: OnnxRouter) -> None:
+    turned = OnnxRouter(PREFERENCES[::-1], router.model).score("mail to the customer about the delay")
+    assert turned.routes == pytest.approx(router.score("mail to the customer about the delay").routes)
+
+
+def test_the_context_counts(router: OnnxRouter) -> None:
+    alone = router.score("same for the other one")
+    told_before = router.score("same for the other one", ["assistant: sent", "user: mail to the customer, very polite"])
+    assert told_before.routes["b"] > alone.routes["b"]
+
+
+def test_long_texts_are_cut_to_what_the_model_reads(router: OnnxRouter) -> None:
+    read = router.model.read("start " + "blah " * 3000 + "end", ["user: " + "before " * 3000])
+    reading = router.reading("start " + "blah " * 3000 + "end", ["user: " + "before " * 3000])
+    assert read.tokens + 3 == router.model.calibration.tokens
+    assert reading.ask.startswith("start") and reading.ask.endswith("end")
+    assert reading.context.startswith("user") and reading.tokens == read.tokens
+
+
+def test_without_preferences_nothing_is_scored() -> None:
+    assert OnnxRouter([]).score("hello") == Scores()
+
+
+# -- off the loop, under a deadline ------------------------------------------------------------------------------------
+
+
+class Slow:
+    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+        self.seconds, self.error, self.threads = seconds, error, set[int]()
+
+    def score(self, ask: str, context: Sequence[str] = ()) -> Scores:
+        self.threads.add(threading.get_ident())
+        time.sleep(self.seconds)
+        if self.error:
+            raise self.error
+        return Scores({"a": 1.0}, 0.0)
+
+    def reading(self, ask: str, context: Sequence[str] = ()) -> Reading:
+        return Reading("slow", ask, "")
+
+
+@pytest.mark.parametrize(
+    ("slow", "trouble"),
+    [
+        (Slow(), ""),
+        (Slow(seconds=0.5), "the router model took longer than 100 ms"),
+        (Slow(error=ZeroDivisionError("a prompt")), "the router model failed"),
+    ],
+    ids=["in time", "late", "failing"],
+)
+async def test_a_model_in_a_thread(slow: Slow, trouble: str) -> None:
+    model = InThread(slow, 0.1)  # type: ignore[arg-type]
+    scores = await model.score("hi", ())
+    await model.close()
+    assert scores.trouble == trouble and (scores.routes == {"a": 1.0}) is not bool(trouble)
+    assert slow.threads and threading.get_ident() not in slow.threads
+
+
+# -- an LLM ------------------------------------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """An OpenAI-compatible endpoint that says what it is told to."""
+
+    def __init__(self) -> None:
+        self.answer, self.status, self.wait = "", 200, 0.0
+        self.heard: list[tuple[dict[str, object], str]] = []
+        self.base_url = ""
+
+    async def reply(self, request: web.Request) -> web.Response:
+        self.heard.append((await request.json(), request.headers.get("authorization", "")))
+        await asyncio.sleep(self.wait)
+        return web.json_response({"choices": [{"message": {"content": self.answer}}]}, status=self.status)
+
+
+@pytest_asyncio.fixture
+async def endpoint() -> AsyncIterator[Endpoint]:
+    found = Endpoint()
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", found.reply)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "wait", "trouble"),
+    [
+        (json.dumps({"route": ROUTES[1].name}), 200, 0.0, ""),
+        ('{"route": "other"}', 200, 0.0, ""),
+        ("no idea", 200, 0.0, "the router model's answer was of no use"),
+        ('{"route": "x"}', 500, 0.0, "the router model could not be reached"),
+        ('{"route": "other"}', 200, 5.0, "the router model took longer than 500 ms"),
+    ],
+    ids=["a route", "none", "nonsense", "an error", "late"],
+)
+async def test_an_llm_that_routes(endpoint: Endpoint, answer: str, status: int, wait: float, trouble: str) -> None:
+    endpoint.answer, endpoint.status, endpoint.wait = answer, status, wait
+    model = LlmRouter(ROUTES, RemoteModel(endpoint.base_url, "Arch-Router", Secret("k-1", "$K")), 0.5)
+    scores = await model.score("write a test", ("user: hi",))
+    await model.close()
+    assert scores.trouble == trouble
+    if not trouble:
+        named = ROUTES[1].id if "other" not in answer else None
+        assert scores.none == float(named is None)
+        assert scores.routes == {route.id: float(route.id == named) for route in ROUTES}
+    body, authorization = endpoint.heard[0]
+    assert (body["model"], body["temperature"], authorization) == ("Arch-Router", 0, "Bearer k-1")
+
+
+async def test_an_llm_that_is_not_there() -> None:
+    model = LlmRouter(ROUTES, RemoteModel("http://127.0.0.1:9/v1", "m"), 0.5)
+    scores = await model.score("hi", ())
+    await model.close()
+    assert scores.trouble == "the router model could not be reached"
+
+
+# -- as the config asks ------------------------------------------------------------------------------------------------
+
+
+def test_a_model_of_ones_own(shell: Shell) -> None:
+    shutil.copytree(MODEL, shell.folder / "mine")
+    own = shell.config(CONFIG + "routing: {model: ./mine}\n")
+    result = shell.run("route", "write a function", "-c", own, "--explain", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["read"]["model"] == str(shell.folder / "mine")
+    (shell.folder / "mine" / "router.onnx").write_text("x")
+    for command in (("route", "hi", "-c", own), ("check", own)):
+        result = shell.run(*command)
+        assert result.exit_code == 1 and "mine/router.onnx: no ONNX model" in told(result)
+
+
+def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
+    config = CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
+    said = told(shell.run("check", shell.config(config)))
+    assert "Routed by Arch-Router at http://127.0.0.1:9/v1: what is asked is sent there, too." in said
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("http://127.0.0.1:9/v1", "an endpoint needs the name of its model, too"),
+        ("{name: x}", "no base_url"),
+        ("{base_url: 'http://127.0.0.1:9/v1'}", "no name"),
+        ("{base_url: 'http://127.0.0.1:9/v1', name: x, access_key: $NOT_SET_HERE}", "$NOT_SET_HERE is not set"),
+        ("{base_url: nowhere, name: x}", "expected an address"),
+        ("3", "expected text"),
+    ],
+)
+def test_a_model_that_cannot_be(shell: Shell, model: str, said: str) -> None:
+    result = shell.run("check", shell.config(CONFIG + f"routing: {{model: {model}}}\n"))
+    assert result.exit_code == 1 and said in told(result) and "given.yaml:" in told(result)
+
+
+def test_another_models_contract(tmp_path: Path) -> None:
+    """A sentence-embedding model as others export it gives token states: their mean is taken."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    table = helper.make_tensor("table", kinds.FLOAT, [40000, 2], [float(i % 7) for i in range(80000)])
+    graph = helper.make_graph(
+        [helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])],
+        "own",
+        [helper.make_tensor_value_info("input_ids", kinds.INT64, ["n", "t"])],
+        [helper.make_tensor_value_info("last_hidden_state", kinds.FLOAT, ["n", "t", 2])],
+        [table],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "router.onnx")
+    shutil.copy(MODEL / "tokenizer.json", tmp_path)
+    (tmp_path / "router.json").write_text('{"scale": 10, "tau": 0.5}')
+    scores = OnnxRouter(PREFERENCES, OnnxModel(tmp_path)).score("write a function")
+    assert sum(scores.routes.values()) + scores.none == pytest.approx(1)
