@@ -144,7 +144,7 @@ def test_eval_for_people(shell: Shell, written: Callable[..., str]) -> None:
     result = shell.run("eval", written(line(), stranger), "--wrong", "5")
     said = told(result)
     assert result.exit_code == 0, result.output
-    assert "2 conversations" in said and "top-1 50.0%" in said and "mail code 1" in said
+    assert "2 conversations" in said and "top-1 50.0%" in said and "mail code 1" in said and "none AUROC -" in said
     assert "line 2: mail, answered" in said and "write a function that adds" in said
 
 

@@ -2,9 +2,9 @@
 
 A model is a folder (docs/router-model.md): `router.onnx`, `tokenizer.json`, `router.json`. The ask, with
 what was said before as its second segment, and each preference become unit vectors; a preference's logit is `scale` x
-cosine, that of "none" is `scale` x `tau` plus what the model itself adds for this ask; all are divided by
-`temperature`, and softmax makes probabilities of them. Preferences are encoded once. Nothing leaves the machine and
-nothing is downloaded.
+cosine, or what the model itself says when it compares (input `preferences`, output `logits`); that of "none" is
+`scale` x `tau` plus what the model adds for this ask; all are divided by `temperature`, and softmax makes
+probabilities of them. Preferences are encoded once. Nothing leaves the machine and nothing is downloaded.
 """
 
 import json
@@ -72,7 +72,8 @@ class OnnxModel:
         self._session = _session(folder / "router.onnx")
         self._inputs = {item.name for item in self._session.get_inputs()}
         self._outputs = [item.name for item in self._session.get_outputs()]
-        unknown = self._inputs - {"input_ids", "attention_mask", "token_type_ids"}
+        self.compares = "preferences" in self._inputs and "logits" in self._outputs
+        unknown = self._inputs - {"input_ids", "attention_mask", "token_type_ids", "preferences"}
         if unknown:
             raise BadModel(f"{folder / 'router.onnx'}: expects {', '.join(sorted(unknown))}, which we cannot give")
 
@@ -87,8 +88,14 @@ class OnnxModel:
         shown, before = (str(self._tokenizer.decode(ids)) for ids in (read.ask, read.context))
         return Reading(str(self.folder), shown, before, read.tokens)
 
-    def encode(self, first: Sequence[int], second: Sequence[int] = ()) -> dict[str, Vectors]:
-        """The model's outputs for one text of two segments: `vector` [hidden], unit; and what else it has."""
+    def encode(
+        self, first: Sequence[int], second: Sequence[int] = (), preferences: Vectors | None = None
+    ) -> dict[str, Vectors]:
+        """The model's outputs for one text of two segments: `vector` [hidden], and what else it has.
+
+        The vector is a unit one unless the model compares by itself; then it is as the model wants it back among
+        `preferences` [p, hidden].
+        """
         (begin, middle, end), twos = self._specials[1:], bool(second)
         ids = [*begin, *first, *(middle if twos else end), *second, *(end if twos else ())]
         types = [0] * (len(begin) + len(first) + 1)
@@ -97,13 +104,14 @@ class OnnxModel:
             "input_ids": np.array([ids], np.int64),
             "attention_mask": np.ones((1, len(ids)), np.int64),
             "token_type_ids": np.array([types], np.int64),
+            "preferences": np.zeros((1, self._width), np.float32) if preferences is None else preferences,
         }
         values = self._session.run(None, {name: feed[name] for name in self._inputs})
         outputs = dict(zip(self._outputs, values, strict=True))
         vector = outputs.get("sentence_embedding", outputs.get("vector", values[0]))[0]
         if vector.ndim == 2:
             vector = vector.mean(axis=0)
-        outputs["vector"] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        outputs["vector"] = vector if self.compares else vector / max(float(np.linalg.norm(vector)), 1e-12)
         return outputs
 
     def preference(self, name: str, description: str) -> Vectors:
@@ -112,6 +120,12 @@ class OnnxModel:
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids) if text else []
+
+    @cached_property
+    def _width(self) -> int:
+        """The numbers in a preference, for a model that compares."""
+        shapes = {item.name: item.shape for item in self._session.get_inputs()}
+        return int(shapes["preferences"][1]) if self.compares else 1
 
     @cached_property
     def _specials(self) -> tuple[list[int], list[int], list[int], list[int]]:
@@ -139,10 +153,11 @@ class OnnxRouter:
         if not self._ids:
             return Scores()
         read = self.model.read(ask, context)
-        outputs = self.model.encode(read.ask, read.context)
+        outputs = self.model.encode(read.ask, read.context, self.vectors)
         how = self.model.calibration
+        near = outputs["logits"][0] if self.model.compares else how.scale * (self.vectors @ outputs["vector"])
         none = how.scale * how.tau + float(outputs["none"].ravel()[0] if "none" in outputs else 0.0)
-        *routes, nothing = softmax(np.append(how.scale * (self.vectors @ outputs["vector"]), none) / how.temperature)
+        *routes, nothing = softmax(np.append(near, none) / how.temperature)
         difficulty = softmax(outputs["difficulty"][0]) if "difficulty" in outputs else []
         return Scores(
             dict(zip(self._ids, routes, strict=True)),

@@ -91,8 +91,8 @@ def _print(figures: Report) -> None:
     for name, value, meaning in (
         ("top-1", _share(figures.top1), "the right preference scores best, where there is one"),
         ("with none", _share(figures.accuracy_with_none), "the whole answer is right, 'none' included"),
-        ("none AUROC", f"{figures.none_auroc:.3f}", "how well 'none' is told from the rest: .5 chance, 1 always"),
-        ("calibration", f"{figures.calibration_error:.3f}", "mean gap between the score and the share that is right"),
+        ("none AUROC", _number(figures.none_auroc), "how well 'none' is told from the rest: .5 chance, 1 always"),
+        ("calibration", _number(figures.calibration_error), "mean gap between the score and the share that is right"),
         ("p50", f"{figures.latency(0.5):.1f} ms", "the whole path, one thread"),
         ("p95", f"{figures.latency(0.95):.1f} ms", ""),
     ):
@@ -136,6 +136,10 @@ def _print_wrong(judgement: Judgement) -> None:
         f"  {escape(words)}",
         soft_wrap=True,
     )
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
 
 
 def _share(value: float) -> str:

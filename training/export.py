@@ -1,0 +1,128 @@
+"""A trained router model as the gateway runs it: one ONNX file, int8 where that costs nothing, and its calibration.
+
+python -m training.export RUN OUT: reads `router.pt` and `run.json` of a training run, and writes router.onnx,
+tokenizer.json and router.json. The temperature is fitted on conversations that trained nothing.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from training.corpus import Corpus
+from training.model import Router, unit
+from training.train import ASK_TOKENS, Texts, by_author, load, score_all
+
+OPSET = 17
+
+
+class Exported(nn.Module):
+    """One text without padding, and the preferences it is compared with: the contract of docs/router-model.md."""
+
+    def __init__(self, model: Router) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: Tensor, token_type_ids: Tensor, preferences: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        mask = torch.ones_like(input_ids, dtype=torch.bool)
+        states, mean = self.model.encode(input_ids, token_type_ids, mask)
+        heads = self.model.none(mean), self.model.difficulty(mean)
+        if preferences is None or self.model.glance is None:
+            return unit(mean), *heads
+        return mean, *heads, self.model.glance(states[-1], mask, preferences, self.model.scale)
+
+
+def export(model: Router, folder: Path) -> None:
+    """Writes router.float.onnx and its int8 twin, router.onnx."""
+    model.eval()
+    inputs, names = ["input_ids", "token_type_ids"], ["vector", "none", "difficulty"]
+    sample: tuple[Tensor, ...] = torch.tensor([[101, 2023, 2003, 102]]), torch.tensor([[0, 0, 0, 0]])
+    axes = {name: {1: "tokens"} for name in inputs}
+    if model.glance:
+        sample = *sample, torch.zeros(2, model.shape.hidden)
+        inputs, names = [*inputs, "preferences"], [*names, "logits"]
+        axes |= {"preferences": {0: "preferences"}, "logits": {1: "preferences"}}
+    torch.onnx.export(
+        Exported(model), sample, str(folder / "router.float.onnx"), input_names=inputs, output_names=names,
+        dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+    )  # fmt: skip
+    quantize_dynamic(
+        folder / "router.float.onnx", folder / "router.onnx", weight_type=QuantType.QInt8, per_channel=True,
+        reduce_range=True,  # processors without VNNI add pairs of products in 16 bits, which eight bits overflow
+        extra_options={"MatMulConstBOnly": True},
+    )  # fmt: skip
+
+
+def temperature(logits: list[Tensor], gold: list[int]) -> float:
+    """The factor by which all logits are divided so that the reported score means what it says (least log loss)."""
+    steps = np.geomspace(0.3, 5.0, 60)
+    losses = [
+        sum(-torch.log_softmax(row / t, 0)[label].item() for row, label in zip(logits, gold, strict=True))
+        for t in steps
+    ]
+    return float(steps[int(np.argmin(losses))])
+
+
+def calibrate(model: Router, texts: Texts, held: list[Corpus]) -> tuple[float, float]:
+    """(temperature, shift of none): fitted together on the held conversations."""
+    logits, gold = score_all(model, texts, held)
+    best = (float("inf"), 1.0, 0.0)
+    for shift in np.linspace(-3, 3, 25):
+        moved = [torch.cat([row[:-1], row[-1:] + float(shift)]) for row in logits]
+        t = temperature(moved, gold)
+        loss = sum(-torch.log_softmax(r / t, 0)[g].item() for r, g in zip(moved, gold, strict=True))
+        best = min(best, (loss, t, float(shift)))
+    return best[1], best[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--base", type=Path, required=True, help="the folder that the run started from")
+    parser.add_argument("--calibrate", default="", help="authors whose conversations fit the calibration")
+    parser.add_argument("--data", type=Path, action="append", default=[])
+    arguments = parser.parse_args()
+    model = load(arguments.run, arguments.base)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    export(model, arguments.out)
+    texts = Texts(arguments.base)
+    held = list(by_author(arguments.data, arguments.calibrate.split(",")).values())
+    t, shift = calibrate(model, texts, held) if held else (1.0, 0.0)
+    scale = model.scale.item()
+    calibration = {
+        "scale": round(scale, 4),
+        "tau": round(model.tau.item() + shift / scale, 5),
+        "temperature": round(t, 4),
+        "tokens": ASK_TOKENS + 3,
+    }
+    (arguments.out / "router.json").write_text(json.dumps(calibration, indent=1) + "\n")
+    shutil.copy(arguments.base / "tokenizer.json", arguments.out / "tokenizer.json")
+    print(json.dumps(calibration), *(f"{f.name} {f.stat().st_size / 1e6:.1f} MB" for f in arguments.out.iterdir()))
+    print("int8 against float, least cosine:", _parity(arguments.out, texts))
+
+
+def _parity(folder: Path, texts: Texts) -> float:
+    """The least cosine between the two files' vectors over a few texts."""
+    sessions = [onnxruntime.InferenceSession(str(folder / name)) for name in ("router.float.onnx", "router.onnx")]
+    least = 1.0
+    for text in ("why is this slow?", "write a parser for TOML dates", "und jetzt bitte noch die Tests dazu"):
+        x = texts.preferences([("", text)])
+        feed = {"input_ids": x["ids"].numpy(), "token_type_ids": x["types"].numpy()}
+        known = {item.name for item in sessions[0].get_inputs()}
+        feed["preferences"] = np.zeros((1, 384), np.float32)
+        a, b = (s.run(["vector"], {k: v for k, v in feed.items() if k in known})[0][0] for s in sessions)
+        least = min(least, float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
+    return least
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""All figures of the model card, through the path that the gateway takes: python -m training.measure FOLDER [--json]
+
+Held conversations by an author who trained nothing, the same with what clients put around them, probes of negation and
+of ten languages, and the public sets. Nothing of it is ever trained on (training/splits.py).
+"""
+
+import argparse
+import json
+import random
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from archgw.evaluation import NONE, Case, Judgement, Report, tags_of
+
+from router_service.asks import ask_and_context
+from router_service.shell.onnx_router import OnnxModel, OnnxRouter
+from training import corpus
+from training.corpus import Corpus, conversation_of
+
+PUBLIC = ("clinc_n8", "clinc_n16", "clinc_n150", "sgd_n8", "mtbench_n8")
+ENVELOPES = (
+    "<system-reminder>\nThis is a reminder that your todo list is currently empty. DO NOT mention this to the user "
+    "explicitly because they are already aware.\n</system-reminder>\n{}",
+    "<ide_opened_file>The user opened the file src/app/main.ts in the IDE. This may or may not be related to the "
+    "current task.</ide_opened_file>\n{}",
+    "{}\n<environment_details>\n# VSCode Visible Files\nREADME.md\n\n# Current Time\n11/2/2026, 9:41 AM\n"
+    "</environment_details>",
+    "<environment_context>\n  <cwd>/home/dev/shop</cwd>\n  <approval_policy>on-request</approval_policy>\n"
+    "  <shell>zsh</shell>\n</environment_context>\n{}",
+    "<user_query>\n{}\n</user_query>",
+    "<task>\n{}\n</task>\n<environment_details>\n# Current Mode\nACT MODE\n</environment_details>",
+)
+
+
+def written(part: Corpus, *, noise: bool = False) -> Iterator[Case]:
+    """Each conversation in one of its config's wordings, all wordings alike often."""
+    draw = random.Random(7)
+    for config, rows in part.by_config().items():
+        wordings = part.configs[config]
+        for number, row in enumerate(rows):
+            routes = tuple(wordings[number % len(wordings)])
+            label = routes[row.labels[config]][0] if row.labels[config] >= 0 else NONE
+            *turns, last = row.conversation
+            if noise:
+                last = last | {"content": draw.choice(ENVELOPES).format(last["content"])}
+            turns.append(last)
+            yield Case(number, conversation_of(turns), routes, label, config, tuple(sorted(row.tags)))
+
+
+def public(path: Path) -> Iterator[Case]:
+    found = json.loads(path.read_text("utf-8"))
+    preferences = [(name, description) for name, description in found["routes"]]
+    for number, row in enumerate(found["rows"]):
+        routes = preferences if row["routes"] == "all" else [preferences[i] for i in row["routes"]]
+        label = routes[row["label"]][0] if row["label"] >= 0 else NONE
+        turns = [{"role": "user" if i % 2 == 0 else "assistant", "content": t} for i, t in enumerate(row["turns"])]
+        yield Case(number, conversation_of(turns), tuple(routes), label)
+
+
+class Remembering(OnnxModel):
+    """Reads each preference once, however many lists it stands in."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.preference = cache(super().preference)  # type: ignore[method-assign]
+
+
+def judged(model: OnnxModel, cases: Iterator[Case]) -> Report:
+    routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
+    judgements = []
+    for case in cases:
+        if case.routes not in routers:
+            routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
+        started = time.perf_counter()
+        scores = routers[case.routes].score(*ask_and_context(case.conversation))
+        judgements.append(Judgement(case, scores.routes, scores.none, time.perf_counter() - started))
+    return Report(judgements)
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """Every figure by name: shares from 0 to 1, milliseconds."""
+    model = Remembering(folder)
+    held = dict(corpus.authored(corpus.DATA / "held"))
+    reports = {"dev": judged(model, written(held["dev"])), "noisy": judged(model, written(held["dev"], noise=True))}
+    dev = reports["dev"]
+    figures: dict[str, Any] = {
+        "dev top-1": dev.top1,
+        "dev with none": dev.accuracy_with_none,
+        "dev none AUROC": dev.none_auroc,
+        "dev calibration error": dev.calibration_error,
+        "dev follow-ups": _top1(dev, "follow-up"),
+        "dev hard": _top1(dev, "hard"),
+        "dev in client envelopes": reports["noisy"].top1,
+        "negation": judged(model, written(held["negation"])).top1,
+    }
+    languages = judged(model, written(held["languages"])).by(lambda case: [t for t in case.tags if t != "single"])
+    figures |= {f"language {name}": part.top1 for name, part in sorted(languages.items())}
+    for name in PUBLIC:
+        inside = judged(model, public(corpus.DATA / "eval" / f"{name}.json"))
+        figures[name] = inside.top1
+        outside = corpus.DATA / "eval" / f"{name}_none.json"
+        if outside.exists():
+            both = Report([*inside.judgements, *judged(model, public(outside)).judgements])
+            figures[f"{name} none AUROC"] = both.none_auroc
+    return figures | {"p50 ms": dev.latency(0.5), "p95 ms": dev.latency(0.95), "reliability": dev.reliability}
+
+
+def _top1(report: Report, tag: str) -> float:
+    return report.by(tags_of)[tag].top1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, nargs="+", help="folders as router_service/model is one")
+    parser.add_argument("--json", action="store_true")
+    known = parser.parse_args()
+    columns = {folder.name: measured(folder) for folder in known.model}
+    if known.json:
+        print(json.dumps(columns, indent=1))
+        return
+    print("|  |", " | ".join(columns), "|\n|---|" + "---|" * len(columns))
+    for name in next(iter(columns.values())):
+        if name != "reliability":
+            cells = (column[name] for column in columns.values())
+            print(f"| {name} |", " | ".join(f"{v:.1f}" if name.endswith("ms") else f"{v:.3f}" for v in cells), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""The network: one encoder for asks and preferences, and a head that looks at the ask with each preference's eyes.
+
+A preference is encoded once, when the config is loaded; for each request only the ask is encoded. Three heads can
+compare the two, and no preference's score depends on which others are listed:
+
+- the cosine of their means (the plain bi-encoder);
+- a glance (what ships): the preference's mean attends to the ask's tokens, so that what is asked weighs more for one
+  preference and what it is about for another; some products of 384 numbers per preference;
+- readers: the preference's tokens pass through further layers that also attend to the ask's states of that depth.
+
+    logit(preference) = scale * cosine(ask seen by the preference, preference) + judge(both) [+ judge(reading)]
+    logit(none)       = scale * tau + none(ask)
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoModel
+
+DIFFICULTIES = ("quick", "standard", "deep")
+
+
+@dataclass(frozen=True)
+class Shape:
+    layers: int
+    readers: int
+    hidden: int
+    heads: int
+
+
+class Layer(nn.Module):
+    """A transformer layer whose tokens may also attend to the states of another text."""
+
+    def __init__(self, bert_layer: nn.Module, heads: int) -> None:
+        super().__init__()
+        attention = bert_layer.attention
+        if hasattr(attention, "self"):
+            self.q, self.k, self.v = attention.self.query, attention.self.key, attention.self.value
+            self.o, self.norm1 = attention.output.dense, attention.output.LayerNorm
+        else:  # MPNet
+            self.q, self.k, self.v, self.o = attention.attn.q, attention.attn.k, attention.attn.v, attention.attn.o
+            self.norm1 = attention.LayerNorm
+        self.up, self.down = bert_layer.intermediate.dense, bert_layer.output.dense
+        self.norm2 = bert_layer.output.LayerNorm
+        self.heads = heads
+
+    def forward(self, x: Tensor, seen: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
+        """x [n, t, h]; seen [n, s, h], what it may attend to; mask [n, s], true where there is a token.
+
+        bias [1, heads, t, s]: what relative positions add to the attention.
+        """
+        n, t, h = x.shape
+        q = self.q(x).view(n, t, self.heads, -1).transpose(1, 2)
+        k = self.k(seen).view(n, seen.shape[1], self.heads, -1).transpose(1, 2)
+        v = self.v(seen).view(n, seen.shape[1], self.heads, -1).transpose(1, 2)
+        allowed = mask[:, None, None, :]
+        if bias is not None:
+            allowed = bias.masked_fill(~allowed, -1e4)
+        a = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        x = self.norm1(x + self.o(a.transpose(1, 2).reshape(n, t, h)))
+        return self.norm2(x + self.down(functional.gelu(self.up(x))))
+
+
+class Glance(nn.Module):
+    """Reads the ask once more for each preference: its attention over the ask's tokens is the preference's own.
+
+    With its first weights it is the mean of the tokens, so that training starts from the plain bi-encoder.
+    """
+
+    def __init__(self, hidden: int, heads: int, width: int = 256) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q, self.k, self.v = (nn.Linear(hidden, hidden) for _ in range(3))
+        nn.init.zeros_(self.q.weight)
+        nn.init.zeros_(self.q.bias)
+        nn.init.eye_(self.v.weight)
+        nn.init.zeros_(self.v.bias)
+        self.mix = nn.Linear(4 * hidden, width)
+        self.judge = nn.Linear(width, 1)
+        nn.init.zeros_(self.judge.weight)
+        nn.init.zeros_(self.judge.bias)
+
+    def forward(self, ask: Tensor, mask: Tensor, preferences: Tensor, scale: Tensor) -> Tensor:
+        """ask [n, t, h], mask [n, t], preferences [p, h] (means) -> logits [n, p]."""
+        n, t, h = ask.shape
+        p, d = preferences.shape[0], h // self.heads
+        q = self.q(preferences).view(p, self.heads, d).transpose(0, 1)  # heads, p, d
+        k = self.k(ask).view(n, t, self.heads, d).permute(0, 2, 3, 1)  # n, heads, d, t
+        weights = (q @ k) / math.sqrt(d)  # n, heads, p, t
+        weights = weights.masked_fill(~mask[:, None, None, :], -1e4).softmax(-1)
+        v = self.v(ask).view(n, t, self.heads, d).transpose(1, 2)
+        seen = (weights @ v).permute(0, 2, 1, 3).reshape(n, p, h)
+        a, b = unit(seen), unit(preferences).expand(n, p, h)
+        near = (a * b).sum(-1)
+        root = math.sqrt(h)
+        mixed = self.mix(torch.cat([a * b * h, (a - b).abs() * root, a * root, b * root], -1))
+        return scale * near + self.judge(functional.gelu(mixed)).squeeze(-1)
+
+
+class Router(nn.Module):
+    def __init__(
+        self, base: Path, *, readers: int, layers: int | None = None, glance: bool = False, frozen: int = 0
+    ) -> None:
+        super().__init__()
+        bert = AutoModel.from_pretrained(base, add_pooling_layer=False)
+        heads, hidden = bert.config.num_attention_heads, bert.config.hidden_size
+        layers = layers or bert.config.num_hidden_layers
+        self.shape = Shape(layers, readers, hidden, heads)
+        self.embeddings = bert.embeddings
+        self.relative = getattr(bert.encoder, "relative_attention_bias", None)
+        self._positions: Any = getattr(bert.encoder, "compute_position_bias", None)
+        self.embeddings.word_embeddings.weight.requires_grad_(False)
+        self.layers = nn.ModuleList(Layer(layer, heads) for layer in bert.encoder.layer[:layers])
+        again = AutoModel.from_pretrained(base, add_pooling_layer=False)
+        self.readers = nn.ModuleList(Layer(layer, heads) for layer in again.encoder.layer[layers - readers : layers])
+        self.glance = Glance(hidden, heads) if glance else None
+        self.judge = nn.Linear(hidden, 1)
+        self.none = nn.Linear(hidden, 1)
+        self.difficulty = nn.Linear(hidden, len(DIFFICULTIES))
+        for head in (self.judge, self.none):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.tau = nn.Parameter(torch.tensor(0.3))
+        self.dropout = nn.Dropout(0.1)
+        self.frozen = frozen
+        self._memory: dict[bytes, Tensor] = {}
+        if frozen:
+            for part in (self.embeddings, self.relative, *self.layers[:frozen]):
+                if part is not None:
+                    part.requires_grad_(False)
+
+    def encode(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
+        """States before each layer (of those that learn) and after the last, and the mean of the last."""
+        x, bias = self._remembered(ids, types, mask) if self.frozen else self._embedded(ids, types)
+        x = self.dropout(x)
+        states = [x]
+        for layer in self.layers[self.frozen :]:
+            x = layer(x, x, mask, bias)
+            states.append(x)
+        return states, mean(x, mask)
+
+    def _embedded(self, ids: Tensor, types: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.relative is None:
+            return self.embeddings(input_ids=ids, token_type_ids=types), None
+        x = self.embeddings(input_ids=ids)
+        return x, self._positions(x)[:1]
+
+    @torch.no_grad()
+    def _remembered(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the frozen layers make of each text, computed once per text."""
+        lengths = mask.sum(1).tolist()
+        keys = [(ids[i, :n] * 2 + types[i, :n]).numpy().tobytes() for i, n in enumerate(lengths)]
+        new = [i for i, key in enumerate(keys) if key not in self._memory]
+        if new:
+            was, wide = self.training, max(lengths[i] for i in new)
+            self.eval()
+            x, bias = self._embedded(ids[new, :wide], types[new, :wide])
+            for layer in self.layers[: self.frozen]:
+                x = layer(x, x, mask[new, :wide], bias)
+            self.train(was)
+            for row, i in zip(x, new, strict=True):
+                self._memory[keys[i]] = row[: lengths[i]].to(torch.float16)
+        rows = [self._memory[key].to(torch.float32) for key in keys]
+        x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        x = functional.pad(x, (0, 0, 0, ids.shape[1] - x.shape[1]))
+        return x, None if self.relative is None else self._positions(x)[:1]
+
+    def read(self, ask: list[Tensor], ask_mask: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        """x [n, t, h]: preferences' states before the last `readers` layers; ask: n asks' states, aligned."""
+        first = self.shape.layers - self.shape.readers - self.frozen
+        both = torch.cat([mask, ask_mask], 1)
+        for depth, layer in enumerate(self.readers):
+            x = layer(x, torch.cat([x, ask[first + depth]], 1), both)
+        return mean(x, mask)
+
+    def match(
+        self, asks: dict[str, Tensor], preferences: dict[str, Tensor], states: list[Tensor], means: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of the preferences [n, p], of none [n, 1], and of the difficulties [n, 3]."""
+        seen, ask = self.encode(**asks)
+        n, p = ask.shape[0], means.shape[0]
+        if self.glance:
+            logits = self.glance(self.dropout(seen[-1]), asks["mask"], means, self.scale)
+        else:
+            logits = self.scale * (unit(ask) @ unit(means).T)
+        if self.shape.readers:
+            wide = [state.repeat_interleave(p, 0) for state in seen]
+            first = states[self.shape.layers - self.shape.readers - self.frozen].repeat(n, 1, 1)
+            reading = self.read(wide, asks["mask"].repeat_interleave(p, 0), first, preferences["mask"].repeat(n, 1))
+            logits = logits + self.judge(self.dropout(reading)).view(n, p)
+        return logits, self.scale * self.tau + self.none(ask), self.difficulty(ask)
+
+    def new_parameters(self) -> list[nn.Parameter]:
+        """What no pretraining has seen."""
+        heads = [self.judge, self.none, self.difficulty, *([self.glance.judge] if self.glance else [])]
+        return [self.log_scale, self.tau, *(p for head in heads for p in head.parameters())]
+
+    @property
+    def scale(self) -> Tensor:
+        return self.log_scale.exp()
+
+
+def mean(x: Tensor, mask: Tensor) -> Tensor:
+    weight = mask.unsqueeze(-1).to(x.dtype)
+    return (x * weight).sum(1) / weight.sum(1)
+
+
+def unit(x: Tensor) -> Tensor:
+    return functional.normalize(x, dim=-1)
