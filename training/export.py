@@ -37,7 +37,7 @@ class Exported(nn.Module):
         heads = self.model.none(mean), self.model.difficulty(mean)
         if preferences is None or self.model.glance is None:
             return unit(mean), *heads
-        return mean, *heads, self.model.glance(states[-1], mask, preferences, self.model.scale)
+        return mean, *heads, self.model.glance(states[:, :, -1], mask, preferences, self.model.scale)
 
 
 def export(model: Router, folder: Path) -> None:
@@ -115,7 +115,7 @@ def _parity(folder: Path, texts: Texts) -> float:
     sessions = [onnxruntime.InferenceSession(str(folder / name)) for name in ("router.float.onnx", "router.onnx")]
     least = 1.0
     for text in ("why is this slow?", "write a parser for TOML dates", "und jetzt bitte noch die Tests dazu"):
-        x = texts.preferences([("", text)])
+        x = texts.padded([texts.preference(("", text))])
         feed = {"input_ids": x["ids"].numpy(), "token_type_ids": x["types"].numpy()}
         known = {item.name for item in sessions[0].get_inputs()}
         feed["preferences"] = np.zeros((1, 384), np.float32)

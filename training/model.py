@@ -60,8 +60,9 @@ class Layer(nn.Module):
         v = self.v(seen).view(n, seen.shape[1], self.heads, -1).transpose(1, 2)
         allowed = mask[:, None, None, :]
         if bias is not None:
-            allowed = bias.masked_fill(~allowed, -1e4)
-        a = functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+            allowed = bias.float().masked_fill(~allowed, -1e4)
+        with torch.autocast("cpu", enabled=False):  # in bfloat16 it learns half as fast (torch 2.13)
+            a = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=allowed)
         x = self.norm1(x + self.o(a.transpose(1, 2).reshape(n, t, h)))
         return self.norm2(x + self.down(functional.gelu(self.up(x))))
 
@@ -86,7 +87,7 @@ class Glance(nn.Module):
         nn.init.zeros_(self.judge.bias)
 
     def forward(self, ask: Tensor, mask: Tensor, preferences: Tensor, scale: Tensor) -> Tensor:
-        """ask [n, t, h], mask [n, t], preferences [p, h] (means) -> logits [n, p]."""
+        """ask [n, t, h], mask [n, t], preferences [p, h] (centred means) -> logits [n, p]."""
         n, t, h = ask.shape
         p, d = preferences.shape[0], h // self.heads
         q = self.q(preferences).view(p, self.heads, d).transpose(0, 1)  # heads, p, d
@@ -100,6 +101,23 @@ class Glance(nn.Module):
         root = math.sqrt(h)
         mixed = self.mix(torch.cat([a * b * h, (a - b).abs() * root, a * root, b * root], -1))
         return scale * near + self.judge(functional.gelu(mixed)).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as the encoder leaves them. `states`: of each text [tokens, depths, hidden], the last depth after the last
+    layer, those before it where the readers begin; `means` [n, hidden]: centred means of the last."""
+
+    states: list[Tensor]
+    means: Tensor
+
+    def of(self, which: list[int]) -> "Encoded":
+        return Encoded([self.states[i] for i in which], self.means[which])
+
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """[n, tokens, depths, hidden], and which are tokens."""
+        lengths = torch.tensor([len(s) for s in self.states])
+        return nn.utils.rnn.pad_sequence(self.states, batch_first=True), torch.arange(max(lengths)) < lengths[:, None]
 
 
 class Router(nn.Module):
@@ -127,6 +145,7 @@ class Router(nn.Module):
             nn.init.zeros_(head.bias)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.tau = nn.Parameter(torch.tensor(0.3))
+        self.centre = nn.Parameter(torch.zeros(hidden))
         self.dropout = nn.Dropout(0.1)
         self.frozen = frozen
         self._memory: dict[bytes, Tensor] = {}
@@ -135,15 +154,24 @@ class Router(nn.Module):
                 if part is not None:
                     part.requires_grad_(False)
 
-    def encode(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor]:
-        """States before each layer (of those that learn) and after the last, and the mean of the last."""
+    @torch.no_grad()
+    def centre_on(self, means: Tensor) -> None:
+        """Some encoders put all texts into one corner; from the middle of these [n, hidden], angles tell them apart."""
+        middle = means.mean(0)
+        self.centre += middle
+        if self.glance:
+            self.glance.v.bias -= middle
+
+    def encode(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """States [n, tokens, depths, hidden] (see Encoded), and centred means [n, hidden]."""
         x, bias = self._remembered(ids, types, mask) if self.frozen else self._embedded(ids, types)
         x = self.dropout(x)
-        states = [x]
-        for layer in self.layers[self.frozen :]:
+        first, states = len(self.layers) - len(self.readers), []
+        for depth, layer in enumerate(self.layers[self.frozen :], self.frozen):
+            if depth >= first:
+                states.append(x)
             x = layer(x, x, mask, bias)
-            states.append(x)
-        return states, mean(x, mask)
+        return torch.stack([*states, x], 2), mean(x, mask) - self.centre
 
     def _embedded(self, ids: Tensor, types: Tensor) -> tuple[Tensor, Tensor | None]:
         if self.relative is None:
@@ -171,30 +199,26 @@ class Router(nn.Module):
         x = functional.pad(x, (0, 0, 0, ids.shape[1] - x.shape[1]))
         return x, None if self.relative is None else self._positions(x)[:1]
 
-    def read(self, ask: list[Tensor], ask_mask: Tensor, x: Tensor, mask: Tensor) -> Tensor:
-        """x [n, t, h]: preferences' states before the last `readers` layers; ask: n asks' states, aligned."""
-        first = self.shape.layers - self.shape.readers - self.frozen
-        both = torch.cat([mask, ask_mask], 1)
-        for depth, layer in enumerate(self.readers):
-            x = layer(x, torch.cat([x, ask[first + depth]], 1), both)
-        return mean(x, mask)
-
-    def match(
-        self, asks: dict[str, Tensor], preferences: dict[str, Tensor], states: list[Tensor], means: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def match(self, asks: Encoded, preferences: Encoded) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of the preferences [n, p], of none [n, 1], and of the difficulties [n, 3]."""
-        seen, ask = self.encode(**asks)
-        n, p = ask.shape[0], means.shape[0]
+        seen, seen_mask = asks.padded()
         if self.glance:
-            logits = self.glance(self.dropout(seen[-1]), asks["mask"], means, self.scale)
+            logits = self.glance(self.dropout(seen[:, :, -1]), seen_mask, preferences.means, self.scale)
         else:
-            logits = self.scale * (unit(ask) @ unit(means).T)
+            logits = self.scale * (unit(asks.means) @ unit(preferences.means).T)
         if self.shape.readers:
-            wide = [state.repeat_interleave(p, 0) for state in seen]
-            first = states[self.shape.layers - self.shape.readers - self.frozen].repeat(n, 1, 1)
-            reading = self.read(wide, asks["mask"].repeat_interleave(p, 0), first, preferences["mask"].repeat(n, 1))
-            logits = logits + self.judge(self.dropout(reading)).view(n, p)
-        return logits, self.scale * self.tau + self.none(ask), self.difficulty(ask)
+            logits = logits + self._read(seen, seen_mask, *preferences.padded())
+        return logits, self.scale * self.tau + self.none(asks.means), self.difficulty(asks.means)
+
+    def _read(self, asks: Tensor, ask_mask: Tensor, preferences: Tensor, mask: Tensor) -> Tensor:
+        """What the judge makes of each preference, read with each ask before its eyes [n, p]."""
+        n, p = len(asks), len(preferences)
+        x = preferences[:, :, 0].repeat(n, 1, 1)
+        wide, masks = asks.repeat_interleave(p, 0), mask.repeat(n, 1)
+        both = torch.cat([masks, ask_mask.repeat_interleave(p, 0)], 1)
+        for depth, layer in enumerate(self.readers):
+            x = layer(x, torch.cat([x, wide[:, :, depth]], 1), both)
+        return self.judge(self.dropout(mean(x, masks))).view(n, p)
 
     def new_parameters(self) -> list[nn.Parameter]:
         """What no pretraining has seen."""

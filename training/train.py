@@ -21,7 +21,7 @@ from transformers import AutoTokenizer
 from router_service.asks import context_text, fitted, preference_text
 from training import corpus
 from training.corpus import NONE, Corpus, Preference
-from training.model import Router
+from training.model import Encoded, Router
 from training.sampling import Ask, Group, Judgement, Sampler
 from training.splits import apart
 
@@ -51,6 +51,9 @@ class Run:
         return cls(**json.loads((folder / "run.json").read_text()))
 
 
+Tokens = tuple[list[int], list[int]]  # ids and types
+
+
 class Texts:
     """Tokenizes as the router service does, and pads."""
 
@@ -65,29 +68,28 @@ class Texts:
         self.pad = next(id_ for id_ in found if id_ is not None)
         self._known: dict[str, list[int]] = {}
 
-    def preferences(self, items: Sequence[Preference]) -> dict[str, Tensor]:
-        return self._padded([(self._ids(preference_text(n, d))[:PREFERENCE_TOKENS], []) for n, d in items])
+    def preference(self, item: Preference) -> Tokens:
+        return self._around(self._ids(preference_text(*item))[:PREFERENCE_TOKENS], [])
 
-    def asks(self, items: Sequence[Ask]) -> dict[str, Tensor]:
-        return self._padded([fitted(self._ids(a.text), self._ids(context_text(a.context)), ASK_TOKENS) for a in items])
+    def ask(self, item: Ask) -> Tokens:
+        return self._around(*fitted(self._ids(item.text), self._ids(context_text(item.context)), ASK_TOKENS))
+
+    def padded(self, items: Sequence[Tokens]) -> dict[str, Tensor]:
+        width = max(len(ids) for ids, _ in items)
+        return {
+            "ids": torch.tensor([ids + [self.pad] * (width - len(ids)) for ids, _ in items]),
+            "types": torch.tensor([types + [0] * (width - len(types)) for _, types in items]),
+            "mask": torch.tensor([[True] * len(ids) + [False] * (width - len(ids)) for ids, _ in items]),
+        }
 
     def _ids(self, text: str) -> list[int]:
         if text not in self._known:
             self._known[text] = list(self.core.encode(text, add_special_tokens=False).ids) if text else []
         return self._known[text]
 
-    def _padded(self, items: Sequence[tuple[list[int], list[int]]]) -> dict[str, Tensor]:
-        rows, kinds = [], []
-        for first, second in items:
-            ids = [*self.begin, *first, *(self.middle if second else self.end), *second, *(self.end if second else [])]
-            rows.append(ids)
-            kinds.append([0] * (len(first) + 2) + [int(self.second)] * (len(ids) - len(first) - 2))
-        width = max(map(len, rows))
-        return {
-            "ids": torch.tensor([r + [self.pad] * (width - len(r)) for r in rows]),
-            "types": torch.tensor([k + [0] * (width - len(k)) for k in kinds]),
-            "mask": torch.tensor([[True] * len(r) + [False] * (width - len(r)) for r in rows]),
-        }
+    def _around(self, first: list[int], second: list[int]) -> Tokens:
+        ids = [*self.begin, *first, *(self.middle if second else self.end), *second, *(self.end if second else [])]
+        return ids, [0] * (len(first) + 2) + [int(self.second)] * (len(ids) - len(first) - 2)
 
 
 # -- scores and losses -------------------------------------------------------------------------------------------------
@@ -101,20 +103,34 @@ class Scored:
     difficulty: Tensor
 
 
-def score(model: Router, texts: Texts, group: Group) -> Scored:
-    """All asks of a group against all its preferences; asks of like length are encoded together."""
-    sizes = [len(judgement.preferences) for judgement in group.judgements]
-    preferences = texts.preferences([p for judgement in group.judgements for p in judgement.preferences])
-    states, means = model.encode(**preferences)
-    order = sorted(range(len(group.asks)), key=lambda i: _length(group.asks[i]))
-    chunks = 3 if len(order) >= 9 else 1
-    parts = [order[c * len(order) // chunks : (c + 1) * len(order) // chunks] for c in range(chunks)]
-    outputs = [
-        model.match(texts.asks([group.asks[i] for i in part]), preferences, states, means) for part in parts if part
-    ]
-    back = torch.tensor(order).argsort()
-    logits, none, difficulty = (torch.cat(column)[back] for column in zip(*outputs, strict=True))
-    return Scored([torch.cat([part, none], 1) for part in logits.split(sizes, 1)], difficulty)
+def encoded(model: Router, texts: Texts, items: Sequence[Tokens], *, at_once: int = 24) -> Encoded:
+    """Texts of like length are encoded together."""
+    order = sorted(range(len(items)), key=lambda i: len(items[i][0]))
+    states: list[Tensor] = [torch.empty(0)] * len(items)
+    means: list[Tensor] = [torch.empty(0)] * len(items)
+    for begin in range(0, len(order), at_once):
+        some = order[begin : begin + at_once]
+        deep, middle = model.encode(**texts.padded([items[i] for i in some]))
+        for i, state, of_text in zip(some, deep.unbind(), middle.unbind(), strict=True):
+            states[i], means[i] = state[: len(items[i][0])], of_text
+    return Encoded(states, torch.stack(means))
+
+
+def score(model: Router, texts: Texts, groups: Sequence[Group]) -> list[Scored]:
+    """All asks of each group against all its preferences. Each text is encoded once, whoever shares it."""
+    known: dict[Preference | Ask, int] = {}
+    for group in groups:
+        for item in (*group.asks, *(p for judgement in group.judgements for p in judgement.preferences)):
+            known.setdefault(item, len(known))
+    every = encoded(model, texts, [texts.ask(i) if isinstance(i, Ask) else texts.preference(i) for i in known])
+    scored = []
+    for group in groups:
+        sizes = [len(judgement.preferences) for judgement in group.judgements]
+        preferences = [known[p] for judgement in group.judgements for p in judgement.preferences]
+        logits, none, difficulty = model.match(every.of([known[a] for a in group.asks]), every.of(preferences))
+        logits, none = logits.float(), none.float()
+        scored.append(Scored([torch.cat([p, none], 1) for p in logits.split(sizes, 1)], difficulty.float()))
+    return scored
 
 
 def loss_of(scored: Scored, group: Group) -> tuple[Tensor, float]:
@@ -134,10 +150,6 @@ def loss_of(scored: Scored, group: Group) -> tuple[Tensor, float]:
     return loss, torch.stack(hits).mean().item()
 
 
-def _length(ask: Ask) -> int:
-    return len(ask.text) + sum(map(len, ask.context))
-
-
 # -- evaluation --------------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +164,7 @@ def evaluate(model: Router, texts: Texts, held: Iterable[Corpus]) -> dict[str, f
     outside_: list[float] = []
     by_tag: dict[str, list[bool]] = {}
     for some, config, preferences in _held_groups(held):
-        out = score(model, texts, Group([Ask(r.ask, r.context) for r in some], [Judgement(preferences, [])]))
+        (out,) = score(model, texts, [Group([Ask(r.ask, r.context) for r in some], [Judgement(preferences, [])])])
         for row, shares, level in zip(some, out.logits[0].softmax(1), out.difficulty, strict=True):
             gold, last = row.labels[config], len(preferences)
             levels += [level.argmax().item() == row.difficulty] if row.difficulty is not None else []
@@ -173,7 +185,7 @@ def score_all(model: Router, texts: Texts, held: Iterable[Corpus]) -> tuple[list
     """The logits of every held row, none last, and the position that is right."""
     logits, gold = [], []
     for some, config, preferences in _held_groups(held):
-        out = score(model, texts, Group([Ask(r.ask, r.context) for r in some], [Judgement(preferences, [])]))
+        (out,) = score(model, texts, [Group([Ask(r.ask, r.context) for r in some], [Judgement(preferences, [])])])
         logits += list(out.logits[0])
         gold += [r.labels[config] if r.labels[config] >= 0 else len(preferences) for r in some]
     return logits, gold
@@ -232,17 +244,18 @@ def train(
     optimizer = _optimizer(model, run.rate)
     bases = [group["lr"] for group in optimizer.param_groups]
     done = _resumed(out, model, optimizer, sampler)
+    if not done and not start:
+        _centre(model, texts, sampler)
     model.train()
     began, average = time.time(), math.nan
     for step in range(done + 1, run.steps + 1):
         share = step / run.steps
         for group, rate in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = rate * min(1.0, share / 0.06) * max(1e-3, 1 - share)
-        hits = [_backward(model, texts, sampler.group()) for _ in range(GROUPS_PER_STEP)]
+        hit = _backward(model, texts, [sampler.group() for _ in range(GROUPS_PER_STEP)])
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        hit = sum(hits) / len(hits)
         average = hit if math.isnan(average) else 0.98 * average + 0.02 * hit
         if step % 25 == 0:
             print(f"{step}/{run.steps} {time.time() - began:.0f} s, right {average:.3f}", flush=True)
@@ -267,10 +280,12 @@ def shown(figures: dict[str, float]) -> str:
     return " ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
-def _backward(model: Router, texts: Texts, group: Group) -> float:
-    loss, hit = loss_of(score(model, texts, group), group)
-    (loss / GROUPS_PER_STEP).backward()
-    return hit
+def _backward(model: Router, texts: Texts, groups: Sequence[Group]) -> float:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scored = score(model, texts, groups)
+    losses, hits = zip(*map(loss_of, scored, groups), strict=True)
+    torch.stack(losses).mean().backward()
+    return sum(hits) / len(hits)
 
 
 def _optimizer(model: Router, rate: float) -> torch.optim.Optimizer:
@@ -285,7 +300,18 @@ def _optimizer(model: Router, rate: float) -> torch.optim.Optimizer:
             {"params": fast, "weight_decay": 0.0, "lr": rate * 15},
         ],
         lr=rate,
+        fused=True,
     )
+
+
+@torch.inference_mode()
+def _centre(model: Router, texts: Texts, sampler: Sampler) -> None:
+    """Puts the origin in the middle of what the untrained encoder makes of some groups."""
+    groups = [sampler.group() for _ in range(20)]
+    asks = [texts.ask(ask) for group in groups for ask in group.asks]
+    preferences = [texts.preference(p) for group in groups for j in group.judgements for p in j.preferences]
+    means = [encoded(model.eval(), texts, part).means.mean(0) for part in (asks, preferences)]
+    model.centre_on(torch.stack(means))
 
 
 def _checkpoint(
