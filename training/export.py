@@ -34,10 +34,14 @@ class Exported(nn.Module):
     ) -> tuple[Tensor, ...]:
         mask = torch.ones_like(input_ids, dtype=torch.bool)
         states, mean = self.model.encode(input_ids, token_type_ids, mask)
-        heads = self.model.none(mean), self.model.difficulty(mean)
+        none, difficulty = self.model.none(mean), self.model.difficulty(mean)
         if preferences is None or self.model.glance is None:
-            return unit(mean), *heads
-        return mean, *heads, self.model.glance(states[:, :, -1], mask, preferences, self.model.scale)
+            return unit(mean), none, difficulty
+        logits, findings = self.model.glance(states[:, :, -1], mask, preferences, self.model.scale)
+        if self.model.council:
+            weighed = self.model.council(findings, mean)
+            logits, none = logits + weighed[:, :-1], none + weighed[:, -1:]
+        return mean, none, difficulty, logits
 
 
 def export(model: Router, folder: Path) -> None:

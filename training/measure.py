@@ -1,14 +1,14 @@
-"""All figures of the model card, through the path that the gateway takes: python -m training.measure FOLDER [--json]
+"""All figures of the model card, through the path that the gateway takes: python -m training.measure FOLDER ...
 
-Held conversations by an author who trained nothing, the same with what clients put around them, probes of negation and
-of ten languages, and the public sets. Nothing of it is ever trained on (training/splits.py).
+Held conversations by two authors who trained nothing, the same typed in haste and with what clients put around them,
+probes of negation and of ten languages, and the public sets. Nothing of it is ever trained on (training/splits.py).
 """
 
 import argparse
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from router_service.asks import ask_and_context
 from router_service.shell.onnx_router import OnnxModel, OnnxRouter
 from training import corpus
 from training.corpus import Corpus, conversation_of
+from training.sampling import typo
 
+DEVELOPMENT = ("dev", "quarry")
 PUBLIC = ("clinc_n8", "clinc_n16", "clinc_n150", "sgd_n8", "mtbench_n8")
 ENVELOPES = (
     "<system-reminder>\nThis is a reminder that your todo list is currently empty. DO NOT mention this to the user "
@@ -35,19 +37,28 @@ ENVELOPES = (
 )
 
 
-def written(part: Corpus, *, noise: bool = False) -> Iterator[Case]:
-    """Each conversation in one of its config's wordings, all wordings alike often."""
+def written(part: Corpus, worn: Callable[[str, random.Random], str] = lambda text, _: text) -> Iterator[Case]:
+    """Each conversation under each wording of each of its configs; its ask as `worn` leaves it."""
     draw = random.Random(7)
     for config, rows in part.by_config().items():
-        wordings = part.configs[config]
         for number, row in enumerate(rows):
-            routes = tuple(wordings[number % len(wordings)])
-            label = routes[row.labels[config]][0] if row.labels[config] >= 0 else NONE
             *turns, last = row.conversation
-            if noise:
-                last = last | {"content": draw.choice(ENVELOPES).format(last["content"])}
-            turns.append(last)
-            yield Case(number, conversation_of(turns), routes, label, config, tuple(sorted(row.tags)))
+            conversation = conversation_of([*turns, last | {"content": worn(last["content"], draw)}])
+            for wording in part.configs[config]:
+                label = wording[row.labels[config]][0] if row.labels[config] >= 0 else NONE
+                yield Case(number, conversation, tuple(wording), label, config, tuple(sorted(row.tags)))
+
+
+def enveloped(text: str, draw: random.Random) -> str:
+    """What clients put around an ask."""
+    return draw.choice(ENVELOPES).format(text)
+
+
+def hasty(text: str, draw: random.Random) -> str:
+    """Two slips of the fingers in every hundred signs, one at least, and no capitals."""
+    for _ in range(max(1, len(text) // 50)):
+        text = typo(text, draw)
+    return text.lower()
 
 
 def public(path: Path) -> Iterator[Case]:
@@ -84,18 +95,21 @@ def measured(folder: Path) -> dict[str, Any]:
     """Every figure by name: shares from 0 to 1, milliseconds."""
     model = Remembering(folder)
     held = dict(corpus.authored(corpus.DATA / "held"))
-    reports = {"dev": judged(model, written(held["dev"])), "noisy": judged(model, written(held["dev"], noise=True))}
-    dev = reports["dev"]
+    clean = {name: judged(model, written(held[name])) for name in DEVELOPMENT}
+    dev = Report([j for report in clean.values() for j in report.judgements])
     figures: dict[str, Any] = {
-        "dev top-1": dev.top1,
-        "dev with none": dev.accuracy_with_none,
-        "dev none AUROC": dev.none_auroc,
-        "dev calibration error": dev.calibration_error,
-        "dev follow-ups": _top1(dev, "follow-up"),
-        "dev hard": _top1(dev, "hard"),
-        "dev in client envelopes": reports["noisy"].top1,
-        "negation": judged(model, written(held["negation"])).top1,
+        "development top-1": dev.top1,
+        "with none": dev.accuracy_with_none,
+        "none AUROC": dev.none_auroc,
+        "calibration error": dev.calibration_error,
+        "follow-ups": _top1(dev, "follow-up"),
+        "hard": _top1(dev, "hard"),
+        "pasted": _top1(dev, "paste"),
     }
+    figures |= {f"{name} top-1": report.top1 for name, report in clean.items()}
+    for name, worn in (("in client envelopes", enveloped), ("typed in haste", hasty)):
+        figures[name] = _mean([judged(model, written(held[part], worn)) for part in DEVELOPMENT])
+    figures["negation"] = judged(model, written(held["negation"])).top1
     languages = judged(model, written(held["languages"])).by(lambda case: [t for t in case.tags if t != "single"])
     figures |= {f"language {name}": part.top1 for name, part in sorted(languages.items())}
     for name in PUBLIC:
@@ -108,16 +122,37 @@ def measured(folder: Path) -> dict[str, Any]:
     return figures | {"p50 ms": dev.latency(0.5), "p95 ms": dev.latency(0.95), "reliability": dev.reliability}
 
 
+def _mean(reports: Sequence[Report]) -> float:
+    return Report([j for report in reports for j in report.judgements]).top1
+
+
 def _top1(report: Report, tag: str) -> float:
     return report.by(tags_of)[tag].top1
+
+
+def drawn(reliability: Sequence[tuple[float, float, int]], file: Path) -> None:
+    """What the reported score promises against what it keeps."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(4.6, 4.2), layout="constrained")
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    sure, right, count = zip(*reliability, strict=True)
+    axes.plot(sure, right, color="#2563eb", linewidth=1.5)
+    axes.scatter(sure, right, s=[12 + 400 * n / sum(count) for n in count], color="#2563eb")
+    axes.set(xlabel="reported score", ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    axes.set_title("Development set; a dot's size is its share of the asks", fontsize=9)
+    figure.savefig(file)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, nargs="+", help="folders as router_service/model is one")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plot", type=Path, help="where to draw the reliability of the first model, as SVG or PNG")
     known = parser.parse_args()
     columns = {folder.name: measured(folder) for folder in known.model}
+    if known.plot:
+        drawn(columns[known.model[0].name]["reliability"], known.plot)
     if known.json:
         print(json.dumps(columns, indent=1))
         return

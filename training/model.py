@@ -1,18 +1,19 @@
-"""The network: one encoder for asks and preferences, and a head that looks at the ask with each preference's eyes.
+"""The network: one encoder for asks and preferences, and heads that look at the ask with each preference's eyes.
 
-A preference is encoded once, when the config is loaded; for each request only the ask is encoded. Three heads can
-compare the two, and no preference's score depends on which others are listed:
+A preference is encoded once, when the config is loaded; for each request only the ask is. What compares the two:
 
 - the cosine of their means (the plain bi-encoder);
-- a glance (what ships): the preference's mean attends to the ask's tokens, so that what is asked weighs more for one
-  preference and what it is about for another; some products of 384 numbers per preference;
+- a glance: the preference's mean attends to the ask's tokens, so that what is asked weighs more for one preference and
+  what it is about for another; some products of 384 numbers per preference;
+- a council: what was found of each preference is weighed against what was found of the others (what ships);
 - readers: the preference's tokens pass through further layers that also attend to the ask's states of that depth.
 
-    logit(preference) = scale * cosine(ask seen by the preference, preference) + judge(both) [+ judge(reading)]
-    logit(none)       = scale * tau + none(ask)
+    logit(preference) = scale * cosine(ask seen by the preference, preference) + judge(both) + council [+ reader]
+    logit(none)       = scale * tau + none(ask) + council
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,8 @@ class Glance(nn.Module):
         nn.init.zeros_(self.judge.weight)
         nn.init.zeros_(self.judge.bias)
 
-    def forward(self, ask: Tensor, mask: Tensor, preferences: Tensor, scale: Tensor) -> Tensor:
-        """ask [n, t, h], mask [n, t], preferences [p, h] (centred means) -> logits [n, p]."""
+    def forward(self, ask: Tensor, mask: Tensor, preferences: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """ask [n, t, h], mask [n, t], preferences [p, h] (centred means) -> logits [n, p], findings [n, p, width]."""
         n, t, h = ask.shape
         p, d = preferences.shape[0], h // self.heads
         q = self.q(preferences).view(p, self.heads, d).transpose(0, 1)  # heads, p, d
@@ -99,8 +100,40 @@ class Glance(nn.Module):
         a, b = unit(seen), unit(preferences).expand(n, p, h)
         near = (a * b).sum(-1)
         root = math.sqrt(h)
-        mixed = self.mix(torch.cat([a * b * h, (a - b).abs() * root, a * root, b * root], -1))
-        return scale * near + self.judge(functional.gelu(mixed)).squeeze(-1)
+        findings = functional.gelu(self.mix(torch.cat([a * b * h, (a - b).abs() * root, a * root, b * root], -1)))
+        return scale * near + self.judge(findings).squeeze(-1), findings
+
+
+class Council(nn.Module):
+    """What was found of each preference is weighed against what was found of the others on the list, and of none.
+
+    "Hard work" means something else beside "easy work" than beside "documentation", and none fits better where nothing
+    does. Order does not matter. With its first weights it changes nothing.
+    """
+
+    def __init__(self, hidden: int, width: int = 256, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.none = nn.Linear(hidden, width)
+        self.before = nn.LayerNorm(width)
+        self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
+        self.after = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, width), nn.Linear(width, width)
+        self.judge = nn.Linear(width, 1)
+        nn.init.zeros_(self.judge.weight)
+        nn.init.zeros_(self.judge.bias)
+
+    def forward(self, findings: Tensor, ask: Tensor) -> Tensor:
+        """findings [n, p, width], ask [n, h] (centred means) -> what to add to the logits [n, p + 1], none last."""
+        root = math.sqrt(ask.shape[-1])
+        x = torch.cat([findings, functional.gelu(self.none(unit(ask) * root)).unsqueeze(1)], 1)
+        n, p, w = x.shape
+        y = self.before(x)
+        q, k, v = (part(y).view(n, p, self.heads, -1).transpose(1, 2) for part in (self.q, self.k, self.v))
+        weights = (q @ k.transpose(-1, -2) / math.sqrt(w // self.heads)).softmax(-1)
+        x = x + self.o((weights @ v).transpose(1, 2).reshape(n, p, w))
+        x = x + self.down(functional.gelu(self.up(self.after(x))))
+        return self.judge(x).squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -122,7 +155,14 @@ class Encoded:
 
 class Router(nn.Module):
     def __init__(
-        self, base: Path, *, readers: int, layers: int | None = None, glance: bool = False, frozen: int = 0
+        self,
+        base: Path,
+        *,
+        readers: int = 0,
+        layers: int | None = None,
+        glance: bool = False,
+        council: bool = False,
+        frozen: int = 0,
     ) -> None:
         super().__init__()
         bert = AutoModel.from_pretrained(base, add_pooling_layer=False)
@@ -137,6 +177,7 @@ class Router(nn.Module):
         again = AutoModel.from_pretrained(base, add_pooling_layer=False)
         self.readers = nn.ModuleList(Layer(layer, heads) for layer in again.encoder.layer[layers - readers : layers])
         self.glance = Glance(hidden, heads) if glance else None
+        self.council = Council(hidden) if glance and council else None
         self.judge = nn.Linear(hidden, 1)
         self.none = nn.Linear(hidden, 1)
         self.difficulty = nn.Linear(hidden, len(DIFFICULTIES))
@@ -199,16 +240,29 @@ class Router(nn.Module):
         x = functional.pad(x, (0, 0, 0, ids.shape[1] - x.shape[1]))
         return x, None if self.relative is None else self._positions(x)[:1]
 
-    def match(self, asks: Encoded, preferences: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the preferences [n, p], of none [n, 1], and of the difficulties [n, 3]."""
+    def match(self, asks: Encoded, preferences: Encoded, sizes: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+        """Logits for each list of preferences [n, its size + 1], the last is none; and of the difficulties [n, 3].
+
+        `preferences` holds the lists one behind the other.
+        """
         seen, seen_mask = asks.padded()
+        none = self.scale * self.tau + self.none(asks.means)
+        findings: Sequence[Tensor | None] = [None] * len(sizes)
         if self.glance:
-            logits = self.glance(self.dropout(seen[:, :, -1]), seen_mask, preferences.means, self.scale)
+            logits, found = self.glance(self.dropout(seen[:, :, -1]), seen_mask, preferences.means, self.scale)
+            findings = found.split(list(sizes), 1)
         else:
             logits = self.scale * (unit(asks.means) @ unit(preferences.means).T)
         if self.shape.readers:
             logits = logits + self._read(seen, seen_mask, *preferences.padded())
-        return logits, self.scale * self.tau + self.none(asks.means), self.difficulty(asks.means)
+        lists = [torch.cat([part, none], 1) for part in logits.split(list(sizes), 1)]
+        if self.council:
+            lists = [
+                part + self.council(found, asks.means)
+                for part, found in zip(lists, findings, strict=True)
+                if found is not None
+            ]
+        return lists, self.difficulty(asks.means)
 
     def _read(self, asks: Tensor, ask_mask: Tensor, preferences: Tensor, mask: Tensor) -> Tensor:
         """What the judge makes of each preference, read with each ask before its eyes [n, p]."""
@@ -223,6 +277,7 @@ class Router(nn.Module):
     def new_parameters(self) -> list[nn.Parameter]:
         """What no pretraining has seen."""
         heads = [self.judge, self.none, self.difficulty, *([self.glance.judge] if self.glance else [])]
+        heads += [self.council] if self.council else []
         return [self.log_scale, self.tau, *(p for head in heads for p in head.parameters())]
 
     @property

@@ -163,7 +163,7 @@ class Sampler:
         rng = self.random
         text, context = row.ask, row.context
         if rng.random() < 0.05:
-            text = _typo(text, rng)
+            text = typo(text, rng)
         if (
             not context and rng.random() < 0.12 and len(text) > 25
         ):  # an old conversation before a new ask must not mislead
@@ -196,7 +196,8 @@ class Sampler:
         return Group(asks, [Judgement(preferences, gold)])
 
 
-def _typo(text: str, rng: random.Random) -> str:
+def typo(text: str, rng: random.Random) -> str:
+    """Two signs changed places, or one is missing."""
     if len(text) < 8:
         return text
     at = rng.randrange(1, len(text) - 2)

@@ -41,6 +41,7 @@ class Run:
     share: float = 0.2  # of the groups that come from public sets
     readers: int = 0
     glance: bool = False
+    council: bool = False
     layers: int = 0  # 0: all of the base's
     frozen: int = 0  # so many of the lowest layers stay as they are
     facets: bool = True  # preferences put together from facets, besides those of the written configs
@@ -120,16 +121,17 @@ def score(model: Router, texts: Texts, groups: Sequence[Group]) -> list[Scored]:
     """All asks of each group against all its preferences. Each text is encoded once, whoever shares it."""
     known: dict[Preference | Ask, int] = {}
     for group in groups:
-        for item in (*group.asks, *(p for judgement in group.judgements for p in judgement.preferences)):
-            known.setdefault(item, len(known))
+        for ask in group.asks:
+            known.setdefault(ask, len(known))
+        for preference in (p for judgement in group.judgements for p in judgement.preferences):
+            known.setdefault(preference, len(known))
     every = encoded(model, texts, [texts.ask(i) if isinstance(i, Ask) else texts.preference(i) for i in known])
     scored = []
     for group in groups:
         sizes = [len(judgement.preferences) for judgement in group.judgements]
         preferences = [known[p] for judgement in group.judgements for p in judgement.preferences]
-        logits, none, difficulty = model.match(every.of([known[a] for a in group.asks]), every.of(preferences))
-        logits, none = logits.float(), none.float()
-        scored.append(Scored([torch.cat([p, none], 1) for p in logits.split(sizes, 1)], difficulty.float()))
+        logits, difficulty = model.match(every.of([known[a] for a in group.asks]), every.of(preferences), sizes)
+        scored.append(Scored([part.float() for part in logits], difficulty.float()))
     return scored
 
 
@@ -225,7 +227,7 @@ def train(
     run: Run, base: Path, out: Path, folders: list[Path], public: Path | None, start: Path | None, every: int
 ) -> None:
     torch.manual_seed(run.seed)
-    held = by_author([*folders, corpus.DATA / "held"], {"dev", *filter(None, run.hold.split(","))})
+    held = by_author([*folders, corpus.DATA / "held"], {"dev", "quarry", *filter(None, run.hold.split(","))})
     learnt = [part for folder in folders for name, part in corpus.authored(folder) if name not in held]
     tests = [part for _, part in corpus.authored(corpus.DATA / "held")]
     learnt = apart(learnt, [*held.values(), *tests])
@@ -240,7 +242,9 @@ def train(
     texts = Texts(base)
     model = _model(run, base)
     if start:
-        model.load_state_dict(torch.load(start / "router.pt"), strict=False)
+        before = torch.load(start / "router.pt")
+        del before["embeddings.word_embeddings.weight"]  # it stays as it is in the base
+        model.load_state_dict(before, strict=False)
     optimizer = _optimizer(model, run.rate)
     bases = [group["lr"] for group in optimizer.param_groups]
     done = _resumed(out, model, optimizer, sampler)
@@ -273,7 +277,9 @@ def load(folder: Path, base: Path) -> Router:
 
 
 def _model(run: Run, base: Path) -> Router:
-    return Router(base, readers=run.readers, layers=run.layers or None, glance=run.glance, frozen=run.frozen)
+    return Router(
+        base, readers=run.readers, layers=run.layers or None, glance=run.glance, council=run.council, frozen=run.frozen
+    )
 
 
 def shown(figures: dict[str, float]) -> str:
