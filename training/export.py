@@ -32,12 +32,11 @@ class Exported(nn.Module):
     def forward(
         self, input_ids: Tensor, token_type_ids: Tensor, preferences: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        mask = torch.ones_like(input_ids, dtype=torch.bool)
-        states, mean = self.model.encode(input_ids, token_type_ids, mask)
+        states, mean = self.model.encode(input_ids, token_type_ids)
         none, difficulty = self.model.none(mean), self.model.difficulty(mean)
         if preferences is None or self.model.glance is None:
             return unit(mean), none, difficulty
-        logits, findings = self.model.glance(states[:, :, -1], mask, preferences, self.model.scale)
+        logits, findings = self.model.glance(states[:, :, -1], None, preferences, self.model.scale)
         if self.model.council:
             weighed = self.model.council(findings, mean)
             logits, none = logits + weighed[:, :-1], none + weighed[:, -1:]

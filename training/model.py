@@ -50,22 +50,22 @@ class Layer(nn.Module):
         self.norm2 = bert_layer.output.LayerNorm
         self.heads = heads
 
-    def forward(self, x: Tensor, seen: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
-        """x [n, t, h]; seen [n, s, h], what it may attend to; mask [n, s], true where there is a token.
+    def forward(self, x: Tensor, seen: Tensor, mask: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """x [n, t, h]; seen [n, s, h], what it may attend to; mask [n, s], true where there is a token (None: all).
 
         bias [1, heads, t, s]: what relative positions add to the attention.
         """
-        n, t, h = x.shape
-        q = self.q(x).view(n, t, self.heads, -1).transpose(1, 2)
-        k = self.k(seen).view(n, seen.shape[1], self.heads, -1).transpose(1, 2)
-        v = self.v(seen).view(n, seen.shape[1], self.heads, -1).transpose(1, 2)
-        allowed = mask[:, None, None, :]
+        q, k, v = self._by_head(self.q(x)), self._by_head(self.k(seen)), self._by_head(self.v(seen))
+        allowed = None if mask is None else mask[:, None, None, :]
         if bias is not None:
-            allowed = bias.float().masked_fill(~allowed, -1e4)
+            allowed = bias.float() if allowed is None else bias.float().masked_fill(~allowed, -1e4)
         with torch.autocast("cpu", enabled=False):  # in bfloat16 it learns half as fast (torch 2.13)
             a = functional.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=allowed)
-        x = self.norm1(x + self.o(a.transpose(1, 2).reshape(n, t, h)))
+        x = self.norm1(x + self.o(a.transpose(1, 2).reshape(x.shape[0], -1, x.shape[2])))
         return self.norm2(x + self.down(functional.gelu(self.up(x))))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        return x.view(x.shape[0], -1, self.heads, x.shape[2] // self.heads).transpose(1, 2)
 
 
 class Glance(nn.Module):
@@ -87,14 +87,16 @@ class Glance(nn.Module):
         nn.init.zeros_(self.judge.weight)
         nn.init.zeros_(self.judge.bias)
 
-    def forward(self, ask: Tensor, mask: Tensor, preferences: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, ask: Tensor, mask: Tensor | None, preferences: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """ask [n, t, h], mask [n, t], preferences [p, h] (centred means) -> logits [n, p], findings [n, p, width]."""
         n, t, h = ask.shape
         p, d = preferences.shape[0], h // self.heads
         q = self.q(preferences).view(p, self.heads, d).transpose(0, 1)  # heads, p, d
         k = self.k(ask).view(n, t, self.heads, d).permute(0, 2, 3, 1)  # n, heads, d, t
         weights = (q @ k) / math.sqrt(d)  # n, heads, p, t
-        weights = weights.masked_fill(~mask[:, None, None, :], -1e4).softmax(-1)
+        if mask is not None:
+            weights = weights.masked_fill(~mask[:, None, None, :], -1e4)
+        weights = weights.softmax(-1)
         v = self.v(ask).view(n, t, self.heads, d).transpose(1, 2)
         seen = (weights @ v).permute(0, 2, 1, 3).reshape(n, p, h)
         a, b = unit(seen), unit(preferences).expand(n, p, h)
@@ -203,9 +205,10 @@ class Router(nn.Module):
         if self.glance:
             self.glance.v.bias -= middle
 
-    def encode(self, ids: Tensor, types: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, ids: Tensor, types: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """States [n, tokens, depths, hidden] (see Encoded), and centred means [n, hidden]."""
-        x, bias = self._remembered(ids, types, mask) if self.frozen else self._embedded(ids, types)
+        remember = self.frozen and mask is not None
+        x, bias = self._remembered(ids, types, mask) if remember else self._embedded(ids, types)
         x = self.dropout(x)
         first, states = len(self.layers) - len(self.readers), []
         for depth, layer in enumerate(self.layers[self.frozen :], self.frozen):
@@ -285,7 +288,9 @@ class Router(nn.Module):
         return self.log_scale.exp()
 
 
-def mean(x: Tensor, mask: Tensor) -> Tensor:
+def mean(x: Tensor, mask: Tensor | None) -> Tensor:
+    if mask is None:
+        return x.mean(1)
     weight = mask.unsqueeze(-1).to(x.dtype)
     return (x * weight).sum(1) / weight.sum(1)
 

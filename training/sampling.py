@@ -183,7 +183,8 @@ class Sampler:
         rng = self.random
         pool = rng.choices(self.pools, [5.0 if p.name == "t" else 1.0 for p in self.pools])[0]
         intents = [i for i in pool.rows if pool.rows[i]]
-        chosen = rng.sample(intents, min(len(intents), rng.randint(4, 12)))
+        most = 12 if rng.random() < 0.8 else 80  # a long list must not make the council lose its head
+        chosen = rng.sample(intents, min(len(intents), rng.randint(4, most)))
         outside = [i for i in intents if i not in chosen]
         preferences = [rng.choice(pool.intents[i]) for i in chosen]
         asks, gold = [], []
