@@ -14,7 +14,7 @@ from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell.files import load
 from router_service.shell.grpc_server import serve
-from router_service.shell.onnx_router import BadModel
+from router_service.shell.onnx_model import BadModel
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import pytest_asyncio
@@ -15,14 +16,17 @@ from aiohttp import web
 from dialogue import gateway_of
 from terminal import CONFIG, Shell, told
 
-from router_service.config import RemoteModel, Secret
+from router_service.config import SHIPPED_PARTS, RemoteModel, Secret
 from router_service.policies.policy import Reading, Scores
+from router_service.shell.ensemble import MODEL, Ensemble, opened
 from router_service.shell.llm_router import LlmRouter
-from router_service.shell.onnx_router import MODEL, OnnxModel, OnnxRouter
+from router_service.shell.onnx_model import BadModel, OnnxModel
+from router_service.shell.onnx_router import OnnxRouter
 from router_service.shell.router_model import InThread
 
 PREFERENCES = [("a", "code generation", "writing new functions"), ("b", "mail", "writing e-mails to customers")]
 ROUTES = gateway_of().plan.routes
+TOKENIZER = MODEL / "english" / "tokenizer.json"
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +57,94 @@ def test_the_context_counts(router: OnnxRouter) -> None:
 
 
 def test_long_texts_are_cut_to_what_the_model_reads(router: OnnxRouter) -> None:
-    read = router.model.read("start " + "blah " * 3000 + "end", ["user: " + "before " * 3000])
+    model = OnnxModel(MODEL / SHIPPED_PARTS[0])
+    read = model.read("start " + "blah " * 3000 + "end", ["user: " + "before " * 3000])
     reading = router.reading("start " + "blah " * 3000 + "end", ["user: " + "before " * 3000])
-    assert read.tokens + 3 == router.model.calibration.tokens
+    assert read.tokens + 3 == model.calibration.tokens
     assert reading.ask.startswith("start") and reading.ask.endswith("end")
     assert reading.context.startswith("user") and reading.tokens == read.tokens
 
 
 def test_without_preferences_nothing_is_scored() -> None:
     assert OnnxRouter([]).score("hello") == Scores()
+
+
+# -- several as one ----------------------------------------------------------------------------------------------------
+
+
+def _part(folder: Path, *, sees: int, none: float, width: int) -> Path:
+    """A model whose preference `sees` fits every ask best by two, and that gives none a logit of `none`."""
+    helper, kinds = onnx.helper, onnx.TensorProto
+    rising = helper.make_tensor("rising", kinds.FLOAT, [1, 3], [2.0 if at == sees else 0.0 for at in range(3)])
+    flat = helper.make_tensor("flat", kinds.FLOAT, [1, width], [1.0] * width)
+    nothing = helper.make_tensor("nothing", kinds.FLOAT, [1, 1], [none])
+    unused = helper.make_node("Shape", ["preferences"], ["size"]), helper.make_node("Shape", ["input_ids"], ["long"])
+    graph = helper.make_graph(
+        [
+            *unused,
+            *(
+                helper.make_node("Identity", [a], [b])
+                for a, b in (("rising", "logits"), ("flat", "vector"), ("nothing", "none"))
+            ),
+        ],
+        "part",
+        [
+            helper.make_tensor_value_info("input_ids", kinds.INT64, ["n", "t"]),
+            helper.make_tensor_value_info("preferences", kinds.FLOAT, ["p", width]),
+        ],
+        [
+            helper.make_tensor_value_info("vector", kinds.FLOAT, [1, width]),
+            helper.make_tensor_value_info("logits", kinds.FLOAT, [1, 3]),
+            helper.make_tensor_value_info("none", kinds.FLOAT, [1, 1]),
+        ],
+        [rising, flat, nothing],
+    )
+    folder.mkdir()
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), folder / "router.onnx"
+    )
+    shutil.copy(TOKENIZER, folder)
+    (folder / "router.json").write_text('{"scale": 1, "tau": 0}')
+    return folder
+
+
+def test_a_group_answers_with_the_mean_of_its_parts(tmp_path: Path) -> None:
+    parts = [_part(tmp_path / "a", sees=0, none=1, width=2), _part(tmp_path / "b", sees=2, none=0, width=5)]
+    group = Ensemble(tmp_path, [OnnxModel(part) for part in parts], temperature=2.0, none=0.5)
+    vectors = np.stack([group.preference(name, "") for name in "xyz"])
+    assert vectors.shape == (3, 7) and group.width == 7
+    assert group.judge("hello", (), vectors).logits == pytest.approx([0.5, 0, 0.5, 0.5])
+
+
+def test_a_folder_that_names_parts_is_a_group(tmp_path: Path) -> None:
+    _part(tmp_path / "a", sees=1, none=0, width=2)
+    (tmp_path / "router.json").write_text('{"parts": ["a", "a"], "none": -1}')
+    scores = OnnxRouter([(x, x, x) for x in "pqr"], opened(tmp_path)).score("hello")
+    assert max(scores.routes, key=lambda id_: scores.routes[id_]) == "q" and scores.none < min(scores.routes.values())
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('{"parts": []}', "parts: expected a list of folders"),
+        ('{"parts": "a"}', "parts: expected a list of folders"),
+        ('{"parts": ["a"], "temperature": 0}', "temperature above 0"),
+        ('{"parts": ["gone"]}', "gone/router.json: there is no such file"),
+        ("[]", "expected a JSON object"),
+    ],
+)
+def test_a_group_that_cannot_be(tmp_path: Path, written: str, said: str) -> None:
+    (tmp_path / "router.json").write_text(written)
+    with pytest.raises(BadModel, match=said):
+        opened(tmp_path)
+
+
+@pytest.mark.parametrize("part", SHIPPED_PARTS)
+def test_a_part_of_what_ships_can_be_used_by_itself(shell: Shell, part: str) -> None:
+    result = shell.run(
+        "route", "write a function", "-c", shell.config(CONFIG + f"routing: {{model: {part}}}\n"), "--explain", "--json"
+    )
+    assert json.loads(result.stdout)["read"]["model"] == str(MODEL / part), result.output
 
 
 # -- off the loop, under a deadline ------------------------------------------------------------------------------------
@@ -171,10 +254,10 @@ def test_a_model_of_ones_own(shell: Shell) -> None:
     result = shell.run("route", "write a function", "-c", own, "--explain", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["read"]["model"] == str(shell.folder / "mine")
-    (shell.folder / "mine" / "router.onnx").write_text("x")
+    (shell.folder / "mine" / "english" / "router.onnx").write_text("x")
     for command in (("route", "hi", "-c", own), ("check", own)):
         result = shell.run(*command)
-        assert result.exit_code == 1 and "mine/router.onnx: no ONNX model" in told(result)
+        assert result.exit_code == 1 and "mine/english/router.onnx: no ONNX model" in told(result)
 
 
 def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
@@ -211,7 +294,7 @@ def test_another_models_contract(tmp_path: Path) -> None:
         [table],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "router.onnx")
-    shutil.copy(MODEL / "tokenizer.json", tmp_path)
+    shutil.copy(TOKENIZER, tmp_path)
     (tmp_path / "router.json").write_text('{"scale": 10, "tau": 0.5}')
     scores = OnnxRouter(PREFERENCES, OnnxModel(tmp_path)).score("write a function")
     assert sum(scores.routes.values()) + scores.none == pytest.approx(1)

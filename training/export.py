@@ -7,6 +7,7 @@ tokenizer.json and router.json. The temperature is fitted on conversations that 
 import argparse
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
+from torch.nn import functional
 
-from training.corpus import Corpus
 from training.model import Router, unit
 from training.train import ASK_TOKENS, Texts, by_author, load, score_all
 
@@ -64,25 +65,23 @@ def export(model: Router, folder: Path) -> None:
     )  # fmt: skip
 
 
-def temperature(logits: list[Tensor], gold: list[int]) -> float:
-    """The factor by which all logits are divided so that the reported score means what it says (least log loss)."""
-    steps = np.geomspace(0.3, 5.0, 60)
-    losses = [
-        sum(-torch.log_softmax(row / t, 0)[label].item() for row, label in zip(logits, gold, strict=True))
-        for t in steps
-    ]
-    return float(steps[int(np.argmin(losses))])
+def calibrated(logits: Sequence[Tensor], gold: Sequence[int]) -> tuple[float, float]:
+    """(temperature, shift of none) by which the reported score means what it says: those of the least log loss.
 
-
-def calibrate(model: Router, texts: Texts, held: list[Corpus]) -> tuple[float, float]:
-    """(temperature, shift of none): fitted together on the held conversations."""
-    logits, gold = score_all(model, texts, held)
+    The shift is added to the logit of none, which is the last; then all are divided by the temperature.
+    """
+    wide = max(map(len, logits))  # of the preferences, so that none stands last in each row
+    rows = torch.full((len(logits), wide), -torch.inf)
+    for row, of_case in zip(rows, logits, strict=True):
+        row[: len(of_case) - 1], row[-1] = of_case[:-1], of_case[-1]
+    right = torch.tensor([wide - 1 if g == len(r) - 1 else g for g, r in zip(gold, logits, strict=True)])
     best = (float("inf"), 1.0, 0.0)
-    for shift in np.linspace(-3, 3, 25):
-        moved = [torch.cat([row[:-1], row[-1:] + float(shift)]) for row in logits]
-        t = temperature(moved, gold)
-        loss = sum(-torch.log_softmax(r / t, 0)[g].item() for r, g in zip(moved, gold, strict=True))
-        best = min(best, (loss, t, float(shift)))
+    for shift in np.linspace(-3, 3, 49):
+        moved = rows.clone()
+        moved[:, -1] += float(shift)
+        for t in np.geomspace(0.3, 5.0, 60):
+            loss = functional.cross_entropy(moved / float(t), right).item()
+            best = min(best, (loss, float(t), float(shift)))
     return best[1], best[2]
 
 
@@ -99,7 +98,7 @@ def main() -> None:
     export(model, arguments.out)
     texts = Texts(arguments.base)
     held = list(by_author(arguments.data, arguments.calibrate.split(",")).values())
-    t, shift = calibrate(model, texts, held) if held else (1.0, 0.0)
+    t, shift = calibrated(*score_all(model, texts, held)) if held else (1.0, 0.0)
     scale = model.scale.item()
     calibration = {
         "scale": round(scale, 4),

@@ -8,7 +8,7 @@ import argparse
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from typing import Any
 from archgw.evaluation import NONE, Case, Judgement, Report, tags_of
 
 from router_service.asks import ask_and_context
-from router_service.shell.onnx_router import OnnxModel, OnnxRouter
+from router_service.shell.ensemble import opened
+from router_service.shell.onnx_model import Judge
+from router_service.shell.onnx_router import OnnxRouter
 from training import corpus
 from training.corpus import Corpus, conversation_of
 from training.sampling import typo
@@ -71,15 +73,16 @@ def public(path: Path) -> Iterator[Case]:
         yield Case(number, conversation_of(turns), tuple(routes), label)
 
 
-class Remembering(OnnxModel):
+class Remembering:
     """Reads each preference once, however many lists it stands in."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.preference = cache(super().preference)  # type: ignore[method-assign]
+    def __init__(self, model: Judge) -> None:
+        self.folder, self.width = model.folder, model.width
+        self.judge, self.reading = model.judge, model.reading
+        self.preference = cache(model.preference)
 
 
-def judged(model: OnnxModel, cases: Iterator[Case]) -> Report:
+def judged(model: Judge, cases: Iterable[Case]) -> Report:
     routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
     judgements = []
     for case in cases:
@@ -93,7 +96,7 @@ def judged(model: OnnxModel, cases: Iterator[Case]) -> Report:
 
 def measured(folder: Path) -> dict[str, Any]:
     """Every figure by name: shares from 0 to 1, milliseconds."""
-    model = Remembering(folder)
+    model = Remembering(opened(folder))
     held = dict(corpus.authored(corpus.DATA / "held"))
     clean = {name: judged(model, written(held[name])) for name in DEVELOPMENT}
     dev = Report([j for report in clean.values() for j in report.judgements])

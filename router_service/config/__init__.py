@@ -10,6 +10,7 @@ from router_service.config.preferences import Prefer, Preference
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
 from router_service.config.sections import (
+    SHIPPED_PARTS,
     Cache,
     Failover,
     Learning,
@@ -18,12 +19,14 @@ from router_service.config.sections import (
     LocalModel,
     RemoteModel,
     Routing,
+    ShippedModel,
     State,
     Sticky,
 )
 
 __all__ = [
     "KEYS",
+    "SHIPPED_PARTS",
     "Cache",
     "Config",
     "ConfigErrors",
@@ -40,6 +43,7 @@ __all__ = [
     "RemoteModel",
     "Routing",
     "Secret",
+    "ShippedModel",
     "State",
     "Sticky",
     "parse",

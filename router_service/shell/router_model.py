@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-from router_service.config import LocalModel, RemoteModel
+from router_service.config import LocalModel, RemoteModel, ShippedModel
 from router_service.plan import Plan
 from router_service.policies.policy import Reading, Scores
+from router_service.shell.ensemble import MODEL, opened
 from router_service.shell.llm_router import LlmRouter
-from router_service.shell.onnx_router import MODEL, OnnxModel, OnnxRouter
+from router_service.shell.onnx_model import Judge
+from router_service.shell.onnx_router import OnnxRouter
 
 _log = logging.getLogger("archgw")
 
@@ -36,8 +38,13 @@ def of(plan: Plan) -> Model:
     return InThread(OnnxRouter(preferences, onnx_model(wanted)), plan.routing.deadline)
 
 
-def onnx_model(wanted: LocalModel | None) -> OnnxModel:
-    return OnnxModel(Path(wanted.folder) if wanted else MODEL)
+def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
+    match wanted:
+        case LocalModel(folder):
+            return opened(Path(folder))
+        case ShippedModel(part):
+            return opened(MODEL / part)
+    return opened()
 
 
 class InThread:

@@ -93,7 +93,8 @@ def _lint(settings: Config) -> None:
     if not settings.preferences:
         return
     with report.errors.status("asking the router model about the preferences ..."):
-        from router_service.shell.onnx_router import BadModel, OnnxRouter  # loads the tokenizer library: a second
+        from router_service.shell.onnx_model import BadModel  # loads the tokenizer library: a second
+        from router_service.shell.onnx_router import OnnxRouter
         from router_service.shell.router_model import onnx_model
 
         preferences = [(p.name, p.description) for p in settings.preferences]

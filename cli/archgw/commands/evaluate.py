@@ -57,14 +57,16 @@ def _read(file: Path) -> list[Case]:
 
 
 def _judged(found: Sequence[Case], folder: Path | None) -> list[Judgement]:
-    from router_service.shell.onnx_router import MODEL, BadModel, OnnxModel, OnnxRouter  # a second to load
+    from router_service.shell.ensemble import MODEL, opened  # a second to load
+    from router_service.shell.onnx_model import BadModel
+    from router_service.shell.onnx_router import OnnxRouter
 
     judgements = []
     columns = [SpinnerColumn(), *Progress.get_default_columns()[:3], TimeRemainingColumn()]
     with Progress(*columns, console=report.errors, transient=True) as progress:
         task = progress.add_task("conversations", total=len(found))
         try:
-            model = OnnxModel(folder or MODEL)
+            model = opened(folder or MODEL)
         except BadModel as error:
             report.fail(str(error))
         routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}

@@ -82,7 +82,7 @@ def _from_the_stack(prompt: str, context: list[str], *, explain: bool) -> pb.Dec
 def _here(plan: Plan, prompt: str, context: list[str], *, explain: bool) -> pb.DecideReply:
     with report.console.status("loading the router model ..."):
         from router_service.shell import router_model  # loads the tokenizer library: a second
-        from router_service.shell.onnx_router import BadModel
+        from router_service.shell.onnx_model import BadModel
         from router_service.shell.router_api import decided
 
         try:

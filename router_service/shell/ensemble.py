@@ -1,0 +1,65 @@
+"""Several models as one: each reads the ask by itself, and their logits are averaged.
+
+Two small encoders that were trained apart are wrong about different asks. A folder whose `router.json` names `parts` is
+such a group, each part a folder in it; `none` (added to the logit of none) and `temperature` are the group's.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from router_service.policies.policy import Reading
+from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxModel, Vectors
+
+MODEL = Path(str(files("router_service") / "model"))
+
+
+class Ensemble:
+    def __init__(self, folder: Path, parts: Sequence[Judge], *, temperature: float = 1.0, none: float = 0.0) -> None:
+        self.folder = folder
+        self.parts = list(parts)
+        self.temperature, self.none = temperature, none
+        self._ends = [int(end) for end in np.cumsum([part.width for part in self.parts])]
+
+    @property
+    def width(self) -> int:
+        return self._ends[-1]
+
+    def preference(self, name: str, description: str) -> Vectors:
+        """The parts' vectors, one behind the other."""
+        return np.concatenate([part.preference(name, description) for part in self.parts])
+
+    def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
+        judgements = [
+            part.judge(ask, context, np.ascontiguousarray(vectors))
+            for part, vectors in zip(self.parts, np.split(preferences, self._ends[:-1], axis=1), strict=True)
+        ]
+        logits: Vectors = np.mean([judgement.logits for judgement in judgements], axis=0)
+        logits[-1] += self.none
+        difficulties = [j.difficulty for j in judgements if j.difficulty is not None]
+        return Judgement(logits / self.temperature, np.mean(difficulties, axis=0) if difficulties else None)
+
+    def reading(self, ask: str, context: Sequence[str]) -> Reading:
+        """What the first part reads; the others read the same in tokens of their own."""
+        return replace(self.parts[0].reading(ask, context), model=str(self.folder))
+
+
+def opened(folder: Path = MODEL) -> Judge:
+    """The model in a folder. Raises BadModel when its files are of no use."""
+    file = folder / "router.json"
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        parts, temperature, none = found.get("parts"), found.get("temperature", 1.0), found.get("none", 0.0)
+    except (OSError, ValueError, AttributeError):
+        return OnnxModel(folder)  # which says what is wrong with it
+    if parts is None:
+        return OnnxModel(folder)
+    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)):
+        raise BadModel(f"{file}: parts: expected a list of folders")
+    if not all(isinstance(number, int | float) for number in (temperature, none)) or temperature <= 0:
+        raise BadModel(f"{file}: temperature and none: expected numbers, temperature above 0")
+    return Ensemble(folder, [OnnxModel(folder / part) for part in parts], temperature=temperature, none=none)

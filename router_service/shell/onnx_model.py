@@ -1,0 +1,208 @@
+"""One ONNX model: a conversation's last ask against preferences that it has read before.
+
+A model is a folder (docs/router-model.md): `router.onnx`, `tokenizer.json`, `router.json`. The ask, with
+what was said before as its second segment, and each preference become unit vectors; a preference's logit is `scale` x
+cosine, or what the model itself says when it compares (input `preferences`, output `logits`); that of "none" is
+`scale` x `tau` plus what the model adds for this ask; all are divided by `temperature`. Nothing leaves the machine and
+nothing is downloaded.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would miss PyTorch aloud, which we do not need
+from transformers import PreTrainedTokenizerFast
+
+from router_service.asks import context_text, fitted, preference_text
+from router_service.policies.policy import Reading
+
+PREFERENCE_TOKENS = 64
+
+Vectors = NDArray[np.float32]
+
+
+class BadModel(Exception):
+    """A folder that holds no model we can run. Its text says which file, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What router.json says. `tokens` is the most that is read of an ask and its context together."""
+
+    scale: float
+    tau: float
+    temperature: float = 1.0
+    tokens: int = 128
+    ask_prefix: str = ""
+    preference_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the model was shown of a conversation, as tokens: the ask, and what was said before."""
+
+    ask: list[int]
+    context: list[int]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ask) + len(self.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Logits of the preferences and, last, of none [p + 1]; of quick, standard, deep [3], where the model has them."""
+
+    logits: Vectors
+    difficulty: Vectors | None = None
+
+
+class Judge(Protocol):
+    """What can be asked: one model, or several as one."""
+
+    folder: Path
+
+    @property
+    def width(self) -> int:
+        """The numbers in a preference."""
+
+    def preference(self, name: str, description: str) -> Vectors:
+        """A preference as `judge` wants it back, as a row of `preferences`."""
+
+    def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement: ...
+
+    def reading(self, ask: str, context: Sequence[str]) -> Reading: ...
+
+
+class OnnxModel:
+    """One session, one thread: a request is too short a job to share between cores. Knows no preferences."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calibration = _calibration(folder / "router.json")
+        self._tokenizer = _tokenizer(folder / "tokenizer.json")
+        self._session = _session(folder / "router.onnx")
+        self._inputs = {item.name for item in self._session.get_inputs()}
+        self._outputs = [item.name for item in self._session.get_outputs()]
+        self.compares = "preferences" in self._inputs and "logits" in self._outputs
+        unknown = self._inputs - {"input_ids", "attention_mask", "token_type_ids", "preferences"}
+        if unknown:
+            raise BadModel(f"{folder / 'router.onnx'}: expects {', '.join(sorted(unknown))}, which we cannot give")
+
+    def read(self, ask: str, context: Sequence[str]) -> Read:
+        """The ask and its context in the tokens that there is room for."""
+        specials = len(self._specials[0]) - (0 if context else 1)
+        return Read(*fitted(self._ids(self.calibration.ask_prefix + ask), self._ids(context_text(context)),
+                            self.calibration.tokens - specials))  # fmt: skip
+
+    def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
+        read, how = self.read(ask, context), self.calibration
+        outputs = self.encode(read.ask, read.context, preferences)
+        near = outputs["logits"][0] if self.compares else how.scale * (preferences @ outputs["vector"])
+        none = how.scale * how.tau + float(outputs["none"].ravel()[0] if "none" in outputs else 0.0)
+        difficulty = outputs["difficulty"][0] if "difficulty" in outputs else None
+        return Judgement((np.append(near, none) / how.temperature).astype(np.float32), difficulty)
+
+    def reading(self, ask: str, context: Sequence[str]) -> Reading:
+        read = self.read(ask, context)
+        shown, before = (str(self._tokenizer.decode(ids)) for ids in (read.ask, read.context))
+        return Reading(str(self.folder), shown, before, read.tokens)
+
+    def encode(
+        self, first: Sequence[int], second: Sequence[int] = (), preferences: Vectors | None = None
+    ) -> dict[str, Vectors]:
+        """The model's outputs for one text of two segments: `vector` [hidden], and what else it has.
+
+        The vector is a unit one unless the model compares by itself; then it is as the model wants it back among
+        `preferences` [p, hidden].
+        """
+        (begin, middle, end), twos = self._specials[1:], bool(second)
+        ids = [*begin, *first, *(middle if twos else end), *second, *(end if twos else ())]
+        types = [0] * (len(begin) + len(first) + 1)
+        types += [1] * (len(ids) - len(types)) if self._second_type else [0] * (len(ids) - len(types))
+        feed = {
+            "input_ids": np.array([ids], np.int64),
+            "attention_mask": np.ones((1, len(ids)), np.int64),
+            "token_type_ids": np.array([types], np.int64),
+            "preferences": np.zeros((1, self._expected), np.float32) if preferences is None else preferences,
+        }
+        values = self._session.run(None, {name: feed[name] for name in self._inputs})
+        outputs = dict(zip(self._outputs, values, strict=True))
+        vector = outputs.get("sentence_embedding", outputs.get("vector", values[0]))[0]
+        if vector.ndim == 2:
+            vector = vector.mean(axis=0)
+        outputs["vector"] = vector if self.compares else vector / max(float(np.linalg.norm(vector)), 1e-12)
+        return outputs
+
+    def preference(self, name: str, description: str) -> Vectors:
+        text = self.calibration.preference_prefix + preference_text(name, description)
+        return self.encode(self._ids(text)[:PREFERENCE_TOKENS])["vector"]
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids) if text else []
+
+    @cached_property
+    def width(self) -> int:
+        return len(self.preference("any", ""))
+
+    @cached_property
+    def _expected(self) -> int:
+        """The numbers in a preference that a model which compares wants to be given."""
+        shapes = {item.name: item.shape for item in self._session.get_inputs()}
+        return int(shapes["preferences"][1]) if self.compares else 1
+
+    @cached_property
+    def _specials(self) -> tuple[list[int], list[int], list[int], list[int]]:
+        """All signs around two segments, and those before, between and behind."""
+        around = list(self._tokenizer.backend_tokenizer.encode("", "").ids)
+        return around, around[:1], around[1:-1], around[-1:]
+
+    @cached_property
+    def _second_type(self) -> bool:
+        return 1 in self._tokenizer.backend_tokenizer.encode("a", "b").type_ids
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _session(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen kinds of its own
+        raise BadModel(f"{path}: {_why(path, 'no ONNX model that this machine can run')}") from error
+
+
+def _tokenizer(path: Path) -> Any:
+    try:
+        found = PreTrainedTokenizerFast(tokenizer_file=str(path))
+        found.backend_tokenizer.no_truncation()  # we cut in the middle, not at the end
+        found.backend_tokenizer.no_padding()
+        return found
+    except Exception as error:
+        raise BadModel(f"{path}: {_why(path, 'not a tokenizer.json of the tokenizers library')}") from error
+
+
+def _calibration(path: Path) -> Calibration:
+    known = Calibration.__dataclass_fields__
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return Calibration(**{key: value for key, value in found.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise BadModel(f"{path}: {_why(path, 'expected a JSON object with at least scale and tau')}") from error
+
+
+def _why(path: Path, otherwise: str) -> str:
+    return otherwise if path.is_file() else "there is no such file"
