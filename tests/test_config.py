@@ -851,4 +851,5 @@ def test_a_snippet_of_the_page_is_a_config_or_part_of_one(snippet: str) -> None:
     models = "llm_providers: [" + ", ".join(
         f"{{model: {model}}}" for model in ("openai/gpt-4.1", "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5")
     )
-    assert read(snippet if "llm_providers" in snippet else f"{models}]\n{snippet}").warnings == ()
+    whole = snippet if "llm_providers" in snippet else f"{models}]\n{snippet}"
+    assert read(whole, ROUTER_KEY=SECRET).warnings == ()
