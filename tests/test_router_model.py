@@ -116,6 +116,16 @@ def test_a_group_answers_with_the_mean_of_its_parts(tmp_path: Path) -> None:
     assert group.judge("hello", (), vectors).logits == pytest.approx([0.5, 0, 0.5, 0.5])
 
 
+def test_a_part_stays_out_of_letters_that_it_does_not_know(tmp_path: Path) -> None:
+    parts = [_part(tmp_path / "a", sees=0, none=1, width=2), _part(tmp_path / "b", sees=2, none=0, width=2)]
+    (parts[1] / "router.json").write_text('{"scale": 1, "tau": 0, "latin": true}')
+    group = Ensemble(tmp_path, [OnnxModel(part) for part in parts])
+    vectors = np.stack([group.preference(name, "") for name in "xyz"])
+    assert group.judge("テストを書いて in Go", (), vectors).logits == pytest.approx([2, 0, 0, 1])
+    for ask in ("schreib Tests für größer", "12 + 3?", "write it in 日本"):
+        assert group.judge(ask, (), vectors).logits == pytest.approx([1, 0, 1, 0.5])
+
+
 def test_a_folder_that_names_parts_is_a_group(tmp_path: Path) -> None:
     _part(tmp_path / "a", sees=1, none=0, width=2)
     (tmp_path / "router.json").write_text('{"parts": ["a", "a"], "none": -1}')

@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="the folder that the run started from")
     parser.add_argument("--calibrate", default="", help="authors whose conversations fit the calibration")
     parser.add_argument("--data", type=Path, action="append", default=[])
+    parser.add_argument("--latin", action="store_true", help="the base knows only languages in Latin letters")
     arguments = parser.parse_args()
     model = load(arguments.run, arguments.base)
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -100,12 +101,14 @@ def main() -> None:
     held = list(by_author(arguments.data, arguments.calibrate.split(",")).values())
     t, shift = calibrated(*score_all(model, texts, held)) if held else (1.0, 0.0)
     scale = model.scale.item()
-    calibration = {
+    calibration: dict[str, float | int | bool] = {
         "scale": round(scale, 4),
         "tau": round(model.tau.item() + shift / scale, 5),
         "temperature": round(t, 4),
         "tokens": ASK_TOKENS + 3,
     }
+    if arguments.latin:
+        calibration["latin"] = True
     (arguments.out / "router.json").write_text(json.dumps(calibration, indent=1) + "\n")
     shutil.copy(arguments.base / "tokenizer.json", arguments.out / "tokenizer.json")
     print(json.dumps(calibration), *(f"{f.name} {f.stat().st_size / 1e6:.1f} MB" for f in arguments.out.iterdir()))

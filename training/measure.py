@@ -78,7 +78,7 @@ class Remembering:
 
     def __init__(self, model: Judge) -> None:
         self.folder, self.width = model.folder, model.width
-        self.judge, self.reading = model.judge, model.reading
+        self.judge, self.reading, self.reads = model.judge, model.reading, model.reads
         self.preference = cache(model.preference)
 
 

@@ -29,15 +29,22 @@ class Ensemble:
     def width(self) -> int:
         return self._ends[-1]
 
+    def reads(self, ask: str) -> bool:
+        return any(part.reads(ask) for part in self.parts)
+
     def preference(self, name: str, description: str) -> Vectors:
         """The parts' vectors, one behind the other."""
         return np.concatenate([part.preference(name, description) for part in self.parts])
 
     def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
+        """The parts that know the letters of the ask have a say. One alone is calibrated as it is."""
         judgements = [
             part.judge(ask, context, np.ascontiguousarray(vectors))
             for part, vectors in zip(self.parts, np.split(preferences, self._ends[:-1], axis=1), strict=True)
+            if part.reads(ask) or not self.reads(ask)
         ]
+        if len(judgements) == 1:
+            return judgements[0]
         logits: Vectors = np.mean([judgement.logits for judgement in judgements], axis=0)
         logits[-1] += self.none
         difficulties = [j.difficulty for j in judgements if j.difficulty is not None]

@@ -36,7 +36,10 @@ class BadModel(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What router.json says. `tokens` is the most that is read of an ask and its context together."""
+    """What router.json says. `tokens` is the most that is read of an ask and its context together.
+
+    `latin`: knows only languages in Latin letters; in a group, it stays out of what is asked in others.
+    """
 
     scale: float
     tau: float
@@ -44,6 +47,7 @@ class Calibration:
     tokens: int = 128
     ask_prefix: str = ""
     preference_prefix: str = ""
+    latin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,9 @@ class Judge(Protocol):
     def width(self) -> int:
         """The numbers in a preference."""
 
+    def reads(self, ask: str) -> bool:
+        """Whether the model knows the letters of the ask."""
+
     def preference(self, name: str, description: str) -> Vectors:
         """A preference as `judge` wants it back, as a row of `preferences`."""
 
@@ -103,6 +110,10 @@ class OnnxModel:
         specials = len(self._specials[0]) - (0 if context else 1)
         return Read(*fitted(self._ids(self.calibration.ask_prefix + ask), self._ids(context_text(context)),
                             self.calibration.tokens - specials))  # fmt: skip
+
+    def reads(self, ask: str) -> bool:
+        letters = [sign for sign in ask if sign.isalpha()]
+        return not self.calibration.latin or 2 * sum(sign < "\u0250" for sign in letters) >= len(letters)
 
     def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
         read, how = self.read(ask, context), self.calibration
