@@ -36,7 +36,7 @@ SHIPPED_PARTS = ("multilingual", "english")
 
 @dataclass(frozen=True, slots=True)
 class ShippedModel:
-    """One part of the router model that comes with archgw, by itself: half the accuracy gained, half the time."""
+    """One part of the router model that comes with archgw, by itself: quicker, less accurate."""
 
     part: str
 
