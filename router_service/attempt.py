@@ -22,7 +22,7 @@ from router_service.conversation import (
     Usage,
     is_content,
 )
-from router_service.dialects.dialect import Reader, Writer
+from router_service.dialects.dialect import Addressee, Reader, Writer
 from router_service.exchange import (
     Ask,
     Effect,
@@ -243,8 +243,7 @@ class Attempt:
         else:
             kind = "application/json"
             if body is None or not self._same:
-                created = int(self._exchange.wall)
-                reply = dialect.render_reply(self._events, model=conversation.model, created=created)
+                reply = dialect.render_reply(self._events, self._addressee())
                 body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
@@ -357,9 +356,17 @@ class Attempt:
         return b"".join(map(self._writer.feed, until_failure(events)))
 
     def _new_writer(self) -> Writer:
-        conversation, created = self._exchange.conversation, int(self._exchange.wall)
-        dialect = self._exchange.dialect
-        return dialect.writer(model=conversation.model, include_usage=wants_usage(conversation), created=created)
+        return self._exchange.dialect.writer(self._addressee())
+
+    def _addressee(self) -> Addressee:
+        conversation = self._exchange.conversation
+        return Addressee(
+            model=conversation.model,
+            include_usage=wants_usage(conversation),
+            created=int(self._exchange.wall),
+            maker=upstream.maker(self._candidate),
+            plain=frozenset(tool.name for tool in conversation.tools if tool.freeform),
+        )
 
     def _commit(self, now: float) -> None:
         self._state = "streaming"

@@ -40,10 +40,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """A model's reasoning. `signature` binds it to the model that made it: foreign ones are dropped."""
+    """A model's reasoning, and the state that binds it to its maker: nobody else is shown either.
+
+    `signature` is the state in the maker's own form: Anthropic's signature or redacted data, OpenAI's whole item as
+    JSON. `maker` is a model as provider/name, or the dialect where the client said no more. `hidden`: the maker shows
+    no words of it.
+    """
 
     text: str
     signature: str = ""
+    maker: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +89,17 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call; `schema` is the JSON schema of its arguments."""
+    """A function that the model may call; `schema` is the JSON schema of its arguments.
+
+    `strict`: whether the arguments must match it to the letter, where the client said so. `freeform`: how a tool that
+    takes plain text is declared in its own dialect; for everybody else it is a function with one string, `input`.
+    """
 
     name: str
     description: str
     schema: Json
+    strict: bool | None = None
+    freeform: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,8 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
-    `words` are the roles and the fields of messages that the client used, for the vendors that refuse some of them.
+    `words` are the roles and the fields of messages that the client used, for the vendors that refuse some of them;
+    `source` are its messages as they came, for targets that take them with a block more or less.
     """
 
     model: str
@@ -140,6 +154,7 @@ class Conversation:
     extras: Json = field(default_factory=dict)
     dialect: str = ""
     words: frozenset[str] = field(default=frozenset(), compare=False)
+    source: tuple[Json, ...] = field(default=(), compare=False)
 
 
 # -- replies ---------------------------------------------------------------------------------------------------
@@ -173,10 +188,11 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """`signature` comes last, in an event of its own with empty text."""
+    """`signature` comes last, in an event of its own with empty text. `hidden`: there was no text before it."""
 
     text: str
     signature: str = ""
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret
+from router_service.config.providers import INTERFACES
 from router_service.providers import by_name
 from router_service.providers.provider import ModelFacts, Provider
 
@@ -154,7 +155,7 @@ def _entry_name(entry: ProviderEntry) -> str:
 def _candidates(entries: Iterable[ProviderEntry]) -> Iterable[Candidate]:
     taken: set[str] = set()
     for entry in entries:
-        provider = by_name(entry.provider)
+        provider = _provider(entry)
         model = entry.model.partition("/")[2]
         id = _free(slug(_entry_name(entry)), taken)
         taken.add(id)
@@ -168,6 +169,14 @@ def _candidates(entries: Iterable[ProviderEntry]) -> Iterable[Candidate]:
             key=entry.access_key,
             passthrough=entry.passthrough_auth,
         )
+
+
+def _provider(entry: ProviderEntry) -> Provider:
+    """An endpoint of the user's own speaks what the user says, and nothing besides."""
+    provider = by_name(entry.provider)
+    if not entry.interface:
+        return provider
+    return replace(provider, dialect=INTERFACES[entry.interface][1], also=())
 
 
 def _free(wanted: str, taken: set[str]) -> str:

@@ -18,6 +18,7 @@ from router_service.plan import Candidate
 _FORWARDED = {
     "anthropic_messages": ("anthropic-version", "anthropic-beta", "user-agent", "x-app"),
     "openai_chat": ("user-agent",),
+    "openai_responses": ("user-agent",),
 }
 _CREDENTIALS = ("authorization", "x-api-key")
 
@@ -32,20 +33,33 @@ class Upstream:
 
 def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
     """What has been sent before anything was."""
-    return Upstream({}, b"", DIALECTS[candidate.provider.dialect])
+    return Upstream({}, b"", dialect_for(exchange, candidate))
+
+
+def dialect_for(exchange: Exchange, candidate: Candidate) -> Dialect:
+    """The client's, where the vendor speaks it, for nothing is lost then."""
+    facts, provider = candidate.facts, candidate.provider
+    spoken = exchange.dialect.name
+    return DIALECTS[facts.dialect or (spoken if spoken in provider.also else provider.dialect)]
 
 
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
-    dialect = DIALECTS[candidate.provider.dialect]
+    dialect = dialect_for(exchange, candidate)
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
     return Upstream(_headers(exchange, candidate, dialect, same=same), body, dialect, warnings)
+
+
+def maker(candidate: Candidate) -> str:
+    """By what name a candidate's state of reasoning goes to the client and comes back."""
+    return f"{candidate.provider.name}/{candidate.model}"
 
 
 def target(candidate: Candidate) -> Target:
     facts, provider = candidate.facts, candidate.provider
     return Target(
         model=candidate.model,
+        maker=maker(candidate),
         max_output=facts.max_output,
         token_field=facts.token_field,
         reasoning=facts.reasoning,
@@ -57,6 +71,7 @@ def target(candidate: Candidate) -> Target:
         tools=facts.tools,
         images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
         refuses=provider.refuses,
+        thoughts=facts.thoughts,
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,

@@ -246,6 +246,87 @@ def _heard(raw: dict[str, Any], stop: str, usage: Any, headers: dict[str, str]) 
     )
 
 
+class ResponsesClient:
+    """OpenAI's newer API; what it wants of the reasoning is encrypted, for nothing is stored."""
+
+    name = "responses"
+    path = "/v1/responses"
+    bad_request: type[Exception] = openai.BadRequestError
+    broken_stream: type[Exception] = openai.OpenAIError
+
+    def __init__(self, url: str) -> None:
+        self._headers: dict[str, str] = {}
+        http = httpx2.AsyncClient(event_hooks={"response": [_keeper(self._headers)]}, trust_env=False)
+        self._sdk = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="mine", max_retries=0, http_client=http)
+
+    async def close(self) -> None:
+        await self._sdk.close()
+
+    async def ask(
+        self,
+        model: str,
+        turns: Sequence[Turn],
+        *,
+        stream: bool = False,
+        system: str = "",
+        tool: str = "",
+        think: bool = False,
+        **more: Any,
+    ) -> Heard:
+        items = [item for turn in turns for item in _to_responses(turn)]
+        asked: dict[str, Any] = {"model": model, "input": items, "store": False}
+        asked |= {"instructions": system} if system else {}
+        function = {"type": "function", "name": tool, "description": "d", "parameters": WEATHER, "strict": False}
+        asked |= {"tools": [function]} if tool else {}
+        if think:
+            include = ["reasoning.encrypted_content"]
+            asked |= {"reasoning": {"effort": "low", "summary": "auto"}, "include": include}
+        if not stream:
+            return _from_response(await self._sdk.responses.create(**asked, **more), dict(self._headers))
+        last: Any = None
+        text = ""
+        async for event in await self._sdk.responses.create(stream=True, **asked, **more):
+            text += event.delta if event.type == "response.output_text.delta" else ""
+            last = event
+        if last.type == "response.failed":
+            raise openai.OpenAIError(last.response.error.message)
+        assert last.type in ("response.completed", "response.incomplete"), last
+        assert text == last.response.output_text
+        return _from_response(last.response, dict(self._headers))
+
+
+def _to_responses(turn: Turn) -> list[dict[str, Any]]:
+    match turn:
+        case User(text, image):
+            seen = [{"type": "input_image", "image_url": f"data:image/png;base64,{PNG}"}] if image else []
+            return [{"role": "user", "content": [*seen, {"type": "input_text", "text": text}] if image else text}]
+        case Heard(raw=raw):
+            return list(raw)
+        case Results(results, then):
+            told = [{"type": "function_call_output", "call_id": one.id, "output": one.text} for one in results]
+            return told + ([{"role": "user", "content": then}] if then else [])
+
+
+def _from_response(response: Any, headers: dict[str, str]) -> Heard:
+    def all_of(kind: str) -> list[Any]:
+        return [item for item in response.output if item.type == kind]
+
+    usage, calls = response.usage, all_of("function_call")
+    cached = usage.input_tokens_details.cached_tokens
+    details = response.incomplete_details
+    return Heard(
+        text=response.output_text,
+        stop=details.reason if details else "tool_calls" if calls else response.status,
+        calls=tuple(Call(call.call_id, call.name, json.loads(call.arguments)) for call in calls),
+        thinking="".join(part.text for item in all_of("reasoning") for part in item.summary),
+        input=usage.input_tokens - cached,
+        cached=cached,
+        output=usage.output_tokens,
+        raw=[item.model_dump(exclude_none=True) for item in response.output],
+        headers=headers,
+    )
+
+
 def _keeper(into: dict[str, str]) -> Any:
     async def keep(response: httpx2.Response) -> None:
         into.clear()

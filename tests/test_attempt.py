@@ -537,10 +537,10 @@ def test_an_error_of_ours_after_content_is_told() -> None:
 class Speechless(AnthropicMessages):
     """A dialect that fails when it is to speak."""
 
-    def render_reply(self, events: object, **more: object) -> NoReturn:  # type: ignore[override]  # it never does
+    def render_reply(self, events: object, to: object) -> NoReturn:  # type: ignore[override]  # it never does
         raise KeyError
 
-    def writer(self, **more: object) -> NoReturn:  # type: ignore[override]  # nor this
+    def writer(self, to: object) -> NoReturn:  # type: ignore[override]  # nor this
         raise KeyError
 
 

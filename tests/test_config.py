@@ -363,7 +363,7 @@ this belongs to another tool
 # -- what is wrong, where, and what to do about it -----------------------------------------------------------
 
 KNOWN = "known: " + ", ".join(PROVIDERS)
-OWN = "an endpoint of your own needs base_url and provider_interface: openai or anthropic"
+OWN = "an endpoint of your own needs base_url and provider_interface: openai, responses, anthropic"
 POOL = "list at least one of llm_providers under 'models'"
 NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
 URL = "expected an address such as http://localhost:8000/v1, found"
@@ -422,7 +422,7 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         (
             "model: ollama/a, base_url: 'http://h/v1/chat/completions'",
-            ".base_url: the address goes on to one endpoint; leave off /chat/completions or /messages",
+            ".base_url: the address goes on to one endpoint; leave off /chat/completions, /responses or /messages",
         ),
         (
             "model: mine/a, provider_interface: openai",
@@ -430,7 +430,7 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         (
             "model: mine/a, base_url: 'http://h', provider_interface: opnai",
-            ".provider_interface: expected openai or anthropic, found 'opnai'; did you mean 'openai'?",
+            ".provider_interface: expected openai, responses or anthropic, found 'opnai'; did you mean 'openai'?",
         ),
     ],
 )

@@ -12,7 +12,7 @@ import openai
 import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
-from sdks import PNG, AnthropicClient, Call, Client, OpenAIClient, Result, Results, User
+from sdks import PNG, AnthropicClient, Call, Client, OpenAIClient, ResponsesClient, Result, Results, User
 from stack import Gateway, gateway
 
 SONNET, MINI, CHAT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini", "deepseek/deepseek-chat"
@@ -27,11 +27,12 @@ llm_providers:
 $MODELS
 failover: {attempts: 1, first_content_timeout: 5s, put_aside_after: 100000}
 """
-# What Anthropic calls the ends of a reply, and what OpenAI does.
+# What each calls the ends of a reply.
 STOPS = {
-    "end": ("end_turn", "stop"),
-    "length": ("max_tokens", "length"),
-    "refusal": ("refusal", "content_filter"),
+    "end": {"anthropic": "end_turn", "openai": "stop", "responses": "completed"},
+    "length": {"anthropic": "max_tokens", "openai": "length", "responses": "max_output_tokens"},
+    "refusal": {"anthropic": "refusal", "openai": "content_filter", "responses": "content_filter"},
+    "tools": {"anthropic": "tool_use", "openai": "tool_calls", "responses": "tool_calls"},
 }
 X_ARCH = {"x-arch-model", "x-arch-route", "x-arch-reason", "x-arch-attempts", "x-arch-request-id"}
 TWO_CALLS = '@@[[{"text": "Let me look."}, {"tool": "weather", "input": {"city": "Paris"}},'
@@ -65,7 +66,10 @@ def _entry(model: str, provider: Simulator) -> str:
 
 
 @pytest_asyncio.fixture(
-    scope="module", loop_scope="module", params=[AnthropicClient, OpenAIClient], ids=["anthropic-sdk", "openai-sdk"]
+    scope="module",
+    loop_scope="module",
+    params=[AnthropicClient, OpenAIClient, ResponsesClient],
+    ids=["anthropic-sdk", "openai-sdk", "responses-sdk"],
 )
 async def client(request: pytest.FixtureRequest, running: Gateway) -> AsyncIterator[Client]:
     made = request.param(running.url)
@@ -88,6 +92,11 @@ def received(running: Gateway, model: str) -> dict[str, Any]:
     return body
 
 
+def _said(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = asked.get("messages") or asked["input"]
+    return said
+
+
 def script(*steps: dict[str, Any]) -> list[User]:
     return [User(f"@@{json.dumps(list(steps))}@@")]
 
@@ -104,7 +113,7 @@ async def test_a_text_arrives_letter_by_letter(running: Gateway, client: Client,
     words = 'Grüß Gott, 世界 🎉 "quoted" \\ back\u2028slash\n' * 20
     heard = await client.ask(model, script({"text": words, "chunks": 40}), stream=stream)
     assert heard.text == words
-    assert heard.stop == STOPS["end"][client.name == "openai"]
+    assert heard.stop == STOPS["end"][client.name]
     assert heard.headers.keys() >= X_ARCH
     assert heard.headers["x-arch-model"] == model
     assert heard.headers["x-arch-attempts"] == "1"
@@ -115,8 +124,9 @@ async def test_a_text_arrives_letter_by_letter(running: Gateway, client: Client,
 async def test_the_system_prompt_reaches_the_model(running: Gateway, client: Client, model: str, stream: bool) -> None:
     await client.ask(model, [User("hi")], stream=stream, system="Speak as a pirate.")
     asked = received(running, model)
-    assert (asked.get("system") or asked["messages"][0]["content"]) == "Speak as a pirate."
-    assert asked["messages"][-1] == {"role": "user", "content": "hi"}
+    told = asked.get("system") or asked.get("instructions") or asked["messages"][0]["content"]
+    assert told == "Speak as a pirate."
+    assert _said(asked)[-1] == {"role": "user", "content": "hi"}
 
 
 @every_model
@@ -131,18 +141,20 @@ async def test_an_image_is_seen_or_its_absence_told(running: Gateway, client: Cl
 
 @every_model
 @whole_and_streamed
-@pytest.mark.parametrize("reason", STOPS)
+@pytest.mark.parametrize("reason", ["end", "length", "refusal"])
 async def test_a_reply_says_why_it_ended(
     running: Gateway, client: Client, model: str, stream: bool, reason: str
 ) -> None:
     order = {"refuse": True} if reason == "refusal" else {"text": "So", "stop": reason}
     heard = await client.ask(model, script(order), stream=stream)
-    assert heard.stop == STOPS[reason][client.name == "openai"]
+    assert heard.stop == STOPS[reason][client.name]
 
 
 @every_model
 @whole_and_streamed
 async def test_a_stop_sequence_ends_the_reply(running: Gateway, client: Client, model: str, stream: bool) -> None:
+    if client.name == "responses":
+        pytest.skip("OpenAI's Responses have no stop sequences")
     stop: dict[str, Any] = {"stop_sequences": ["END"]} if client.name == "anthropic" else {"stop": ["END"]}
     heard = await client.ask(model, script({"text": "one END two"}), stream=stream, **stop)
     assert heard.text == "one "
@@ -173,7 +185,7 @@ async def test_two_calls_at_once_and_their_results(
         ("weather", "Paris"),
         ("weather", 'Århus "x"'),
     ]
-    assert called.stop == ("tool_calls" if client.name == "openai" else "tool_use")
+    assert called.stop == STOPS["tools"][client.name]
     results = tuple(_result(call, failed=how == "one failed" and at == 0) for at, call in enumerate(called.calls))
     back = Results(
         results[::-1] if how == "in another order" else results,
@@ -181,7 +193,7 @@ async def test_two_calls_at_once_and_their_results(
     )
     answered = await client.ask(model, [ask, called, back], stream=stream, tool="weather")
     assert answered.text == _closing(model, back)
-    assert answered.stop == STOPS["end"][client.name == "openai"]
+    assert answered.stop == STOPS["end"][client.name]
     failures = _results_in(received(running, model), "and hurry" if back.then else "")
     assert failures == int(how == "one failed" and client.name == "anthropic"), "OpenAI's dialect has no word for it"
 
@@ -201,7 +213,12 @@ def _results_in(asked: dict[str, Any], then: str) -> int:
     """How many results tell of a failure; each has to be under the id of its own call, in whichever dialect."""
     cities: dict[str, str] = {}
     told: list[tuple[str, str, bool]] = []
-    for message in asked["messages"]:
+    for item in asked.get("input", ()):
+        if item.get("type") == "function_call":
+            cities[item["call_id"]] = json.loads(item["arguments"])["city"]
+        if item.get("type") == "function_call_output":
+            told.append((item["call_id"], item["output"], item["output"].startswith("Error: ")))
+    for message in asked.get("messages", ()):
         blocks = message["content"] if isinstance(message["content"], list) else []
         for call in message.get("tool_calls", ()):
             cities[call["id"]] = json.loads(call["function"]["arguments"])["city"]
@@ -214,7 +231,7 @@ def _results_in(asked: dict[str, Any], then: str) -> int:
                 told.append((block["tool_use_id"], block["content"], block.get("is_error", False)))
     assert len(cities) == len(told) == 2
     assert all(content.endswith(cities[id]) for id, content, _ in told)
-    assert then in json.dumps(asked["messages"][-1])
+    assert then in json.dumps(_said(asked)[-1])
     return sum(failed for _, _, failed in told)
 
 
@@ -274,7 +291,7 @@ async def test_a_temperature_out_of_range_is_refused_by_the_clients_own_vendor(
     running: Gateway, client: Client, model: str, stream: bool
 ) -> None:
     hot = {"extra_body": {"temperature": 2.5}}  # Anthropic's SDK has no such argument any more
-    if model.startswith(client.name):
+    if model.startswith(client.name) or (client.name == "responses" and model == MINI):
         with pytest.raises(client.bad_request, match="temperature"):
             await client.ask(model, [User("hi")], stream=stream, **hot)
     else:
@@ -286,7 +303,7 @@ async def test_a_temperature_out_of_range_is_refused_by_the_clients_own_vendor(
 async def test_too_long_a_prompt_is_said_in_the_words_that_clients_act_on(
     running: Gateway, client: Client, model: str
 ) -> None:
-    with pytest.raises(client.bad_request, match=r"prompt is too long|context length") as refused:
+    with pytest.raises(client.bad_request, match=r"prompt is too long|context (length|window)") as refused:
         await client.ask(model, [User("word " * 200_000)])
     if client.name == "anthropic":
         assert re.search(r"prompt is too long: \d+ tokens > \d+ maximum", str(refused.value))
@@ -305,7 +322,7 @@ async def test_a_stream_that_breaks_raises_and_never_ends_in_silence(
 
 async def test_a_provider_that_is_cut_off_raises_too(running: Gateway) -> None:
     """All at once: Envoy takes its time to close a connection."""
-    clients: list[Any] = [AnthropicClient(running.url), OpenAIClient(running.url)]
+    clients: list[Any] = [AnthropicClient(running.url), OpenAIClient(running.url), ResponsesClient(running.url)]
     for provider in running.providers.values():
         provider.fail_next(Fault("reset_after_content"), times=len(clients))
     asked = [client.ask(model, LONG, stream=True) for client in clients for model in MODELS]

@@ -20,7 +20,12 @@ FIELDS = (
     "default",
     "routing_preferences",
 )
-INTERFACES = ("openai", "anthropic")
+# What an endpoint of one's own may speak: whose dialect, and which of them.
+INTERFACES = {
+    "openai": ("openai", "openai_chat"),
+    "responses": ("openai", "openai_responses"),
+    "anthropic": ("anthropic", "anthropic_messages"),
+}
 _PASSTHROUGH = "anthropic"  # whose client login may be passed through
 
 
@@ -37,6 +42,7 @@ class ProviderEntry:
     passthrough_auth: bool = False
     base_url: str = ""
     default: bool = False
+    interface: str = ""  # of an endpoint of one's own
 
     @property
     def known_as(self) -> str:
@@ -50,9 +56,9 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
     if item.is_mapping and "model" not in fields:
         item.wrong("no model", "say which, as in 'model: openai/gpt-4o'")
     vendor, model = _vendor(fields, model) if model else (None, "")
-    interface = fields["provider_interface"].choice(INTERFACES) if "provider_interface" in fields else None
+    interface = fields["provider_interface"].choice(tuple(INTERFACES)) if "provider_interface" in fields else None
     base_url = read_address(fields["base_url"]) if "base_url" in fields else ""
-    provider = by_name(interface) if interface else vendor
+    provider = by_name(INTERFACES[interface][0]) if interface else vendor
     if "provider_interface" in fields and "base_url" not in fields:
         fields["provider_interface"].wrong("provider_interface without base_url", "say where it is reached")
     passthrough = _flag(fields, "passthrough_auth")
@@ -69,6 +75,7 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
         passthrough_auth=passthrough,
         base_url=base_url,
         default=_flag(fields, "default"),
+        interface=interface or "",
     )
 
 
@@ -121,7 +128,7 @@ def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, s
     near = nearest(prefix, (*PROVIDERS, *ALIASES))
     hints = [guess(prefix, (*PROVIDERS, *ALIASES)) or f"known: {', '.join(PROVIDERS)}"]
     if "base_url" in fields or not near:
-        hints.append("an endpoint of your own needs base_url and provider_interface: openai or anthropic")
+        hints.append(f"an endpoint of your own needs base_url and provider_interface: {', '.join(INTERFACES)}")
     fields["model"].wrong(f"no provider '{prefix}'", "; ".join(hints))
     return None, f"{near or prefix}/{name}"
 
@@ -137,8 +144,8 @@ def read_address(value: Value) -> str:
         value.wrong(f"expected an address such as http://localhost:8000/v1, found '{url}'")
     elif url and (parts.query or parts.fragment or "@" in parts.netloc):
         value.wrong("only scheme, host, port and path belong here", "the key goes under access_key")
-    elif re.search(r"/(chat/completions|messages)/?$", url):
-        value.wrong("the address goes on to one endpoint", "leave off /chat/completions or /messages")
+    elif re.search(r"/(chat/completions|responses|messages)/?$", url):
+        value.wrong("the address goes on to one endpoint", "leave off /chat/completions, /responses or /messages")
     return url.rstrip("/")
 
 

@@ -7,10 +7,12 @@ the pieces that one of them is put together from.
 from router_service.dialects.anthropic_messages import AnthropicMessages
 from router_service.dialects.dialect import Dialect
 from router_service.dialects.openai_chat import OpenAIChat
+from router_service.dialects.openai_responses import OpenAIResponses
 
 DIALECTS: dict[str, Dialect] = {
     "anthropic_messages": AnthropicMessages(),
     "openai_chat": OpenAIChat(),
+    "openai_responses": OpenAIResponses(),
 }
 
 

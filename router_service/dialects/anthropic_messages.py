@@ -1,7 +1,7 @@
 """Anthropic Messages, as Claude Code speaks it: the dialect put together from its pieces."""
 
 from router_service.dialects.anthropic import adapt, render, reply, request, stream
-from router_service.dialects.dialect import Reader, Writer
+from router_service.dialects.dialect import Addressee, Reader, Writer
 from router_service.dialects.parts import errors
 
 
@@ -23,6 +23,5 @@ class AnthropicMessages:
     def reader(self) -> Reader:
         return stream.Reader()
 
-    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer:
-        """Usage is always written, and no time ever: Anthropic's schema has it so."""
-        return stream.Writer(model=model)
+    def writer(self, to: Addressee) -> Writer:
+        return stream.Writer(to)

@@ -12,7 +12,8 @@ from router_service.sse import ServerSentEvent
 class Target:
     """The model that a request is rendered for, and what it cannot take.
 
-    The facts that concern the body, of the model and of its provider's API; see `providers/provider.py`.
+    The facts that concern the body, of the model and of its provider's API; see `providers/provider.py`. `maker` is its
+    name as provider/model: whose state of reasoning it may be shown.
     """
 
     model: str
@@ -27,9 +28,11 @@ class Target:
     tools: bool = True
     images: bool = True
     refuses: frozenset[str] = frozenset()
+    thoughts: str = ""
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    maker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,22 @@ class Rendered:
 
     body: Json
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """What a reply has to know of its request.
+
+    `model` as the client called it; `include_usage`: it wants a stream to say what it cost; `created`: when the reply
+    began, in seconds since 1970, for the dialects that say it; `maker`: the model that answered, as provider/name,
+    with which its state of reasoning is sealed; `plain`: the names of tools that take plain text.
+    """
+
+    model: str
+    include_usage: bool = True
+    created: int = 0
+    maker: str = ""
+    plain: frozenset[str] = frozenset()
 
 
 class Reader(Protocol):
@@ -81,13 +100,11 @@ class Dialect(Protocol):
         """A whole reply as the events its stream would have had. ValueError when it is not a reply."""
         ...
 
-    def render_reply(self, events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
-        """`created` is when the reply began, in seconds since 1970, for the dialects that say it."""
-        ...
+    def render_reply(self, events: Sequence[ReplyEvent], to: Addressee) -> Json: ...
 
     def reader(self) -> Reader: ...
 
-    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer: ...
+    def writer(self, to: Addressee) -> Writer: ...
 
     def parse_error(self, status: int, body: bytes) -> Failure:
         """A vendor's error answer; a body that is none of its own still yields a Failure."""

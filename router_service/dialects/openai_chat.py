@@ -1,6 +1,6 @@
 """OpenAI Chat Completions, as most vendors speak it: the dialect put together from its pieces."""
 
-from router_service.dialects.dialect import Reader, Writer
+from router_service.dialects.dialect import Addressee, Reader, Writer
 from router_service.dialects.openai import adapt, render, reply, request, stream, writer
 from router_service.dialects.parts import errors
 
@@ -23,5 +23,5 @@ class OpenAIChat:
     def reader(self) -> Reader:
         return stream.Reader()
 
-    def writer(self, *, model: str, include_usage: bool = True, created: int = 0) -> Writer:
-        return writer.Writer(model=model, include_usage=include_usage, created=created)
+    def writer(self, to: Addressee) -> Writer:
+        return writer.Writer(to)

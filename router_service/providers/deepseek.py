@@ -1,6 +1,11 @@
 """DeepSeek."""
 
+from functools import partial
+
 from router_service.providers.provider import ModelFacts, Provider
+
+# "The `reasoning_content` in the thinking mode must be passed back to the API."
+Thinker = partial(ModelFacts, thoughts="reasoning_content")
 
 PROVIDER = Provider(
     name="deepseek",
@@ -11,9 +16,9 @@ PROVIDER = Provider(
     models=(
         ModelFacts("deepseek-chat", 131_072, 8_192),
         ModelFacts("deepseek-coder", 128_000, 8_192),
-        ModelFacts("deepseek-reasoner", 131_072, 65_536, sampling=False),
-        ModelFacts("deepseek-flash", 1_000_000, 393_216, images=True),
-        ModelFacts("deepseek-v4-flash", 1_000_000, 393_216, images=True),
-        ModelFacts("deepseek-v4-pro", 1_000_000, 393_216),
+        Thinker("deepseek-reasoner", 131_072, 65_536, sampling=False),
+        Thinker("deepseek-flash", 1_000_000, 393_216, images=True),
+        Thinker("deepseek-v4-flash", 1_000_000, 393_216, images=True),
+        Thinker("deepseek-v4-pro", 1_000_000, 393_216),
     ),
 )

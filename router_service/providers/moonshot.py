@@ -1,6 +1,11 @@
 """Moonshot, the maker of Kimi."""
 
+from functools import partial
+
 from router_service.providers.provider import ModelFacts, Provider
+
+# "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2"
+Thinker = partial(ModelFacts, thoughts="reasoning_content")
 
 PROVIDER = Provider(
     name="moonshot",
@@ -9,10 +14,10 @@ PROVIDER = Provider(
     key_variable="MOONSHOT_API_KEY",
     models=(
         ModelFacts("kimi-k2", 262_144),
-        ModelFacts("kimi-k2.5", 262_144, images=True),
-        ModelFacts("kimi-k2.6", 262_144, images=True),
-        ModelFacts("kimi-k2.7", 262_144, images=True),
-        ModelFacts("kimi-k3", 1_048_576, images=True),
+        Thinker("kimi-k2.5", 262_144, images=True),
+        Thinker("kimi-k2.6", 262_144, images=True),
+        Thinker("kimi-k2.7", 262_144, images=True),
+        Thinker("kimi-k3", 1_048_576, images=True),
         ModelFacts("moonshot-v1-8k", 8_192),
         ModelFacts("moonshot-v1-32k", 32_768),
         ModelFacts("moonshot-v1-128k", 131_072),

@@ -11,6 +11,7 @@ FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 PROVIDER = Provider(
     name="openai",
     dialect="openai_chat",
+    also=("openai_responses",),
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
     tool_id_length=(1, 40),
@@ -35,5 +36,12 @@ PROVIDER = Provider(
         Reasoner("gpt-5.4-nano", 400_000, 128_000, images=True),
         Reasoner("gpt-5.5", 1_050_000, 128_000, images=True),
         Reasoner("gpt-5.6", 1_050_000, 128_000, images=True),
+        *(
+            Reasoner(name, 400_000, 128_000, images=True, dialect="openai_responses")
+            for name in ("gpt-5-codex", "gpt-5-pro", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.2-pro", "gpt-5.3-codex")
+        ),
+        Reasoner("codex-mini", 200_000, 100_000, images=True, dialect="openai_responses"),
+        Reasoner("o1-pro", 200_000, 100_000, images=True, dialect="openai_responses"),
+        Reasoner("o3-pro", 200_000, 100_000, images=True, dialect="openai_responses"),
     ),
 )

@@ -26,7 +26,9 @@ class ModelFacts:
     `token_field` is the field that limits the output. `reasoning`: takes an effort or a thinking budget.
     `thinking` is how a Claude model is asked to think: with a budget of tokens, or adaptively by an effort.
     `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `system`: takes instructions apart
-    from the user's words; `inline_system`: takes them between the messages as well.
+    from the user's words; `inline_system`: takes them between the messages as well. `thoughts` is the field of a
+    message in which the model wants back what it thought, wherever it called a tool. `dialect` is the one that the
+    model is asked in, where it is not its vendor's first.
     """
 
     prefix: str
@@ -41,11 +43,15 @@ class ModelFacts:
     system: bool = True
     inline_system: bool = True
     tools: bool = True
+    thoughts: str = ""
+    dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One vendor. `base_url` is everything before the dialect's own last path segments (`/chat/completions`).
+
+    Whose client speaks one of the dialects in `also` is answered in it, any other in `dialect`.
 
     `auth_header` carries the key behind `auth_scheme`. `key_variable` is the environment variable that
     the field knows the key by; empty for providers that need none.
@@ -60,6 +66,7 @@ class Provider:
     dialect: str
     base_url: str
     key_variable: str
+    also: tuple[str, ...] = ()
     auth_header: str = "authorization"
     auth_scheme: str = "Bearer "
     headers: tuple[tuple[str, str], ...] = ()

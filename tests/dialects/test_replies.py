@@ -17,6 +17,7 @@ from router_service.conversation import (
 )
 from router_service.dialects import DIALECTS
 from router_service.dialects.anthropic import reply as anthropic
+from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai import reply as openai
 
 STARTED = ReplyStarted("1", "m")
@@ -62,20 +63,20 @@ def test_what_is_no_reply_is_a_value_error(dialect: Any, body: Any) -> None:
 
 def test_broken_arguments_are_kept_whole_where_an_object_is_wanted() -> None:
     events = [STARTED, ToolCallStarted(0, "a", "f"), ToolCallDelta(0, '{"x": oops'), ReplyEnded("tool_calls")]
-    (block,) = anthropic.render_reply(events, model="m")["content"]
+    (block,) = anthropic.render_reply(events, Addressee("m"))["content"]
     assert block["input"] == {"_raw": '{"x": oops'}
 
 
 def test_blocks_of_another_dialect_are_left_out() -> None:
     events = [STARTED, OpaqueBlock("openai_responses", "x", {}), TextDelta("a"), ReplyEnded("end")]
-    assert anthropic.render_reply(events, model="m")["content"] == [{"type": "text", "text": "a"}]
-    assert openai.render_reply(events, model="m")["choices"][0]["message"]["content"] == "a"
+    assert anthropic.render_reply(events, Addressee("m"))["content"] == [{"type": "text", "text": "a"}]
+    assert openai.render_reply(events, Addressee("m"))["choices"][0]["message"]["content"] == "a"
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_a_failed_reply_cannot_be_rendered(dialect: Any) -> None:
     with pytest.raises(ValueError, match="broke off"):
-        dialect.render_reply([STARTED, ReplyFailed("api_error", "broke off")], model="m")
+        dialect.render_reply([STARTED, ReplyFailed("api_error", "broke off")], Addressee("m"))
 
 
 USAGES = [
@@ -134,8 +135,8 @@ def test_openais_vendors_usage(told: Any, usage: Usage) -> None:
 )
 def test_reasons_have_a_word_in_each_dialect(reason: Any, anthropics: str, openais: str) -> None:
     events = [STARTED, TextDelta("a"), ReplyEnded(reason)]
-    assert anthropic.render_reply(events, model="m")["stop_reason"] == anthropics
-    assert openai.render_reply(events, model="m")["choices"][0]["finish_reason"] == openais
+    assert anthropic.render_reply(events, Addressee("m"))["stop_reason"] == anthropics
+    assert openai.render_reply(events, Addressee("m"))["choices"][0]["finish_reason"] == openais
 
 
 @pytest.mark.parametrize(
@@ -144,5 +145,5 @@ def test_reasons_have_a_word_in_each_dialect(reason: Any, anthropics: str, opena
 )
 def test_ids_get_the_dialects_prefix(given: str, msg: str, chatcmpl: str) -> None:
     events = [ReplyStarted(given, "m"), ReplyEnded("end")]
-    assert anthropic.render_reply(events, model="m")["id"] == msg
-    assert openai.render_reply(events, model="m")["id"] == chatcmpl
+    assert anthropic.render_reply(events, Addressee("m"))["id"] == msg
+    assert openai.render_reply(events, Addressee("m"))["id"] == chatcmpl

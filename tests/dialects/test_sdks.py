@@ -21,6 +21,7 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects import DIALECTS
+from router_service.dialects.dialect import Addressee
 
 ASK: list[Any] = [{"role": "user", "content": "hi"}]
 REPLY: list[ReplyEvent] = [
@@ -51,11 +52,11 @@ def openais(status: int, content: bytes, kind: str = "application/json") -> open
 
 
 def whole(dialect: str) -> bytes:
-    return json.dumps(DIALECTS[dialect].render_reply(REPLY, model="m")).encode()
+    return json.dumps(DIALECTS[dialect].render_reply(REPLY, Addressee("m"))).encode()
 
 
 def stream(dialect: str, events: list[ReplyEvent] = REPLY) -> bytes:
-    writer = DIALECTS[dialect].writer(model="m")
+    writer = DIALECTS[dialect].writer(Addressee("m"))
     return b"".join(writer.feed(event) for event in events)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from router_service.conversation import BadRequest
 from router_service.dialects import DIALECTS
-from router_service.dialects.dialect import Target
+from router_service.dialects.dialect import Addressee, Target
 from router_service.sse import EventDecoder, ServerSentEvent
 
 CASES = Path(__file__).parent.parent / "transcripts"
@@ -61,7 +61,7 @@ def test_a_spoiled_reply_is_a_value_error_or_rendered(path: Path) -> None:
         try:
             events = vendor.parse_reply(body)
             for dialect in DIALECTS.values():
-                dialect.render_reply(events, model="m")
+                dialect.render_reply(events, Addressee("m"))
         except ValueError:
             continue
 
@@ -78,7 +78,7 @@ def test_a_spoiled_stream_is_read_to_its_end(path: Path) -> None:
             heard = [*events[:at], ServerSentEvent(json.dumps(data), event.event), *events[at + 1 :]]
             said = [told for sent in heard for told in reader.feed(sent)] + reader.close()
             for dialect in DIALECTS.values():
-                writer = dialect.writer(model="m")
+                writer = dialect.writer(Addressee("m"))
                 assert b"".join(writer.feed(told) for told in said)
 
 

@@ -19,6 +19,7 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects import DIALECTS
+from router_service.dialects.dialect import Addressee
 from router_service.sse import EventDecoder, ServerSentEvent
 
 START = ReplyStarted("1", "m")
@@ -207,7 +208,7 @@ def test_anthropics_vendors_are_understood(data: list[Any], events: list[ReplyEv
 
 
 def written(dialect: str, events: Sequence[ReplyEvent], **wish: Any) -> list[dict[str, Any]]:
-    writer = DIALECTS[dialect].writer(model="m", **wish)
+    writer = DIALECTS[dialect].writer(Addressee("m", **wish))
     data = b"".join(writer.feed(event) for event in events)
     return [json.loads(event.data) for event in EventDecoder().feed(data) if event.data != "[DONE]"]
 
@@ -282,7 +283,7 @@ def test_anthropics_grammar_is_kept(events: list[ReplyEvent], held: list[Any], s
 
 
 def test_the_first_call_is_streamed_while_the_second_waits() -> None:
-    writer = DIALECTS["anthropic_messages"].writer(model="m")
+    writer = DIALECTS["anthropic_messages"].writer(Addressee("m"))
     writer.feed(START)
     assert b"content_block_start" in writer.feed(begin(0))
     assert b'"partial_json":"{' in writer.feed(ToolCallDelta(0, "{"))
@@ -292,7 +293,7 @@ def test_the_first_call_is_streamed_while_the_second_waits() -> None:
 
 
 def test_event_lines_name_the_type() -> None:
-    writer = DIALECTS["anthropic_messages"].writer(model="m")
+    writer = DIALECTS["anthropic_messages"].writer(Addressee("m"))
     data = b"".join(writer.feed(event) for event in (START, TextDelta("a"), ReplyEnded("end")))
     for event in EventDecoder().feed(data):
         assert event.event == json.loads(event.data)["type"]

@@ -6,6 +6,7 @@ said about it. `target.json` holds the facts of the model asked.
 """
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
@@ -24,9 +25,11 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects import DIALECTS
-from router_service.dialects.dialect import Target
+from router_service.dialects.dialect import Addressee, Target
 from router_service.sse import EventDecoder
 
+# OpenAI's details of zero tokens may be said or left out.
+ZEROS = re.compile(rb',"prompt_tokens_details":\{("\w+":0,?)+\}')
 CASES = Path(__file__).parent.parent / "transcripts"
 
 
@@ -139,8 +142,8 @@ def test_what_must_get_lost_is_said(request_: Path, rendered: Path) -> None:
 def test_a_reply_is_rendered_in_the_other_dialect(one: Path, other: Path) -> None:
     expected = read(other)
     events = DIALECTS[dialect(one)].parse_reply(read(one))
-    created = expected.get("created", 0)
-    made = DIALECTS[dialect(other)].render_reply(events, model=expected["model"], created=created)
+    created = expected.get("created") or expected.get("created_at", 0)
+    made = DIALECTS[dialect(other)].render_reply(events, Addressee(expected["model"], created=created))
     assert without_zeros(made) == without_zeros(expected)
 
 
@@ -148,8 +151,9 @@ def test_a_reply_is_rendered_in_the_other_dialect(one: Path, other: Path) -> Non
 def test_a_stream_is_written_in_the_other_dialect_to_the_byte(one: Path, other: Path) -> None:
     expected = other.read_bytes()
     model = "claude-sonnet-4-5" if dialect(other) == "anthropic_messages" else "gpt-4.1"
-    writer = DIALECTS[dialect(other)].writer(model=model, created=1763800000)
-    assert b"".join(writer.feed(event) for event in heard(one)) == expected
+    writer = DIALECTS[dialect(other)].writer(Addressee(model, created=1763800000))
+    made = b"".join(writer.feed(event) for event in heard(one))
+    assert ZEROS.sub(b"", made) == ZEROS.sub(b"", expected)
 
 
 @pytest.mark.parametrize("path", every("stream"))

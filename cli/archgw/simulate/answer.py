@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archgw.simulate import anthropic_wire, openai_wire
+from archgw.simulate import anthropic_wire, openai_wire, responses_wire
 from archgw.simulate.door import enter
 from archgw.simulate.faults import INSTEAD, Fault
 from archgw.simulate.received import Asked, Received
@@ -20,8 +20,16 @@ from archgw.simulate.wire import Frame, Wire
 
 Json = dict[str, Any]
 
-WIRES: dict[Dialect, Wire] = {"anthropic_messages": anthropic_wire, "openai_chat": openai_wire}
-INFERENCE = {"anthropic_messages": "/messages", "openai_chat": "/chat/completions"}
+WIRES: dict[Dialect, Wire] = {
+    "anthropic_messages": anthropic_wire,
+    "openai_chat": openai_wire,
+    "openai_responses": responses_wire,
+}
+INFERENCE: dict[Dialect, str] = {
+    "anthropic_messages": "/messages",
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Office:
 def respond(office: Office, received: Received, fault: Fault | None) -> Answer:
     """The answer to any request outside /_simulate; a refusal is an answer, too."""
     request_id = f"req_{office.new_id()[:24]}"
+    office = replace(office, vendor=speaking(office.vendor, received))
     try:
         answer = dispatch(office, received, fault, request_id)
     except Refused as refused:
@@ -60,7 +69,15 @@ def dispatch(office: Office, received: Received, fault: Fault | None, request_id
     raise unknown_path(vendor, received)
 
 
+def speaking(vendor: Vendor, received: Received) -> Vendor:
+    """The vendor as it behaves at this path, whose dialect it may speak beside its first."""
+    path = relative(vendor, received.path)
+    dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect]), vendor.dialect)
+    return replace(vendor, dialect=dialect)
+
+
 def is_inference(vendor: Vendor, received: Received) -> bool:
+    vendor = speaking(vendor, received)
     return received.method == "POST" and relative(vendor, received.path) == INFERENCE[vendor.dialect]
 
 
@@ -158,4 +175,4 @@ def with_failure(answer: Answer, vendor: Vendor, fault: Fault, request_id: str) 
     )
 
 
-BAD_DAY: dict[Dialect, int] = {"anthropic_messages": 529, "openai_chat": 503}
+BAD_DAY: dict[Dialect, int] = {"anthropic_messages": 529, "openai_chat": 503, "openai_responses": 503}

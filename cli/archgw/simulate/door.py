@@ -69,22 +69,24 @@ WRONG_KEYS: dict[str, tuple[int, str, str | None, str]] = {
     "groq": (401, "invalid_request_error", "invalid_api_key", "Invalid API Key"),
 }
 
+OPENAI_KEYS = (
+    bearer,
+    Refused(
+        "You didn't provide an API key. You need to provide your API key in an Authorization header "
+        "using "
+        "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+        status=401,
+    ),
+    wrong_openai_key,
+)
 KEYS: dict[str, tuple[Callable[[Received], str], Refused, Callable[[Vendor, Received, str], Refused]]] = {
     "anthropic_messages": (
         anthropic_key,
         Refused("x-api-key header is required", status=401, kind="authentication_error"),
         wrong_anthropic_key,
     ),
-    "openai_chat": (
-        bearer,
-        Refused(
-            "You didn't provide an API key. You need to provide your API key in an Authorization header "
-            "using "
-            "Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
-            status=401,
-        ),
-        wrong_openai_key,
-    ),
+    "openai_chat": OPENAI_KEYS,
+    "openai_responses": OPENAI_KEYS,
 }
 
 

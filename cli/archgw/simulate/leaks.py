@@ -22,6 +22,7 @@ GATEWAY_HEADERS = ("cookie", "forwarded", "proxy-authorization")
 FOREIGN = {
     "anthropic_messages": ("openai-", "x-goog-", "api-key"),
     "openai_chat": ("anthropic-", "x-api-key", "x-goog-api-key"),
+    "openai_responses": ("anthropic-", "x-api-key", "x-goog-api-key"),
 }
 
 

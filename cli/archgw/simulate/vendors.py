@@ -5,7 +5,7 @@ from typing import Literal
 
 from archgw.simulate.models import CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
 
-Dialect = Literal["openai_chat", "anthropic_messages"]
+Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
 ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini"]
 
 
@@ -23,6 +23,7 @@ class Vendor:
 
     name: str
     dialect: Dialect = "openai_chat"
+    also: tuple[Dialect, ...] = ()  # dialects that it answers besides
     base_path: str = "/v1"
     models: tuple[Model, ...] = ()
     keyless: bool = False
@@ -48,7 +49,7 @@ ALL: tuple[Vendor, ...] = (
         tool_id_prefix="toolu_01",
         tool_id_letters=22,
     ),
-    Vendor("openai", models=GPT, key_prefixes=("sk-proj-", "sk-svcacct-")),
+    Vendor("openai", also=("openai_responses",), models=GPT, key_prefixes=("sk-proj-", "sk-svcacct-")),
     # Its ids have 43 characters, three more than OpenAI takes back (seen in the wild; a gateway must mind).
     # Its API answers below /v1 and without it; Simulator takes both.
     Vendor(

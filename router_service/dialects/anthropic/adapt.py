@@ -4,20 +4,17 @@ Claude Code shapes its request for the model that it believes in; another Claude
 adaptive thinking, or none, may take no temperature, and write less.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from router_service.conversation import Conversation, Json, Reasoning, Thinking
-from router_service.dialects.anthropic import render
+from router_service.dialects.anthropic import content, render
+from router_service.dialects.anthropic.request import NAME, THOUGHTS, read_thinking
 from router_service.dialects.dialect import Target
 from router_service.dialects.parts import fit
-from router_service.dialects.parts.turns import split
 
 
 def takes(conversation: Conversation, target: Target) -> bool:
-    """Thinking without a signature came from another vendor's model through us, and would be refused."""
-    parts = (part for message in conversation.messages for part in message.parts)
-    if any(isinstance(part, Thinking) and not part.signature for part in parts):
-        return False
     inline = any(message.role == "system" for message in conversation.messages)
     return (target.inline_system or not inline) and (target.tools or not conversation.tools)
 
@@ -27,9 +24,36 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     most = render.max_tokens(conversation, target, warnings)
     if most != conversation.max_tokens:
         changes["max_tokens"] = most
+    thoughts = [part for message in conversation.messages for part in message.parts if isinstance(part, Thinking)]
+    if any(thought.maker != NAME for thought in thoughts):
+        changes["messages"] = _messages(conversation.source, target)
     if conversation.reasoning:
         changes |= _thinking(conversation, conversation.reasoning, target, most, warnings)
     return changes | _sampling(conversation, target, warnings)
+
+
+def _messages(source: Sequence[Json], target: Target) -> list[Json]:
+    """The client's messages without what other models thought, and with the target's own state as it gave it."""
+    kept = [(message, _blocks(message, target)) for message in source]
+    return [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
+
+
+def _blocks(message: Json, target: Target) -> list[Json] | None:
+    """None where the message stays as it is."""
+    blocks = message["content"]
+    if message["role"] != "assistant" or not isinstance(blocks, list):
+        return None
+    made = [_block(block, target) for block in blocks]
+    return None if made == blocks else [block for block in made if block is not None]
+
+
+def _block(block: Json, target: Target) -> Json | None:
+    if block["type"] not in THOUGHTS:
+        return block
+    thought = read_thinking(block, "")
+    if not render.is_own(thought, target):
+        return None
+    return block | content.thinking(thought.text, thought.signature, hidden=thought.hidden)
 
 
 def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, most: int, warnings: list[str]) -> Json:
@@ -37,7 +61,7 @@ def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, 
         return _fields(conversation, {})
     if not reasoning.enabled:
         return {}
-    if target.thinking == "budget" and (obstacle := render.mid_loop(split(conversation.messages))):
+    if target.thinking == "budget" and (obstacle := render.mid_loop(render.own_turns(conversation, target))):
         warnings.append(f"thinking turned off for this request: {obstacle}")
         return _fields(conversation, {})
     if _suits(conversation, reasoning, target, most):

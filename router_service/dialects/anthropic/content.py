@@ -18,6 +18,12 @@ def text(words: str) -> Json:
     return {"type": "text", "text": words}
 
 
+def thinking(words: str, signature: str, *, hidden: bool) -> Json:
+    if hidden:
+        return {"type": "redacted_thinking", "data": signature}
+    return {"type": "thinking", "thinking": words, "signature": signature}
+
+
 def tool_use(call_id: str, name: str, arguments: str) -> Json:
     return {"type": "tool_use", "id": fit.tool_id(call_id), "name": name, "input": arguments_object(arguments)}
 
@@ -37,8 +43,8 @@ def _block(part: Part, warnings: list[str]) -> Json | None:
     match part:
         case Text(words):
             return text(words) if words.strip() else None
-        case Thinking(words, signature):
-            return {"type": "thinking", "thinking": words, "signature": signature}
+        case Thinking(words, signature, hidden=hidden):
+            return thinking(words, signature, hidden=hidden)
         case ToolCall(call_id, name, arguments):
             return tool_use(call_id, name, arguments)
         case ToolResult():

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from router_service.conversation import (
     Conversation,
     Json,
-    Opaque,
     Part,
     Reasoning,
     Text,
@@ -31,7 +30,7 @@ CHOICE_TYPES = {mode: kind for kind, mode in CHOICES.items()}
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
-    turns = [_without_foreign_thinking(turn) for turn in split(conversation.messages)]
+    turns = own_turns(conversation, target)
     inline = own and target.inline_system
     body: Json = {"model": target.model, "max_tokens": max_tokens(conversation, target, warnings)}
     if system := [part.text for part in conversation.system if part.text.strip()]:
@@ -63,10 +62,19 @@ def max_tokens(conversation: Conversation, target: Target, warnings: list[str]) 
 # -- messages --------------------------------------------------------------------------------------------------
 
 
-def _without_foreign_thinking(turn: Turn) -> Turn:
-    """Thinking without a signature was never Anthropic's, which would refuse it."""
-    kept = tuple(p for p in turn.assistant if not isinstance(p, Thinking) or p.signature)
+def own_turns(conversation: Conversation, target: Target) -> list[Turn]:
+    """The conversation without what other models thought."""
+    return [_without_foreign_thinking(turn, target) for turn in split(conversation.messages)]
+
+
+def _without_foreign_thinking(turn: Turn, target: Target) -> Turn:
+    kept = tuple(p for p in turn.assistant if not isinstance(p, Thinking) or is_own(p, target))
     return Turn(kept, turn.results, turn.rest)
+
+
+def is_own(thinking: Thinking, target: Target) -> bool:
+    """Whether the target made it. Without a signature it was never Anthropic's, which would refuse it."""
+    return bool(thinking.signature) and thinking.maker in (NAME, target.maker)
 
 
 def _messages(turn: Turn, warnings: list[str], *, inline: bool) -> list[Json]:
@@ -110,6 +118,7 @@ def _trim_prefill(messages: list[Json]) -> None:
 
 
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    own = conversation.dialect == NAME  # whose schema is within what Anthropic can hold a model to
     if not conversation.tools:
         return {}
     if not target.tools:
@@ -120,6 +129,7 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
             {"name": tool.name}
             | ({"description": tool.description} if tool.description else {})
             | {"input_schema": {"type": "object", **tool.schema}}
+            | ({"strict": True} if tool.strict and own else {})
             for tool in conversation.tools
         ]
     }
@@ -220,7 +230,7 @@ def mid_loop(turns: Sequence[Turn]) -> str:
 
 
 def _is_signed(part: Part) -> bool:
-    return isinstance(part, Thinking) or (isinstance(part, Opaque) and part.kind == "redacted_thinking")
+    return isinstance(part, Thinking)
 
 
 def _format(conversation: Conversation, warnings: list[str]) -> Json:

@@ -18,8 +18,10 @@ from router_service.conversation import (
 )
 from router_service.dialects.anthropic import content
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import Block, collect
+from router_service.provenance import seal
 
 REASONS: dict[str, StopReason] = {
     "end_turn": "end",
@@ -68,6 +70,8 @@ def _events(block: Json) -> Iterator[ReplyEvent]:
                 yield ThinkingDelta(words)
             if signature := block.get("signature"):
                 yield ThinkingDelta("", str(signature))
+        case {"type": "redacted_thinking", "data": str(data)}:
+            yield ThinkingDelta("", data, hidden=True)
         case {"type": "tool_use", "id": str(call_id), "name": str(name)}:
             yield ToolCallStarted(0, call_id, name)
             yield ToolCallDelta(0, fit.compact(block.get("input") or {}))
@@ -77,27 +81,26 @@ def _events(block: Json) -> Iterator[ReplyEvent]:
             raise ValueError("not a content block of an Anthropic message")
 
 
-def render_reply(events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
-    """The whole message. `created` is for other dialects: Anthropic's messages carry no time."""
+def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     reply = collect(events)
     return {
         "id": fit.reply_id("msg_", reply.id),
         "type": "message",
         "role": "assistant",
-        "model": model,
-        "content": [made for block in reply.blocks if (made := _block(block))],
+        "model": to.model,
+        "content": [made for block in reply.blocks if (made := _block(block, to.maker))],
         "stop_reason": STOP_REASONS[reply.reason],
         "stop_sequence": reply.stop_sequence or None,
         "usage": render_usage(reply.usage),
     }
 
 
-def _block(block: Block) -> Json | None:
+def _block(block: Block, maker: str) -> Json | None:
     match block.kind:
         case "text":
             return content.text(block.text) if block.text else None
         case "thinking":
-            return {"type": "thinking", "thinking": block.text, "signature": block.signature}
+            return content.thinking(block.text, seal(maker, block.signature), hidden=block.hidden)
         case "tool_call":
             return content.tool_use(block.id, block.name, block.text)
     return block.raw if block.dialect == NAME else None

@@ -25,6 +25,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
+from router_service.provenance import opened
 
 NAME = "anthropic_messages"
 READ = frozenset(
@@ -33,6 +34,7 @@ READ = frozenset(
         "stream", "thinking", "output_config", "output_format", "metadata",
     }
 )  # fmt: skip
+THOUGHTS = ("thinking", "redacted_thinking")
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 
 
@@ -59,6 +61,7 @@ def parse_request(body: Json) -> Conversation:
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=_extras(body, output, server_tools),
         dialect=NAME,
+        source=tuple(body["messages"]),
     )
 
 
@@ -102,9 +105,8 @@ def _part(value: Any, path: str) -> Part:
             return _image(block, path)
         case "document":
             return _document(block, path)
-        case "thinking":
-            text = check.string(block.get("thinking"), f"{path}.thinking")
-            return Thinking(text, check.optional(check.string, block, "signature", path) or "")
+        case "thinking" | "redacted_thinking":
+            return read_thinking(block, path)
         case "tool_use":
             call_id = check.filled(block.get("id"), f"{path}.id")
             name = check.filled(block.get("name"), f"{path}.name")
@@ -112,6 +114,15 @@ def _part(value: Any, path: str) -> Part:
         case "tool_result":
             return _tool_result(block, path)
     return Opaque(NAME, kind, block)
+
+
+def read_thinking(block: Json, path: str) -> Thinking:
+    """A state without a seal is Anthropic's own: the client had it from there."""
+    hidden = block["type"] == "redacted_thinking"
+    text = "" if hidden else check.string(block.get("thinking"), f"{path}.thinking")
+    sealed = check.optional(check.string, block, "data" if hidden else "signature", path) or ""
+    maker, state = opened(sealed)
+    return Thinking(text, state, maker or (NAME if state else ""), hidden)
 
 
 def _image(block: Json, path: str) -> Part:
@@ -172,6 +183,7 @@ def _tool(tool: Json, path: str) -> Tool:
         name=check.filled(tool.get("name"), f"{path}.name"),
         description=check.optional(check.string, tool, "description", path) or "",
         schema=check.mapping(tool.get("input_schema"), f"{path}.input_schema"),
+        strict=check.optional(check.boolean, tool, "strict", path),
     )
 
 

@@ -23,10 +23,13 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
+from router_service.dialects.anthropic import content
 from router_service.dialects.anthropic.reply import REASONS, STOP_REASONS, parse_usage, render_usage
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
+from router_service.provenance import seal
 from router_service.sse import ServerSentEvent
 
 BROKEN_OFF = "The stream ended before the answer did."
@@ -101,6 +104,8 @@ class Reader:
             case "thinking":
                 if words := block.get("thinking"):
                     yield ThinkingDelta(str(words))
+            case "redacted_thinking":
+                yield ThinkingDelta("", str(block["data"]), hidden=True)
             case "tool_use":
                 self._calls[index] = self._count
                 self._count += 1
@@ -163,11 +168,13 @@ class _Block:
 
 
 class Writer:
-    """Other vendors interleave parallel tool calls. Here one block follows another, so the first is written as
+    """Usage is always written, and no time ever: the schema has it so.
+
+    Other vendors interleave parallel tool calls. Here one block follows another, so the first is written as
     it comes, and what belongs to later ones waits until it is complete."""
 
-    def __init__(self, *, model: str) -> None:
-        self._model = model
+    def __init__(self, to: Addressee) -> None:
+        self._to = to
         self._queue: list[_Block] = []
         self._calls: dict[int, _Block] = {}
         self._index = 0
@@ -198,13 +205,14 @@ class Writer:
             case TextDelta(text) if text:
                 block = self._last("text", {"type": "text", "text": ""})
                 block.unsaid.append({"type": "text_delta", "text": text})
+            case ThinkingDelta(signature=state, hidden=True):
+                self._begin(content.thinking("", seal(self._to.maker, state), hidden=True))
             case ThinkingDelta(text, signature) if text or signature:
-                block = self._last("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+                block = self._last("thinking", content.thinking("", "", hidden=False))
                 if text:
                     block.unsaid.append({"type": "thinking_delta", "thinking": text})
                 if signature:
-                    block.unsaid.append({"type": "signature_delta", "signature": signature})
-                    block.signed = True
+                    self._sign(block, signature)
             case ToolCallStarted(index, call_id, name):
                 start = {"type": "tool_use", "id": fit.tool_id(call_id), "name": name, "input": {}}
                 self._calls[index] = self._begin(start)
@@ -213,6 +221,12 @@ class Writer:
                 self._calls[index].unsaid.append({"type": "input_json_delta", "partial_json": arguments})
             case OpaqueBlock(dialect, _, raw) if dialect == NAME:
                 self._begin(raw)
+
+    def _sign(self, block: _Block, state: str) -> None:
+        """Thinking whose maker signs nothing is still known as the maker's when it comes back."""
+        if sealed := seal(self._to.maker, state):
+            block.unsaid.append({"type": "signature_delta", "signature": sealed})
+        block.signed = True
 
     def _last(self, kind: str, start: Json) -> _Block:
         """The last block when it can go on, else a new one; a signature ends its thinking."""
@@ -230,10 +244,13 @@ class Writer:
             if not self._opened:
                 self._opened = True
                 yield _event("content_block_start", index=self._index, content_block=block.start)
+            ends = to_the_end or (len(self._queue) > 1 and block.complete())
+            if ends and block.kind == "thinking" and not block.signed:
+                self._sign(block, "")
             for delta in block.unsaid:
                 yield _event("content_block_delta", index=self._index, delta=delta)
             block.unsaid = []
-            if not to_the_end and (len(self._queue) == 1 or not block.complete()):
+            if not ends:
                 return
             yield _event("content_block_stop", index=self._index)
             self._queue.pop(0)
@@ -246,7 +263,7 @@ class Writer:
             "id": fit.reply_id("msg_", event.id),
             "type": "message",
             "role": "assistant",
-            "model": self._model,
+            "model": self._to.model,
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,

@@ -3,8 +3,10 @@
 from itertools import pairwise
 from typing import Any
 
-from router_service.conversation import Conversation, Message, ToolCall, ToolResult
+from router_service.conversation import Conversation, Json, Message, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
+from router_service.dialects.openai.render import own_thoughts
+from router_service.dialects.openai.request import NAME, WORDS, read_thoughts
 from router_service.dialects.parts import fit
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -42,6 +44,8 @@ def _answers(message: Message) -> bool:
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
+    if "reasoning_details" in conversation.words:
+        changes["messages"] = [_own(message, target) for message in conversation.source]
     if conversation.max_tokens is not None:
         changes |= dict.fromkeys(TOKEN_FIELDS)
         changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
@@ -55,6 +59,17 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
     return changes | dict.fromkeys(fit.refused(_given(conversation), target, warnings))
+
+
+def _own(message: Json, target: Target) -> Json:
+    """Without the details that we had added, and of the thoughts only the target's own."""
+    if "reasoning_details" not in message:
+        return message
+    thoughts = read_thoughts(message)
+    if all(thought.maker == NAME for thought in thoughts):  # another gateway's details
+        return message
+    kept = {name: value for name, value in message.items() if name not in {*WORDS, "reasoning_details"}}
+    return kept | own_thoughts(thoughts, target, calls=bool(message.get("tool_calls")))
 
 
 def _given(conversation: Conversation) -> list[str]:

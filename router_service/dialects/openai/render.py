@@ -1,12 +1,12 @@
 """The neutral model as an OpenAI Chat Completions request, within what its vendors accept.
 
 Texts are joined into one string: many vendors of this dialect take no list of parts where there is only text.
-Thinking of earlier turns is left out; OpenAI has no place for it. Where a vendor wants a strict order, the model
-is made to say a word between the results of tools and the user, as opencode and pi do it for Mistral; mere reminders
-go into the result before them, lest the model believes itself done.
+Thinking goes back to the model that thought it, where its vendor has a place for it, and to nobody else. Where a
+vendor wants a strict order, the model is made to say a word between the results of tools and the user, as opencode
+and pi do it for Mistral; mere reminders go into the result before them, lest the model believes itself done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from router_service.conversation import (
     Conversation,
@@ -17,6 +17,7 @@ from router_service.conversation import (
     Part,
     Reasoning,
     Text,
+    Thinking,
     ToolCall,
     ToolResult,
 )
@@ -97,7 +98,7 @@ def _in_strict_order(messages: list[Json]) -> list[Json]:
 
 def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
     length = target.tool_id_length or ID_LENGTH
-    messages = [_assistant(turn.assistant, length, warnings)] if turn.assistant else []
+    messages = [_assistant(turn.assistant, target, warnings)] if turn.assistant else []
     messages += [_tool(result, length, warnings) for result in turn.results]
     if seen := [part for result in turn.results for part in _visible(result)]:
         messages.append({"role": "user", "content": _content(seen, warnings)})
@@ -109,13 +110,23 @@ def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
     return messages
 
 
-def _assistant(parts: Iterable[Part], length: tuple[int, int], warnings: list[str]) -> Json:
+def _assistant(parts: Iterable[Part], target: Target, warnings: list[str]) -> Json:
+    length = target.tool_id_length or ID_LENGTH
     texts = [part.text for part in parts if isinstance(part, Text)]
     calls = [made for part in parts if (made := _tool_call(part, length, warnings))]
     message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
-    return message
+    return message | own_thoughts([part for part in parts if isinstance(part, Thinking)], target, calls=bool(calls))
+
+
+def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -> Json:
+    """What the target itself thought, where it wants that back; for a call that somebody else made, a blank: vendors
+    look for the field in every message that calls a tool."""
+    if not target.thoughts:
+        return {}
+    words = "".join(thought.text for thought in thoughts if thought.maker in (NAME, target.maker))
+    return {target.thoughts: words or " "} if words or calls else {}
 
 
 def _tool_call(part: Part, length: tuple[int, int], warnings: list[str]) -> Json | None:
@@ -124,7 +135,7 @@ def _tool_call(part: Part, length: tuple[int, int], warnings: list[str]) -> Json
             return render_call(call_id, name, arguments, length)
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
-        case Opaque(_, kind, _) if kind != "redacted_thinking":
+        case Opaque(_, kind, _):
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return None
 
@@ -201,6 +212,7 @@ def _text(part: Part, warnings: list[str]) -> str:
 
 
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    own = conversation.dialect == NAME  # whose schema is within what strict allows
     if not conversation.tools:
         return _choice_without_tools(conversation, warnings)
     if not target.tools:
@@ -212,7 +224,8 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
                 "type": "function",
                 "function": {"name": tool.name}
                 | ({"description": tool.description} if tool.description else {})
-                | {"parameters": {"type": "object", "properties": {}, **tool.schema}},
+                | {"parameters": {"type": "object", "properties": {}, **tool.schema}}
+                | ({"strict": tool.strict} if tool.strict is not None and own else {}),
             }
             for tool in conversation.tools
         ]

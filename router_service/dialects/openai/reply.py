@@ -16,9 +16,11 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
+from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import render_call
 from router_service.dialects.parts import fit
-from router_service.dialects.parts.replies import collect
+from router_service.dialects.parts.replies import Block, collect
+from router_service.provenance import seal
 
 REASONS: dict[str, StopReason] = {
     "stop": "end",
@@ -106,13 +108,16 @@ def ended(finish: str, usage: Usage, *, calls: bool, refused: bool) -> ReplyEnde
     return ReplyEnded(reason, usage)
 
 
-def render_reply(events: Sequence[ReplyEvent], *, model: str, created: int = 0) -> Json:
+def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     reply = collect(events)
     text = "".join(block.text for block in reply.blocks if block.kind == "text")
-    thought = "".join(block.text for block in reply.blocks if block.kind == "thinking")
+    thoughts = [block for block in reply.blocks if block.kind == "thinking"]
+    thought = "".join(block.text for block in thoughts)
     calls = [render_call(b.id, b.name, b.text) for b in reply.blocks if b.kind == "tool_call"]
     message: Json = {"role": "assistant", "content": text or (None if calls else "")}
     message |= {"reasoning_content": thought} if thought else {}
+    if thoughts and to.maker:
+        message["reasoning_details"] = [render_detail(at, block, to.maker) for at, block in enumerate(thoughts)]
     message |= {"tool_calls": calls} if calls else {}
     choice = {
         "index": 0,
@@ -123,11 +128,19 @@ def render_reply(events: Sequence[ReplyEvent], *, model: str, created: int = 0) 
     return {
         "id": fit.reply_id("chatcmpl-", reply.id),
         "object": "chat.completion",
-        "created": created,
-        "model": model,
+        "created": to.created,
+        "model": to.model,
         "choices": [choice],
         "usage": render_usage(reply.usage),
     }
+
+
+def render_detail(index: int, block: Block, maker: str) -> Json:
+    """A stretch of thinking as OpenRouter writes it, and whose it is, for agents that give it back."""
+    head: Json = {"index": index, "format": "archgw", "id": None}
+    if block.hidden:
+        return {"type": "reasoning.encrypted", "data": seal(maker, block.signature), **head}
+    return {"type": "reasoning.text", "text": block.text, "signature": seal(maker, block.signature), **head}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------

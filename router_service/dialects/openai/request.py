@@ -27,8 +27,10 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.parts import check
+from router_service.provenance import opened
 
 NAME = "openai_chat"
+WORDS = ("reasoning_content", "reasoning")
 READ = frozenset(
     {
         "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
@@ -66,6 +68,7 @@ def parse_request(body: Json) -> Conversation:
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
+        source=tuple(body["messages"]),
         words=frozenset(word for message in body["messages"] for word in (message["role"], *message)),
     )
 
@@ -117,18 +120,33 @@ def _message(value: Any, path: str) -> Message:
 
 
 def _assistant(message: Json, path: str) -> tuple[Part, ...]:
-    """`reasoning_content` is DeepSeek's and others' word, `reasoning` OpenRouter's and Ollama's."""
     _refuse_functions(message, f"{path}.")
-    thought = next((t for name in ("reasoning_content", "reasoning") if (t := message.get(name))), None)
     content = message.get("content")
     refusal = check.optional(check.string, message, "refusal", path)
     calls = check.optional(check.sequence, message, "tool_calls", path) or []
     return (
-        *((Thinking(thought),) if isinstance(thought, str) else ()),
+        *read_thoughts(message),
         *(() if content is None else _parts(content, f"{path}.content")),
         *((Text(refusal),) if refusal else ()),
         *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
     )
+
+
+def read_thoughts(message: Json) -> tuple[Thinking, ...]:
+    """`reasoning_content` is DeepSeek's and others' word, `reasoning` OpenRouter's and Ollama's; neither says whose
+    thoughts they are. The details that we add do."""
+    details = message.get("reasoning_details")
+    sealed = [_detail(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    if known := tuple(thought for thought in sealed if thought.maker):
+        return known
+    words = next((words for name in WORDS if isinstance(words := message.get(name), str) and words), "")
+    return (Thinking(words, maker=NAME),) if words else ()
+
+
+def _detail(detail: Json) -> Thinking:
+    hidden = detail.get("type") == "reasoning.encrypted"
+    maker, state = opened(str(detail.get("data" if hidden else "signature") or ""))
+    return Thinking("" if hidden else str(detail.get("text") or ""), state, maker, hidden)
 
 
 def _tool_call(value: Any, path: str) -> Part:
@@ -208,6 +226,7 @@ def _tool(tool: Json, path: str) -> Tool:
         name=check.filled(function.get("name"), f"{path}.name"),
         description=check.optional(check.string, function, "description", path) or "",
         schema=check.optional(check.mapping, function, "parameters", path) or {"type": "object", "properties": {}},
+        strict=check.optional(check.boolean, function, "strict", path),
     )
 
 

@@ -15,10 +15,11 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
+from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import ID_LENGTH
-from router_service.dialects.openai.reply import FINISH_REASONS, render_usage
+from router_service.dialects.openai.reply import FINISH_REASONS, render_detail, render_usage
 from router_service.dialects.parts import errors, fit
-from router_service.dialects.parts.replies import merged
+from router_service.dialects.parts.replies import Block, merged
 from router_service.sse import ServerSentEvent
 
 DONE = b"data: [DONE]\n\n"
@@ -37,8 +38,10 @@ ERRORS = {
 
 
 class Writer:
-    def __init__(self, *, model: str, include_usage: bool, created: int) -> None:
-        self._model, self._include_usage, self._created = model, include_usage, created
+    def __init__(self, to: Addressee) -> None:
+        self._to = to
+        self._thought: Block | None = None  # under way
+        self._thoughts = 0  # done
         self._id = ""
         self._usage = Usage()
         self._empty_calls: set[int] = set()
@@ -51,11 +54,13 @@ class Writer:
         if not self._started and not isinstance(event, ReplyFailed):
             self._started = True
             yield self._start(event if isinstance(event, ReplyStarted) else ReplyStarted("", ""))
+        if isinstance(event, ThinkingDelta):
+            yield from self._think(event)
+            return
+        yield from self._thought_through()
         match event:
             case TextDelta(text) if text:
                 yield self._chunk({"content": text})
-            case ThinkingDelta(text) if text:
-                yield self._chunk({"reasoning_content": text})
             case ToolCallStarted(index, call_id, name):
                 self._empty_calls.add(index)
                 call = {"id": fit.tool_id(call_id, ID_LENGTH), "type": "function"}
@@ -69,6 +74,24 @@ class Writer:
                 self._done = True
                 yield render_error_event(Failure(500, kind, message))
 
+    def _think(self, event: ThinkingDelta) -> Iterator[bytes]:
+        if event.hidden:
+            yield from self._thought_through()
+        self._thought = self._thought or Block("thinking", hidden=event.hidden)
+        self._thought.text += event.text
+        self._thought.signature = event.signature
+        if event.text:
+            yield self._chunk({"reasoning_content": event.text})
+        if event.signature:
+            yield from self._thought_through()
+
+    def _thought_through(self) -> Iterator[bytes]:
+        """Says whose thinking it was, once that has ended."""
+        if self._thought and self._to.maker:
+            yield self._chunk({"reasoning_details": [render_detail(self._thoughts, self._thought, self._to.maker)]})
+            self._thoughts += 1
+        self._thought = None
+
     def _start(self, event: ReplyStarted) -> bytes:
         self._id, self._usage = fit.reply_id("chatcmpl-", event.id), event.usage
         return self._chunk({"role": "assistant", "content": ""})
@@ -79,7 +102,7 @@ class Writer:
         for index in sorted(self._empty_calls):
             yield self._call(index, {"function": {"arguments": "{}"}})
         yield self._chunk({}, finish=FINISH_REASONS[event.reason])
-        if self._include_usage:
+        if self._to.include_usage:
             usage = render_usage(merged(self._usage, event.usage))
             yield self._encoded({"choices": [], "usage": usage})
         yield DONE
@@ -89,14 +112,14 @@ class Writer:
 
     def _chunk(self, delta: Json, *, finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self._encoded({"choices": [choice]} | ({"usage": None} if self._include_usage else {}))
+        return self._encoded({"choices": [choice]} | ({"usage": None} if self._to.include_usage else {}))
 
     def _encoded(self, fields: Json) -> bytes:
         head = {
             "id": self._id,
             "object": "chat.completion.chunk",
-            "created": self._created,
-            "model": self._model,
+            "created": self._to.created,
+            "model": self._to.model,
         }
         return ServerSentEvent(fit.compact(head | fields)).encode()
 

@@ -13,8 +13,9 @@ from router_service.dialects.dialect import Target
 # Fields that change nothing about the answer, or that the target's own vendor takes care of.
 UNMISSED = frozenset(
     {
-        "betas", "cache_control", "context_management", "diagnostics", "inference_geo", "metadata",
-        "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safeguards", "safety_identifier",
+        "betas", "cache_control", "client_metadata", "context_management", "diagnostics", "include", "inference_geo",
+        "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning", "safeguards",
+        "safety_identifier",
         "service_tier", "speed", "store", "stream_options", "thinking", "user", "user_profile_id", "workspace_id",
     }
 )  # fmt: skip

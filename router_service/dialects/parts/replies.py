@@ -27,6 +27,7 @@ class Block:
     kind: Literal["text", "thinking", "tool_call", "opaque"]
     text: str = ""
     signature: str = ""
+    hidden: bool = False
     id: str = ""
     name: str = ""
     dialect: str = ""
@@ -53,6 +54,8 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
                 reply.id, reply.model, reply.usage = event.id, event.model, event.usage
             case TextDelta(text):
                 _open(reply, "text").text += text
+            case ThinkingDelta(signature=signature, hidden=True):
+                reply.blocks.append(Block("thinking", signature=signature, hidden=True))
             case ThinkingDelta(text, signature):
                 block = _open(reply, "thinking")
                 block.text += text

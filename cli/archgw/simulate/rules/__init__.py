@@ -7,6 +7,7 @@ from archgw.simulate.rules.gemini import GEMINI
 from archgw.simulate.rules.groq import GROQ
 from archgw.simulate.rules.mistral import MISTRAL
 from archgw.simulate.rules.openai import COMPATIBLE, OPENAI
+from archgw.simulate.rules.responses import RESPONSES
 from archgw.simulate.rules.rule import Rule
 from archgw.simulate.rules.xai import XAI
 
@@ -20,10 +21,12 @@ BOOKS: dict[str, tuple[Rule, ...]] = {
     "xai": XAI,
 }
 OTHERS: dict[str, tuple[Rule, ...]] = {"anthropic_messages": ANTHROPIC, "openai_chat": COMPATIBLE}
+BESIDES: dict[str, tuple[Rule, ...]] = {"openai_responses": RESPONSES}
 
 
 def check(asked: Asked) -> None:
-    for rule in BOOKS.get(asked.vendor.name, OTHERS[asked.vendor.dialect]):
+    vendor = asked.vendor
+    for rule in BESIDES.get(vendor.dialect) or BOOKS.get(vendor.name) or OTHERS[vendor.dialect]:
         rule(asked)
 
 

@@ -1,0 +1,1 @@
+"""The pieces of `openai_responses`: request (parse), render, adapt, reply (whole), stream (reader), writer."""

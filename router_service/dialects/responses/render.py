@@ -1,0 +1,249 @@
+"""The neutral model as an OpenAI Responses request, within what OpenAI accepts.
+
+Nothing is stored there: `store` is false, and reasoning comes back encrypted, so that the client's transcript holds
+all there is. The API has no stop sequences, and takes no fewer than 16 tokens of output.
+"""
+
+import json
+from collections.abc import Iterable
+
+from router_service.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Json,
+    Message,
+    Opaque,
+    OutputSchema,
+    Part,
+    Reasoning,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from router_service.dialects.dialect import Rendered, Target
+from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts.turns import Turn, split
+from router_service.dialects.responses.request import NAME
+
+LEAST_OUTPUT = 16
+ID_LENGTH = (1, 64)
+BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
+ENCRYPTED = "reasoning.encrypted_content"
+EFFORTS = {"max": "xhigh"}
+
+
+def render_request(conversation: Conversation, target: Target) -> Rendered:
+    warnings: list[str] = []
+    own = conversation.dialect == NAME
+    conversation = fit.without_images(conversation, target, warnings)
+    body: Json = {"model": target.model}
+    if system := [part.text for part in conversation.system if not part.text.startswith(BILLING)]:
+        body["instructions"] = "\n\n".join(system)
+    plain = {tool.name for tool in conversation.tools if tool.freeform} if own else set()
+    items = (item for turn in split(conversation.messages) for item in _turn(turn, target, plain, warnings))
+    body["input"] = list(items)
+    body |= _tools(conversation, target, warnings)
+    if conversation.max_tokens is not None:
+        body["max_output_tokens"] = max(fit.max_tokens(conversation.max_tokens, target, warnings), LEAST_OUTPUT)
+    body |= fit.sampling(conversation, target, warnings, hottest=2.0)
+    if conversation.stop:
+        warnings.append("stop sequences left out: OpenAI's Responses take none")
+    body |= _reasoning(conversation.reasoning, target)
+    if conversation.output_schema:
+        body["text"] = {"format": _format(conversation.output_schema)}
+    if conversation.stream:
+        body["stream"] = True
+    body["store"] = False
+    if own:
+        _put_back(conversation, body)
+    else:
+        warnings += fit.left_out(conversation)
+    for name in fit.refused(list(body), target, warnings):
+        del body[name]
+    return Rendered(body, tuple(dict.fromkeys(warnings)))
+
+
+def _put_back(conversation: Conversation, body: Json) -> None:
+    extras = dict(conversation.extras)
+    if conversation.metadata:
+        body["metadata"] = conversation.metadata
+    if tools := extras.pop("tools", None):
+        body["tools"] = body.get("tools", []) + tools
+    for name in ("reasoning", "text"):
+        if rest := extras.pop(name, None):
+            body[name] = rest | body.get(name, {})
+    if included := extras.pop("include", None):
+        body["include"] = list(dict.fromkeys([*included, *body.get("include", [])]))
+    body |= extras
+
+
+# -- input -----------------------------------------------------------------------------------------------------
+
+
+def _turn(turn: Turn, target: Target, plain: set[str], warnings: list[str]) -> list[Json]:
+    """`plain` are the names of the tools that take plain text."""
+    items = [item for part in turn.assistant if (item := _said(part, target, plain, warnings))]
+    custom = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
+    items += [_output(result, custom, warnings) for result in turn.results]
+    for message in turn.rest:
+        items += _heard(message, target, warnings)
+    return items
+
+
+def _said(part: Part, target: Target, plain: set[str], warnings: list[str]) -> Json | None:
+    match part:
+        case Text(words):
+            return message("assistant", [{"type": "output_text", "text": words}]) if words else None
+        case Thinking():
+            return reasoning_item(part) if is_own(part, target) else None
+        case ToolCall(call_id, name, arguments):
+            return call_item(fit.tool_id(call_id, ID_LENGTH), name, arguments, plain=name in plain)
+        case Opaque(dialect, _, raw) if dialect == NAME:
+            return raw
+        case Opaque(_, kind, _):
+            warnings.append(f"{kind} left out: this model's vendor does not know it")
+    return None
+
+
+def is_own(thought: Thinking, target: Target) -> bool:
+    """Whether the target made it and its state is an item of this dialect."""
+    return thought.maker in (NAME, target.maker) and thought.signature.startswith("{")
+
+
+def reasoning_item(thought: Thinking) -> Json:
+    item: Json = json.loads(thought.signature)
+    return item
+
+
+def call_item(call_id: str, name: str, arguments: str, *, plain: bool = False) -> Json:
+    if plain:
+        return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": plain_input(arguments)}
+    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments or "{}"}
+
+
+def plain_input(arguments: str) -> str:
+    """The text that a tool of plain text is called with; a function of one string, `input`, for other dialects."""
+    try:
+        value = json.loads(arguments)["input"]
+    except (ValueError, KeyError, TypeError):
+        return arguments
+    return value if isinstance(value, str) else arguments
+
+
+def message(role: str, parts: list[Json]) -> Json:
+    return {"type": "message", "role": role, "content": parts}
+
+
+def _output(result: ToolResult, custom: set[str], warnings: list[str]) -> Json:
+    """Text as a string; what can be seen as parts. OpenAI has no word for a failed tool but the text's own."""
+    parts = [made for part in result.parts if (made := _part(part, warnings))]
+    if result.is_error and not (parts and str(parts[0].get("text", "")).lower().startswith("error")):
+        parts = _prefixed("Error: ", parts)
+    words_only = all(part["type"] == "input_text" for part in parts)
+    output = "\n".join(part["text"] for part in parts) if words_only else parts
+    call_id = fit.tool_id(result.call_id, ID_LENGTH)
+    kind = "custom_tool_call_output" if call_id in custom else "function_call_output"
+    return {"type": kind, "call_id": call_id, "output": output}
+
+
+def _prefixed(words: str, parts: list[Json]) -> list[Json]:
+    if parts and parts[0]["type"] == "input_text":
+        return [parts[0] | {"text": words + parts[0]["text"]}, *parts[1:]]
+    return [{"type": "input_text", "text": words}, *parts]
+
+
+def _heard(heard: Message, target: Target, warnings: list[str]) -> Iterable[Json]:
+    inline = heard.role == "system" and target.inline_system
+    parts = heard.parts if inline else fit.as_user(heard, warnings)
+    made = [block for part in _without_orphans(parts, warnings) if (block := _part(part, warnings))]
+    if made:
+        yield message("developer" if inline else "user", made)
+    elif not parts:
+        yield message("developer" if inline else "user", [{"type": "input_text", "text": ""}])
+
+
+def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
+    """A result whose call is not in the message before is refused: its words are kept as text."""
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolResult):
+            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
+            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
+        else:
+            kept.append(part)
+    return kept
+
+
+def _part(part: Part, warnings: list[str]) -> Json | None:
+    match part:
+        case Text(words):
+            return {"type": "input_text", "text": words} if words else None
+        case Image(media_type, data, url):
+            return {"type": "input_image", "image_url": url or f"data:{media_type};base64,{data}"}
+        case Document(url=url, title=title) if url:
+            return {"type": "input_file", "file_url": url}
+        case Document(media_type, data, title=title) if data:
+            file = f"data:{media_type};base64,{data}"
+            return {"type": "input_file", "filename": title or "document.pdf", "file_data": file}
+        case Document(text=words, title=title):
+            return {"type": "input_text", "text": f"{title}\n\n{words}" if title else words}
+        case Opaque(dialect, _, raw) if dialect == NAME:
+            return raw
+        case Opaque(_, "tool_reference", raw):
+            return {"type": "input_text", "text": f"Tool loaded: {raw.get('tool_name')}"}
+        case Opaque(_, kind, _):
+            warnings.append(f"{kind} left out: this model's vendor does not know it")
+    return None
+
+
+# -- tools and the rest ----------------------------------------------------------------------------------------
+
+
+def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    own = conversation.dialect == NAME
+    choice = conversation.tool_choice
+    if not conversation.tools:
+        if choice and choice.mode in ("named", "required") and not conversation.extras.get("tools"):
+            warnings.append("tool_choice left out: there is no tool for this model to choose")
+        return {}
+    if not target.tools:
+        warnings.append(f"tools left out: {target.model} takes none")
+        return {}
+    body: Json = {"tools": [(own and tool.freeform) or _function(tool, own=own) for tool in conversation.tools]}
+    if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
+        warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
+    elif choice:
+        body["tool_choice"] = {"type": "function", "name": choice.name} if choice.mode == "named" else choice.mode
+    if conversation.parallel_tools is not None:
+        body["parallel_tool_calls"] = conversation.parallel_tools
+    return body
+
+
+def _function(tool: Tool, *, own: bool) -> Json:
+    """`strict` is the API's default, and would refuse most schemas that were not written for it."""
+    return (
+        {"type": "function", "name": tool.name}
+        | ({"description": tool.description} if tool.description else {})
+        | {"parameters": {"type": "object", "properties": {}, **tool.schema}}
+        | {"strict": bool(tool.strict) and own}
+    )
+
+
+def _reasoning(reasoning: Reasoning | None, target: Target) -> Json:
+    """Whoever can reason is asked for the state of it, for the next request of a tool loop."""
+    if not target.reasoning:
+        return {}
+    asked: Json = {"include": [ENCRYPTED]}
+    if reasoning and (effort := "low" if not reasoning.enabled else thinking.effort(reasoning)):
+        asked["reasoning"] = {"effort": EFFORTS.get(effort, effort), "summary": "auto"}
+    return asked
+
+
+def _format(wanted: OutputSchema) -> Json:
+    if wanted.schema is None:
+        return {"type": "json_object"}
+    named: Json = {"type": "json_schema", "name": wanted.name or "reply", "schema": wanted.schema}
+    return named | ({"strict": True} if wanted.strict else {})

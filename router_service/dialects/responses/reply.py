@@ -1,0 +1,242 @@
+"""A whole response as events and back; the words that streams and whole responses share."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from router_service.conversation import (
+    Json,
+    OpaqueBlock,
+    ReplyEnded,
+    ReplyEvent,
+    ReplyFailed,
+    ReplyStarted,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ToolCallDelta,
+    ToolCallStarted,
+    Usage,
+)
+from router_service.dialects.dialect import Addressee
+from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts.replies import Block, collect
+from router_service.dialects.responses.render import call_item
+from router_service.dialects.responses.request import NAME
+from router_service.provenance import seal
+
+CALLS = ("function_call", "custom_tool_call")
+REASONS: dict[str, StopReason] = {"max_output_tokens": "length", "content_filter": "refusal"}
+INCOMPLETE: dict[StopReason, str] = {reason: word for word, reason in REASONS.items()}
+
+
+def parse_reply(body: Json) -> list[ReplyEvent]:
+    output = body.get("output")
+    if not isinstance(output, list) or body.get("object", "response") != "response":
+        raise ValueError("not a response")
+    events: list[ReplyEvent] = [ReplyStarted(str(body.get("id") or ""), str(body.get("model") or ""))]
+    calls = 0
+    for item in output:
+        if not isinstance(item, dict):
+            raise ValueError("not an item of a response")
+        events += item_events(item, calls)
+        calls += item.get("type") in CALLS
+    refused = any(_refusals(item) for item in output)
+    return [*events, ended(body, calls=bool(calls), refused=refused)]
+
+
+def item_events(item: Json, index: int) -> Iterator[ReplyEvent]:
+    """All that an item says, when nothing of it has been said before; `index` is the number of its call."""
+    match item.get("type"):
+        case "message":
+            for part in _objects(item, "content"):
+                if words := part.get("text") or part.get("refusal"):
+                    yield TextDelta(str(words))
+        case "reasoning":
+            if words := thoughts(item):
+                yield ThinkingDelta(words)
+            yield from state_of(item, hidden=not words)
+        case "function_call" | "custom_tool_call":
+            yield ToolCallStarted(index, str(item.get("call_id") or item.get("id") or ""), str(item.get("name") or ""))
+            yield ToolCallDelta(index, arguments(item))
+        case str(kind):
+            yield OpaqueBlock(NAME, kind, item)
+        case _:
+            raise ValueError("not an item of a response")
+
+
+def thoughts(item: Json) -> str:
+    shown = _objects(item, "summary") or _objects(item, "content")
+    return "\n\n".join(str(part.get("text") or "") for part in shown)
+
+
+def _objects(item: Json, name: str) -> list[Json]:
+    value = item.get(name)
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
+
+
+def state_of(item: Json, *, hidden: bool) -> Iterator[ReplyEvent]:
+    """What the model wants back: the item as it came. Without its encrypted content nobody could read it."""
+    if isinstance(item.get("encrypted_content"), str) and item["encrypted_content"]:
+        yield ThinkingDelta("", fit.compact(item), hidden=hidden)
+
+
+def arguments(item: Json) -> str:
+    if item.get("type") == "custom_tool_call":
+        return fit.compact({"input": str(item.get("input") or "")})
+    given = item.get("arguments")
+    return given if isinstance(given, str) and given else "{}" if given is None or given == "" else fit.compact(given)
+
+
+def _refusals(item: Json) -> bool:
+    return any(part.get("type") == "refusal" for part in _objects(item, "content"))
+
+
+def ended(response: Json, *, calls: bool, refused: bool) -> ReplyEnded | ReplyFailed:
+    error = response.get("error")
+    if response.get("status") in ("failed", "cancelled") or error:
+        return errors.failed({"error": error if isinstance(error, dict) else {"message": str(error or "")}})
+    details = response.get("incomplete_details")
+    cause = str(details.get("reason")) if isinstance(details, dict) else ""
+    reason = REASONS.get(cause, "length" if response.get("status") == "incomplete" else "end")
+    if reason == "end" and (calls or refused):
+        reason = "tool_calls" if calls else "refusal"
+    return ReplyEnded(reason, parse_usage(response.get("usage")))
+
+
+# -- rendering -------------------------------------------------------------------------------------------------
+
+
+def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
+    reply = collect(events)
+    id_ = fit.reply_id("resp_", reply.id)
+    output = [item for at, block in enumerate(reply.blocks) if (item := block_item(block, item_id(id_, at), to))]
+    return envelope(id_, to, output) | outcome(reply.reason, reply.usage)
+
+
+def item_id(response: str, index: int) -> str:
+    return f"{response.removeprefix('resp_')}_{index}"
+
+
+def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
+    """The finished item of a block; None for what only another dialect knows."""
+    match block.kind:
+        case "text":
+            return message_item(id_, block.text) if block.text else None
+        case "thinking":
+            return reasoning_item(id_, block, to.maker)
+        case "tool_call":
+            plain = block.name in to.plain
+            prefix = "ctc_" if plain else "fc_"
+            call = call_item(fit.tool_id(block.id), block.name, block.text, plain=plain)
+            return {"id": f"{prefix}{id_}", "status": "completed", **call}
+    return block.raw if block.dialect == NAME else None
+
+
+def opening_item(block: Block, id_: str, to: Addressee) -> Json:
+    """The item of a block that has just begun."""
+    match block.kind:
+        case "text":
+            return message_item(id_, "", status="in_progress")
+        case "thinking":
+            return {"id": f"rs_{id_}", "type": "reasoning", "summary": []}
+        case "tool_call":
+            key = "input" if block.name in to.plain else "arguments"
+            return (block_item(block, id_, to) or {}) | {"status": "in_progress", key: ""}
+    return block.raw
+
+
+def message_item(id_: str, text: str, *, status: str = "completed") -> Json:
+    content = [text_part(text)] if status == "completed" else []
+    return {"id": f"msg_{id_}", "type": "message", "status": status, "role": "assistant", "content": content}
+
+
+def text_part(text: str) -> Json:
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+
+def reasoning_item(id_: str, block: Block, maker: str) -> Json:
+    summary = [{"type": "summary_text", "text": block.text}] if block.text else []
+    return {
+        "id": f"rs_{id_}",
+        "type": "reasoning",
+        "summary": summary,
+        "encrypted_content": seal(maker, block.signature) or None,
+    }
+
+
+def envelope(id_: str, to: Addressee, output: Sequence[Json]) -> Json:
+    """A response in progress. What the request had set is not repeated: its defaults stand here."""
+    return {
+        "id": id_,
+        "object": "response",
+        "created_at": to.created,
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "max_output_tokens": None,
+        "metadata": {},
+        "model": to.model,
+        "output": list(output),
+        "parallel_tool_calls": True,
+        "previous_response_id": None,
+        "reasoning": {"effort": None, "summary": None},
+        "store": False,
+        "temperature": None,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_p": None,
+        "truncation": "disabled",
+        "usage": None,
+        "user": None,
+    }
+
+
+def outcome(reason: StopReason, usage: Usage) -> Json:
+    """How a response ended, to lay over its envelope."""
+    cause = INCOMPLETE.get(reason)
+    return {
+        "status": "incomplete" if cause else "completed",
+        "incomplete_details": {"reason": cause} if cause else None,
+        "usage": render_usage(usage),
+    }
+
+
+# -- usage -----------------------------------------------------------------------------------------------------
+
+
+def parse_usage(usage: Any) -> Usage:
+    """OpenAI's input tokens include the cached ones."""
+    if not isinstance(usage, dict):
+        return Usage()
+    read, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    prompt, cached = _tokens(usage, "input_tokens"), _tokens(read, "cached_tokens")
+    stored = _tokens(read, "cache_write_tokens")
+    return Usage(
+        input=None if prompt is None else max(prompt - (cached or 0) - (stored or 0), 0),
+        cached=cached,
+        cache_write=stored,
+        output=_tokens(usage, "output_tokens"),
+        reasoning=_tokens(written, "reasoning_tokens") or None,
+    )
+
+
+def _tokens(holder: Any, name: str) -> int | None:
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def render_usage(usage: Usage) -> Json:
+    """The client's schema wants every number; 0 stands for what the vendor did not say."""
+    prompt = (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0)
+    output = usage.output or 0
+    read: Json = {"cached_tokens": usage.cached or 0}
+    return {
+        "input_tokens": prompt,
+        "input_tokens_details": read | ({"cache_write_tokens": usage.cache_write} if usage.cache_write else {}),
+        "output_tokens": output,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
+        "total_tokens": prompt + output,
+    }
