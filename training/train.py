@@ -7,6 +7,7 @@ import argparse
 import json
 import math
 import os
+import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -29,6 +30,7 @@ ASK_TOKENS, PREFERENCE_TOKENS = 125, 64
 GROUPS_PER_STEP = 3
 DIFFICULTY_WEIGHT = 0.15
 SMOOTHING = 0.03
+TAUGHT = 0.5  # how much of the loss is what the teacher says, where there is one
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Run:
     frozen: int = 0  # so many of the lowest layers stay as they are
     facets: bool = True  # preferences put together from facets, besides those of the written configs
     hold: str = ""  # authors who train nothing
+    authors: str = ""  # only these teach; empty: all that are not held out
+    rows: float = 1.0  # the share of their conversations that is learnt
+    context: bool = True  # the turns before the last ask are read
+    teacher: str = ""  # RUN,BASE: a finished run whose judgement is learnt beside the labels
 
     @classmethod
     def of(cls, folder: Path) -> "Run":
@@ -135,8 +141,8 @@ def score(model: Router, texts: Texts, groups: Sequence[Group]) -> list[Scored]:
     return scored
 
 
-def loss_of(scored: Scored, group: Group) -> tuple[Tensor, float]:
-    """The loss, and the share of judgements that are right."""
+def loss_of(scored: Scored, group: Group, taught: Scored | None = None) -> tuple[Tensor, float]:
+    """The loss, and the share of judgements that are right. `taught`: what a teacher makes of the same group."""
     losses, hits = [], []
     for logits, judgement in zip(scored.logits, group.judgements, strict=True):
         last = len(judgement.preferences)
@@ -145,6 +151,12 @@ def loss_of(scored: Scored, group: Group) -> tuple[Tensor, float]:
             losses.append(functional.cross_entropy(logits, gold, label_smoothing=SMOOTHING))
             hits.append((logits.argmax(1) == gold)[gold >= 0].float().mean())
     loss = torch.stack(losses).mean()
+    if taught:
+        apart_ = [
+            functional.kl_div(own.log_softmax(1), theirs.log_softmax(1), log_target=True, reduction="batchmean")
+            for own, theirs in zip(scored.logits, taught.logits, strict=True)
+        ]
+        loss = (1 - TAUGHT) * loss + TAUGHT * torch.stack(apart_).mean()
     known = [(i, a.difficulty) for i, a in enumerate(group.asks) if a.difficulty is not None]
     if known:
         rows, levels = zip(*known, strict=True)
@@ -223,14 +235,40 @@ def by_author(folders: Iterable[Path], names: Iterable[str]) -> dict[str, Corpus
     return {name: part for folder in folders for name, part in corpus.authored(folder) if name in wanted}
 
 
+def material(run: Run, folders: Sequence[Path]) -> tuple[list[Corpus], dict[str, Corpus]]:
+    """What this run learns from, and what it holds out, by author."""
+    held = by_author([*folders, corpus.DATA / "held"], {"dev", "quarry", *_names(run.hold)})
+    teachers = set(_names(run.authors))
+    learnt = [
+        part
+        for folder in folders
+        for name, part in corpus.authored(folder)
+        if name not in held and (not teachers or name in teachers)
+    ]
+    tests = [part for _, part in corpus.authored(corpus.DATA / "held")]
+    learnt = apart(learnt, [*held.values(), *tests])
+    rng = random.Random(run.seed)
+    if run.rows < 1:
+        learnt = [Corpus(p.configs, rng.sample(p.rows, round(run.rows * len(p.rows)))) for p in learnt]
+    if not run.context:
+        learnt = [_without_context(part) for part in learnt]
+        held = {name: _without_context(part) for name, part in held.items()}
+    return learnt, held
+
+
+def _names(listed: str) -> list[str]:
+    return [name for name in listed.split(",") if name]
+
+
+def _without_context(part: Corpus) -> Corpus:
+    return Corpus(part.configs, [replace(row, context=()) for row in part.rows])
+
+
 def train(
     run: Run, base: Path, out: Path, folders: list[Path], public: Path | None, start: Path | None, every: int
 ) -> None:
     torch.manual_seed(run.seed)
-    held = by_author([*folders, corpus.DATA / "held"], {"dev", "quarry", *filter(None, run.hold.split(","))})
-    learnt = [part for folder in folders for name, part in corpus.authored(folder) if name not in held]
-    tests = [part for _, part in corpus.authored(corpus.DATA / "held")]
-    learnt = apart(learnt, [*held.values(), *tests])
+    learnt, held = material(run, folders)
     print(f"learns from {sum(len(p.rows) for p in learnt)} conversations; holds out {', '.join(held)}")
     sampler = Sampler(
         learnt,
@@ -242,31 +280,43 @@ def train(
     texts = Texts(base)
     model = _model(run, base)
     if start:
-        before = torch.load(start / "router.pt")
-        del before["embeddings.word_embeddings.weight"]  # it stays as it is in the base
-        model.load_state_dict(before, strict=False)
+        begin_with(model, start)
+    teacher = Teacher.of(run.teacher) if run.teacher else None
     optimizer = _optimizer(model, run.rate)
     bases = [group["lr"] for group in optimizer.param_groups]
     done = _resumed(out, model, optimizer, sampler)
     if not done and not start:
         _centre(model, texts, sampler)
+    if not run.steps:
+        _checkpoint(out, run, 0, model, optimizer, sampler)
     model.train()
     began, average = time.time(), math.nan
     for step in range(done + 1, run.steps + 1):
         share = step / run.steps
         for group, rate in zip(optimizer.param_groups, bases, strict=True):
             group["lr"] = rate * min(1.0, share / 0.06) * max(1e-3, 1 - share)
-        hit = _backward(model, texts, [sampler.group() for _ in range(GROUPS_PER_STEP)])
+        hit = _backward(model, texts, [sampler.group() for _ in range(GROUPS_PER_STEP)], teacher)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         average = hit if math.isnan(average) else 0.98 * average + 0.02 * hit
         if step % 25 == 0:
             print(f"{step}/{run.steps} {time.time() - began:.0f} s, right {average:.3f}", flush=True)
-        if step % every == 0 or step == run.steps:
+        if (every and step % every == 0) or step == run.steps:
             _checkpoint(out, run, step, model, optimizer, sampler)
-            for name, part in held.items():
+            for name, part in held.items() if every else ():
                 print(f"  {name}:", shown(evaluate(model, texts, [part])), flush=True)
+
+
+def begin_with(model: Router, start: Path) -> None:
+    """The weights of a finished run, and a word on what either of the two lacks."""
+    before = torch.load(start / "router.pt")
+    del before["embeddings.word_embeddings.weight"]  # it stays as it is in the base
+    unlike = model.load_state_dict(before, strict=False)
+    new = [name for name in unlike.missing_keys if name != "embeddings.word_embeddings.weight"]
+    for names, what in ((new, "begin as new, since it lacks them"), (unlike.unexpected_keys, "are left out")):
+        if names:
+            print(f"{start}: {len(names)} weights {what}: {', '.join(sorted({n.split('.')[0] for n in names}))}")
 
 
 def load(folder: Path, base: Path) -> Router:
@@ -286,10 +336,30 @@ def shown(figures: dict[str, float]) -> str:
     return " ".join(f"{name} {value:.3f}" for name, value in figures.items())
 
 
-def _backward(model: Router, texts: Texts, groups: Sequence[Group]) -> float:
+@dataclass(frozen=True)
+class Teacher:
+    """A finished run that says what it makes of the groups another learns from."""
+
+    model: Router
+    texts: Texts
+
+    @classmethod
+    def of(cls, where: str) -> "Teacher":
+        """`where`: its RUN folder and its BASE folder, with a comma between."""
+        run, _, base = where.partition(",")
+        return cls(load(Path(run), Path(base)), Texts(Path(base)))
+
+    @torch.no_grad()
+    def says(self, groups: Sequence[Group]) -> list[Scored]:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return score(self.model, self.texts, groups)
+
+
+def _backward(model: Router, texts: Texts, groups: Sequence[Group], teacher: Teacher | None) -> float:
+    taught = teacher.says(groups) if teacher else [None] * len(groups)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         scored = score(model, texts, groups)
-    losses, hits = zip(*map(loss_of, scored, groups), strict=True)
+    losses, hits = zip(*map(loss_of, scored, groups, taught), strict=True)
     torch.stack(losses).mean().backward()
     return sum(hits) / len(hits)
 
@@ -358,7 +428,7 @@ def main() -> None:
     parser.add_argument("--public", type=Path, help="the public sets")
     parser.add_argument("--start", type=Path, help="a finished run to start from")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
+    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints; 0: only at the end")
     for item in fields(Run):
         of_text = (lambda text: text == "1") if isinstance(item.default, bool) else type(item.default)
         parser.add_argument(f"--{item.name}", type=of_text, default=item.default)
