@@ -23,6 +23,7 @@ from router_service.conversation import (
     is_content,
 )
 from router_service.dialects.dialect import Addressee, Reader, Writer
+from router_service.dialects.parts.seals import Sealer
 from router_service.exchange import (
     Ask,
     Effect,
@@ -85,6 +86,7 @@ class Attempt:
         self._reader: Reader = self._upstream.dialect.reader()
         self._same = self._upstream.dialect is exchange.dialect
         self._writer: Writer | None = None
+        self._sealer = self._new_sealer()
         self._decoder = EventDecoder()
         self._inflater = Inflater("")
         self._state: State = "asking"
@@ -159,7 +161,7 @@ class Attempt:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
             fresh = self._read(chunk, end)
-            return self._pass_on(self._in_clients_words(chunk, fresh), fresh, end, now)
+            return self._pass_on(self._in_clients_words(chunk, fresh, end=end), fresh, end, now)
         self._held += chunk
         if self._streamed:
             return self._judge_stream(chunk, end, now)
@@ -229,7 +231,7 @@ class Attempt:
         if not self._same:
             self._writer = self._new_writer()
         events = self._events
-        first = self._in_clients_words(bytes(self._held), events)
+        first = self._in_clients_words(bytes(self._held), events, end=end)
         self._commit(now)
         self._held.clear()
         self._events = []
@@ -245,6 +247,8 @@ class Attempt:
             if body is None or not self._same:
                 reply = dialect.render_reply(self._events, self._addressee())
                 body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+            elif self._sealer:
+                body = self._sealer.whole(body)
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
         return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
@@ -349,11 +353,18 @@ class Attempt:
                     self._usage = usage
                     self._ended = event
 
-    def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent]) -> bytes:
+    def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
         if self._same:
-            return chunk
+            return self._sealer.feed(chunk, end=end) if self._sealer else chunk
         assert self._writer is not None
         return b"".join(map(self._writer.feed, until_failure(events)))
+
+    def _new_sealer(self) -> Sealer | None:
+        """Where several models speak the client's dialect, it must come back whose reasoning is whose."""
+        dialect, candidate = self._upstream.dialect, self._candidate
+        makers = self._gateway.plan.makers(dialect.name)
+        needed = self._same and len(makers) > 1 and candidate.maker in makers
+        return Sealer(dialect, candidate.maker) if needed else None
 
     def _new_writer(self) -> Writer:
         return self._exchange.dialect.writer(self._addressee())
@@ -364,7 +375,7 @@ class Attempt:
             model=conversation.model,
             include_usage=wants_usage(conversation),
             created=int(self._exchange.wall),
-            maker=upstream.maker(self._candidate),
+            maker=self._candidate.maker,
             plain=frozenset(tool.name for tool in conversation.tools if tool.freeform),
         )
 

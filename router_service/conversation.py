@@ -55,11 +55,16 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """`arguments` is the JSON text as the model wrote it; it may be broken, and then stays so."""
+    """`arguments` is the JSON text as the model wrote it; it may be broken, and then stays so.
+
+    `state` is what its maker signed the call with, as Gemini does; see Thinking.
+    """
 
     id: str
     name: str
     arguments: str
+    state: str = ""
+    maker: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +202,12 @@ class ThinkingDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallStarted:
-    """`index` tells parallel calls apart within one reply."""
+    """`index` tells parallel calls apart within one reply; `state` is what the maker signed the call with."""
 
     index: int
     id: str
     name: str
+    state: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,16 @@ class Candidate:
     def cluster(self) -> str:
         return f"provider.{self.id}"
 
+    @property
+    def maker(self) -> str:
+        """By what name the model's state of reasoning goes to the client and comes back."""
+        return f"{self.provider.name}/{self.model}"
+
+    def dialect(self, spoken: str) -> str:
+        """What the model is asked in when the client speaks `spoken`: the same where it can be, for nothing is lost."""
+        provider = self.provider
+        return self.facts.dialect or (spoken if spoken in provider.also else provider.dialect)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -106,6 +116,11 @@ class Plan:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
         inside = first in route.candidates
         return self.chains[_chain_name(route.id if inside else DEFAULT, first)]
+
+    def makers(self, dialect: str) -> set[str]:
+        """The models that have a state of reasoning and may be asked in this dialect."""
+        asked = [candidate for candidate in self.candidates if candidate.dialect(dialect) == dialect]
+        return {one.maker for one in asked if dialect != "openai_chat" or one.facts.thoughts}
 
     def candidate(self, id: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.id == id), None)

@@ -9,6 +9,7 @@ import base64
 import binascii
 
 PREFIX = "archgw1."
+CALL = "call "
 UNKNOWN = "?"  # the maker named by a seal that somebody broke: nobody's
 
 
@@ -26,6 +27,17 @@ def opened(sealed: str) -> tuple[str, str]:
         return (base64.urlsafe_b64decode(name.encode()).decode() if dot else "") or UNKNOWN, state
     except (binascii.Error, ValueError):
         return UNKNOWN, state
+
+
+def seal_call(maker: str, call_id: str, state: str) -> str:
+    """What a maker signed a call with, for clients that have a place for thinking but none at the call itself."""
+    return seal(maker, f"{CALL}{call_id} {state}")
+
+
+def call_state(state: str) -> tuple[str, str]:
+    """(id of the call, what it was signed with); the id is empty where the state is no call's."""
+    call_id, _, signed = state.removeprefix(CALL).partition(" ")
+    return (call_id, signed) if state.startswith(CALL) else ("", "")
 
 
 def _encoded(maker: str) -> str:

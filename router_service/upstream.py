@@ -33,33 +33,21 @@ class Upstream:
 
 def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
     """What has been sent before anything was."""
-    return Upstream({}, b"", dialect_for(exchange, candidate))
-
-
-def dialect_for(exchange: Exchange, candidate: Candidate) -> Dialect:
-    """The client's, where the vendor speaks it, for nothing is lost then."""
-    facts, provider = candidate.facts, candidate.provider
-    spoken = exchange.dialect.name
-    return DIALECTS[facts.dialect or (spoken if spoken in provider.also else provider.dialect)]
+    return Upstream({}, b"", DIALECTS[candidate.dialect(exchange.dialect.name)])
 
 
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
-    dialect = dialect_for(exchange, candidate)
+    dialect = DIALECTS[candidate.dialect(exchange.dialect.name)]
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
     return Upstream(_headers(exchange, candidate, dialect, same=same), body, dialect, warnings)
-
-
-def maker(candidate: Candidate) -> str:
-    """By what name a candidate's state of reasoning goes to the client and comes back."""
-    return f"{candidate.provider.name}/{candidate.model}"
 
 
 def target(candidate: Candidate) -> Target:
     facts, provider = candidate.facts, candidate.provider
     return Target(
         model=candidate.model,
-        maker=maker(candidate),
+        maker=candidate.maker,
         max_output=facts.max_output,
         token_field=facts.token_field,
         reasoning=facts.reasoning,
@@ -72,6 +60,7 @@ def target(candidate: Candidate) -> Target:
         images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
         refuses=provider.refuses,
         thoughts=facts.thoughts,
+        signs_calls=facts.signs_calls,
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,

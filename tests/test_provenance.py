@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, TextDelta, ThinkingDelta
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Addressee, Target
+from router_service.dialects.parts.seals import Sealer
 from router_service.provenance import UNKNOWN, opened, seal
 from router_service.sse import EventDecoder
 
@@ -24,6 +25,8 @@ MAKERS: dict[str, tuple[str, Target, str]] = {
         Target("d", thoughts="reasoning_content", maker="deepseek/deepseek-reasoner"),
         "",
     ),
+    "moonshot/kimi-k3": ("openai_chat", Target("f", thoughts="reasoning_content", maker="moonshot/kimi-k3"), ""),
+    "gemini/gemini-3-pro": ("openai_chat", Target("g", signs_calls=True, maker="gemini/gemini-3-pro"), ""),
     "mistral/mistral-large": ("openai_chat", Target("e", maker="mistral/mistral-large"), ""),
 }
 WORDS = {maker: f"thoughts of {maker}" for maker in MAKERS}
@@ -38,18 +41,32 @@ def reply(maker: str, *, hidden: bool = False) -> list[ReplyEvent]:
 
 def echoed(client: str, maker: str, *, streamed: bool, hidden: bool) -> list[Any]:
     """What a client of this dialect sends back of an answer."""
-    dialect, to = DIALECTS[client], Addressee("m", maker=maker)
+    dialect = DIALECTS[client]
+    own = MAKERS[maker][0] == client  # the vendor speaks the client's dialect: its bytes pass, but for the seals
+    to = Addressee("m", maker="" if own else maker)
+    sealer = Sealer(dialect, maker)
     if streamed:
         writer = dialect.writer(to)
         raw = b"".join(map(writer.feed, reply(maker, hidden=hidden)))
+        if own:
+            raw = _as_openai(raw)
+            cut = len(raw) // 3
+            raw = sealer.feed(raw[:cut], end=False) + sealer.feed(raw[cut:], end=True)
         return _gathered(client, [json.loads(e.data) for e in EventDecoder().feed(raw) if e.data != "[DONE]"])
     whole = dialect.render_reply(reply(maker, hidden=hidden), to)
+    if own:
+        whole = json.loads(sealer.whole(_as_openai(json.dumps(whole).encode())))
     match client:
         case "anthropic_messages":
             return [{"role": "assistant", "content": whole["content"]}]
         case "openai_chat":
             return [{name: value for name, value in whole["choices"][0]["message"].items() if value is not None}]
     return list(whole["output"])
+
+
+def _as_openai(raw: bytes) -> bytes:
+    """Our writer has the whole item for OpenAI's state; OpenAI itself has a text in the item."""
+    return raw.replace(json.dumps(ITEM).encode(), b'"gAAA=="')
 
 
 def _gathered(client: str, events: list[Any]) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,13 +13,21 @@ import openai
 import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
-from sdks import PNG, AnthropicClient, Call, Client, OpenAIClient, ResponsesClient, Result, Results, User
+from sdks import PNG, AnthropicClient, Call, Client, OpenAIClient, ResponsesClient, Result, Results, Turn, User
 from stack import Gateway, gateway
 
 SONNET, MINI, CHAT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini", "deepseek/deepseek-chat"
 GEMINI, MISTRAL = "gemini/gemini-2.5-flash", "mistral/mistral-small-latest"
 MODELS = (SONNET, MINI, CHAT, GEMINI, MISTRAL)
 THINKERS = (SONNET, "deepseek/deepseek-reasoner")
+TRAVELLERS = (
+    SONNET,
+    "anthropic/claude-opus-5-5",
+    "openai/gpt-5-mini",
+    "openai/gpt-5-codex",
+    "deepseek/deepseek-reasoner",
+    "gemini/gemini-3-pro",
+)
 OTHERS = ("openai/gpt-5-mini", "anthropic/claude-opus-5-5", "groq/llama-3.3-70b-versatile")
 KEYS = {name: f"key-of-{name}" for name in ("anthropic", "openai", "deepseek", "gemini", "mistral", "groq")}
 CONFIG = """
@@ -51,7 +60,8 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
             name: await stack.enter_async_context(Simulator(name, accept_keys={key})) for name, key in KEYS.items()
         }
         models = "\n".join(
-            _entry(model, providers[model.partition("/")[0]]) for model in (*MODELS, *THINKERS[1:], *OTHERS)
+            _entry(model, providers[model.partition("/")[0]])
+            for model in dict.fromkeys((*MODELS, *THINKERS, *OTHERS, *TRAVELLERS))
         )
         environment = {f"{name.upper()}_API_KEY": key for name, key in KEYS.items()}
         config = CONFIG.replace("$MODELS", models)
@@ -268,6 +278,28 @@ async def test_thinking_of_an_earlier_turn_is_refused_by_nobody(
     assert heard.thinking
     again = await client.ask(then, [*steps, heard, User("sure?")], think=then != OTHERS[0])
     assert "sure?" in again.text
+
+
+STEP = [[{"thinking": "a city"}, {"tool": "weather", "input": {"city": "Rome"}}], [{"text": "Fine."}]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_session_survives_switches_in_the_middle_of_its_tool_loops(
+    running: Gateway, client: Client, seed: int
+) -> None:
+    """Each call is made by one model and answered by another, which thinks too; strict vendors refuse what is not
+    theirs, and Anthropic's and Google's what is theirs and changed."""
+    rng = random.Random(seed)
+    turns: list[Turn] = []
+    for _ in range(6):
+        first, then = rng.choice(TRAVELLERS), rng.choice(TRAVELLERS)
+        turns.append(User(f"@@{json.dumps(STEP)}@@"))
+        called = await client.ask(first, turns, stream=rng.random() < 0.5, tool="weather", think=True)
+        assert [call.input for call in called.calls] == [{"city": "Rome"}], (first, called)
+        turns += [called, Results((_result(called.calls[0], failed=False),))]
+        answered = await client.ask(then, turns, stream=rng.random() < 0.5, tool="weather", think=True)
+        assert answered.text == "Fine.", (first, then, answered)
+        turns.append(answered)
 
 
 # -- errors ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ class AnthropicMessages:
     paths: tuple[str, ...] = ("/v1/messages",)
     upstream_path = "/messages"
 
+    states: tuple[bytes, ...] = (b'"signature', b'"redacted_thinking"')
+
+    sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)
     render_request = staticmethod(render.render_request)
     takes = staticmethod(adapt.takes)

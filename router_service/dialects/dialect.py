@@ -33,6 +33,7 @@ class Target:
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
     maker: str = ""
+    signs_calls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,19 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL."""
+    """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL.
+
+    `states` are the words that stand in every event or reply with a state of reasoning, which `sealed` seals.
+    """
 
     name: str
     paths: tuple[str, ...]
     upstream_path: str
+    states: tuple[bytes, ...]
+
+    def sealed(self, told: Json, maker: str) -> Json:
+        """An event or a whole reply, as the vendor sent it, with its states of reasoning under the maker's seal."""
+        ...
 
     def parse_request(self, body: Json) -> Conversation:
         """Raises BadRequest in words that tell the client what to mend."""

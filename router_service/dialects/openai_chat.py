@@ -10,6 +10,9 @@ class OpenAIChat:
     paths: tuple[str, ...] = ("/v1/chat/completions",)
     upstream_path = "/chat/completions"
 
+    states: tuple[bytes, ...] = (b'"finish_reason"',)
+
+    sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)
     render_request = staticmethod(render.render_request)
     takes = staticmethod(adapt.takes)

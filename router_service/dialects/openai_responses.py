@@ -14,6 +14,9 @@ class OpenAIResponses:
     paths: tuple[str, ...] = ("/v1/responses",)
     upstream_path = "/responses"
 
+    states: tuple[bytes, ...] = (b'"encrypted_content"',)
+
+    sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)
     render_request = staticmethod(render.render_request)
     takes = staticmethod(adapt.takes)

@@ -14,6 +14,6 @@ PROVIDER = Provider(
         ModelFacts("gemini-1.5-pro", 2_097_152, 8_192, images=True),
         ModelFacts("gemini-2.0-flash", 1_048_576, 8_192, images=True),
         ModelFacts("gemini-2.5-", 1_048_576, 65_536, reasoning=True, images=True),
-        ModelFacts("gemini-3", 1_048_576, 65_536, reasoning=True, images=True),
+        ModelFacts("gemini-3", 1_048_576, 65_536, reasoning=True, images=True, signs_calls=True),
     ),
 )

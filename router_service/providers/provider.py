@@ -27,8 +27,9 @@ class ModelFacts:
     `thinking` is how a Claude model is asked to think: with a budget of tokens, or adaptively by an effort.
     `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `system`: takes instructions apart
     from the user's words; `inline_system`: takes them between the messages as well. `thoughts` is the field of a
-    message in which the model wants back what it thought, wherever it called a tool. `dialect` is the one that the
-    model is asked in, where it is not its vendor's first.
+    message in which the model wants back what it thought, wherever it called a tool. `signs_calls`: it signs its
+    calls, and refuses those that come back without. `dialect` is the one that the model is asked in, where it is not
+    its vendor's first.
     """
 
     prefix: str
@@ -44,6 +45,7 @@ class ModelFacts:
     inline_system: bool = True
     tools: bool = True
     thoughts: str = ""
+    signs_calls: bool = False
     dialect: str = ""
 
 

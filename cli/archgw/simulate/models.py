@@ -22,6 +22,8 @@ Flag = Literal[
     # OpenAI and those who speak its dialect
     "reasoning",  # max_completion_tokens instead of max_tokens, temperature 1 only
     "reasons_aloud",  # sends its reasoning in the reply
+    "signs_calls",  # refuses a call of its own or anybody's that comes back without a signature
+    "responses_only",  # does not answer chat completions
     "no_stop",
     "no_system",
     "no_tools",
@@ -93,6 +95,7 @@ GPT: tuple[Model, ...] = (
     model("o1-mini", 65_536, 128_000, "reasoning", "no_system", "no_tools", "no_images", "no_stop"),
     model("o3-mini", 100_000, 200_000, "reasoning", "no_images"),
     *family("o1 o3 o4-mini", 100_000, 200_000, "reasoning", "no_stop"),
+    *family("gpt-5-codex gpt-5-pro o3-pro", 128_000, 400_000, "reasoning", "no_stop", "responses_only"),
     *family(
         "gpt-5 gpt-5-mini gpt-5-nano gpt-5.1 gpt-5.2 gpt-5.4 gpt-5.4-mini gpt-5.4-nano "
         "gpt-5.5 gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna gpt-6-sol gpt-6-luna gpt-6-astra",
@@ -114,7 +117,8 @@ GROK: tuple[Model, ...] = (
 
 GEMINI: tuple[Model, ...] = (
     *family("gemini-1.5-pro gemini-1.5-flash gemini-2.0-flash", 8_192, 1_048_576),
-    *family("gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite gemini-3-pro gemini-3-flash", 65_536, 1_048_576),
+    *family("gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite", 65_536, 1_048_576),
+    *family("gemini-3-pro gemini-3-flash", 65_536, 1_048_576, "signs_calls"),
 )
 
 MISTRAL: tuple[Model, ...] = (

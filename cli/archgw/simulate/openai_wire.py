@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from archgw.simulate.received import Asked
 from archgw.simulate.reply import Call, Reply, Stop, Text, Thinking, Wish
 from archgw.simulate.script import Said
+from archgw.simulate.signature import sign
 from archgw.simulate.tokens import Piece, PromptCache, Usage, condensed
 from archgw.simulate.wire import Frame, FrameKind, Json, compact, listed
 
@@ -107,6 +108,8 @@ def reply_id(reply: Reply) -> str:
 def message(reply: Reply, asked: Asked) -> Json:
     text = "".join(part.text for part in reply.parts if isinstance(part, Text))
     calls = [call(part) for part in reply.parts if isinstance(part, Call)]
+    if calls and "signs_calls" in asked.model.flags:
+        calls[0] |= signed(calls[0])
     shown: Json = {"role": "assistant", "content": text or None, "refusal": None, "annotations": []}
     if thinking := "".join(part.text for part in reply.parts if isinstance(part, Thinking)):
         shown[asked.vendor.reasoning_field] = thinking
@@ -115,6 +118,12 @@ def message(reply: Reply, asked: Asked) -> Json:
 
 def call(part: Call) -> Json:
     return {"id": part.id, "type": "function", "function": {"name": part.name, "arguments": part.arguments}}
+
+
+def signed(call: Json) -> Json:
+    """Gemini signs the first call of a step: https://ai.google.dev/gemini-api/docs/thought-signatures."""
+    bound = call["function"]["name"]
+    return {"extra_content": {"google": {"thought_signature": sign(bound, bound)}}}
 
 
 def usage(used: Usage) -> Json:
@@ -175,7 +184,9 @@ def deltas(reply: Reply, asked: Asked) -> Iterator[Json]:
 def call_deltas(index: int, part: Call, reply: Reply, asked: Asked) -> Iterator[Json]:
     """OpenAI opens a call and then trickles its arguments; several followers send it in one piece."""
     if asked.vendor.whole_tool_calls:
-        yield {"tool_calls": [{"index": index, **call(part)}]}
+        whole = call(part)
+        whole |= signed(whole) if index == 0 and "signs_calls" in asked.model.flags else {}
+        yield {"tool_calls": [{"index": index, **whole}]}
         return
     opened = call(part)
     opened["function"]["arguments"] = ""

@@ -1,6 +1,7 @@
 """A whole Anthropic message as events and back; the words that streams and whole messages share."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -21,7 +22,7 @@ from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import Block, collect
-from router_service.provenance import seal
+from router_service.provenance import seal, seal_call
 
 REASONS: dict[str, StopReason] = {
     "end_turn": "end",
@@ -51,10 +52,10 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     events: list[ReplyEvent] = [ReplyStarted(str(body.get("id") or ""), str(body.get("model") or ""))]
     for event in read:
         if isinstance(event, ToolCallStarted):
-            event = ToolCallStarted(calls, event.id, event.name)
+            event = replace(event, index=calls)
             calls += 1
         elif isinstance(event, ToolCallDelta):
-            event = ToolCallDelta(calls - 1, event.arguments)
+            event = replace(event, index=calls - 1)
         events.append(event)
     reason = REASONS.get(str(body.get("stop_reason")), "tool_calls" if calls else "end")
     return [*events, ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or ""))]
@@ -88,11 +89,18 @@ def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
         "type": "message",
         "role": "assistant",
         "model": to.model,
-        "content": [made for block in reply.blocks if (made := _block(block, to.maker))],
+        "content": [made for block in reply.blocks for made in _blocks(block, to.maker)],
         "stop_reason": STOP_REASONS[reply.reason],
         "stop_sequence": reply.stop_sequence or None,
         "usage": render_usage(reply.usage),
     }
+
+
+def _blocks(block: Block, maker: str) -> Iterator[Json]:
+    if block.kind == "tool_call" and block.signature and maker:
+        yield content.thinking("", seal_call(maker, fit.tool_id(block.id), block.signature), hidden=True)
+    if made := _block(block, maker):
+        yield made
 
 
 def _block(block: Block, maker: str) -> Json | None:
@@ -104,6 +112,23 @@ def _block(block: Block, maker: str) -> Json | None:
         case "tool_call":
             return content.tool_use(block.id, block.name, block.text)
     return block.raw if block.dialect == NAME else None
+
+
+def sealed(told: Json, maker: str) -> Json:
+    """A whole message, or an event that opens or signs a block."""
+    match told:
+        case {"content": list(blocks)}:
+            return told | {"content": [_sealed(block, maker) for block in blocks]}
+        case {"content_block": dict(block)}:
+            return told | {"content_block": _sealed(block, maker)}
+        case {"delta": {"type": "signature_delta"} as delta}:
+            return told | {"delta": _sealed(delta, maker)}
+    return told
+
+
+def _sealed(block: Json, maker: str) -> Json:
+    held = {name: block[name] for name in ("signature", "data") if isinstance(block.get(name), str) and block[name]}
+    return block | {name: seal(maker, state) for name, state in held.items()}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
+from router_service.dialects.parts.turns import with_call_states
 from router_service.provenance import opened
 
 NAME = "anthropic_messages"
@@ -83,7 +84,8 @@ def _messages(value: Any) -> tuple[Message, ...]:
 def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
     role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
-    return Message(role, _parts(message.get("content"), f"{path}.content"))  # type: ignore[arg-type]  # just checked
+    parts = with_call_states(_parts(message.get("content"), f"{path}.content"))
+    return Message(role, parts)  # type: ignore[arg-type]  # just checked
 
 
 def _parts(value: Any, path: str) -> tuple[Part, ...]:

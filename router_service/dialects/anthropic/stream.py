@@ -29,7 +29,7 @@ from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
-from router_service.provenance import seal
+from router_service.provenance import seal, seal_call
 from router_service.sse import ServerSentEvent
 
 BROKEN_OFF = "The stream ended before the answer did."
@@ -213,7 +213,10 @@ class Writer:
                     block.unsaid.append({"type": "thinking_delta", "thinking": text})
                 if signature:
                     self._sign(block, signature)
-            case ToolCallStarted(index, call_id, name):
+            case ToolCallStarted(index, call_id, name, state):
+                if state and self._to.maker:
+                    signed = seal_call(self._to.maker, fit.tool_id(call_id), state)
+                    self._begin(content.thinking("", signed, hidden=True))
                 start = {"type": "tool_use", "id": fit.tool_id(call_id), "name": name, "input": {}}
                 self._calls[index] = self._begin(start)
             case ToolCallDelta(index, arguments) if arguments:

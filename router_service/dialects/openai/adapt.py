@@ -5,8 +5,8 @@ from typing import Any
 
 from router_service.conversation import Conversation, Json, Message, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
-from router_service.dialects.openai.render import own_thoughts
-from router_service.dialects.openai.request import NAME, WORDS, read_thoughts
+from router_service.dialects.openai.render import UNSIGNED, own_thoughts
+from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
 from router_service.dialects.parts import fit
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -44,8 +44,9 @@ def _answers(message: Message) -> bool:
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    if "reasoning_details" in conversation.words:
-        changes["messages"] = [_own(message, target) for message in conversation.source]
+    messages = [_own(message, target) for message in conversation.source]
+    if messages != list(conversation.source):
+        changes["messages"] = messages
     if conversation.max_tokens is not None:
         changes |= dict.fromkeys(TOKEN_FIELDS)
         changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
@@ -63,13 +64,26 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
 
 def _own(message: Json, target: Target) -> Json:
     """Without the details that we had added, and of the thoughts only the target's own."""
-    if "reasoning_details" not in message:
+    if message["role"] != "assistant":
         return message
-    thoughts = read_thoughts(message)
-    if all(thought.maker == NAME for thought in thoughts):  # another gateway's details
+    message = _signed(message, target)
+    thoughts, calls = read_thoughts(message), bool(message.get("tool_calls"))
+    if not thoughts and not (calls and target.thoughts):
         return message
-    kept = {name: value for name, value in message.items() if name not in {*WORDS, "reasoning_details"}}
-    return kept | own_thoughts(thoughts, target, calls=bool(message.get("tool_calls")))
+    gone = WORDS if all(thought.maker == NAME for thought in thoughts) else (*WORDS, "reasoning_details")
+    kept = {name: value for name, value in message.items() if name not in gone}
+    return kept | own_thoughts(thoughts, target, calls=calls)
+
+
+def _signed(message: Json, target: Target) -> Json:
+    """Calls are signed for who signs calls, and for nobody else."""
+    calls = message.get("tool_calls") or []
+    if not target.signs_calls:
+        bare = [{name: value for name, value in call.items() if name != "extra_content"} for call in calls]
+        return message if bare == calls else message | {"tool_calls": bare}
+    if not calls or call_state(calls[0]):
+        return message
+    return message | {"tool_calls": [calls[0] | {"extra_content": UNSIGNED}, *calls[1:]]}
 
 
 def _given(conversation: Conversation) -> list[str]:

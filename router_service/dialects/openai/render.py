@@ -27,6 +27,8 @@ from router_service.dialects.parts import fit, thinking
 from router_service.dialects.parts.turns import Turn, split
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
+# What Google gives for calls that no Gemini made: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
+UNSIGNED: Json = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 BRIDGE = "Done."
 MOST_STOPS = 4
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
@@ -113,11 +115,17 @@ def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
 def _assistant(parts: Iterable[Part], target: Target, warnings: list[str]) -> Json:
     length = target.tool_id_length or ID_LENGTH
     texts = [part.text for part in parts if isinstance(part, Text)]
-    calls = [made for part in parts if (made := _tool_call(part, length, warnings))]
+    calls = [made for part in parts if (made := _tool_call(part, length, target, warnings))]
+    if target.signs_calls and calls:
+        calls[0].setdefault("extra_content", UNSIGNED)
     message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
     return message | own_thoughts([part for part in parts if isinstance(part, Thinking)], target, calls=bool(calls))
+
+
+def signed(state: str) -> Json:
+    return {"google": {"thought_signature": state}}
 
 
 def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -> Json:
@@ -129,10 +137,12 @@ def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -
     return {target.thoughts: words or " "} if words or calls else {}
 
 
-def _tool_call(part: Part, length: tuple[int, int], warnings: list[str]) -> Json | None:
+def _tool_call(part: Part, length: tuple[int, int], target: Target, warnings: list[str]) -> Json | None:
     match part:
-        case ToolCall(call_id, name, arguments):
-            return render_call(call_id, name, arguments, length)
+        case ToolCall(call_id, name, arguments, state, maker):
+            call = render_call(call_id, name, arguments, length)
+            own = target.signs_calls and state and maker in (NAME, target.maker)
+            return call | ({"extra_content": signed(state)} if own else {})
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
         case Opaque(_, kind, _):

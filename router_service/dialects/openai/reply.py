@@ -18,6 +18,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import render_call
+from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import Block, collect
 from router_service.provenance import seal
@@ -82,7 +83,8 @@ def _call(begun: ReplyStarted, index: int, call: Any) -> Iterator[ReplyEvent]:
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         raise ValueError("not a tool call of a chat completion")
-    yield ToolCallStarted(index, str(call.get("id") or call_id(begun.id, index)), str(function.get("name") or ""))
+    id_ = str(call.get("id") or call_id(begun.id, index))
+    yield ToolCallStarted(index, id_, str(function.get("name") or ""), call_state(call))
     yield ToolCallDelta(index, arguments(function.get("arguments")) or "{}")
 
 
@@ -141,6 +143,22 @@ def render_detail(index: int, block: Block, maker: str) -> Json:
     if block.hidden:
         return {"type": "reasoning.encrypted", "data": seal(maker, block.signature), **head}
     return {"type": "reasoning.text", "text": block.text, "signature": seal(maker, block.signature), **head}
+
+
+def sealed(told: Json, maker: str) -> Json:
+    """A whole completion, or the chunk that ends one: whose thoughts there are in it."""
+    choices = told.get("choices")
+    if not isinstance(choices, list):
+        return told
+    return told | {"choices": [_sealed(choice, maker) for choice in choices]}
+
+
+def _sealed(choice: Json, maker: str) -> Json:
+    held = "message" if "message" in choice else "delta"
+    if not choice.get("finish_reason") or not isinstance(choice.get(held), dict | None):
+        return choice
+    detail = render_detail(0, Block("thinking", hidden=True), maker)
+    return choice | {held: (choice.get(held) or {}) | {"reasoning_details": [detail]}}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------

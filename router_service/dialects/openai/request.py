@@ -137,9 +137,10 @@ def read_thoughts(message: Json) -> tuple[Thinking, ...]:
     thoughts they are. The details that we add do."""
     details = message.get("reasoning_details")
     sealed = [_detail(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
-    if known := tuple(thought for thought in sealed if thought.maker):
-        return known
     words = next((words for name in WORDS if isinstance(words := message.get(name), str) and words), "")
+    if known := tuple(thought for thought in sealed if thought.maker):
+        silent = words and not any(thought.text for thought in known)
+        return (Thinking(words, maker=known[0].maker), *known) if silent else known
     return (Thinking(words, maker=NAME),) if words else ()
 
 
@@ -154,11 +155,22 @@ def _tool_call(value: Any, path: str) -> Part:
     if call.get("type", "function") != "function":
         return Opaque(NAME, str(call["type"]), call)
     function = check.mapping(call.get("function"), f"{path}.function")
+    state = call_state(call)
     return ToolCall(
         id=check.filled(call.get("id"), f"{path}.id"),
         name=check.filled(function.get("name"), f"{path}.function.name"),
         arguments=check.optional(check.string, function, "arguments", f"{path}.function") or "{}",
+        state=state,
+        maker=NAME if state else "",
     )
+
+
+def call_state(call: Json) -> str:
+    """What Gemini signs its calls with: https://ai.google.dev/gemini-api/docs/thought-signatures."""
+    match call.get("extra_content"):
+        case {"google": {"thought_signature": str(state)}}:
+            return state
+    return ""
 
 
 def _tool_result(message: Json, path: str) -> ToolResult:

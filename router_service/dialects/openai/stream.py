@@ -15,6 +15,7 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects.openai import reply
+from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
 from router_service.sse import ServerSentEvent
@@ -91,7 +92,7 @@ class Reader:
         call.unsaid += reply.arguments(function.get("arguments"))
         if not call.name and function.get("name"):
             call.name = str(function["name"])
-            yield ToolCallStarted(call.index, call.id, call.name)
+            yield ToolCallStarted(call.index, call.id, call.name, call_state(piece))
         if call.name and call.unsaid:
             yield ToolCallDelta(call.index, call.unsaid)
             call.unsaid = ""

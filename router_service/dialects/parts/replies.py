@@ -22,7 +22,7 @@ from router_service.conversation import (
 
 @dataclass(slots=True)
 class Block:
-    """One block as far as it has come; `text` of a tool call is its arguments."""
+    """One block as far as it has come; of a tool call, `text` is its arguments, `signature` what it was signed with."""
 
     kind: Literal["text", "thinking", "tool_call", "opaque"]
     text: str = ""
@@ -60,8 +60,8 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
                 block = _open(reply, "thinking")
                 block.text += text
                 block.signature = signature
-            case ToolCallStarted(index, call_id, name):
-                calls[index] = Block("tool_call", id=call_id, name=name)
+            case ToolCallStarted(index, call_id, name, state):
+                calls[index] = Block("tool_call", id=call_id, name=name, signature=state)
                 reply.blocks.append(calls[index])
             case ToolCallDelta(index, arguments):
                 calls[index].text += arguments

@@ -7,7 +7,8 @@ queued words in between, and the results into any order.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from router_service.conversation import Message, Part, ToolCall, ToolResult
+from router_service.conversation import Message, Part, Thinking, ToolCall, ToolResult
+from router_service.provenance import call_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,19 @@ def _turn(assistant: tuple[Part, ...], heard: Sequence[Message]) -> Turn:
 
 def _without(message: Message, gone: Sequence[Part]) -> Message:
     return replace(message, parts=tuple(part for part in message.parts if part not in gone)) if gone else message
+
+
+def with_call_states(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Calls with what their maker had signed them with, which the client kept as hidden thinking before them."""
+    signed: dict[str, tuple[str, str]] = {}
+    kept: list[Part] = []
+    for part in parts:
+        call_id, state = call_state(part.signature) if isinstance(part, Thinking) and part.hidden else ("", "")
+        if isinstance(part, Thinking) and call_id:
+            signed[call_id] = (state, part.maker)
+        elif isinstance(part, ToolCall) and part.id in signed:
+            state, maker = signed[part.id]
+            kept.append(replace(part, state=state, maker=maker))
+        else:
+            kept.append(part)
+    return tuple(kept)

@@ -22,7 +22,7 @@ from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import Block, collect
 from router_service.dialects.responses.render import call_item
 from router_service.dialects.responses.request import NAME
-from router_service.provenance import seal
+from router_service.provenance import seal, seal_call
 
 CALLS = ("function_call", "custom_tool_call")
 REASONS: dict[str, StopReason] = {"max_output_tokens": "length", "content_filter": "refusal"}
@@ -109,12 +109,26 @@ def ended(response: Json, *, calls: bool, refused: bool) -> ReplyEnded | ReplyFa
 def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     reply = collect(events)
     id_ = fit.reply_id("resp_", reply.id)
-    output = [item for at, block in enumerate(reply.blocks) if (item := block_item(block, item_id(id_, at), to))]
+    items = (item for at, block in enumerate(reply.blocks) for item in _items(block, item_id(id_, at), to))
+    output = list(items)
     return envelope(id_, to, output) | outcome(reply.reason, reply.usage)
 
 
 def item_id(response: str, index: int) -> str:
     return f"{response.removeprefix('resp_')}_{index}"
+
+
+def _items(block: Block, id_: str, to: Addressee) -> Iterator[Json]:
+    if block.kind == "tool_call" and block.signature and to.maker:
+        yield signed_item(id_, block, to.maker)
+    if item := block_item(block, id_, to):
+        yield item
+
+
+def signed_item(id_: str, call: Block, maker: str) -> Json:
+    """What a call was signed with, as reasoning before it."""
+    state = seal_call(maker, fit.tool_id(call.id), call.signature)
+    return {"id": f"rs_{id_}", "type": "reasoning", "summary": [], "encrypted_content": state}
 
 
 def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
@@ -202,6 +216,24 @@ def outcome(reason: StopReason, usage: Usage) -> Json:
         "incomplete_details": {"reason": cause} if cause else None,
         "usage": render_usage(usage),
     }
+
+
+def sealed(told: Json, maker: str) -> Json:
+    """A whole response, or an event that shows an item or the response."""
+    match told:
+        case {"output": list(items)}:
+            return told | {"output": [_sealed(item, maker) for item in items]}
+        case {"item": dict(item)}:
+            return told | {"item": _sealed(item, maker)}
+        case {"response": {"output": list()} as response}:
+            return told | {"response": sealed(response, maker)}
+    return told
+
+
+def _sealed(item: Json, maker: str) -> Json:
+    if item.get("type") != "reasoning" or not item.get("encrypted_content"):
+        return item
+    return item | {"encrypted_content": seal(maker, fit.compact(item))}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------

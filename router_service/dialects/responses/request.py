@@ -7,6 +7,7 @@ one another (reasoning, words, calls) become one message, neighbouring outputs o
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -30,6 +31,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
+from router_service.dialects.parts.turns import with_call_states
 from router_service.provenance import opened
 
 NAME = "openai_responses"
@@ -106,10 +108,10 @@ def _joined(messages: list[Message]) -> Iterator[Message]:
             waiting = Message(waiting.role, waiting.parts + message.parts)
             continue
         if waiting:
-            yield waiting
+            yield replace(waiting, parts=with_call_states(waiting.parts))
         waiting = message
     if waiting:
-        yield waiting
+        yield replace(waiting, parts=with_call_states(waiting.parts))
 
 
 def _goes_on(before: Message, message: Message) -> bool:

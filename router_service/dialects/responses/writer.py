@@ -26,7 +26,15 @@ from router_service.dialects.openai.writer import render_error
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import Block, merged
 from router_service.dialects.responses.render import plain_input
-from router_service.dialects.responses.reply import block_item, envelope, item_id, opening_item, outcome, text_part
+from router_service.dialects.responses.reply import (
+    block_item,
+    envelope,
+    item_id,
+    opening_item,
+    outcome,
+    signed_item,
+    text_part,
+)
 from router_service.dialects.responses.request import NAME
 from router_service.sse import ServerSentEvent
 
@@ -65,9 +73,12 @@ class Writer:
                 yield from self._text(text)
             case ThinkingDelta() if event.text or event.signature:
                 yield from self._think(event)
-            case ToolCallStarted(index, call_id, name):
+            case ToolCallStarted(index, call_id, name, state):
                 yield from self._close_words()
-                self._calls[index] = yield from self._begin(Block("tool_call", id=call_id, name=name))
+                block = Block("tool_call", id=call_id, name=name, signature=state)
+                if state and self._to.maker:
+                    yield from self._signed(block)
+                self._calls[index] = yield from self._begin(block)
             case ToolCallDelta(index, arguments) if arguments:
                 yield from self._argue(self._calls[index], arguments)
             case OpaqueBlock(dialect, _, raw) if dialect == NAME:
@@ -104,6 +115,13 @@ class Writer:
         if event.signature:
             opened.block.signature = event.signature
             yield from self._close(opened)
+
+    def _signed(self, call: Block) -> Iterator[bytes]:
+        at = len(self._output)
+        item = signed_item(item_id(self._id, at), call, self._to.maker)
+        self._output.append(item)
+        for kind in ("response.output_item.added", "response.output_item.done"):
+            yield self._encoded(kind, output_index=at, item=item)
 
     def _argue(self, opened: _Open, arguments: str) -> Iterator[bytes]:
         """The text for a tool of plain text can only be read when it is all there."""

@@ -4,6 +4,8 @@ from archgw.simulate.received import Asked
 from archgw.simulate.refusal import Refused
 from archgw.simulate.rules.openai import COMPATIBLE, FIELDS, OPENAI_ONLY
 from archgw.simulate.rules.rule import Rule, names
+from archgw.simulate.signature import verify
+from archgw.simulate.wire import listed
 
 KNOWN = (FIELDS - OPENAI_ONLY - names("parallel_tool_calls logit_bias")) | {"extra_body"}
 
@@ -14,4 +16,25 @@ def known_fields(asked: Asked) -> None:
             raise Refused(f'Invalid JSON payload received. Unknown name "{name}": Cannot find field.')
 
 
-GEMINI: tuple[Rule, ...] = (known_fields, *COMPATIBLE)
+UNSIGNED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+
+
+def signatures(asked: Asked) -> None:
+    """Of each message that calls, the first call: as it was signed, or with the word for calls from elsewhere."""
+    if "signs_calls" not in asked.model.flags:
+        return
+    for index, message in enumerate(listed(asked.body.get("messages"))):
+        for call in listed(message.get("tool_calls"))[:1]:
+            name = call["function"]["name"]
+            given = ((call.get("extra_content") or {}).get("google") or {}).get("thought_signature")
+            if not given:
+                raise Refused(
+                    "Function call is missing a thought_signature in functionCall parts. This is required for tools to "
+                    f"work correctly, and missing thought_signature may lead to degraded model performance. Function "
+                    f"call `{name}`, position {index}.",
+                )
+            if given not in UNSIGNED and not verify(name, given):
+                raise Refused("Thought signature is not valid.")
+
+
+GEMINI: tuple[Rule, ...] = (known_fields, *COMPATIBLE, signatures)

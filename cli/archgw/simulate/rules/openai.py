@@ -138,6 +138,12 @@ def stream_options(asked: Asked) -> None:
 ONLY_DEFAULT = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0}
 
 
+def endpoint(asked: Asked) -> None:
+    if "responses_only" in asked.model.flags:
+        words = "This model is only supported in v1/responses and not in v1/chat/completions."
+        raise Refused(words, status=404, param="model")
+
+
 def reasoning_parameters(asked: Asked) -> None:
     if "reasoning" not in asked.model.flags:
         return
@@ -172,6 +178,7 @@ def model_parameters(asked: Asked) -> None:
 
 COMPATIBLE: tuple[Rule, ...] = (field_types, response_format, ranges, stop_texts, *TOOLS, *MESSAGES, context)
 OPENAI: tuple[Rule, ...] = (
+    endpoint,
     known_fields,
     field_types,
     response_format,

@@ -1,0 +1,49 @@
+"""Seals put into answers that otherwise reach the client as the vendor wrote them: same dialect, several models.
+
+Only the lines that carry a state of reasoning are read; every other byte passes as it came.
+"""
+
+import json
+
+from router_service.conversation import Json
+from router_service.dialects.dialect import Dialect
+from router_service.dialects.parts.fit import compact
+
+
+class Sealer:
+    """Works on a stream line by line, so a line is kept back until it is whole."""
+
+    def __init__(self, dialect: Dialect, maker: str) -> None:
+        self._dialect, self._maker = dialect, maker
+        self._kept = b""
+
+    def feed(self, chunk: bytes, *, end: bool) -> bytes:
+        data = self._kept + chunk
+        cut = len(data) if end else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        lines, self._kept = data[:cut], data[cut:]
+        if not self._carries(lines):
+            return lines
+        return b"".join(self._line(line) if self._carries(line) else line for line in lines.splitlines(keepends=True))
+
+    def whole(self, body: bytes) -> bytes:
+        return self._sealed(body) if self._carries(body) else body
+
+    def _carries(self, data: bytes) -> bool:
+        return any(mark in data for mark in self._dialect.states)
+
+    def _line(self, line: bytes) -> bytes:
+        field, colon, data = line.partition(b":")
+        bare = data.rstrip(b"\r\n")
+        if field != b"data":
+            return line
+        return field + colon + b" " + self._sealed(bare) + data[len(bare) :]
+
+    def _sealed(self, data: bytes) -> bytes:
+        try:
+            told = json.loads(data)
+        except ValueError:
+            return data
+        if not isinstance(told, dict):
+            return data
+        sealed: Json = self._dialect.sealed(told, self._maker)
+        return compact(sealed).encode("utf-8", "replace")
