@@ -161,10 +161,9 @@ class _Block:
         if self.kind != "tool_use":
             return True
         try:
-            json.loads(self.arguments)
+            return isinstance(json.loads(self.arguments), dict)
         except ValueError:
             return False
-        return True
 
 
 class Writer:

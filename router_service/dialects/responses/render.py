@@ -88,9 +88,7 @@ def _turn(turn: Turn, target: Target, plain: set[str], warnings: list[str]) -> l
     items = [item for part in turn.assistant if (item := _said(part, target, plain, warnings))]
     custom = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
     items += [_output(result, custom, warnings) for result in turn.results]
-    for message in turn.rest:
-        items += _heard(message, target, warnings)
-    return items
+    return items + [_heard(message, target, warnings) for message in turn.rest]
 
 
 def _said(part: Part, target: Target, plain: set[str], warnings: list[str]) -> Json | None:
@@ -155,14 +153,11 @@ def _prefixed(words: str, parts: list[Json]) -> list[Json]:
     return [{"type": "input_text", "text": words}, *parts]
 
 
-def _heard(heard: Message, target: Target, warnings: list[str]) -> Iterable[Json]:
+def _heard(heard: Message, target: Target, warnings: list[str]) -> Json:
     inline = heard.role == "system" and target.inline_system
     parts = heard.parts if inline else fit.as_user(heard, warnings)
     made = [block for part in _without_orphans(parts, warnings) if (block := _part(part, warnings))]
-    if made:
-        yield message("developer" if inline else "user", made)
-    elif not parts:
-        yield message("developer" if inline else "user", [{"type": "input_text", "text": ""}])
+    return message("developer" if inline else "user", made or [{"type": "input_text", "text": ""}])
 
 
 def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
