@@ -18,8 +18,13 @@ NONSENSE: list[Any] = [None, True, -1, "", "x", [], {}, [None], [{}], {"type": [
 TARGETS = [Target("m", 4096, reasoning=True, thinking="budget"), Target("m", sampling=False, stop=False, tools=False)]
 
 
+STORIES = ("claude_code", "hello", "openai_agent", "picture", "settings", "thinking", "tool_loop")
+
+
 def files(kind: str) -> list[Any]:
-    return [pytest.param(path, id=f"{path.parent.name} {path.name}") for path in sorted(CASES.glob(f"*/{kind}.*"))]
+    """Of some stories, with every kind of value in them: each is spoiled in hundreds of ways."""
+    found = [path for path in sorted(CASES.glob(f"*/{kind}.*")) if path.parent.name in STORIES]
+    return [pytest.param(path, id=f"{path.parent.name} {path.name}") for path in found]
 
 
 def spoiled(whole: Any) -> Iterator[Any]:

@@ -135,7 +135,7 @@ def head(reply: Reply, asked: Asked, now: float) -> Json:
 def usage(used: Usage) -> Json:
     return {
         "input_tokens": used.prompt,
-        "input_tokens_details": {"cached_tokens": used.cached},
+        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.written},
         "output_tokens": used.output,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": used.prompt + used.output,

@@ -264,10 +264,9 @@ def render_usage(usage: Usage) -> Json:
     """The client's schema wants every number; 0 stands for what the vendor did not say."""
     prompt = (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0)
     output = usage.output or 0
-    read: Json = {"cached_tokens": usage.cached or 0}
     return {
         "input_tokens": prompt,
-        "input_tokens_details": read | ({"cache_write_tokens": usage.cache_write} if usage.cache_write else {}),
+        "input_tokens_details": {"cached_tokens": usage.cached or 0, "cache_write_tokens": usage.cache_write or 0},
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning or 0},
         "total_tokens": prompt + output,
