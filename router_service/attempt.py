@@ -9,6 +9,7 @@ Nothing of an answer reaches the client before its first content; after it there
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Literal
 
 from router_service import upstream
@@ -67,6 +68,7 @@ from router_service.verdict import (
 
 MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
+PASSED_OVER = 422  # no server's error, so that Envoy does not hold it against the candidate
 MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
@@ -130,9 +132,15 @@ class Attempt:
     # -- asking -----------------------------------------------------------------------------------------------
 
     def _ask(self) -> list[Effect]:
+        if self._exchange.passes(self._candidate):
+            return self._pass_over()
         self._upstream = upstream.render(self._exchange, self._candidate)
         ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
         return [ask, Wake(self._exchange.patience)]
+
+    def _pass_over(self) -> list[Effect]:
+        self._exchange.passed += 1
+        return self._go_on(self._begun, "", status=PASSED_OVER)
 
     def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
         self._state, self._heard = "judging", now
@@ -268,6 +276,10 @@ class Attempt:
         words = f"answered {status} ({trouble})" if answered else trouble
         self._status = status
         self._keep_attempt(words, now)
+        return self._go_on(now, words)
+
+    def _go_on(self, now: float, words: str, *, status: int = 0) -> list[Effect]:
+        """Envoy takes the next candidate; `status` is for Envoy alone, the client hears it from nobody."""
         reply = error_reply(
             self._exchange.dialect,
             self._all_failed(),
@@ -278,7 +290,7 @@ class Attempt:
         self._exchange.active -= 1
         self._exchange.touched = now
         if not self._exchange.last_attempt:
-            return [reply]
+            return [replace(reply, status=status or reply.status)]
         self._gateway.exchanges.drop(self._exchange.id)
         return [reply, self._record(now, status=reply.status, error=words)]
 
@@ -420,7 +432,7 @@ class Attempt:
             "x-arch-model": header_value(self._candidate.label),
             "x-arch-route": header_value(exchange.decision.name),
             "x-arch-reason": header_value(reason[:700]),
-            "x-arch-attempts": str(exchange.tried),
+            "x-arch-attempts": str(exchange.tried - exchange.passed),
             "x-arch-request-id": exchange.id,
         }
         if self._upstream.warnings:

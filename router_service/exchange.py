@@ -12,6 +12,7 @@ from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome
+from router_service.plan import Candidate
 from router_service.policies.policy import Decision, Scores
 
 Headers = Mapping[str, str]
@@ -160,14 +161,26 @@ class Exchange:
     session: str
     decision: Decision
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
+    obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     attempts: list[AttemptOutcome] = field(default_factory=list)
     tried: int = 0  # attempts begun
+    passed: int = 0  # of them, those that asked nobody
     active: int = 0  # attempts under way
     touched: float = 0.0
 
     @property
+    def tries(self) -> int:
+        """How often Envoy may enter the attempt hop: passing somebody over takes a try, but is none."""
+        chain = self.decision.chain
+        return min(chain.attempts + sum(map(self.passes, chain.candidates)), len(chain.candidates))
+
+    def passes(self, candidate: Candidate) -> bool:
+        """The first of the chain is asked in any case: the client named it, or nobody fits better."""
+        return candidate.id in self.obstacles and candidate is not self.decision.first
+
+    @property
     def last_attempt(self) -> bool:
-        return self.tried >= self.decision.chain.attempts
+        return self.tried >= self.tries
 
     def outcome(
         self,

@@ -66,13 +66,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A preference with its pool in order, or the default. `id` is safe in names of clusters."""
+    """A preference with its pool in order, or the default. `id` is safe in names of clusters.
+
+    `passed_over`: who of the pool cannot take this request, and why, in words; see `needs`.
+    """
 
     id: str
     name: str
     description: str
     candidates: tuple[Candidate, ...]
     prefer: str = "listed"
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

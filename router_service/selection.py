@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from router_service import answers, intent
+from router_service import answers, intent, needs
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.dialects import by_path
 from router_service.dialects.dialect import Dialect
@@ -26,6 +26,7 @@ from router_service.exchange import (
     Scored,
     error_reply,
 )
+from router_service.needs import Fitting
 from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.policies import explicit, pinned, preference
@@ -56,6 +57,7 @@ class _Understood:
     conversation: Conversation
     intent: intent.Intent
     session: str
+    fitting: Fitting
 
 
 class Selection:
@@ -123,6 +125,7 @@ class Selection:
             conversation,
             intent.read(conversation, self._headers),
             session_key(conversation, self._headers),
+            needs.fitting(self._gateway.plan, needs.of(conversation, len(body))),
         )
         decision = self._without_router(understood)
         if decision:
@@ -132,7 +135,7 @@ class Selection:
 
     def _without_router(self, understood: _Understood) -> Decision | None:
         """The decision, where it does not depend on what is asked; None asks for scores."""
-        plan, kind = self._gateway.plan, understood.intent.kind
+        plan, kind = understood.fitting.plan, understood.intent.kind
         own_word = self._headers.get("x-arch-model", "")
         model = own_word or understood.conversation.model
         claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
@@ -153,7 +156,7 @@ class Selection:
     def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
         self._waiting = None
         pin = self._current_pin(understood)
-        return self._chosen(understood, preference.choose(self._gateway.plan, scores, pin), now)
+        return self._chosen(understood, preference.choose(understood.fitting.plan, scores, pin), now)
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float) -> list[Effect]:
         exchange = Exchange(
@@ -168,6 +171,7 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
+            obstacles=understood.fitting.obstacles,
             patience=self._patience(understood),
             touched=now,
         )
@@ -177,7 +181,7 @@ class Selection:
             words = "archgw has too many requests under way; try again in a moment"
             return self._refuse(Failure(529, "overloaded_error", words), now)
         self._pin(understood, decision)
-        return [Choose(decision.chain.name, exchange.id, decision.chain.attempts, exchange.patience)]
+        return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
     def _patience(self, understood: _Understood) -> float:
         failover = self._gateway.plan.failover

@@ -58,6 +58,7 @@ def target(candidate: Candidate) -> Target:
         inline_system=facts.inline_system,
         tools=facts.tools,
         images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
+        documents=facts.documents or not facts.prefix,
         refuses=provider.refuses,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,

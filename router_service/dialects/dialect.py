@@ -34,6 +34,7 @@ class Target:
     refuses_in_messages: frozenset[str] = frozenset()
     maker: str = ""
     signs_calls: bool = False
+    documents: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,11 @@ def choose(plan: Plan, scores: Scores, pin: Pin | None) -> Decision:
     score = scores.routes.get(best.id, 0.0)
     if score < max(scores.none, plan.routing.threshold):
         return stay(plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})")
+    if not best.candidates:
+        return stay(plan, pin, because="; ".join([f"{best.name} ({score:.2f})", *best.passed_over]))
     first = POLICIES.get(best.prefer, POLICIES["listed"])(best)
     reason = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)}) -> {first.label}"
-    return Decision(best, plan.chain(best, first), reason, score)
+    return Decision(best, plan.chain(best, first), "; ".join([reason, *best.passed_over]), score)
 
 
 def _over(others: list[Route], scores: Scores) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 
 from router_service.providers.provider import ModelFacts, Provider
 
-Claude = partial(ModelFacts, images=True, inline_system=False)
+Claude = partial(ModelFacts, images=True, documents=True, inline_system=False)
 Budgeted = partial(Claude, reasoning=True, thinking="budget")
 Adaptive = partial(Claude, reasoning=True, thinking="adaptive")
 # From 4.7 on a budget and any temperature but 1 are answered with 400.

@@ -9,11 +9,11 @@ PROVIDER = Provider(
     key_variable="GEMINI_API_KEY",
     refuses=OPENAIS_OWN | {"logit_bias", "parallel_tool_calls"},  # 'Unknown name "store": Cannot find field.'
     models=(
-        ModelFacts("gemini-", images=True),
-        ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True),
-        ModelFacts("gemini-1.5-pro", 2_097_152, 8_192, images=True),
-        ModelFacts("gemini-2.0-flash", 1_048_576, 8_192, images=True),
-        ModelFacts("gemini-2.5-", 1_048_576, 65_536, reasoning=True, images=True),
-        ModelFacts("gemini-3", 1_048_576, 65_536, reasoning=True, images=True, signs_calls=True),
+        ModelFacts("gemini-", images=True, documents=True),
+        ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True, documents=True),
+        ModelFacts("gemini-1.5-pro", 2_097_152, 8_192, images=True, documents=True),
+        ModelFacts("gemini-2.0-flash", 1_048_576, 8_192, images=True, documents=True),
+        ModelFacts("gemini-2.5-", 1_048_576, 65_536, reasoning=True, images=True, documents=True),
+        ModelFacts("gemini-3", 1_048_576, 65_536, reasoning=True, images=True, documents=True, signs_calls=True),
     ),
 )

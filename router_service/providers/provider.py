@@ -25,11 +25,11 @@ class ModelFacts:
     `context` and `max_output` are tokens, None where unknown; the context holds both input and output.
     `token_field` is the field that limits the output. `reasoning`: takes an effort or a thinking budget.
     `thinking` is how a Claude model is asked to think: with a budget of tokens, or adaptively by an effort.
-    `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `system`: takes instructions apart
-    from the user's words; `inline_system`: takes them between the messages as well. `thoughts` is the field of a
-    message in which the model wants back what it thought, wherever it called a tool. `signs_calls`: it signs its
-    calls, and refuses those that come back without. `dialect` is the one that the model is asked in, where it is not
-    its vendor's first.
+    `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `documents`: reads PDFs; `system`: takes
+    instructions apart from the user's words; `inline_system`: takes them between the messages as well. `thoughts` is
+    the field of a message in which the model wants back what it thought, wherever it called a tool. `signs_calls`: it
+    signs its calls, and refuses those that come back without. `dialect` is the one that the model is asked in, where
+    it is not its vendor's first.
     """
 
     prefix: str
@@ -41,6 +41,7 @@ class ModelFacts:
     sampling: bool = True
     stop: bool = True
     images: bool = False
+    documents: bool = False
     system: bool = True
     inline_system: bool = True
     tools: bool = True

@@ -20,7 +20,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         and (target.inline_system or not inline)
         and target.refuses_in_messages.isdisjoint(conversation.words)
         and (target.tools or not conversation.tools)
-        and (target.images or not fit.has_images(conversation))
+        and not fit.unseen(conversation, target)
         and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))
         and (not target.strict_order or _in_strict_order(conversation))
     )

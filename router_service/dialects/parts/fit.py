@@ -3,11 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from router_service.conversation import Conversation, Image, Json, Message, Part, Text, ToolResult
+from router_service.conversation import Conversation, Document, Image, Json, Message, Part, Text, ToolResult
 from router_service.dialects.dialect import Target
 
 # Fields that change nothing about the answer, or that the target's own vendor takes care of.
@@ -99,30 +99,42 @@ def _reminder(words: str) -> str:
     return f"<system-reminder>\n{words}\n</system-reminder>"
 
 
-def has_images(conversation: Conversation) -> bool:
-    return any(_shows(part) for message in conversation.messages for part in message.parts)
+def unseen(conversation: Conversation, target: Target) -> set[str]:
+    """What is in the conversation that the target has no eyes for: images, documents."""
+    shown = {kind for message in conversation.messages for part in message.parts for kind in _kinds(part)}
+    return shown - {name for name, taken in (("images", target.images), ("documents", target.documents)) if taken}
 
 
-def _shows(part: Part) -> bool:
-    return isinstance(part, Image) or (isinstance(part, ToolResult) and any(map(_shows, part.parts)))
+def _kinds(part: Part) -> Iterator[str]:
+    match part:
+        case Image():
+            yield "images"
+        case Document(data=data, url=url) if data or url:
+            yield "documents"
+        case ToolResult(parts=inner):
+            for one in inner:
+                yield from _kinds(one)
 
 
-def without_images(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+def without_unseen(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
     """For a model that sees nothing: a picture of an earlier turn must not end the conversation with an error."""
-    if target.images or not has_images(conversation):
+    kinds = unseen(conversation, target)
+    if not kinds:
         return conversation
-    warnings.append(f"images left out: {target.model} cannot see them")
-    instead = Text(f"[an image, which {target.model} cannot see]")
+    verbs = {"images": "see", "documents": "read"}
+    warnings += [f"{kind} left out: {target.model} cannot {verbs[kind]} them" for kind in sorted(kinds)]
 
-    def unseen(part: Part) -> Part:
+    def shown(part: Part) -> Part:
         match part:
-            case Image():
-                return instead
             case ToolResult(parts=inner):
-                return replace(part, parts=tuple(instead if isinstance(one, Image) else one for one in inner))
-        return part
+                return replace(part, parts=tuple(_instead(one) if kinds & {*_kinds(one)} else one for one in inner))
+        return _instead(part) if kinds & {*_kinds(part)} else part
 
-    messages = tuple(replace(m, parts=tuple(map(unseen, m.parts))) for m in conversation.messages)
+    def _instead(part: Part) -> Text:
+        what = "an image, which {} cannot see" if isinstance(part, Image) else "a document, which {} cannot read"
+        return Text(f"[{what.format(target.model)}]")
+
+    messages = tuple(replace(m, parts=tuple(map(shown, m.parts))) for m in conversation.messages)
     return replace(conversation, messages=messages)
 
 

@@ -16,7 +16,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
     return (
         (target.inline_system or not inline)
         and (target.tools or not conversation.tools)
-        and (target.images or not fit.has_images(conversation))
+        and not fit.unseen(conversation, target)
     )
 
 

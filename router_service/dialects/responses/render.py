@@ -38,7 +38,7 @@ EFFORTS = {"max": "xhigh"}
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
-    conversation = fit.without_images(conversation, target, warnings)
+    conversation = fit.without_unseen(conversation, target, warnings)
     body: Json = {"model": target.model}
     if system := [part.text for part in conversation.system if not part.text.startswith(BILLING)]:
         body["instructions"] = "\n\n".join(system)

@@ -1,0 +1,88 @@
+"""What a request needs of the model that is to answer it, and who cannot take it.
+
+Decided before anybody is asked: a model that sees nothing is no answer to a picture, and one with a small window none
+to a long session. Where nobody fits, everybody is left in: the nearest adapts the request and says so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from router_service.conversation import Conversation, Document, Image, Part, ToolResult
+from router_service.plan import Candidate, Plan, Route
+
+LEAST_BYTES_PER_TOKEN = 6  # more than any vendor's tokenizer makes of text or code: who is too small by this, is
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """`tokens` is the least that the request may come to, with what it asks to be written."""
+
+    images: bool = False
+    documents: bool = False
+    tools: bool = False
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """The plan without who cannot take a request; `obstacles` say why, by candidate id."""
+
+    plan: Plan
+    obstacles: Mapping[str, str] = field(default_factory=dict)
+
+
+def of(conversation: Conversation, size: int) -> Needs:
+    """`size`: bytes of the request's body."""
+    parts = [part for message in conversation.messages for part in _flat(message.parts)]
+    images = [part.data for part in parts if isinstance(part, Image)]
+    documents = [part.data for part in parts if isinstance(part, Document) and (part.data or part.url)]
+    weightless = sum(map(len, [*images, *documents]))
+    return Needs(
+        images=bool(images),
+        documents=bool(documents),
+        tools=bool(conversation.tools),
+        tokens=max(size - weightless, 0) // LEAST_BYTES_PER_TOKEN,
+    )
+
+
+def _flat(parts: tuple[Part, ...]) -> list[Part]:
+    return [inner for part in parts for inner in (part.parts if isinstance(part, ToolResult) else (part,))]
+
+
+def obstacle(candidate: Candidate, needs: Needs) -> str:
+    """Why the candidate cannot take it; empty where it can, or where nobody knows the model."""
+    facts = candidate.facts
+    if not facts.prefix:
+        return ""
+    if needs.images and not facts.images:
+        return "it cannot see images"
+    if needs.documents and not facts.documents:
+        return "it cannot read documents"
+    if needs.tools and not facts.tools:
+        return "it takes no tools"
+    if facts.context and needs.tokens > facts.context:
+        return f"its window holds {facts.context:,} tokens, and these are {needs.tokens:,} at least"
+    return ""
+
+
+def fitting(plan: Plan, needs: Needs) -> Fitting:
+    obstacles = {c.id: words for c in plan.candidates if (words := obstacle(c, needs))}
+    if not obstacles or len(obstacles) == len(plan.candidates):
+        return Fitting(plan)
+
+    def kept(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        return tuple(candidate for candidate in candidates if candidate.id not in obstacles)
+
+    def narrowed(route: Route) -> Route:
+        passed = tuple(f"{c.label} passed over: {obstacles[c.id]}" for c in route.candidates if c.id in obstacles)
+        return replace(route, candidates=kept(route.candidates), passed_over=passed)
+
+    default = replace(plan.default, candidates=kept(plan.default.candidates))
+    narrow = replace(
+        plan,
+        candidates=kept(plan.candidates),
+        routes=tuple(narrowed(route) for route in plan.routes),
+        default=default,
+        fast=plan.fast if plan.fast.id not in obstacles else default.candidates[0],
+    )
+    return Fitting(narrow, obstacles)

@@ -1,0 +1,164 @@
+"""A model that cannot take a request is not asked, as long as another can."""
+
+from typing import Any
+
+import pytest
+from dialogue import (
+    CHAT,
+    CLAUDE,
+    DEEPSEEK,
+    GPT,
+    JSON,
+    MESSAGES,
+    attempt_of,
+    conversation_of,
+    exchange_of,
+    gateway_of,
+    one,
+    plan_of,
+)
+from dialogue import refusal as refused
+
+from router_service import needs
+from router_service.attempt import Attempt
+from router_service.exchange import Ask, RequestHeaders, Respond, ResponseBody
+
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
+LINKED = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.y/z.png"}}]}]
+PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="}}
+SEES: list[Any] = [{"role": "user", "content": [PICTURE, {"type": "text", "text": "what is it?"}]}]
+READS: list[Any] = [{"role": "user", "content": [PDF]}]
+SHOWN: list[Any] = [
+    {"role": "user", "content": "look"},
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": [PICTURE]}]},
+]
+CHATTY = {"small-talk": 0.9}  # which DeepSeek alone answers
+
+
+@pytest.mark.parametrize(
+    ("messages", "size", "expected"),
+    [
+        (SEES, 600, needs.Needs(images=True, tokens=99)),
+        (SHOWN, 600, needs.Needs(images=True, tokens=99)),
+        (READS, 604, needs.Needs(documents=True, tokens=100)),
+        ([{"role": "user", "content": "hi"}], 6, needs.Needs(tokens=1)),
+    ],
+    ids=["an image", "an image in a result", "a document", "words"],
+)
+def test_what_a_request_needs(messages: Any, size: int, expected: needs.Needs) -> None:
+    assert needs.of(conversation_of(messages=messages), size) == expected
+
+
+@pytest.mark.parametrize(
+    ("label", "needed", "words"),
+    [
+        (DEEPSEEK, needs.Needs(images=True), "it cannot see images"),
+        (DEEPSEEK, needs.Needs(documents=True), "it cannot read documents"),
+        (GPT, needs.Needs(images=True, documents=True), ""),
+        (CLAUDE, needs.Needs(tokens=200_001), "its window holds 200,000 tokens, and these are 200,001 at least"),
+        (CLAUDE, needs.Needs(tokens=200_000), ""),
+        (DEEPSEEK, needs.Needs(tools=True), ""),
+    ],
+)
+def test_what_is_in_the_way(label: str, needed: needs.Needs, words: str) -> None:
+    assert needs.obstacle(plan_of().names[label], needed) == words
+
+
+def test_nothing_is_in_the_way_of_a_model_that_nobody_knows() -> None:
+    plan = plan_of("llm_providers: [{model: mine/x, base_url: 'http://127.0.0.1:1/v1', provider_interface: openai}]")
+    assert needs.obstacle(plan.candidates[0], needs.Needs(images=True, documents=True, tools=True, tokens=10**9)) == ""
+
+
+def test_the_preferences_models_that_cannot_take_it_give_way_to_the_default() -> None:
+    exchange = exchange_of(gateway_of(), scores=CHATTY, messages=SEES)
+    assert exchange.decision.first.label == GPT
+    assert exchange.decision.reason == (
+        f"small talk (0.90); {DEEPSEEK} passed over: it cannot see images -> {GPT} (default)"
+    )
+
+
+def test_the_next_of_the_preferences_own_models_comes_first() -> None:
+    text = """
+llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}, {model: deepseek/deepseek-chat}]
+routing_preferences: [{name: coding, description: writing code, models: [deepseek-chat, claude-sonnet-4-5]}]
+"""
+    exchange = exchange_of(gateway_of(text), scores={"coding": 0.9}, messages=SEES)
+    assert exchange.decision.first.label == CLAUDE
+    assert exchange.decision.reason.endswith(f"-> {CLAUDE}; {DEEPSEEK} passed over: it cannot see images")
+
+
+def test_a_long_session_leaves_a_small_window() -> None:
+    text = "llm_providers: [{model: openai/gpt-4}, {model: openai/gpt-4.1}]"
+    long = [{"role": "user", "content": "word " * 20_000}]
+    assert exchange_of(gateway_of(text), messages=long).decision.first.label == "openai/gpt-4.1"
+
+
+def test_where_nobody_fits_everybody_is_left_in() -> None:
+    exchange = exchange_of(gateway_of("llm_providers: [{model: deepseek/deepseek-chat}]"), messages=SEES)
+    assert exchange.decision.first.label == DEEPSEEK
+    assert not exchange.obstacles
+
+
+def test_the_clients_own_choice_stands() -> None:
+    exchange = exchange_of(gateway_of(), model=DEEPSEEK, messages=SEES)
+    attempt = attempt_of(gateway_of(), exchange, DEEPSEEK)
+    assert exchange.decision.first.label == DEEPSEEK and "passed over" not in exchange.decision.reason
+    assert attempt is not None
+
+
+def test_who_cannot_step_in_is_passed_over_and_not_blamed() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=CLAUDE, path=MESSAGES, messages=SEES)  # then GPT, then DeepSeek
+    assert [candidate.label for candidate in exchange.decision.chain.candidates] == [CLAUDE, GPT, DEEPSEEK]
+    first = attempt_of(gateway, exchange, CLAUDE)
+    for event in refused(503):
+        first.feed(event, 1.0)
+    passed = _begun(gateway, exchange, DEEPSEEK)
+    reply = one(passed, Respond)
+    assert reply is not None and reply.retry and reply.status == 422
+    assert one(_begun(gateway, exchange, GPT), Ask) is not None
+    assert [attempt.candidate for attempt in exchange.attempts] == [CLAUDE]
+
+
+def test_when_only_who_cannot_is_left_the_client_hears_of_who_failed() -> None:
+    gateway = gateway_of("llm_providers: [{model: openai/gpt-4o-mini}, {model: deepseek/deepseek-chat}]")
+    exchange = exchange_of(
+        gateway,
+        path=CHAT,
+        messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.y/z.png"}}]}],
+    )
+    first = attempt_of(gateway, exchange, GPT)
+    for event in refused(503):
+        first.feed(event, 1.0)
+    reply = one(_begun(gateway, exchange, DEEPSEEK), Respond)
+    assert reply is not None and reply.status == 503
+    assert f"{GPT} answered 503".encode() in reply.body and DEEPSEEK.encode() not in reply.body
+    assert reply.headers["x-arch-attempts"] == "1"
+
+
+def test_passing_over_costs_no_try_of_anybody_else() -> None:
+    text = """
+llm_providers: [{model: openai/gpt-4o-mini}, {model: deepseek/deepseek-chat}, {model: anthropic/claude-sonnet-4-5}]
+failover: {attempts: 2}
+"""
+    gateway = gateway_of(text)
+    exchange = exchange_of(gateway, messages=SEES)
+    assert exchange.tries == 3
+    first = attempt_of(gateway, exchange, GPT)
+    for event in refused(503):
+        first.feed(event, 1.0)
+    _begun(gateway, exchange, DEEPSEEK)
+    last = attempt_of(gateway, exchange, CLAUDE)
+    last.feed(JSON, 2.0)
+    last.feed(
+        ResponseBody(
+            b'{"type": "message", "content": [{"type": "text", "text": "a cat"}], "stop_reason": "end_turn"}', end=True
+        ),
+        2.0,
+    )
+    assert [attempt.trouble for attempt in exchange.attempts][1:] == [""]
+
+
+def _begun(gateway: Any, exchange: Any, label: str) -> list[Any]:
+    return Attempt(gateway, exchange, gateway.plan.names[label], 1.0).feed(RequestHeaders({}), 1.0)
