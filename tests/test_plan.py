@@ -164,3 +164,21 @@ routing_preferences:
     )
     assert [route.id for route in plan.routes] == ["c", "c-2"]
     assert set(plan.chains) >= {"chain.c.openai-gpt-4o", "chain.c-2.openai-gpt-4o"}
+
+
+@pytest.mark.parametrize(
+    ("model", "variable", "value", "host"),
+    [
+        ("bedrock/openai.gpt-oss-120b", "AWS_REGION", "eu-west-1", "bedrock-runtime.eu-west-1.amazonaws.com"),
+        ("azure/gpt-4.1", "AZURE_OPENAI_RESOURCE", "ours", "ours.openai.azure.com"),
+    ],
+)
+def test_an_address_with_a_variable_is_filled_or_the_model_left_out(
+    model: str, variable: str, value: str, host: str
+) -> None:
+    text = f"llm_providers: [{{model: {model}}}, {{model: openai/gpt-4o-mini}}]"
+    keys = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AZURE_OPENAI_API_KEY": "k"}
+    assert plan_of(text, **keys, **{variable: value}).candidates[0].address.host == host
+    without = plan_of(text, **keys)
+    assert [candidate.label for candidate in without.candidates] == ["openai/gpt-4o-mini"]
+    assert without.disabled[0].reason == f"${variable} is not set"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from router_service import providers
+from router_service.dialects import DIALECTS
 from router_service.providers import ALIASES, PROVIDERS, by_name
 from router_service.providers.provider import ModelFacts
 
@@ -58,10 +59,24 @@ def test_anthropic_wants_its_own_headers() -> None:
         "x-api-key",
         "",
     )
-    assert anthropic.headers == (("anthropic-version", "2023-06-01"),)
+    assert DIALECTS["anthropic_messages"].headers == (("anthropic-version", "2023-06-01"),)
 
 
-@pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor != "anthropic"])
+def test_azure_has_a_header_of_its_own() -> None:
+    azure = by_name("azure")
+    assert (azure.dialect, azure.auth_header, azure.auth_scheme) == ("openai_chat", "api-key", "")
+    assert azure.facts("gpt-4o-mini") == by_name("openai").facts("gpt-4o-mini")
+
+
+def test_bedrock_asks_claude_in_anthropics_dialect_and_the_others_in_openais() -> None:
+    bedrock = by_name("bedrock")
+    claude = bedrock.facts("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
+    assert (claude.dialect, claude.max_output, claude.thinking) == ("anthropic_messages", 64_000, "budget")
+    assert bedrock.root(claude.dialect) == "/anthropic/v1"
+    assert bedrock.root(bedrock.facts("openai.gpt-oss-120b").dialect or bedrock.dialect) == "/openai/v1"
+
+
+@pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor not in ("anthropic", "azure_openai")])
 def test_everyone_else_speaks_openai(vendor: str) -> None:
     provider = PROVIDERS[vendor]
     assert (provider.dialect, provider.auth_header, provider.auth_scheme) == (

@@ -20,7 +20,10 @@ SONNET, MINI, CHAT = "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini", "deeps
 GEMINI, MISTRAL = "gemini/gemini-2.5-flash", "mistral/mistral-small-latest"
 MODELS = (SONNET, MINI, CHAT, GEMINI, MISTRAL)
 THINKERS = (SONNET, "deepseek/deepseek-reasoner")
+BEDROCK, AZURE = "amazon_bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", "azure_openai/gpt-4.1"
 TRAVELLERS = (
+    BEDROCK,
+    AZURE,
     SONNET,
     "anthropic/claude-opus-5-5",
     "openai/gpt-5-mini",
@@ -29,7 +32,10 @@ TRAVELLERS = (
     "gemini/gemini-3-pro",
 )
 OTHERS = ("openai/gpt-5-mini", "anthropic/claude-opus-5-5", "groq/llama-3.3-70b-versatile")
-KEYS = {name: f"key-of-{name}" for name in ("anthropic", "openai", "deepseek", "gemini", "mistral", "groq")}
+KEYS = {
+    name: f"key-of-{name}"
+    for name in ("anthropic", "openai", "deepseek", "gemini", "mistral", "groq", "azure_openai", "amazon_bedrock")
+}
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
@@ -72,7 +78,8 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 def _entry(model: str, provider: Simulator) -> str:
     key = f"${provider.vendor.name.upper()}_API_KEY"
     default = ", default: true" if model == SONNET else ""
-    return f'  - {{model: {model}, access_key: {key}, base_url: "{provider.url}{provider.vendor.base_path}"{default}}}'
+    path = "" if provider.vendor.also_base else provider.vendor.base_path  # Bedrock has one for each dialect
+    return f'  - {{model: {model}, access_key: {key}, base_url: "{provider.url}{path}"{default}}}'
 
 
 @pytest_asyncio.fixture(

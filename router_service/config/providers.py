@@ -65,6 +65,8 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
     if passthrough:
         _check_passthrough(fields, model)
     key, missing = (None, "") if passthrough else _key(fields, provider, environment)
+    if provider and not base_url and not missing:
+        base_url, missing = _filled(provider.base_url, environment)
     return ProviderEntry(
         place=item.place,
         model=model,
@@ -147,6 +149,15 @@ def read_address(value: Value) -> str:
     elif re.search(r"/(chat/completions|responses|messages)/?$", url):
         value.wrong("the address goes on to one endpoint", "leave off /chat/completions, /responses or /messages")
     return url.rstrip("/")
+
+
+def _filled(base_url: str, environment: Mapping[str, str]) -> tuple[str, str]:
+    """A vendor's address with what the environment says, or the variable that is not set; empty where none is named."""
+    names = re.findall(r"\{(\w+)\}", base_url)
+    missing = next((name for name in names if not environment.get(name, "").strip()), "")
+    if not names or missing:
+        return "", missing
+    return base_url.format(**{name: environment[name].strip() for name in names}), ""
 
 
 def _check_passthrough(fields: Mapping[str, Value], model: str) -> None:

@@ -10,6 +10,7 @@ class AnthropicMessages:
     paths: tuple[str, ...] = ("/v1/messages",)
     upstream_path = "/messages"
 
+    headers: tuple[tuple[str, str], ...] = (("anthropic-version", "2023-06-01"),)
     states: tuple[bytes, ...] = (b'"signature', b'"redacted_thinking"')
 
     sealed = staticmethod(reply.sealed)

@@ -80,12 +80,14 @@ class Writer(Protocol):
 class Dialect(Protocol):
     """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL.
 
-    `states` are the words that stand in every event or reply with a state of reasoning, which `sealed` seals.
+    `headers` are what its vendors want to be told with every request; `states` the words that stand in every event or
+    reply with a state of reasoning, which `sealed` seals.
     """
 
     name: str
     paths: tuple[str, ...]
     upstream_path: str
+    headers: tuple[tuple[str, str], ...]
     states: tuple[bytes, ...]
 
     def sealed(self, told: Json, maker: str) -> Json:

@@ -10,6 +10,7 @@ class OpenAIChat:
     paths: tuple[str, ...] = ("/v1/chat/completions",)
     upstream_path = "/chat/completions"
 
+    headers: tuple[tuple[str, str], ...] = ()
     states: tuple[bytes, ...] = (b'"finish_reason"',)
 
     sealed = staticmethod(reply.sealed)

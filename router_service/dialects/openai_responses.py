@@ -14,6 +14,7 @@ class OpenAIResponses:
     paths: tuple[str, ...] = ("/v1/responses",)
     upstream_path = "/responses"
 
+    headers: tuple[tuple[str, str], ...] = ()
     states: tuple[bytes, ...] = (b'"encrypted_content"',)
 
     sealed = staticmethod(reply.sealed)

@@ -1,7 +1,9 @@
 """The vendors, one file of facts each. To add one: its file, and its line here."""
 
 from router_service.providers import (
+    amazon_bedrock,
     anthropic,
+    azure_openai,
     deepseek,
     gemini,
     groq,
@@ -31,9 +33,17 @@ PROVIDERS = {
         openrouter.PROVIDER,
         moonshot.PROVIDER,
         zai.PROVIDER,
+        azure_openai.PROVIDER,
+        amazon_bedrock.PROVIDER,
     )
 }
-ALIASES = {"google": "gemini", "grok": "xai", "together_ai": "together"}
+ALIASES = {
+    "azure": "azure_openai",
+    "bedrock": "amazon_bedrock",
+    "google": "gemini",
+    "grok": "xai",
+    "together_ai": "together",
+}
 
 
 def by_name(name: str) -> Provider:

@@ -22,7 +22,6 @@ PROVIDER = Provider(
     key_variable="ANTHROPIC_API_KEY",
     auth_header="x-api-key",
     auth_scheme="",
-    headers=(("anthropic-version", "2023-06-01"),),
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
         Claude("claude-3-", 200_000, 4_096),

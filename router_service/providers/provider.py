@@ -54,7 +54,8 @@ class ModelFacts:
 class Provider:
     """One vendor. `base_url` is everything before the dialect's own last path segments (`/chat/completions`).
 
-    Whose client speaks one of the dialects in `also` is answered in it, any other in `dialect`.
+    It may hold a `{VARIABLE}` of the environment. Whose client speaks one of the dialects in `also` is answered in it,
+    any other in `dialect`; `roots` are the paths between base URL and segments, where they differ by dialect.
 
     `auth_header` carries the key behind `auth_scheme`. `key_variable` is the environment variable that
     the field knows the key by; empty for providers that need none.
@@ -70,14 +71,17 @@ class Provider:
     base_url: str
     key_variable: str
     also: tuple[str, ...] = ()
+    roots: tuple[tuple[str, str], ...] = ()
     auth_header: str = "authorization"
     auth_scheme: str = "Bearer "
-    headers: tuple[tuple[str, str], ...] = ()
     refuses: frozenset[str] = frozenset()
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
     models: tuple[ModelFacts, ...] = ()
+
+    def root(self, dialect: str) -> str:
+        return dict(self.roots).get(dialect, "")
 
     def facts(self, model: str) -> ModelFacts:
         known = [facts for facts in self.models if model.startswith(facts.prefix)]

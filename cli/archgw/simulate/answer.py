@@ -71,9 +71,13 @@ def dispatch(office: Office, received: Received, fault: Fault | None, request_id
 
 def speaking(vendor: Vendor, received: Received) -> Vendor:
     """The vendor as it behaves at this path, whose dialect it may speak beside its first."""
-    path = relative(vendor, received.path)
-    dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect]), vendor.dialect)
-    return replace(vendor, dialect=dialect)
+    besides = replace(vendor, base_path=vendor.also_base or vendor.base_path)
+    path = relative(besides, received.path)
+    dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect]), None)
+    if dialect is None:
+        return vendor
+    errors = "openai" if vendor.errors == "anthropic" else vendor.errors
+    return replace(besides, dialect=dialect, errors=errors)
 
 
 def is_inference(vendor: Vendor, received: Received) -> bool:

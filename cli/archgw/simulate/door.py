@@ -18,7 +18,7 @@ def check_key(vendor: Vendor, received: Received, accept_keys: frozenset[str] | 
     if vendor.keyless:
         return
     find, missing, wrong = KEYS[vendor.dialect]
-    key = find(received)
+    key = (received.header(vendor.keys) or "") if vendor.keys else find(received)
     if not key:
         raise missing
     if accept_keys is not None and key not in accept_keys:

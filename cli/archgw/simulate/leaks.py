@@ -35,7 +35,7 @@ def leaks(vendor: Vendor, received: Received, accept_keys: frozenset[str] | None
 def leak_of(vendor: Vendor, name: str, value: str, accept_keys: frozenset[str] | None) -> str:
     if name.startswith(GATEWAY_PREFIXES) or name in GATEWAY_HEADERS:
         return "meant for the gateway"
-    if name.startswith(FOREIGN[vendor.dialect]):
+    if name.startswith(FOREIGN[vendor.dialect]) and name != vendor.keys:
         return f"foreign to {vendor.name}"
     if name not in KEY_HEADERS:
         return ""

@@ -6,7 +6,7 @@ way in which a model differs from the plain chat model of its vendor.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Flag = Literal[
@@ -46,7 +46,7 @@ class Model:
         return name == self.name or bool(name.startswith(self.name) and re.fullmatch(SNAPSHOT, name[len(self.name) :]))
 
 
-SNAPSHOT = r"-(\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|latest|0)|:[\w.-]+"
+SNAPSHOT = r"-(\d{8}-v\d:\d|\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|latest|0)|:[\w.-]+"
 
 
 def find(models: Iterable[Model], name: str) -> Model | None:
@@ -107,6 +107,11 @@ DEEPSEEK: tuple[Model, ...] = (
     *family("deepseek-chat deepseek-coder deepseek-coder-v2 deepseek-v3", 8_192, 128_000, "no_images"),
     model("deepseek-reasoner", 65_536, 128_000, "no_images", "reasons_aloud"),
     *family("deepseek-v4-flash deepseek-v4-pro", 393_216, 1_000_000, "no_images"),
+)
+
+BEDROCK: tuple[Model, ...] = (
+    *(replace(claude, name=f"{profile}anthropic.{claude.name}") for profile in ("", "us.", "eu.") for claude in CLAUDE),
+    *family("openai.gpt-oss-20b openai.gpt-oss-120b", 65_536, 128_000, "no_images"),
 )
 
 GROK: tuple[Model, ...] = (

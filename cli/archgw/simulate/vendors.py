@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from archgw.simulate.models import CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
+from archgw.simulate.models import BEDROCK, CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
 
 Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
 ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini"]
@@ -23,10 +23,12 @@ class Vendor:
 
     name: str
     dialect: Dialect = "openai_chat"
-    also: tuple[Dialect, ...] = ()  # dialects that it answers besides
+    also: tuple[Dialect, ...] = ()  # dialects that it answers besides, below `also_base`
+    also_base: str = ""
     base_path: str = "/v1"
     models: tuple[Model, ...] = ()
     keyless: bool = False
+    keys: Literal["", "api-key"] = ""  # the header, where it is not the dialect's
     key_prefixes: tuple[str, ...] = ()
     errors: ErrorShape = "openai"
     tool_id_prefix: str = "call_"
@@ -50,6 +52,19 @@ ALL: tuple[Vendor, ...] = (
         tool_id_letters=22,
     ),
     Vendor("openai", also=("openai_responses",), models=GPT, key_prefixes=("sk-proj-", "sk-svcacct-")),
+    Vendor("azure_openai", base_path="/openai/v1", also=("openai_responses",), models=GPT, keys="api-key"),
+    Vendor(
+        "amazon_bedrock",
+        dialect="anthropic_messages",
+        base_path="/anthropic/v1",
+        also=("openai_chat", "openai_responses"),
+        also_base="/openai/v1",
+        models=BEDROCK,
+        key_prefixes=("ABSK",),
+        errors="anthropic",
+        tool_id_prefix="toolu_bdrk_01",
+        tool_id_letters=22,
+    ),
     # Its ids have 43 characters, three more than OpenAI takes back (seen in the wild; a gateway must mind).
     # Its API answers below /v1 and without it; Simulator takes both.
     Vendor(
