@@ -16,7 +16,10 @@ from training import corpus
 from training.train import Run, Texts, evaluate, load, material, shown, train
 
 FIRST = "backend,data,polyglot,product,sessions,systems"  # the first six authors
-PLAIN = Run(steps=200, rate=1.2e-4, share=0.1, glance=True, council=True, frozen=2)
+SECOND = (  # those up to the first model that shipped: 12,500 conversations
+    f"{FIRST},anchor,contrast,desk,field,flint,forge,fork,harbor,knot,loft,loom,mint,moth,quay,sable,spire,talon,warp"
+)
+PLAIN = Run(steps=200, rate=1.2e-4, share=0.1, glance=True, council=True, frozen=2, authors=SECOND)
 VARIANTS: dict[str, dict[str, Any]] = {
     "all of it": {},
     "zero-shot": {"steps": 0},
@@ -25,6 +28,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "an eighth of the written rows": {"rows": 0.125},
     "a quarter of the written rows": {"rows": 0.25},
     "half of the written rows": {"rows": 0.5},
+    "with the eight later authors": {"authors": ""},
     "without the turns before": {"context": False},
     "plain bi-encoder": {"glance": False, "council": False},
     "glance, no council": {"council": False},
