@@ -132,15 +132,17 @@ class Attempt:
     # -- asking -----------------------------------------------------------------------------------------------
 
     def _ask(self) -> list[Effect]:
-        if self._exchange.passes(self._candidate):
+        exchange = self._exchange
+        if exchange.passes(self._candidate) and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
-        self._upstream = upstream.render(self._exchange, self._candidate)
+        self._upstream = upstream.render(exchange, self._candidate)
         ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
-        return [ask, Wake(self._exchange.patience)]
+        return [ask, Wake(exchange.patience)]
 
     def _pass_over(self) -> list[Effect]:
+        """Somebody else fits better. When nobody is left who does, and nobody was asked, this one is, adapted."""
         self._exchange.passed += 1
-        return self._go_on(self._begun, "", status=PASSED_OVER)
+        return self._go_on(self._begun, "", failed=False)
 
     def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
         self._state, self._heard = "judging", now
@@ -169,7 +171,7 @@ class Attempt:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
             fresh = self._read(chunk, end)
-            return self._pass_on(self._in_clients_words(chunk, fresh, end=end), fresh, end, now)
+            return self._pass_on(self._in_clients_words(chunk, fresh, end=end and not self._broke_off), fresh, end, now)
         self._held += chunk
         if self._streamed:
             return self._judge_stream(chunk, end, now)
@@ -239,7 +241,7 @@ class Attempt:
         if not self._same:
             self._writer = self._new_writer()
         events = self._events
-        first = self._in_clients_words(bytes(self._held), events, end=end)
+        first = self._in_clients_words(bytes(self._held), events, end=end and not self._broke_off)
         self._commit(now)
         self._held.clear()
         self._events = []
@@ -278,19 +280,16 @@ class Attempt:
         self._keep_attempt(words, now)
         return self._go_on(now, words)
 
-    def _go_on(self, now: float, words: str, *, status: int = 0) -> list[Effect]:
-        """Envoy takes the next candidate; `status` is for Envoy alone, the client hears it from nobody."""
-        reply = error_reply(
-            self._exchange.dialect,
-            self._all_failed(),
-            self._reply_headers() | self._retry_after(),
-            retry=True,
-        )
+    def _go_on(self, now: float, words: str, *, failed: bool = True) -> list[Effect]:
+        """Envoy takes the next candidate, in words that stand should there be none."""
+        headers = self._reply_headers() | self._retry_after()
+        reply = error_reply(self._exchange.dialect, self._all_failed(), headers)
+        reply = replace(reply, retry=failed, next=not failed and not self._exchange.last_attempt)
         self._state = "done"
         self._exchange.active -= 1
         self._exchange.touched = now
         if not self._exchange.last_attempt:
-            return [replace(reply, status=status or reply.status)]
+            return [reply if failed else replace(reply, status=PASSED_OVER)]
         self._gateway.exchanges.drop(self._exchange.id)
         return [reply, self._record(now, status=reply.status, error=words)]
 

@@ -79,12 +79,15 @@ class Proceed:
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """Answer the client ourselves. `retry`: this attempt has failed, let Envoy take the next candidate."""
+    """Answer the client ourselves. `retry`: this attempt has failed, let Envoy take the next candidate; `next`: the
+    same, but nobody has failed.
+    """
 
     status: int
     headers: Headers
     body: bytes
     retry: bool = False
+    next: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +175,8 @@ class Exchange:
     def tries(self) -> int:
         """How often Envoy may enter the attempt hop: passing somebody over takes a try, but is none."""
         chain = self.decision.chain
-        return min(chain.attempts + sum(map(self.passes, chain.candidates)), len(chain.candidates))
+        asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self.passes(candidate)]
+        return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
 
     def passes(self, candidate: Candidate) -> bool:
         """The first of the chain is asked in any case: the client named it, or nobody fits better."""
@@ -180,7 +184,7 @@ class Exchange:
 
     @property
     def last_attempt(self) -> bool:
-        return self.tried >= self.tries
+        return self.tried >= self.tries or self.tried - self.passed >= self.decision.chain.attempts
 
     def outcome(
         self,

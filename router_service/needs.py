@@ -7,15 +7,15 @@ to a long session. Where nobody fits, everybody is left in: the nearest adapts t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from router_service.conversation import Conversation, Document, Image, Part, ToolResult
+from router_service.conversation import Conversation, Document, Image, Part, Text, ToolCall, ToolResult
 from router_service.plan import Candidate, Plan, Route
 
-LEAST_BYTES_PER_TOKEN = 6  # more than any vendor's tokenizer makes of text or code: who is too small by this, is
+MOST_LETTERS_PER_TOKEN = 8  # more than any tokenizer makes of text or code: whose window is too small by this, is
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`tokens` is the least that the request may come to, with what it asks to be written."""
+    """`tokens` is the least that the request may come to."""
 
     images: bool = False
     documents: bool = False
@@ -31,18 +31,28 @@ class Fitting:
     obstacles: Mapping[str, str] = field(default_factory=dict)
 
 
-def of(conversation: Conversation, size: int) -> Needs:
-    """`size`: bytes of the request's body."""
+def of(conversation: Conversation) -> Needs:
     parts = [part for message in conversation.messages for part in _flat(message.parts)]
-    images = [part.data for part in parts if isinstance(part, Image)]
-    documents = [part.data for part in parts if isinstance(part, Document) and (part.data or part.url)]
-    weightless = sum(map(len, [*images, *documents]))
+    tools = sum(len(tool.description) + len(str(tool.schema)) for tool in conversation.tools)
+    letters = tools + sum(map(_letters, (*conversation.system, *parts)))
     return Needs(
-        images=bool(images),
-        documents=bool(documents),
+        images=any(isinstance(part, Image) for part in parts),
+        documents=any(isinstance(part, Document) and (part.data or part.url) for part in parts),
         tools=bool(conversation.tools),
-        tokens=max(size - weightless, 0) // LEAST_BYTES_PER_TOKEN,
+        tokens=letters // MOST_LETTERS_PER_TOKEN,
     )
+
+
+def _letters(part: Part) -> int:
+    """What nobody can count cheaply (pictures, reasoning, blocks of one vendor's) counts nothing."""
+    match part:
+        case Text(words):
+            return len(words)
+        case Document(text=words):
+            return len(words)
+        case ToolCall(arguments=words):
+            return len(words)
+    return 0
 
 
 def _flat(parts: tuple[Part, ...]) -> list[Part]:

@@ -1,7 +1,8 @@
 """Config -> Plan: routes, candidates and chains, all resolved; the one input of the service and the renderers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -44,6 +45,7 @@ class Candidate:
     address: Address
     key: Secret | None = None
     passthrough: bool = False
+    twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
 
     @property
     def leaf(self) -> str:
@@ -56,7 +58,7 @@ class Candidate:
     @property
     def maker(self) -> str:
         """By what name the model's state of reasoning goes to the client and comes back."""
-        return f"{self.provider.name}/{self.model}"
+        return f"{self.provider.name}/{self.model}{self.twin}"
 
     def dialect(self, spoken: str) -> str:
         """What the model is asked in when the client speaks `spoken`: the same where it can be, for nothing is lost."""
@@ -171,8 +173,9 @@ def _entry_name(entry: ProviderEntry) -> str:
     return entry.name or entry.model
 
 
-def _candidates(entries: Iterable[ProviderEntry]) -> Iterable[Candidate]:
+def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
     taken: set[str] = set()
+    known = Counter((entry.provider, entry.model.partition("/")[2]) for entry in entries)
     for entry in entries:
         provider = _provider(entry)
         model = entry.model.partition("/")[2]
@@ -183,10 +186,11 @@ def _candidates(entries: Iterable[ProviderEntry]) -> Iterable[Candidate]:
             label=_entry_name(entry),
             model=model,
             provider=provider,
-            facts=provider.facts(model),
+            facts=replace(provider.facts(model), dialect="") if entry.interface else provider.facts(model),
             address=address(entry.base_url or provider.base_url, like=provider.base_url),
             key=entry.access_key,
             passthrough=entry.passthrough_auth,
+            twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
 
 

@@ -125,7 +125,7 @@ class Selection:
             conversation,
             intent.read(conversation, self._headers),
             session_key(conversation, self._headers),
-            needs.fitting(self._gateway.plan, needs.of(conversation, len(body))),
+            needs.fitting(self._gateway.plan, needs.of(conversation)),
         )
         decision = self._without_router(understood)
         if decision:

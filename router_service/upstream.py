@@ -59,6 +59,7 @@ def target(candidate: Candidate) -> Target:
         tools=facts.tools,
         images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
         documents=facts.documents or not facts.prefix,
+        documents_as_images=provider.documents_as_images,
         refuses=provider.refuses,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,
@@ -79,15 +80,31 @@ def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same
         ":method": "POST",
         ":scheme": address.scheme,
         ":authority": address.authority,
-        ":path": f"{address.path}{provider.root(dialect.name)}{dialect.upstream_path}{query}",
+        ":path": f"{address.path or provider.root(dialect.name)}{dialect.upstream_path}{query}",
         "user-agent": "archgw",
         **dict(dialect.headers),
-        **{name: exchange.headers[name] for name in passed if name in exchange.headers},
+        **{name: value for name in passed if (value := _passed(name, exchange, candidate))},
         **_credential(exchange, candidate),
         "content-type": "application/json",
         "accept": "text/event-stream" if exchange.conversation.stream else "application/json",
         "accept-encoding": "identity",
     }
+
+
+def _passed(name: str, exchange: Exchange, candidate: Candidate) -> str:
+    """A header of the client's as this provider is to see it: of the beta flags only those that it takes."""
+    value = exchange.headers.get(name, "")
+    if name != "anthropic-beta":
+        return value
+    flags = [flag.strip() for flag in value.split(",")]
+    taken = candidate.provider.betas
+    kept = [flag for flag in flags if (taken is None or flag.startswith(taken)) and _is_meant(flag, candidate)]
+    return value if kept == flags else ",".join(kept)
+
+
+def _is_meant(flag: str, candidate: Candidate) -> bool:
+    """A login's flag goes with the login alone."""
+    return candidate.passthrough or not flag.startswith("oauth-")
 
 
 def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:

@@ -69,6 +69,8 @@ def lacks_model(failure: Failure) -> bool:
 
 def final_status(statuses: list[int]) -> int:
     """What the client hears when all have failed. 401 makes some clients hang: a refused key of ours is a 403."""
+    if not statuses:
+        return 503
     if all(status == 429 for status in statuses):
         return 429
     if all(status in (401, 403) for status in statuses):

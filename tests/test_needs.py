@@ -37,17 +37,17 @@ CHATTY = {"small-talk": 0.9}  # which DeepSeek alone answers
 
 
 @pytest.mark.parametrize(
-    ("messages", "size", "expected"),
+    ("messages", "expected"),
     [
-        (SEES, 600, needs.Needs(images=True, tokens=99)),
-        (SHOWN, 600, needs.Needs(images=True, tokens=99)),
-        (READS, 604, needs.Needs(documents=True, tokens=100)),
-        ([{"role": "user", "content": "hi"}], 6, needs.Needs(tokens=1)),
+        (SEES, needs.Needs(images=True, tokens=1)),
+        (SHOWN, needs.Needs(images=True)),
+        (READS, needs.Needs(documents=True)),
+        ([{"role": "user", "content": "привет!!"}], needs.Needs(tokens=1)),
     ],
     ids=["an image", "an image in a result", "a document", "words"],
 )
-def test_what_a_request_needs(messages: Any, size: int, expected: needs.Needs) -> None:
-    assert needs.of(conversation_of(messages=messages), size) == expected
+def test_what_a_request_needs(messages: Any, expected: needs.Needs) -> None:
+    assert needs.of(conversation_of(messages=messages)) == expected
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_who_cannot_step_in_is_passed_over_and_not_blamed() -> None:
         first.feed(event, 1.0)
     passed = _begun(gateway, exchange, DEEPSEEK)
     reply = one(passed, Respond)
-    assert reply is not None and reply.retry and reply.status == 422
+    assert reply is not None and reply.next and not reply.retry and reply.status == 422
     assert one(_begun(gateway, exchange, GPT), Ask) is not None
     assert [attempt.candidate for attempt in exchange.attempts] == [CLAUDE]
 
@@ -144,7 +144,7 @@ failover: {attempts: 2}
 """
     gateway = gateway_of(text)
     exchange = exchange_of(gateway, messages=SEES)
-    assert exchange.tries == 3
+    assert exchange.tries == 3  # DeepSeek, which is passed over, stands between
     first = attempt_of(gateway, exchange, GPT)
     for event in refused(503):
         first.feed(event, 1.0)
@@ -162,3 +162,22 @@ failover: {attempts: 2}
 
 def _begun(gateway: Any, exchange: Any, label: str) -> list[Any]:
     return Attempt(gateway, exchange, gateway.plan.names[label], 1.0).feed(RequestHeaders({}), 1.0)
+
+
+def test_no_more_are_asked_than_the_config_allows() -> None:
+    text = """
+llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}, {model: deepseek/deepseek-chat}]
+failover: {attempts: 1}
+"""
+    exchange = exchange_of(gateway_of(text), messages=SEES)
+    assert exchange.tries == 1
+
+
+def test_when_nobody_who_fits_can_be_reached_the_next_adapts() -> None:
+    """Envoy has put the first aside and comes with DeepSeek alone, as often as it may."""
+    gateway = gateway_of("llm_providers: [{model: openai/gpt-4o-mini}, {model: deepseek/deepseek-chat}]")
+    exchange = exchange_of(gateway, messages=SEES)
+    assert exchange.tries == 2
+    assert one(_begun(gateway, exchange, DEEPSEEK), Respond) is not None
+    ask = one(_begun(gateway, exchange, DEEPSEEK), Ask)
+    assert ask is not None and b"which deepseek-chat cannot see" in ask.body

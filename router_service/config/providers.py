@@ -66,7 +66,7 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
         _check_passthrough(fields, model)
     key, missing = (None, "") if passthrough else _key(fields, provider, environment)
     if provider and not base_url and not missing:
-        base_url, missing = _filled(provider.base_url, environment)
+        base_url, missing = _filled(provider.base_url, fields["model"], environment) if "model" in fields else ("", "")
     return ProviderEntry(
         place=item.place,
         model=model,
@@ -151,12 +151,17 @@ def read_address(value: Value) -> str:
     return url.rstrip("/")
 
 
-def _filled(base_url: str, environment: Mapping[str, str]) -> tuple[str, str]:
+def _filled(base_url: str, value: Value, environment: Mapping[str, str]) -> tuple[str, str]:
     """A vendor's address with what the environment says, or the variable that is not set; empty where none is named."""
     names = re.findall(r"\{(\w+)\}", base_url)
     missing = next((name for name in names if not environment.get(name, "").strip()), "")
     if not names or missing:
         return "", missing
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", environment[name].strip()):
+            host = urlsplit(base_url).netloc.replace("{", "").replace("}", "")
+            value.wrong(f"what ${name} holds is no part of a host name", f"it stands for {name} in {host}")
+            return "", ""
     return base_url.format(**{name: environment[name].strip() for name in names}), ""
 
 

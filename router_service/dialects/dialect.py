@@ -35,6 +35,7 @@ class Target:
     maker: str = ""
     signs_calls: bool = False
     documents: bool = True
+    documents_as_images: bool = False
 
 
 @dataclass(frozen=True, slots=True)

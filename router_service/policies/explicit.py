@@ -31,7 +31,10 @@ def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
     guessed = claude_code and bare.startswith("claude-")
     for name in (bare, undated):
         if name in plan.aliases:
-            return Named("fast" if name in FAST_MODELS else "explicit", plan.aliases[name])
+            named = plan.aliases[name]
+            if name in FAST_MODELS:
+                return Named("fast", named if named in plan.candidates else plan.fast)
+            return Named("explicit", named)
         if name in plan.names and not guessed:
             return Named("explicit", plan.names[name])
     if bare in FAST_MODELS or (bare.startswith("claude-") and "haiku" in bare):

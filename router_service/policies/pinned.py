@@ -8,6 +8,11 @@ from router_service.session import Pin
 
 def stay(plan: Plan, pin: Pin | None, *, because: str) -> Decision:
     candidate = plan.candidate(pin.candidate) if pin else None
+    beside = next((route for route in plan.routes if pin and route.id == pin.route and route.passed_over), None)
+    if candidate is None and beside and beside.candidates:
+        first = POLICIES["listed"](beside)
+        reason = "; ".join([f"{because} -> {first.label} ({beside.name})", *beside.passed_over])
+        return Decision(beside, plan.chain(beside, first), reason, pin.score if pin else None)
     if pin is None or candidate is None:
         first = POLICIES["listed"](plan.default)
         return Decision(plan.default, plan.chain(plan.default, first), f"{because} -> {first.label} (default)")

@@ -23,12 +23,25 @@ PROVIDER = Provider(
     ),
     key_variable="AWS_BEARER_TOKEN_BEDROCK",
     refuses_in_messages=THOUGHTS,
+    betas=(  # any other is "invalid beta flag"
+        "computer-use-",
+        "context-1m-",
+        "context-management-",
+        "dev-full-thinking-",
+        "effort-",
+        "fine-grained-tool-streaming-",
+        "interleaved-thinking-",
+        "output-128k-",
+        "token-efficient-tools-",
+        "tool-examples-",
+        "tool-search-tool-",
+    ),
     models=(
         *(
             replace(facts, prefix=f"{profile}anthropic.{facts.prefix}", dialect="anthropic_messages")
             for profile in PROFILES
             for facts in anthropic.PROVIDER.models
         ),
-        ModelFacts("openai.gpt-oss-", 128_000, 65_536, reasoning=True),
+        ModelFacts("openai.gpt-oss-", 128_000, 65_536, reasoning=True, dialect="openai_chat"),
     ),
 )

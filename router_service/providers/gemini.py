@@ -8,6 +8,7 @@ PROVIDER = Provider(
     base_url="https://generativelanguage.googleapis.com/v1beta/openai",
     key_variable="GEMINI_API_KEY",
     refuses=OPENAIS_OWN | {"logit_bias", "parallel_tool_calls"},  # 'Unknown name "store": Cannot find field.'
+    documents_as_images=True,  # "Invalid content part type: file"
     models=(
         ModelFacts("gemini-", images=True, documents=True),
         ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True, documents=True),

@@ -20,7 +20,9 @@ PROVIDER = Provider(
         ModelFacts("codestral-", 128_000),
         ModelFacts("devstral-", 256_000),
         ModelFacts("magistral-", 262_144, images=True),
-        ModelFacts("ministral-", 131_072),
+        ModelFacts("ministral-", 262_144, images=True),
+        ModelFacts("ministral-3b-24", 131_072),  # of 2024
+        ModelFacts("ministral-8b-24", 131_072),
         ModelFacts("mistral-large-", 262_144, images=True),
         ModelFacts("mistral-large-24", 128_000),  # of 2024
         ModelFacts("mistral-large-4", 1_048_576, images=True),

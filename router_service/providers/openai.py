@@ -19,6 +19,8 @@ PROVIDER = Provider(
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
         ModelFacts("gpt-4", 8_192, 4_096),
+        ModelFacts("gpt-4-1106-preview", 128_000, 4_096),
+        ModelFacts("gpt-4-0125-preview", 128_000, 4_096),
         ModelFacts("gpt-4-turbo", 128_000, 4_096, images=True),
         ModelFacts("gpt-4o", 128_000, 16_384, images=True, documents=True),
         ModelFacts("gpt-4o-2024-05-13", 128_000, 4_096, images=True, documents=True),
@@ -31,11 +33,12 @@ PROVIDER = Provider(
         Reasoner("o4-mini", 200_000, 100_000, images=True, documents=True),
         Reasoner("gpt-5", 400_000, 128_000, images=True, documents=True),
         ModelFacts("gpt-5-chat", 128_000, 16_384, token_field=COMPLETION_TOKENS, images=True, documents=True),
-        Reasoner("gpt-5.4", 1_050_000, 128_000, images=True, documents=True),
-        Reasoner("gpt-5.4-mini", 400_000, 128_000, images=True, documents=True),
-        Reasoner("gpt-5.4-nano", 400_000, 128_000, images=True, documents=True),
-        Reasoner("gpt-5.5", 1_050_000, 128_000, images=True, documents=True),
-        Reasoner("gpt-5.6", 1_050_000, 128_000, images=True, documents=True),
+        # With tools they refuse an effort in chat completions: "Please use /v1/responses instead."
+        Reasoner("gpt-5.4", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
+        Reasoner("gpt-5.4-mini", 400_000, 128_000, images=True, documents=True, dialect="openai_responses"),
+        Reasoner("gpt-5.4-nano", 400_000, 128_000, images=True, documents=True, dialect="openai_responses"),
+        Reasoner("gpt-5.5", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
+        Reasoner("gpt-5.6", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
         *(
             Reasoner(name, 400_000, 128_000, images=True, documents=True, dialect="openai_responses")
             for name in ("gpt-5-codex", "gpt-5-pro", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.2-pro", "gpt-5.3-codex")

@@ -62,8 +62,10 @@ class Provider:
 
     What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
     an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
-    the same the id is of letters and digits alone. `strict_order`: after the results of tools the model has to
+    the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
+    image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
+    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
     """
 
     name: str
@@ -77,7 +79,9 @@ class Provider:
     refuses: frozenset[str] = frozenset()
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
+    documents_as_images: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    betas: tuple[str, ...] | None = None
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:

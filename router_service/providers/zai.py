@@ -11,9 +11,12 @@ PROVIDER = Provider(
         ModelFacts("glm-4.5", 128_000, 32_000),
         ModelFacts("glm-4.5v", 128_000, 32_000, images=True),
         ModelFacts("glm-4.6", 200_000, 128_000),
+        ModelFacts("glm-4.6v", 128_000, 32_000, images=True),
         ModelFacts("glm-4.7", 200_000, 128_000),
         ModelFacts("glm-5", 200_000, 128_000),
+        ModelFacts("glm-5v", 200_000, 128_000, images=True),
         ModelFacts("glm-5.2", 1_000_000, 128_000),
         ModelFacts("glm-5.3", 1_000_000, 128_000),
+        ModelFacts("glm-5.3-flash", 1_000_000, 128_000, images=True),
     ),
 )

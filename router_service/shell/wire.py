@@ -22,6 +22,7 @@ from router_service.pb import ext_proc_pb2 as pb
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
 RETRY = "x-archgw-retry"
+NEXT = "x-archgw-next"
 _BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which fails with better words
 
 _OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
@@ -114,7 +115,7 @@ def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
 
 
 def _immediate(effect: Respond) -> pb.ProcessingResponse:
-    set = dict(effect.headers) | ({RETRY: "1"} if effect.retry else {})
+    set = dict(effect.headers) | ({RETRY: "1"} if effect.retry else {}) | ({NEXT: "1"} if effect.next else {})
     return pb.ProcessingResponse(
         immediate_response=pb.ImmediateResponse(
             status=pb.HttpStatus(code=effect.status),

@@ -241,7 +241,11 @@ def _front_routes(plan: Plan) -> Json:
             "retry_policy": {
                 # Retriable is what the service says (x-archgw-retry), and a hop that broke before it could say.
                 "retry_on": "reset,connect-failure,refused-stream,retriable-headers,gateway-error",
-                "retriable_headers": [{"name": "x-archgw-retry", "present_match": True}],
+                # x-archgw-next: somebody was passed over, which nobody counts as a failure.
+                "retriable_headers": [
+                    {"name": "x-archgw-retry", "present_match": True},
+                    {"name": "x-archgw-next", "present_match": True},
+                ],
                 # A bound only: the service sets x-envoy-max-retries to what the chain and the config allow.
                 "num_retries": 1,
                 # A bound, too: the service sets x-envoy-upstream-rq-per-try-timeout-ms for each request.
@@ -262,7 +266,7 @@ def _front_routes(plan: Plan) -> Json:
             },
         },
         "request_body_buffer_limit": MAX_BODY,
-        "response_headers_to_remove": ["x-archgw-retry"],
+        "response_headers_to_remove": ["x-archgw-retry", "x-archgw-next"],
     }
     # Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
     # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain.

@@ -148,17 +148,22 @@ def render_detail(index: int, block: Block, maker: str) -> Json:
 def sealed(told: Json, maker: str) -> Json:
     """A whole completion, or the chunk that ends one: whose thoughts there are in it."""
     choices = told.get("choices")
-    if not isinstance(choices, list):
-        return told
-    return told | {"choices": [_sealed(choice, maker) for choice in choices]}
+    ends = isinstance(choices, list) and any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
+    return told | {"choices": [_sealed(choice, maker) for choice in told["choices"]]} if ends else told
 
 
-def _sealed(choice: Json, maker: str) -> Json:
-    held = "message" if "message" in choice else "delta"
-    if not choice.get("finish_reason") or not isinstance(choice.get(held), dict | None):
+def _sealed(choice: Any, maker: str) -> Any:
+    """The vendor's own details stay beside ours."""
+    if not isinstance(choice, dict) or not choice.get("finish_reason"):
         return choice
-    detail = render_detail(0, Block("thinking", hidden=True), maker)
-    return choice | {held: (choice.get(held) or {}) | {"reasoning_details": [detail]}}
+    held = "message" if "message" in choice else "delta"
+    said = choice.get(held) or {}
+    if not isinstance(said, dict):
+        return choice
+    own = said.get("reasoning_details")
+    details = own if isinstance(own, list) else []
+    ours = render_detail(len(details), Block("thinking", hidden=True), maker)
+    return choice | {held: said | {"reasoning_details": [*details, ours]}}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------

@@ -138,6 +138,23 @@ def without_unseen(conversation: Conversation, target: Target, warnings: list[st
     return replace(conversation, messages=messages)
 
 
+def with_documents_as_images(conversation: Conversation, target: Target) -> Conversation:
+    """For vendors that read a PDF only where an image would be."""
+    if not target.documents_as_images:
+        return conversation
+
+    def shown(part: Part) -> Part:
+        match part:
+            case Document(media_type, data) if data:
+                return Image(media_type, data)
+            case ToolResult(parts=inner):
+                return replace(part, parts=tuple(map(shown, inner)))  # type: ignore[arg-type]  # no call is within
+        return part
+
+    messages = tuple(replace(m, parts=tuple(map(shown, m.parts))) for m in conversation.messages)
+    return conversation if messages == conversation.messages else replace(conversation, messages=messages)
+
+
 def left_out(conversation: Conversation) -> list[str]:
     """What of another dialect's own fields the client will miss, in words."""
     extras = conversation.extras

@@ -36,7 +36,8 @@ class Sealer:
         bare = data.rstrip(b"\r\n")
         if field != b"data":
             return line
-        return field + colon + b" " + self._sealed(bare) + data[len(bare) :]
+        sealed = self._sealed(bare)
+        return line if sealed is bare else field + colon + b" " + sealed + data[len(bare) :]
 
     def _sealed(self, data: bytes) -> bytes:
         try:
@@ -46,4 +47,4 @@ class Sealer:
         if not isinstance(told, dict):
             return data
         sealed: Json = self._dialect.sealed(told, self._maker)
-        return compact(sealed).encode("utf-8", "replace")
+        return data if sealed is told else compact(sealed).encode("utf-8", "replace")
