@@ -117,11 +117,15 @@ class ToolChoice:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """How hard to think: an effort word, a token budget, or off. Unset fields are the vendor's choice."""
+    """How hard to think: an effort word, a token budget, or off. Unset fields are the vendor's choice.
+
+    `implied`: an effort was named, and whether to think was left to the model.
+    """
 
     enabled: bool
     effort: str = ""
     budget: int | None = None
+    implied: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

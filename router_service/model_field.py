@@ -98,4 +98,4 @@ def _match(pattern: re.Pattern[bytes], body: bytes, at: int) -> re.Match[bytes]:
 
 
 def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

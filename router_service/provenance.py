@@ -10,6 +10,7 @@ import binascii
 
 PREFIX = "archgw1."
 CALL = "call "
+HIDDEN = "hidden "
 UNKNOWN = "?"  # the maker named by a seal that somebody broke: nobody's
 
 
@@ -27,6 +28,16 @@ def opened(sealed: str) -> tuple[str, str]:
         return (base64.urlsafe_b64decode(name.encode()).decode() if dot else "") or UNKNOWN, state
     except (binascii.Error, ValueError):
         return UNKNOWN, state
+
+
+def seal_thought(maker: str, state: str, *, hidden: bool) -> str:
+    """For clients whose own form does not say whether the maker had hidden its words."""
+    return seal(maker, f"{HIDDEN}{state}" if hidden and maker else state)
+
+
+def hidden_state(state: str) -> tuple[bool, str]:
+    """Whether the words were hidden, and the state itself."""
+    return state.startswith(HIDDEN), state.removeprefix(HIDDEN)
 
 
 def seal_call(maker: str, call_id: str, state: str) -> str:

@@ -61,6 +61,10 @@ def target(candidate: Candidate) -> Target:
         documents=facts.documents or not facts.prefix,
         documents_as_images=provider.documents_as_images,
         refuses=provider.refuses,
+        prefill=facts.prefill,
+        structured=facts.structured,
+        verbosity=facts.verbosity,
+        efforts=facts.efforts,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,
         tool_id_length=provider.tool_id_length,
@@ -127,7 +131,8 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
         changes = {"model": to.model} | dialect.adapt(conversation, to, warnings)
         return replace_fields(exchange.body, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
-    return json.dumps(rendered.body, ensure_ascii=False, separators=(",", ":")).encode(), rendered.warnings
+    body = json.dumps(rendered.body, ensure_ascii=False, separators=(",", ":"))
+    return body.encode("utf-8", "replace"), rendered.warnings
 
 
 def _addressed(conversation: Conversation, to: Target) -> Conversation:

@@ -36,6 +36,10 @@ class Target:
     signs_calls: bool = False
     documents: bool = True
     documents_as_images: bool = False
+    prefill: bool = True
+    structured: bool = True
+    verbosity: bool = False
+    efforts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from router_service.providers.provider import ModelFacts, Provider
 
 Claude = partial(ModelFacts, images=True, documents=True, inline_system=False)
 Budgeted = partial(Claude, reasoning=True, thinking="budget")
-Adaptive = partial(Claude, reasoning=True, thinking="adaptive")
+Adaptive = partial(Claude, reasoning=True, thinking="adaptive", prefill=False)
 # From 4.7 on a budget and any temperature but 1 are answered with 400.
 Unheated = partial(Adaptive, sampling=False)
 Newest = partial(Unheated, inline_system=True)
@@ -24,11 +24,12 @@ PROVIDER = Provider(
     auth_scheme="",
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
-        Claude("claude-3-", 200_000, 4_096),
-        Claude("claude-3-5-", 200_000, 8_192),
-        Budgeted("claude-3-7-", 200_000, 64_000),
-        Budgeted("claude-opus-4", 200_000, 32_000),
-        Budgeted("claude-sonnet-4", 200_000, 64_000),
+        Claude("claude-3-", 200_000, 4_096, structured=False),
+        Claude("claude-3-5-", 200_000, 8_192, structured=False),
+        Budgeted("claude-3-7-", 200_000, 64_000, structured=False),
+        Budgeted("claude-opus-4", 200_000, 32_000, structured=False),
+        Budgeted("claude-sonnet-4", 200_000, 64_000, structured=False),
+        Budgeted("claude-opus-4-1", 200_000, 32_000),
         Budgeted("claude-opus-4-5", 200_000, 64_000),
         Budgeted("claude-sonnet-4-5", 200_000, 64_000),
         Budgeted("claude-haiku-4-5", 200_000, 64_000),

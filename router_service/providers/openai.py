@@ -6,6 +6,12 @@ from router_service.providers.provider import COMPLETION_TOKENS, THOUGHTS, Model
 
 # Reasoning models refuse temperature, top_p and stop; the first two of them instructions and tools as well.
 Reasoner = partial(ModelFacts, token_field=COMPLETION_TOKENS, reasoning=True, sampling=False, stop=False)
+SeeingReasoner = partial(Reasoner, images=True, documents=True)
+Gpt5 = partial(SeeingReasoner, verbosity=True)
+# These are not asked in chat completions: the first at all, the others with tools, "please use /v1/responses instead".
+Elsewhere = partial(SeeingReasoner, dialect="openai_responses")
+Newest = partial(Gpt5, dialect="openai_responses", efforts=("low", "medium", "high", "xhigh"))
+Seer = partial(ModelFacts, images=True, documents=True)
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
 PROVIDER = Provider(
@@ -22,29 +28,27 @@ PROVIDER = Provider(
         ModelFacts("gpt-4-1106-preview", 128_000, 4_096),
         ModelFacts("gpt-4-0125-preview", 128_000, 4_096),
         ModelFacts("gpt-4-turbo", 128_000, 4_096, images=True),
-        ModelFacts("gpt-4o", 128_000, 16_384, images=True, documents=True),
-        ModelFacts("gpt-4o-2024-05-13", 128_000, 4_096, images=True, documents=True),
-        ModelFacts("gpt-4.1", 1_047_576, 32_768, images=True, documents=True),
+        Seer("gpt-4o", 128_000, 16_384),
+        Seer("gpt-4o-2024-05-13", 128_000, 4_096),
+        Seer("gpt-4.1", 1_047_576, 32_768),
         FirstReasoner("o1-preview", 128_000, 32_768),
         FirstReasoner("o1-mini", 128_000, 65_536),
-        Reasoner("o1", 200_000, 100_000, images=True, documents=True),
-        Reasoner("o3", 200_000, 100_000, images=True, documents=True),
+        SeeingReasoner("o1", 200_000, 100_000),
+        SeeingReasoner("o3", 200_000, 100_000),
         Reasoner("o3-mini", 200_000, 100_000),
-        Reasoner("o4-mini", 200_000, 100_000, images=True, documents=True),
-        Reasoner("gpt-5", 400_000, 128_000, images=True, documents=True),
-        ModelFacts("gpt-5-chat", 128_000, 16_384, token_field=COMPLETION_TOKENS, images=True, documents=True),
-        # With tools they refuse an effort in chat completions: "Please use /v1/responses instead."
-        Reasoner("gpt-5.4", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("gpt-5.4-mini", 400_000, 128_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("gpt-5.4-nano", 400_000, 128_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("gpt-5.5", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("gpt-5.6", 1_050_000, 128_000, images=True, documents=True, dialect="openai_responses"),
+        SeeingReasoner("o4-mini", 200_000, 100_000),
+        Gpt5("gpt-5", 400_000, 128_000),
+        Seer("gpt-5-chat", 128_000, 16_384, token_field=COMPLETION_TOKENS),
+        Newest("gpt-5.4", 1_050_000, 128_000),
+        Newest("gpt-5.4-mini", 400_000, 128_000),
+        Newest("gpt-5.4-nano", 400_000, 128_000),
+        Newest("gpt-5.5", 1_050_000, 128_000),
+        Newest("gpt-5.6", 1_050_000, 128_000),
         *(
-            Reasoner(name, 400_000, 128_000, images=True, documents=True, dialect="openai_responses")
-            for name in ("gpt-5-codex", "gpt-5-pro", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.2-pro", "gpt-5.3-codex")
+            Elsewhere(name, 400_000, 128_000)
+            for name in ("gpt-5-codex", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.2-pro", "gpt-5.3-codex")
         ),
-        Reasoner("codex-mini", 200_000, 100_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("o1-pro", 200_000, 100_000, images=True, documents=True, dialect="openai_responses"),
-        Reasoner("o3-pro", 200_000, 100_000, images=True, documents=True, dialect="openai_responses"),
+        Elsewhere("gpt-5-pro", 400_000, 272_000, efforts=("high",)),
+        *(Elsewhere(name, 200_000, 100_000) for name in ("codex-mini", "o1-pro", "o3-pro")),
     ),
 )

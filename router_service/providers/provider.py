@@ -28,8 +28,10 @@ class ModelFacts:
     `sampling`: takes temperature and top_p; `stop`: takes stop sequences; `documents`: reads PDFs; `system`: takes
     instructions apart from the user's words; `inline_system`: takes them between the messages as well. `thoughts` is
     the field of a message in which the model wants back what it thought, wherever it called a tool. `signs_calls`: it
-    signs its calls, and refuses those that come back without. `dialect` is the one that the model is asked in, where
-    it is not its vendor's first.
+    signs its calls, and refuses those that come back without. `prefill`: goes on from words put into its mouth;
+    `structured`: can be held to a schema; `verbosity`: can be told how much to write. `efforts` are its words for how
+    hard to think, where they are not low, medium and high. `dialect` is the one that the model is asked in, where it
+    is not its vendor's first.
     """
 
     prefix: str
@@ -47,6 +49,10 @@ class ModelFacts:
     tools: bool = True
     thoughts: str = ""
     signs_calls: bool = False
+    prefill: bool = True
+    structured: bool = True
+    verbosity: bool = False
+    efforts: tuple[str, ...] = ()
     dialect: str = ""
 
 

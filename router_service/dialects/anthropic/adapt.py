@@ -7,9 +7,9 @@ adaptive thinking, or none, may take no temperature, and write less.
 from collections.abc import Sequence
 from typing import Any
 
-from router_service.conversation import Conversation, Json, Reasoning, Thinking
+from router_service.conversation import Conversation, Json, Reasoning
 from router_service.dialects.anthropic import content, render
-from router_service.dialects.anthropic.request import NAME, THOUGHTS, read_thinking
+from router_service.dialects.anthropic.request import THOUGHTS, read_thinking
 from router_service.dialects.dialect import Target
 from router_service.dialects.parts import fit
 
@@ -24,9 +24,11 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     most = render.max_tokens(conversation, target, warnings)
     if most != conversation.max_tokens:
         changes["max_tokens"] = most
-    thoughts = [part for message in conversation.messages for part in message.parts if isinstance(part, Thinking)]
-    if any(thought.maker != NAME for thought in thoughts):
-        changes["messages"] = _messages(conversation.source, target)
+    messages = _messages(conversation.source, target)
+    if not target.prefill and messages and messages[-1]["role"] == "assistant":
+        messages.append({"role": "user", "content": render.GO_ON})
+    if messages != list(conversation.source):
+        changes["messages"] = messages
     if conversation.reasoning:
         changes |= _thinking(conversation, conversation.reasoning, target, most, warnings)
     return changes | _sampling(conversation, target, warnings)
@@ -61,6 +63,8 @@ def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, 
         return _fields(conversation, {})
     if not reasoning.enabled:
         return {}
+    if reasoning.implied and target.thinking == "budget":
+        return _fields(conversation, {})
     if target.thinking == "budget" and (obstacle := render.mid_loop(render.own_turns(conversation, target))):
         warnings.append(f"thinking turned off for this request: {obstacle}")
         return _fields(conversation, {})

@@ -6,6 +6,7 @@ a temperature; a budget below max_tokens.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from router_service.conversation import (
     Conversation,
@@ -19,9 +20,10 @@ from router_service.conversation import (
 from router_service.dialects.anthropic import content
 from router_service.dialects.anthropic.request import CHOICES, NAME
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, schemas, thinking
 from router_service.dialects.parts.turns import Turn, split
 
+GO_ON = "Continue."
 DEFAULT_MAX_TOKENS = 32_000  # what Claude Code asks of a model that it does not know
 UNKNOWN_MAX_OUTPUT = 8_192  # what every Claude since 3.5 can write
 CHOICE_TYPES = {mode: kind for kind, mode in CHOICES.items()}
@@ -36,13 +38,19 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if system := [part.text for part in conversation.system if part.text.strip()]:
         body["system"] = system[0] if len(system) == 1 else [content.text(words) for words in system]
     body["messages"] = [m for turn in turns for m in _messages(turn, warnings, inline=inline)]
+    if not body["messages"]:
+        body["messages"] = [{"role": "user", "content": _last_words(conversation)}]
+    if not target.prefill and body["messages"][-1]["role"] == "assistant":
+        body["messages"].append({"role": "user", "content": GO_ON})
     _trim_prefill(body["messages"])
     body |= _tools(conversation, target, warnings)
     if stop := _stop(conversation, target, warnings):
         body["stop_sequences"] = stop
     thought = _thinking(conversation, target, turns, body, warnings)
     body |= sampling(conversation, target, warnings, thinks=thinks(thought)) | thought
-    if conversation.output_schema:
+    if conversation.output_schema and not target.structured:
+        body["system"] = _with_schema(body.get("system"), conversation, warnings)
+    elif conversation.output_schema:
         body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
     if conversation.stream:
         body["stream"] = True
@@ -50,6 +58,8 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         _put_back(conversation, body)
     else:
         warnings += fit.left_out(conversation)
+        if conversation.tools:  # an agent, who will come back with more of the same; the mark is for the last block
+            body["cache_control"] = {"type": "ephemeral"}
     return Rendered({name: value for name, value in body.items() if value != {}}, tuple(dict.fromkeys(warnings)))
 
 
@@ -106,6 +116,11 @@ def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
         else:
             kept.append(part)
     return kept
+
+
+def _last_words(conversation: Conversation) -> str:
+    """Somebody must speak: where only the system did, its last words are the user's."""
+    return next((part.text for part in reversed(conversation.system) if part.text.strip()), GO_ON)
 
 
 def _trim_prefill(messages: list[Json]) -> None:
@@ -221,12 +236,18 @@ def _forced(body: Json) -> str:
 
 
 def mid_loop(turns: Sequence[Turn]) -> str:
-    """With a budget, an answer that goes on must have begun with thinking that Anthropic signed."""
-    last = turns[-1]
-    goes_on = last.assistant and (last.results or not last.rest)
-    if not goes_on or _is_signed(last.assistant[0]):
+    """With a budget, an answer that goes on must have begun with thinking that Anthropic signed.
+
+    It began behind the last words of the user's: further rounds of its tool loop need no thinking of their own.
+    """
+    if turns[-1].rest or not turns[-1].assistant:
         return ""
-    return "the answer that goes on was begun by another model"
+    first = turns[-1]
+    for turn in reversed(turns[:-1]):
+        if turn.rest or not turn.assistant:
+            break
+        first = turn
+    return "" if _is_signed(first.assistant[0]) else "the answer that goes on was begun by another model"
 
 
 def _is_signed(part: Part) -> bool:
@@ -236,9 +257,20 @@ def _is_signed(part: Part) -> bool:
 def _format(conversation: Conversation, warnings: list[str]) -> Json:
     schema = conversation.output_schema and conversation.output_schema.schema
     if schema:
-        return {"format": {"type": "json_schema", "schema": schema}}
+        own = conversation.dialect == NAME
+        return {"format": {"type": "json_schema", "schema": schema if own else schemas.strict(schema)}}
     warnings.append("response_format json_object left out: Anthropic knows JSON only with a schema")
     return {}
+
+
+def _with_schema(system: Any, conversation: Conversation, warnings: list[str]) -> list[Json]:
+    """For models that know no structured output: asked for in words."""
+    schema = conversation.output_schema and conversation.output_schema.schema
+    warnings.append("structured output asked for in words: this model knows no other way")
+    words = "Answer with a JSON object and nothing else."
+    words += f" It must match this JSON schema: {fit.compact(schema)}" if schema else ""
+    before = [content.text(system)] if isinstance(system, str) else system or []
+    return [*before, content.text(words)]
 
 
 def _put_back(conversation: Conversation, body: Json) -> None:

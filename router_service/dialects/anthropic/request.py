@@ -206,7 +206,7 @@ def _reasoning(body: Json, output: Json) -> Reasoning | None:
     effort = check.optional(check.string, output, "effort", "output_config") or ""
     thinking = check.optional(check.mapping, body, "thinking")
     if thinking is None:
-        return Reasoning(enabled=True, effort=effort) if effort else None
+        return Reasoning(enabled=True, effort=effort, implied=True) if effort else None
     kind = check.filled(thinking.get("type"), "thinking.type")
     budget = check.optional(check.count, thinking, "budget_tokens", "thinking")
     return Reasoning(enabled=kind != "disabled", effort=effort, budget=budget)

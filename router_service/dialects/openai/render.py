@@ -32,7 +32,6 @@ UNSIGNED: Json = {"google": {"thought_signature": "skip_thought_signature_valida
 BRIDGE = "Done."
 MOST_STOPS = 4
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
-EFFORTS = {"xhigh": "high", "max": "high"}  # words that few vendors know
 
 
 def render_request(conversation: Conversation, target: Target) -> Rendered:
@@ -46,7 +45,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     body |= fit.sampling(conversation, target, warnings, hottest=2.0)
     if stop := _stop(conversation, target, warnings):
         body["stop"] = stop
-    if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning)):
+    if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning, target)):
         body["reasoning_effort"] = effort
     body |= _response_format(conversation)
     if conversation.stream:
@@ -93,14 +92,15 @@ def _in_strict_order(messages: list[Json]) -> list[Json]:
         if after_tool:
             ordered.append({"role": "assistant", "content": BRIDGE})
         ordered.append(message)
-    if ordered[-1]["role"] == "assistant":  # words put into the model's mouth, as Mistral calls them
+    if ordered and ordered[-1]["role"] == "assistant":  # words put into the model's mouth, as Mistral calls them
         ordered[-1] = ordered[-1] | {"prefix": True}
     return ordered
 
 
 def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
     length = target.tool_id_length or ID_LENGTH
-    messages = [_assistant(turn.assistant, target, warnings)] if turn.assistant else []
+    said = _assistant(turn.assistant, target, warnings) if turn.assistant else {}
+    messages = [said] if said.keys() - {"role", "content"} or said.get("content") else []
     messages += [_tool(result, length, warnings) for result in turn.results]
     if seen := [part for result in turn.results for part in _visible(result)]:
         messages.append({"role": "user", "content": _content(seen, warnings)})
@@ -266,12 +266,9 @@ def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> li
     return wanted[:MOST_STOPS]
 
 
-def _effort(reasoning: Reasoning) -> str:
+def _effort(reasoning: Reasoning, target: Target) -> str:
     """Not to think at all is `low`, the least that every reasoning model takes."""
-    if not reasoning.enabled:
-        return "low"
-    effort = thinking.effort(reasoning)
-    return EFFORTS.get(effort, effort)
+    return thinking.nearest(thinking.effort(reasoning) if reasoning.enabled else "low", target.efforts)
 
 
 def _response_format(conversation: Conversation) -> Json:

@@ -16,6 +16,19 @@ def effort(reasoning: Reasoning) -> str:
     return next((word for word in ("low", "medium") if reasoning.budget <= BUDGET_BY_EFFORT[word]), "high")
 
 
+USUAL = ("low", "medium", "high")
+ORDER = ("minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def nearest(effort: str, known: tuple[str, ...] = ()) -> str:
+    """The effort in words that a model knows; a word of its vendor's that we do not know stays."""
+    known = known or USUAL
+    if effort in known or effort not in ORDER:
+        return effort
+    at = ORDER.index(effort)
+    return min((word for word in known if word in ORDER), key=lambda word: abs(ORDER.index(word) - at), default=effort)
+
+
 def budget(reasoning: Reasoning) -> int:
     if reasoning.budget is not None:
         return max(reasoning.budget, LEAST_BUDGET)

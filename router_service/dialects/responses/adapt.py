@@ -1,10 +1,11 @@
 """Responses to Responses: which fields of the client's own bytes the target needs otherwise, and no more."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from router_service.conversation import Conversation, Json, Thinking
+from router_service.conversation import Conversation, Json
 from router_service.dialects.dialect import Target
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, thinking
 from router_service.dialects.responses import render
 from router_service.dialects.responses.request import NAME, read_reasoning
 
@@ -30,10 +31,21 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes |= dict.fromkeys(SAMPLING)
     if not target.reasoning:
         changes |= _without_reasoning(conversation)
-    thoughts = [part for message in conversation.messages for part in message.parts if isinstance(part, Thinking)]
-    if any(thought.maker != NAME or not target.reasoning for thought in thoughts):
-        changes["input"] = [item for one in conversation.source if (item := _own(one, target))]
+    elif conversation.reasoning and conversation.reasoning.effort:
+        changes |= _effort(conversation, conversation.reasoning.effort, target)
+    if not target.verbosity and "verbosity" in conversation.extras.get("text", {}):
+        form = {"format": render.form(conversation.output_schema)} if conversation.output_schema else {}
+        changes |= render.without_verbosity(conversation.extras["text"] | form)
+    if conversation.source and (items := _items(conversation.source, target)) != list(conversation.source):
+        changes["input"] = items
     return changes | dict.fromkeys(fit.refused(list(conversation.extras), target, warnings))
+
+
+def _effort(conversation: Conversation, effort: str, target: Target) -> dict[str, Any]:
+    known = thinking.nearest(effort, target.efforts)
+    if known == effort:
+        return {}
+    return {"reasoning": conversation.extras.get("reasoning", {}) | {"effort": known}}
 
 
 def _without_reasoning(conversation: Conversation) -> dict[str, Any]:
@@ -44,11 +56,27 @@ def _without_reasoning(conversation: Conversation) -> dict[str, Any]:
     return changes
 
 
+def _items(source: Sequence[Json], target: Target) -> list[Json]:
+    """The client's items without what other models thought. Items are bound to the reasoning before them by their ids,
+    so where that goes, the ids go."""
+    kept = [_own(item, target) for item in source]
+    if None not in kept:
+        return [item for item in kept if item is not None]
+    return [{name: value for name, value in item.items() if name != "id" or _holds(item)} for item in kept if item]
+
+
 def _own(item: Json, target: Target) -> Json | None:
-    """The item as the target is to see it; None for what another model thought."""
-    if item.get("type") != "reasoning":
+    """The item as the target is to see it; None for the state of another model."""
+    if not _holds(item):
         return item
     thought = read_reasoning(item, "")
-    if not target.reasoning or not render.is_own(thought, target):
+    if not target.reasoning or not (
+        render.is_own(thought, target) or (thought.maker == NAME and not thought.signature)
+    ):
         return None
     return item if thought.maker == NAME else render.reasoning_item(thought)
+
+
+def _holds(item: Json) -> bool:
+    """Whether it is a state of the model's: its reasoning, or a history that OpenAI has made shorter."""
+    return item.get("type") == "reasoning" or "encrypted_content" in item

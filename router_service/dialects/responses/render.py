@@ -6,6 +6,7 @@ all there is. The API has no stop sequences, and takes no fewer than 16 tokens o
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from router_service.conversation import (
     Conversation,
@@ -28,11 +29,11 @@ from router_service.dialects.parts import fit, thinking
 from router_service.dialects.parts.turns import Turn, split
 from router_service.dialects.responses.request import NAME
 
+GO_ON = "Continue."
 LEAST_OUTPUT = 16
 ID_LENGTH = (1, 64)
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
 ENCRYPTED = "reasoning.encrypted_content"
-EFFORTS = {"max": "xhigh"}
 
 
 def render_request(conversation: Conversation, target: Target) -> Rendered:
@@ -45,25 +46,37 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     plain = {tool.name for tool in conversation.tools if tool.freeform} if own else set()
     items = (item for turn in split(conversation.messages) for item in _turn(turn, target, plain, warnings))
     body["input"] = list(items)
+    if not body["input"]:
+        body["input"] = [message("user", [{"type": "input_text", "text": body.pop("instructions", "") or GO_ON}])]
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
         body["max_output_tokens"] = max(fit.max_tokens(conversation.max_tokens, target, warnings), LEAST_OUTPUT)
     body |= fit.sampling(conversation, target, warnings, hottest=2.0)
     if conversation.stop:
         warnings.append("stop sequences left out: OpenAI's Responses take none")
-    body |= _reasoning(conversation.reasoning, target)
+    body |= _reasoning(conversation.reasoning, target, own=own)
     if conversation.output_schema:
-        body["text"] = {"format": _format(conversation.output_schema)}
+        body["text"] = {"format": form(conversation.output_schema)}
     if conversation.stream:
         body["stream"] = True
     body["store"] = False
     if own:
         _put_back(conversation, body)
+        if not target.verbosity:
+            body |= without_verbosity(body.get("text"))
     else:
         warnings += fit.left_out(conversation)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
+    body = {name: value for name, value in body.items() if value is not None}
     return Rendered(body, tuple(dict.fromkeys(warnings)))
+
+
+def without_verbosity(text: Any) -> Json:
+    """`text` for a model that cannot be told how much to write; a change of nothing where it was not told."""
+    if not isinstance(text, dict) or "verbosity" not in text:
+        return {}
+    return {"text": {name: value for name, value in text.items() if name != "verbosity"} or None}
 
 
 def _put_back(conversation: Conversation, body: Json) -> None:
@@ -86,6 +99,8 @@ def _put_back(conversation: Conversation, body: Json) -> None:
 def _turn(turn: Turn, target: Target, plain: set[str], warnings: list[str]) -> list[Json]:
     """`plain` are the names of the tools that take plain text."""
     items = [item for part in turn.assistant if (item := _said(part, target, plain, warnings))]
+    while items and items[-1]["type"] == "reasoning":  # refused where nothing came of it
+        items.pop()
     custom = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
     items += [_output(result, custom, warnings) for result in turn.results]
     return items + [_heard(message, target, warnings) for message in turn.rest]
@@ -227,17 +242,17 @@ def _function(tool: Tool, *, own: bool) -> Json:
     )
 
 
-def _reasoning(reasoning: Reasoning | None, target: Target) -> Json:
+def _reasoning(reasoning: Reasoning | None, target: Target, *, own: bool) -> Json:
     """Whoever can reason is asked for the state of it, for the next request of a tool loop."""
     if not target.reasoning:
         return {}
     asked: Json = {"include": [ENCRYPTED]}
     if reasoning and (effort := "low" if not reasoning.enabled else thinking.effort(reasoning)):
-        asked["reasoning"] = {"effort": EFFORTS.get(effort, effort), "summary": "auto"}
+        asked["reasoning"] = {"effort": thinking.nearest(effort, target.efforts)} | ({} if own else {"summary": "auto"})
     return asked
 
 
-def _format(wanted: OutputSchema) -> Json:
+def form(wanted: OutputSchema) -> Json:
     if wanted.schema is None:
         return {"type": "json_object"}
     named: Json = {"type": "json_schema", "name": wanted.name or "reply", "schema": wanted.schema}

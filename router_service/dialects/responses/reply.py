@@ -22,7 +22,7 @@ from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import Block, collect
 from router_service.dialects.responses.render import call_item
 from router_service.dialects.responses.request import NAME
-from router_service.provenance import seal, seal_call
+from router_service.provenance import seal, seal_call, seal_thought
 
 CALLS = ("function_call", "custom_tool_call")
 REASONS: dict[str, StopReason] = {"max_output_tokens": "length", "content_filter": "refusal"}
@@ -48,9 +48,10 @@ def item_events(item: Json, index: int) -> Iterator[ReplyEvent]:
     """All that an item says, when nothing of it has been said before; `index` is the number of its call."""
     match item.get("type"):
         case "message":
-            for part in _objects(item, "content"):
-                if words := part.get("text") or part.get("refusal"):
-                    yield TextDelta(str(words))
+            said = [
+                str(words) for part in _objects(item, "content") if (words := part.get("text") or part.get("refusal"))
+            ]
+            yield from (TextDelta(words) for words in said)
         case "reasoning":
             if words := thoughts(item):
                 yield ThinkingDelta(words)
@@ -174,7 +175,7 @@ def reasoning_item(id_: str, block: Block, maker: str) -> Json:
         "id": f"rs_{id_}",
         "type": "reasoning",
         "summary": summary,
-        "encrypted_content": seal(maker, block.signature) or None,
+        "encrypted_content": seal_thought(maker, block.signature, hidden=block.hidden) or None,
     }
 
 
@@ -231,7 +232,7 @@ def sealed(told: Json, maker: str) -> Json:
 
 
 def _sealed(item: Json, maker: str) -> Json:
-    if item.get("type") != "reasoning" or not item.get("encrypted_content"):
+    if not isinstance(item.get("encrypted_content"), str) or not item["encrypted_content"]:
         return item
     return item | {"encrypted_content": seal(maker, fit.compact(item))}
 

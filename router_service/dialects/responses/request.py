@@ -32,7 +32,7 @@ from router_service.conversation import (
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
 from router_service.dialects.parts.turns import with_call_states
-from router_service.provenance import opened
+from router_service.provenance import CALL, hidden_state, opened
 
 NAME = "openai_responses"
 READ = frozenset(
@@ -152,8 +152,9 @@ def read_reasoning(item: Json, path: str) -> Thinking:
     words = "\n\n".join(str(part.get("text") or "") for part in shown if isinstance(part, dict))
     maker, state = opened(check.optional(check.string, item, "encrypted_content", path) or "")
     if not maker:
-        state = compact(item) if state else ""
-    return Thinking(words, state, maker or NAME, hidden=not words)
+        return Thinking(words, compact(item) if state else "", NAME, hidden=not words)
+    hidden, state = hidden_state(state)
+    return Thinking(words, state, maker, hidden=hidden or state.startswith(CALL))
 
 
 def _call(item: Json, path: str) -> ToolCall:
