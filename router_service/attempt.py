@@ -388,6 +388,7 @@ class Attempt:
             created=int(self._exchange.wall),
             maker=self._candidate.maker,
             plain=frozenset(tool.name for tool in conversation.tools if tool.freeform),
+            spaces={tool.name: tool.space for tool in conversation.tools if tool.space},
         )
 
     def _commit(self, now: float) -> None:

@@ -98,6 +98,7 @@ class Tool:
 
     `strict`: whether the arguments must match it to the letter, where the client said so. `freeform`: how a tool that
     takes plain text is declared in its own dialect; for everybody else it is a function with one string, `input`.
+    `space` is the namespace and the name in it, where the client knows it by both.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Tool:
     schema: Json
     strict: bool | None = None
     freeform: Json | None = None
+    space: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a wire format must be able to do: requests, replies, streams and errors, to and from the neutral model."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from router_service.conversation import Conversation, Failure, Json, ReplyEvent
@@ -56,7 +56,8 @@ class Addressee:
 
     `model` as the client called it; `include_usage`: it wants a stream to say what it cost; `created`: when the reply
     began, in seconds since 1970, for the dialects that say it; `maker`: the model that answered, as provider/name,
-    with which its state of reasoning is sealed; `plain`: the names of tools that take plain text.
+    with which its state of reasoning is sealed; `plain`: the names of tools that take plain text; `spaces`: namespace
+    and name in it of tools that the client knows by both.
     """
 
     model: str
@@ -64,6 +65,7 @@ class Addressee:
     created: int = 0
     maker: str = ""
     plain: frozenset[str] = frozenset()
+    spaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Reader(Protocol):

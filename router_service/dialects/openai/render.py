@@ -18,12 +18,13 @@ from router_service.conversation import (
     Reasoning,
     Text,
     Thinking,
+    Tool,
     ToolCall,
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, plain, thinking
 from router_service.dialects.parts.turns import Turn, split
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -77,8 +78,9 @@ def _messages(conversation: Conversation, target: Target, warnings: list[str]) -
     system = [part.text for part in conversation.system if not part.text.startswith(BILLING)]
     role = "system" if target.system else "user"
     messages: list[Json] = [{"role": role, "content": "\n\n".join(system)}] if system else []
+    custom = {tool.name for tool in conversation.tools if tool.freeform} if conversation.dialect == NAME else set()
     for turn in split(conversation.messages):
-        messages += _turn(turn, target, warnings)
+        messages += _turn(turn, target, custom, warnings)
     return _in_strict_order(messages) if target.strict_order else messages
 
 
@@ -97,9 +99,10 @@ def _in_strict_order(messages: list[Json]) -> list[Json]:
     return ordered
 
 
-def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
+def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> list[Json]:
+    """`custom` are the names of the tools that take plain text."""
     length = target.tool_id_length or ID_LENGTH
-    said = _assistant(turn.assistant, target, warnings) if turn.assistant else {}
+    said = _assistant(turn.assistant, target, custom, warnings) if turn.assistant else {}
     messages = [said] if said.keys() - {"role", "content"} or said.get("content") else []
     messages += [_tool(result, length, warnings) for result in turn.results]
     if seen := [part for result in turn.results for part in _visible(result)]:
@@ -112,10 +115,10 @@ def _turn(turn: Turn, target: Target, warnings: list[str]) -> list[Json]:
     return messages
 
 
-def _assistant(parts: Iterable[Part], target: Target, warnings: list[str]) -> Json:
+def _assistant(parts: Iterable[Part], target: Target, custom: set[str], warnings: list[str]) -> Json:
     length = target.tool_id_length or ID_LENGTH
     texts = [part.text for part in parts if isinstance(part, Text)]
-    calls = [made for part in parts if (made := _tool_call(part, length, target, warnings))]
+    calls = [made for part in parts if (made := _tool_call(part, length, target, custom, warnings))]
     if target.signs_calls and calls:
         calls[0].setdefault("extra_content", UNSIGNED)
     message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
@@ -137,10 +140,12 @@ def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -
     return {target.thoughts: words or " "} if words or calls else {}
 
 
-def _tool_call(part: Part, length: tuple[int, int], target: Target, warnings: list[str]) -> Json | None:
+def _tool_call(
+    part: Part, length: tuple[int, int], target: Target, custom: set[str], warnings: list[str]
+) -> Json | None:
     match part:
         case ToolCall(call_id, name, arguments, state, maker):
-            call = render_call(call_id, name, arguments, length)
+            call = render_call(call_id, name, arguments, length, custom=name in custom)
             own = target.signs_calls and state and maker in (NAME, target.maker)
             return call | ({"extra_content": signed(state)} if own else {})
         case Opaque(dialect, _, raw) if dialect == NAME:
@@ -150,8 +155,13 @@ def _tool_call(part: Part, length: tuple[int, int], target: Target, warnings: li
     return None
 
 
-def render_call(call_id: str, name: str, arguments: str, length: tuple[int, int] = ID_LENGTH) -> Json:
+def render_call(
+    call_id: str, name: str, arguments: str, length: tuple[int, int] = ID_LENGTH, *, custom: bool = False
+) -> Json:
     """Empty arguments become an empty object: clients parse them."""
+    if custom:
+        told = {"name": name, "input": plain.text(arguments)}
+        return {"id": fit.tool_id(call_id, length), "type": "custom", "custom": told}
     function = {"name": name, "arguments": arguments or "{}"}
     return {"id": fit.tool_id(call_id, length), "type": "function", "function": function}
 
@@ -222,33 +232,35 @@ def _text(part: Part, warnings: list[str]) -> str:
 
 
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
-    own = conversation.dialect == NAME  # whose schema is within what strict allows
+    own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     if not conversation.tools:
         return _choice_without_tools(conversation, warnings)
     if not target.tools:
         warnings.append(f"tools left out: {target.model} takes none")
         return {}
-    body: Json = {
-        "tools": [
-            {
-                "type": "function",
-                "function": {"name": tool.name}
-                | ({"description": tool.description} if tool.description else {})
-                | {"parameters": {"type": "object", "properties": {}, **tool.schema}}
-                | ({"strict": tool.strict} if tool.strict is not None and own else {}),
-            }
-            for tool in conversation.tools
-        ]
-    }
+    body: Json = {"tools": [(own and tool.freeform) or _function(tool, kin=kin) for tool in conversation.tools]}
     choice = conversation.tool_choice
     if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
         warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
     elif choice:
-        named = {"type": "function", "function": {"name": choice.name}}
+        plain_ = own and choice.name in {tool.name for tool in conversation.tools if tool.freeform}
+        kind = "custom" if plain_ else "function"
+        named = {"type": kind, kind: {"name": choice.name}}
         body["tool_choice"] = named if choice.mode == "named" else choice.mode
     if conversation.parallel_tools is not None:
         body["parallel_tool_calls"] = conversation.parallel_tools
     return body
+
+
+def _function(tool: Tool, *, kin: bool) -> Json:
+    """`strict` only for schemas that were written for OpenAI."""
+    function = (
+        {"name": tool.name}
+        | ({"description": tool.description} if tool.description else {})
+        | {"parameters": {"type": "object", "properties": {}, **tool.schema}}
+        | ({"strict": tool.strict} if tool.strict is not None and kin else {})
+    )
+    return {"type": "function", "function": function}
 
 
 def _choice_without_tools(conversation: Conversation, warnings: list[str]) -> Json:

@@ -19,7 +19,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import render_call
 from router_service.dialects.openai.request import call_state
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, collect
 from router_service.provenance import seal
 
@@ -80,6 +80,9 @@ def refuses(message: Json) -> bool:
 
 
 def _call(begun: ReplyStarted, index: int, call: Any) -> Iterator[ReplyEvent]:
+    custom = call.get("custom") if isinstance(call, dict) else None
+    if isinstance(custom, dict):
+        call = call | {"function": custom | {"arguments": plain.arguments(str(custom.get("input") or ""))}}
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict):
         raise ValueError("not a tool call of a chat completion")
@@ -115,7 +118,8 @@ def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     text = "".join(block.text for block in reply.blocks if block.kind == "text")
     thoughts = [block for block in reply.blocks if block.kind == "thinking"]
     thought = "".join(block.text for block in thoughts)
-    calls = [render_call(b.id, b.name, b.text) for b in reply.blocks if b.kind == "tool_call"]
+    blocks = [block for block in reply.blocks if block.kind == "tool_call"]
+    calls = [render_call(block.id, block.name, block.text, custom=block.name in to.plain) for block in blocks]
     message: Json = {"role": "assistant", "content": text or (None if calls else "")}
     message |= {"reasoning_content": thought} if thought else {}
     if thoughts and to.maker:

@@ -26,7 +26,7 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.parts import check
+from router_service.dialects.parts import check, plain
 from router_service.provenance import opened
 
 NAME = "openai_chat"
@@ -152,6 +152,10 @@ def _detail(detail: Json) -> Thinking:
 
 def _tool_call(value: Any, path: str) -> Part:
     call = check.mapping(value, path)
+    if call.get("type") == "custom":
+        custom = check.mapping(call.get("custom"), f"{path}.custom")
+        id_, name = check.filled(call.get("id"), f"{path}.id"), check.filled(custom.get("name"), f"{path}.custom.name")
+        return ToolCall(id_, name, plain.arguments(check.string(custom.get("input"), f"{path}.custom.input")))
     if call.get("type", "function") != "function":
         return Opaque(NAME, str(call["type"]), call)
     function = check.mapping(call.get("function"), f"{path}.function")
@@ -197,6 +201,9 @@ def _part(value: Any, path: str) -> Part:
     match kind:
         case "text" | "refusal":
             return Text(check.string(part.get(kind), f"{path}.{kind}"))
+        case "thinking":  # Mistral's reasoning models
+            inner = check.optional(check.sequence, part, "thinking", path) or []
+            return Thinking("".join(str(one.get("text") or "") for one in inner if isinstance(one, dict)), maker=NAME)
         case "image_url":
             image = part.get("image_url")  # Mistral takes the bare string as well
             url = image if isinstance(image, str) else check.mapping(image, f"{path}.image_url").get("url")
@@ -224,15 +231,21 @@ def _file(part: Json, path: str) -> Part:
 
 
 def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
-    """Functions, and as they came the tools of other kinds."""
+    """Functions and tools of plain text, and as they came the tools of other kinds."""
     tools = [check.mapping(value, f"tools[{at}]") for at, value in enumerate(values)]
-    functions = tuple(
-        _tool(tool, f"tools[{at}].function") for at, tool in enumerate(tools) if tool.get("type") == "function"
-    )
-    return functions, [tool for tool in tools if tool.get("type") != "function"]
+    own = tuple(_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools) if tool.get("type") in OWN)
+    return own, [tool for tool in tools if tool.get("type") not in OWN]
+
+
+OWN = ("function", "custom")
 
 
 def _tool(tool: Json, path: str) -> Tool:
+    if tool["type"] == "custom":
+        custom = check.mapping(tool.get("custom"), f"{path}.custom")
+        description = check.optional(check.string, custom, "description", f"{path}.custom") or ""
+        return Tool(check.filled(custom.get("name"), f"{path}.custom.name"), description, plain.SCHEMA, freeform=tool)
+    path = f"{path}.function"
     function = check.mapping(tool.get("function"), path)
     return Tool(
         name=check.filled(function.get("name"), f"{path}.name"),
@@ -243,13 +256,13 @@ def _tool(tool: Json, path: str) -> Tool:
 
 
 def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
-    """The choice, or as it came what only OpenAI knows (`allowed_tools`, `custom`)."""
+    """The choice, or as it came what only OpenAI knows (`allowed_tools`)."""
     match value:
         case None:
             return None, None
         case "auto" | "none" | "required":
             return ToolChoice(value), None
-        case {"type": "function", "function": {"name": str(name)}}:
+        case {"type": "function", "function": {"name": str(name)}} | {"type": "custom", "custom": {"name": str(name)}}:
             return ToolChoice("named", name), None
         case dict():
             return None, value

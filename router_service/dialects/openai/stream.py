@@ -16,7 +16,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.openai import reply
 from router_service.dialects.openai.request import call_state
-from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import merged
 from router_service.sse import ServerSentEvent
 
@@ -29,6 +29,7 @@ class _Call:
     id: str
     name: str = ""
     unsaid: str = ""
+    custom: bool = False  # of plain text, which is told when it is all there
 
 
 class Reader:
@@ -46,7 +47,7 @@ class Reader:
         if self._done:
             return []
         if event.data.strip() == "[DONE]":
-            return [self._end()]
+            return self._end()
         try:
             return list(self._on(json.loads(event.data), event))
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -55,11 +56,12 @@ class Reader:
     def close(self) -> list[ReplyEvent]:
         if self._done:
             return []
-        return [self._end() if self._finish else self._fail("The stream ended before the answer did.")]
+        return self._end() if self._finish else [self._fail("The stream ended before the answer did.")]
 
-    def _end(self) -> ReplyEvent:
+    def _end(self) -> list[ReplyEvent]:
         self._done = True
-        return reply.ended(self._finish, self._usage, calls=bool(self._calls), refused=self._refused)
+        texts = [ToolCallDelta(call.index, plain.arguments(call.unsaid)) for call in self._calls if call.custom]
+        return [*texts, reply.ended(self._finish, self._usage, calls=bool(self._calls), refused=self._refused)]
 
     def _fail(self, message: str) -> ReplyFailed:
         self._done = True
@@ -87,13 +89,14 @@ class Reader:
             yield from self._on_call(piece)
 
     def _on_call(self, piece: Json) -> Iterator[ReplyEvent]:
-        function = piece.get("function") or {}
+        function = piece.get("function") or piece.get("custom") or {}
         call = self._call_of(piece, function)
-        call.unsaid += reply.arguments(function.get("arguments"))
+        call.custom = call.custom or "custom" in piece
+        call.unsaid += reply.arguments(function.get("input" if call.custom else "arguments"))
         if not call.name and function.get("name"):
             call.name = str(function["name"])
             yield ToolCallStarted(call.index, call.id, call.name, call_state(piece))
-        if call.name and call.unsaid:
+        if call.name and call.unsaid and not call.custom:
             yield ToolCallDelta(call.index, call.unsaid)
             call.unsaid = ""
 

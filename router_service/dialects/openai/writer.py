@@ -18,7 +18,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import ID_LENGTH
 from router_service.dialects.openai.reply import FINISH_REASONS, render_detail, render_usage
-from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import Block, merged
 from router_service.sse import ServerSentEvent
 
@@ -45,6 +45,7 @@ class Writer:
         self._id = ""
         self._usage = Usage()
         self._empty_calls: set[int] = set()
+        self._texts: dict[int, str] = {}  # arguments of calls of plain text, which can be read when they are all there
         self._started = self._done = False
 
     def feed(self, event: ReplyEvent) -> bytes:
@@ -62,9 +63,15 @@ class Writer:
             case TextDelta(text) if text:
                 yield self._chunk({"content": text})
             case ToolCallStarted(index, call_id, name):
+                call = {"id": fit.tool_id(call_id, ID_LENGTH)}
+                if name in self._to.plain:
+                    self._texts[index] = ""
+                    yield self._call(index, call | {"type": "custom", "custom": {"name": name, "input": ""}})
+                    return
                 self._empty_calls.add(index)
-                call = {"id": fit.tool_id(call_id, ID_LENGTH), "type": "function"}
-                yield self._call(index, call | {"function": {"name": name, "arguments": ""}})
+                yield self._call(index, call | {"type": "function", "function": {"name": name, "arguments": ""}})
+            case ToolCallDelta(index, arguments) if index in self._texts:
+                self._texts[index] += arguments
             case ToolCallDelta(index, arguments) if arguments:
                 self._empty_calls.discard(index)
                 yield self._call(index, {"function": {"arguments": arguments}})
@@ -99,6 +106,8 @@ class Writer:
     def _end(self, event: ReplyEnded) -> Iterator[bytes]:
         """Clients parse the arguments, so a call without any gets an empty object."""
         self._done = True
+        for index, arguments in self._texts.items():
+            yield self._call(index, {"custom": {"input": plain.text(arguments)}})
         for index in sorted(self._empty_calls):
             yield self._call(index, {"function": {"arguments": "{}"}})
         yield self._chunk({}, finish=FINISH_REASONS[event.reason])

@@ -14,9 +14,9 @@ from router_service.dialects.dialect import Target
 UNMISSED = frozenset(
     {
         "betas", "cache_control", "client_metadata", "context_management", "diagnostics", "include", "inference_geo",
-        "metadata", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning", "safeguards",
-        "safety_identifier",
-        "service_tier", "speed", "store", "stream_options", "thinking", "user", "user_profile_id", "workspace_id",
+        "metadata", "namespaces", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "reasoning",
+        "safeguards", "safety_identifier", "service_tier", "speed", "store", "stream_options", "thinking", "user",
+        "user_profile_id", "workspace_id",
     }
 )  # fmt: skip
 

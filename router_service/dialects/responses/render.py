@@ -5,7 +5,7 @@ all there is. The API has no stop sequences, and takes no fewer than 16 tokens o
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from router_service.conversation import (
@@ -25,7 +25,7 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, plain, thinking
 from router_service.dialects.parts.turns import Turn, split
 from router_service.dialects.responses.request import NAME
 
@@ -43,9 +43,10 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     body: Json = {"model": target.model}
     if system := [part.text for part in conversation.system if not part.text.startswith(BILLING)]:
         body["instructions"] = "\n\n".join(system)
-    plain = {tool.name for tool in conversation.tools if tool.freeform} if own else set()
-    items = (item for turn in split(conversation.messages) for item in _turn(turn, target, plain, warnings))
-    body["input"] = list(items)
+    custom = {tool.name for tool in conversation.tools if tool.freeform} if own else set()
+    spaces = {tool.name: tool.space for tool in conversation.tools if tool.space} if own else {}
+    items = (item for turn in split(conversation.messages) for item in _turn(turn, target, custom, warnings))
+    body["input"] = [in_its_space(item, spaces) for item in items]
     if not body["input"]:
         body["input"] = [message("user", [{"type": "input_text", "text": body.pop("instructions", "") or GO_ON}])]
     body |= _tools(conversation, target, warnings)
@@ -68,7 +69,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         warnings += fit.left_out(conversation)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
-    body = {name: value for name, value in body.items() if value is not None}
+    body = {name: value for name, value in body.items() if value is not None and (name, value) != ("tools", [])}
     return Rendered(body, tuple(dict.fromkeys(warnings)))
 
 
@@ -83,7 +84,7 @@ def _put_back(conversation: Conversation, body: Json) -> None:
     extras = dict(conversation.extras)
     if conversation.metadata:
         body["metadata"] = conversation.metadata
-    if tools := extras.pop("tools", None):
+    if tools := extras.pop("namespaces", []) + extras.pop("tools", []):
         body["tools"] = body.get("tools", []) + tools
     for name in ("reasoning", "text"):
         if rest := extras.pop(name, None):
@@ -96,24 +97,24 @@ def _put_back(conversation: Conversation, body: Json) -> None:
 # -- input -----------------------------------------------------------------------------------------------------
 
 
-def _turn(turn: Turn, target: Target, plain: set[str], warnings: list[str]) -> list[Json]:
-    """`plain` are the names of the tools that take plain text."""
-    items = [item for part in turn.assistant if (item := _said(part, target, plain, warnings))]
+def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> list[Json]:
+    """`custom` are the names of the tools that take plain text."""
+    items = [item for part in turn.assistant if (item := _said(part, target, custom, warnings))]
     while items and items[-1]["type"] == "reasoning":  # refused where nothing came of it
         items.pop()
-    custom = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
-    items += [_output(result, custom, warnings) for result in turn.results]
+    called = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
+    items += [_output(result, called, warnings) for result in turn.results]
     return items + [_heard(message, target, warnings) for message in turn.rest]
 
 
-def _said(part: Part, target: Target, plain: set[str], warnings: list[str]) -> Json | None:
+def _said(part: Part, target: Target, custom: set[str], warnings: list[str]) -> Json | None:
     match part:
         case Text(words):
             return message("assistant", [{"type": "output_text", "text": words}]) if words else None
         case Thinking():
             return reasoning_item(part) if is_own(part, target) else None
         case ToolCall(call_id, name, arguments):
-            return call_item(fit.tool_id(call_id, ID_LENGTH), name, arguments, plain=name in plain)
+            return call_item(fit.tool_id(call_id, ID_LENGTH), name, arguments, custom=name in custom)
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
         case Opaque(_, kind, _):
@@ -131,19 +132,18 @@ def reasoning_item(thought: Thinking) -> Json:
     return item
 
 
-def call_item(call_id: str, name: str, arguments: str, *, plain: bool = False) -> Json:
-    if plain:
-        return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": plain_input(arguments)}
+def call_item(call_id: str, name: str, arguments: str, *, custom: bool = False) -> Json:
+    if custom:
+        return {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": plain.text(arguments)}
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments or "{}"}
 
 
-def plain_input(arguments: str) -> str:
-    """The text that a tool of plain text is called with; a function of one string, `input`, for other dialects."""
-    try:
-        value = json.loads(arguments)["input"]
-    except (ValueError, KeyError, TypeError):
-        return arguments
-    return value if isinstance(value, str) else arguments
+def in_its_space(item: Json, spaces: Mapping[str, tuple[str, str]]) -> Json:
+    """A call by the two names that the client knows the tool by."""
+    if not str(item.get("type")).endswith("_call") or item.get("name") not in spaces:
+        return item
+    space, name = spaces[item["name"]]
+    return item | {"namespace": space, "name": name}
 
 
 def message(role: str, parts: list[Json]) -> Json:
@@ -213,7 +213,7 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
 
 
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
-    own = conversation.dialect == NAME
+    own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     choice = conversation.tool_choice
     if not conversation.tools:
         if choice and choice.mode in ("named", "required") and not conversation.extras.get("tools"):
@@ -222,23 +222,29 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
     if not target.tools:
         warnings.append(f"tools left out: {target.model} takes none")
         return {}
-    body: Json = {"tools": [(own and tool.freeform) or _function(tool, own=own) for tool in conversation.tools]}
+    offered = [tool for tool in conversation.tools if not (own and tool.space)]  # those in namespaces are put back
+    body: Json = {"tools": [(own and tool.freeform) or _function(tool, kin=kin) for tool in offered]}
     if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
         warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
     elif choice:
-        body["tool_choice"] = {"type": "function", "name": choice.name} if choice.mode == "named" else choice.mode
+        kind = (
+            "custom"
+            if own and choice.name in {tool.name for tool in conversation.tools if tool.freeform}
+            else "function"
+        )
+        body["tool_choice"] = {"type": kind, "name": choice.name} if choice.mode == "named" else choice.mode
     if conversation.parallel_tools is not None:
         body["parallel_tool_calls"] = conversation.parallel_tools
     return body
 
 
-def _function(tool: Tool, *, own: bool) -> Json:
+def _function(tool: Tool, *, kin: bool) -> Json:
     """`strict` is the API's default, and would refuse most schemas that were not written for it."""
     return (
         {"type": "function", "name": tool.name}
         | ({"description": tool.description} if tool.description else {})
         | {"parameters": {"type": "object", "properties": {}, **tool.schema}}
-        | {"strict": bool(tool.strict) and own}
+        | {"strict": bool(tool.strict) and kin}
     )
 
 

@@ -18,9 +18,9 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects.dialect import Addressee
-from router_service.dialects.parts import errors, fit
+from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import Block, collect
-from router_service.dialects.responses.render import call_item
+from router_service.dialects.responses.render import call_item, in_its_space
 from router_service.dialects.responses.request import NAME
 from router_service.provenance import seal, seal_call, seal_thought
 
@@ -83,7 +83,7 @@ def state_of(item: Json, *, hidden: bool) -> Iterator[ReplyEvent]:
 
 def arguments(item: Json) -> str:
     if item.get("type") == "custom_tool_call":
-        return fit.compact({"input": str(item.get("input") or "")})
+        return plain.arguments(str(item.get("input") or ""))
     given = item.get("arguments")
     return given if isinstance(given, str) and given else "{}" if given is None or given == "" else fit.compact(given)
 
@@ -140,10 +140,10 @@ def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
         case "thinking":
             return reasoning_item(id_, block, to.maker)
         case "tool_call":
-            plain = block.name in to.plain
-            prefix = "ctc_" if plain else "fc_"
-            call = call_item(fit.tool_id(block.id), block.name, block.text, plain=plain)
-            return {"id": f"{prefix}{id_}", "status": "completed", **call}
+            custom = block.name in to.plain
+            prefix = "ctc_" if custom else "fc_"
+            call = call_item(fit.tool_id(block.id), block.name, block.text, custom=custom)
+            return {"id": f"{prefix}{id_}", "status": "completed", **in_its_space(call, to.spaces)}
     return block.raw if block.dialect == NAME else None
 
 

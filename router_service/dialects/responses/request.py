@@ -29,8 +29,8 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.parts import check
-from router_service.dialects.parts.fit import compact
+from router_service.dialects.parts import check, plain
+from router_service.dialects.parts.fit import compact, fingerprint
 from router_service.dialects.parts.turns import with_call_states
 from router_service.provenance import CALL, hidden_state, opened
 
@@ -44,7 +44,6 @@ READ = frozenset(
 ROLES = ("system", "developer", "user", "assistant")
 KEPT = "archgw keeps no responses; send the whole input with every request, as with store: false"
 DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
-FREEFORM = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 
 
 def parse_request(body: Json) -> Conversation:
@@ -52,7 +51,7 @@ def parse_request(body: Json) -> Conversation:
     _refuse_state(body)
     instructions = check.optional(check.string, body, "instructions")
     system, messages = _input(body.get("input"))
-    tools, other_tools = _tools(check.optional(check.sequence, body, "tools") or [])
+    tools, other_tools, spaces = _tools(check.optional(check.sequence, body, "tools") or [])
     choice, other_choice = _tool_choice(body.get("tool_choice"))
     reasoning = check.optional(check.mapping, body, "reasoning") or {}
     text = check.optional(check.mapping, body, "text") or {}
@@ -71,7 +70,7 @@ def parse_request(body: Json) -> Conversation:
         reasoning=_reasoning(check.optional(check.string, reasoning, "effort", "reasoning")),
         output_schema=_output_schema(check.optional(check.mapping, text, "format", "text")),
         metadata=check.optional(check.mapping, body, "metadata") or {},
-        extras=_extras(body, reasoning, text, {"tools": other_tools, "tool_choice": other_choice}),
+        extras=_extras(body, reasoning, text, tools=other_tools, namespaces=spaces, tool_choice=other_choice),
         dialect=NAME,
         source=tuple(body["input"]) if isinstance(body["input"], list) else (),
     )
@@ -160,8 +159,10 @@ def read_reasoning(item: Json, path: str) -> Thinking:
 def _call(item: Json, path: str) -> ToolCall:
     call_id = check.filled(item.get("call_id"), f"{path}.call_id")
     name = check.filled(item.get("name"), f"{path}.name")
+    if space := check.optional(check.string, item, "namespace", path):
+        name = flat(space, name)
     if item["type"] == "custom_tool_call":
-        return ToolCall(call_id, name, compact({"input": check.string(item.get("input"), f"{path}.input")}))
+        return ToolCall(call_id, name, plain.arguments(check.string(item.get("input"), f"{path}.input")))
     return ToolCall(call_id, name, check.optional(check.string, item, "arguments", path) or "{}")
 
 
@@ -213,13 +214,35 @@ def _file(part: Json, path: str) -> Part:
 # -- tools and the rest ----------------------------------------------------------------------------------------
 
 
-def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
-    """Functions and tools of plain text, and as they came those that OpenAI runs itself."""
+def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json], list[Json]]:
+    """Functions and tools of plain text; as they came those that OpenAI runs itself; and as they came the namespaces,
+    whose functions are among the first: Codex has one for each MCP server."""
     tools = [check.mapping(value, f"tools[{at}]") for at, value in enumerate(values)]
     own = tuple(_tool(tool, f"tools[{at}]") for at, tool in enumerate(tools) if tool.get("type") in OWN)
-    return own, [tool for tool in tools if tool.get("type") not in OWN]
+    spaces = [tool for tool in tools if tool.get("type") == "namespace"]
+    inside = tuple(
+        _inside(space, tool, f"tools[{at}].tools[{within}]")
+        for at, space in enumerate(tools)
+        if space.get("type") == "namespace"
+        for within, tool in enumerate(check.optional(check.sequence, space, "tools", f"tools[{at}]") or [])
+        if isinstance(tool, dict) and tool.get("type") in OWN
+    )
+    return own + inside, [tool for tool in tools if tool.get("type") not in (*OWN, "namespace")], spaces
 
 
+def _inside(space: Json, value: Json, path: str) -> Tool:
+    tool = _tool(value, path)
+    within = check.filled(space.get("name"), f"{path.rpartition('.')[0]}.name")
+    return replace(tool, name=flat(within, tool.name), space=(within, tool.name))
+
+
+def flat(space: str, name: str) -> str:
+    """One name for both; no vendor takes more than 64 characters."""
+    joined = f"{space}__{name}"
+    return joined if len(joined) <= LONGEST_NAME else f"{joined[: LONGEST_NAME - 17]}_{fingerprint(joined)}"
+
+
+LONGEST_NAME = 64
 OWN = ("function", "custom")
 
 
@@ -227,7 +250,7 @@ def _tool(tool: Json, path: str) -> Tool:
     name = check.filled(tool.get("name"), f"{path}.name")
     description = check.optional(check.string, tool, "description", path) or ""
     if tool["type"] == "custom":
-        return Tool(name, description, FREEFORM, freeform=tool)
+        return Tool(name, description, plain.SCHEMA, freeform=tool)
     schema = check.optional(check.mapping, tool, "parameters", path) or {"type": "object", "properties": {}}
     return Tool(name, description, schema, check.optional(check.boolean, tool, "strict", path) or None)
 
@@ -263,7 +286,7 @@ def _output_schema(form: Json | None) -> OutputSchema | None:
     return None
 
 
-def _extras(body: Json, reasoning: Json, text: Json, read: Json) -> Json:
+def _extras(body: Json, reasoning: Json, text: Json, **read: Any) -> Json:
     extras = {name: value for name, value in body.items() if name not in READ and value is not None}
     rest = {
         "reasoning": {name: value for name, value in reasoning.items() if name != "effort" and value is not None},

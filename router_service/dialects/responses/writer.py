@@ -23,9 +23,8 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.writer import render_error
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
-from router_service.dialects.responses.render import plain_input
 from router_service.dialects.responses.reply import (
     block_item,
     envelope,
@@ -161,11 +160,11 @@ class Writer:
                 yield self._event("response.reasoning_summary_text.done", opened, summary_index=0, text=block.text)
                 yield self._event("response.reasoning_summary_part.done", opened, summary_index=0, part=part)
             case "tool_call" if block.name in self._to.plain:
-                text = plain_input(block.text)
+                text = plain.text(block.text)
                 yield self._event("response.custom_tool_call_input.delta", opened, delta=text)
                 yield self._event("response.custom_tool_call_input.done", opened, input=text)
             case "tool_call":
-                arguments, name = item["arguments"], block.name
+                arguments, name = item["arguments"], item["name"]
                 yield self._event("response.function_call_arguments.done", opened, name=name, arguments=arguments)
         yield self._encoded("response.output_item.done", output_index=opened.at, item=item)
 
