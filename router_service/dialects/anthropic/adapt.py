@@ -21,6 +21,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
+    fit.thought(conversation, target, warnings)
     most = render.max_tokens(conversation, target, warnings)
     if most != conversation.max_tokens:
         changes["max_tokens"] = most

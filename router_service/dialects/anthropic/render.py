@@ -52,6 +52,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         body["system"] = _with_schema(body.get("system"), conversation, warnings)
     elif conversation.output_schema:
         body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
+    fit.thought(conversation, target, warnings)
     if conversation.stream:
         body["stream"] = True
     if own:

@@ -45,6 +45,7 @@ def _answers(message: Message) -> bool:
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
+    fit.thought(conversation, target, warnings)
     messages = [_own(message, target) for message in conversation.source]
     if messages != list(conversation.source):
         changes["messages"] = messages

@@ -49,6 +49,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning, target)):
         body["reasoning_effort"] = effort
     body |= _response_format(conversation)
+    fit.thought(conversation, target, warnings)
     if conversation.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if own:

@@ -71,6 +71,13 @@ def sampling(conversation: Conversation, target: Target, warnings: list[str], *,
     return wanted
 
 
+def thought(conversation: Conversation, target: Target, warnings: list[str]) -> None:
+    """Says that nobody is asked to think who cannot."""
+    reasoning = conversation.reasoning
+    if reasoning and reasoning.enabled and not target.reasoning:
+        warnings.append(f"thinking left out: {target.model} is not asked how hard to think")
+
+
 def stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
     if conversation.stop and not target.stop:
         warnings.append(f"stop sequences left out: {target.model} does not take them")

@@ -23,6 +23,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
+    fit.thought(conversation, target, warnings)
     if conversation.max_tokens is not None:
         most = fit.max_tokens(conversation.max_tokens, target, warnings)
         changes |= {"max_output_tokens": most} if most != conversation.max_tokens else {}

@@ -58,6 +58,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     body |= _reasoning(conversation.reasoning, target, own=own)
     if conversation.output_schema:
         body["text"] = {"format": form(conversation.output_schema)}
+    fit.thought(conversation, target, warnings)
     if conversation.stream:
         body["stream"] = True
     body["store"] = False
