@@ -116,9 +116,9 @@ FEATURES = (
 HEAD = (
     "# What arrives where",
     "",
-    "Written by `python tests/features.py`, which sends each feature through the gateway's own translation to the model",
-    "of each vendor that is named in the head, and looks for it in what comes out. *passed over*: another model answers,",
-    "as long as one can. What is adapted or left out is told in `x-arch-warnings`, in the words below.",
+    "Written by `python tests/features.py`, which sends each feature through the gateway's own translation to the",
+    "model of each vendor that is named in the head, and looks for it in what comes out. *passed over*: another model",
+    "answers, as long as one can. What is adapted or left out is told in `x-arch-warnings`, in the words below.",
     "",
 )
 
