@@ -136,6 +136,9 @@ def _trim_prefill(messages: list[Json]) -> None:
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own = conversation.dialect == NAME  # whose schema is within what Anthropic can hold a model to
     if not conversation.tools:
+        wanted = conversation.tool_choice
+        if wanted and wanted.mode in ("named", "required") and not (own and conversation.extras.get("tools")):
+            warnings.append("tool_choice left out: there is no tool for this model to choose")
         return {}
     if not target.tools:
         warnings.append(f"tools left out: {target.model} takes none")
@@ -241,14 +244,14 @@ def mid_loop(turns: Sequence[Turn]) -> str:
 
     It began behind the last words of the user's: further rounds of its tool loop need no thinking of their own.
     """
-    if turns[-1].rest or not turns[-1].assistant:
-        return ""
-    first = turns[-1]
-    for turn in reversed(turns[:-1]):
-        if turn.rest or not turn.assistant:
+    first = None
+    for turn in reversed(turns):
+        if not turn.assistant or (turn.rest and not turn.results):  # words behind results are within the loop
             break
         first = turn
-    return "" if _is_signed(first.assistant[0]) else "the answer that goes on was begun by another model"
+    if first is None or _is_signed(first.assistant[0]):
+        return ""
+    return "the answer that goes on was begun by another model"
 
 
 def _is_signed(part: Part) -> bool:
