@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests share stack.py, terminal
 
 from terminal import Shell
 
-# The same inputs in every run; `pytest --hypothesis-seed=N` looks elsewhere.
+# The same inputs in every run.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 

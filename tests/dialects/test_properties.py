@@ -175,6 +175,14 @@ TARGETS = [
 ]
 REQUESTS = [(path.name.split(".")[1], json.loads(path.read_text())) for path in sorted(CASES.glob("*/request.*.json"))]
 
+# Without the stories that are put together of what must be adapted: ids, thoughts, results in any order.
+ADAPTED = ("claude_code", "openai_agent")
+WHOLE = [
+    (path.name.split(".")[1], json.loads(path.read_text()))
+    for path in sorted(CASES.glob("*/request.*.json"))
+    if path.parent.name not in ADAPTED
+]
+
 
 def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -211,7 +219,7 @@ def test_any_value_in_any_field_is_refused_in_words_or_rendered(data: st.DataObj
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), value=values)
 def test_what_is_rendered_in_its_own_dialect_reads_the_same(data: st.DataObject, value: Any) -> None:
-    dialect, body = data.draw(st.sampled_from(REQUESTS))
+    dialect, body = data.draw(st.sampled_from(WHOLE))
     place = data.draw(st.sampled_from(list(places(body))))
     spoken = DIALECTS[dialect]
     try:
@@ -230,7 +238,7 @@ def test_what_is_rendered_in_its_own_dialect_reads_the_same(data: st.DataObject,
         return
     assert sorted(map(repr, said(read))) == sorted(map(repr, said(conversation))), "results of tools may come earlier"
     assert [tool.name for tool in read.tools] == [tool.name for tool in conversation.tools]
-    assert read.tool_choice == conversation.tool_choice
+    assert read.tool_choice == conversation.tool_choice or not conversation.tools
     again = spoken.render_request(read, target).body
     assert spoken.render_request(spoken.parse_request(again), target).body == again
 
