@@ -101,10 +101,11 @@ def test_where_nobody_fits_everybody_is_left_in() -> None:
 
 
 def test_the_clients_own_choice_stands() -> None:
-    exchange = exchange_of(gateway_of(), model=DEEPSEEK, messages=SEES)
-    attempt = attempt_of(gateway_of(), exchange, DEEPSEEK)
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=DEEPSEEK, messages=SEES)
     assert exchange.decision.first.label == DEEPSEEK and "passed over" not in exchange.decision.reason
-    assert attempt is not None
+    ask = one(_begun(gateway, exchange, DEEPSEEK), Ask)
+    assert ask is not None and b"which deepseek-chat cannot see" in ask.body
 
 
 def test_who_cannot_step_in_is_passed_over_and_not_blamed() -> None:
