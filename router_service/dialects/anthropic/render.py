@@ -5,7 +5,7 @@ blank text; thinking only where the last answer began with signed thinking, and 
 a temperature; a budget below max_tokens.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from router_service.conversation import (
@@ -13,15 +13,13 @@ from router_service.conversation import (
     Json,
     Part,
     Reasoning,
-    Text,
     Thinking,
-    ToolResult,
 )
 from router_service.dialects.anthropic import content
 from router_service.dialects.anthropic.request import CHOICES, NAME
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.parts import fit, schemas, thinking
-from router_service.dialects.parts.turns import Turn, split
+from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 GO_ON = "Continue."
 DEFAULT_MAX_TOKENS = 32_000  # what Claude Code asks of a model that it does not know
@@ -98,25 +96,13 @@ def _messages(turn: Turn, warnings: list[str], *, inline: bool) -> list[Json]:
         parts = fit.as_user(message, warnings)
         if heard[-1]["role"] != "user":
             heard.append({"role": "user", "content": []})
-        heard[-1]["content"] += content.blocks(_without_orphans(parts, warnings), warnings)
+        heard[-1]["content"] += content.blocks(without_orphans(parts, warnings), warnings)
     return [message | {"content": _short(message["content"])} for message in said + heard if message["content"]]
 
 
 def _short(blocks: list[Json]) -> str | list[Json]:
     """A lone text is written as a string."""
     return blocks[0]["text"] if len(blocks) == 1 and set(blocks[0]) == {"type", "text"} else blocks
-
-
-def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
-    """A result whose call is not in the message before is refused: its words are kept as text."""
-    kept: list[Part] = []
-    for part in parts:
-        if isinstance(part, ToolResult):
-            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
-            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
-        else:
-            kept.append(part)
-    return kept
 
 
 def _last_words(conversation: Conversation) -> str:

@@ -21,7 +21,7 @@ from router_service.dialects.anthropic import content
 from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import fit
-from router_service.dialects.parts.replies import Block, collect
+from router_service.dialects.parts.replies import Block, collect, tokens_of
 from router_service.provenance import seal, seal_call
 
 REASONS: dict[str, StopReason] = {
@@ -139,16 +139,12 @@ def parse_usage(usage: Any) -> Usage:
         return Usage()
     details = usage.get("output_tokens_details") or {}
     return Usage(
-        input=_tokens(usage.get("input_tokens")),
-        cached=_tokens(usage.get("cache_read_input_tokens")),
-        cache_write=_tokens(usage.get("cache_creation_input_tokens")),
-        output=_tokens(usage.get("output_tokens")),
-        reasoning=_tokens(details.get("thinking_tokens")) if isinstance(details, dict) else None,
+        input=tokens_of(usage, "input_tokens"),
+        cached=tokens_of(usage, "cache_read_input_tokens"),
+        cache_write=tokens_of(usage, "cache_creation_input_tokens"),
+        output=tokens_of(usage, "output_tokens"),
+        reasoning=tokens_of(details, "thinking_tokens"),
     )
-
-
-def _tokens(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def render_usage(usage: Usage) -> Json:

@@ -25,6 +25,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
+from router_service.dialects.parts.messages import read_parts
 from router_service.dialects.parts.turns import with_call_states
 from router_service.provenance import opened
 
@@ -68,7 +69,7 @@ def parse_request(body: Json) -> Conversation:
 
 def _system(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
     """The texts, and a message of what else there may be one day: the neutral model's system is text."""
-    parts = () if value is None else _parts(value, "system")
+    parts = () if value is None else read_parts(value, "system", _part, called="blocks")
     texts = tuple(part for part in parts if isinstance(part, Text))
     odd = tuple(part for part in parts if not isinstance(part, Text))
     return texts, (Message("system", odd),) if odd else ()
@@ -84,17 +85,8 @@ def _messages(value: Any) -> tuple[Message, ...]:
 def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
     role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
-    parts = with_call_states(_parts(message.get("content"), f"{path}.content"))
+    parts = with_call_states(read_parts(message.get("content"), f"{path}.content", _part, called="blocks"))
     return Message(role, parts)  # type: ignore[arg-type]  # just checked
-
-
-def _parts(value: Any, path: str) -> tuple[Part, ...]:
-    """A string is short for one block of text; an empty one says nothing."""
-    if isinstance(value, str):
-        return (Text(value),) if value else ()
-    if not isinstance(value, list):
-        raise check.refusal(path, "a string or a list of blocks", value)
-    return tuple(_part(block, f"{path}[{at}]") for at, block in enumerate(value))
 
 
 def _part(value: Any, path: str) -> Part:
@@ -157,7 +149,7 @@ def _document(block: Json, path: str) -> Part:
 
 def _tool_result(block: Json, path: str) -> ToolResult:
     content = block.get("content")
-    inner = () if content is None else _parts(content, f"{path}.content")
+    inner = () if content is None else read_parts(content, f"{path}.content", _part, called="blocks")
     parts = tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque))
     if len(parts) < len(inner):
         raise check.refusal(f"{path}.content", "no tool calls or thinking in a tool's result", content)

@@ -25,14 +25,13 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.openai.request import NAME
 from router_service.dialects.parts import fit, plain, thinking
-from router_service.dialects.parts.turns import Turn, split
+from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
 # What Google gives for calls that no Gemini made: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
 UNSIGNED: Json = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 BRIDGE = "Done."
 MOST_STOPS = 4
-BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
 
 
 def render_request(conversation: Conversation, target: Target) -> Rendered:
@@ -76,7 +75,7 @@ def _put_back(conversation: Conversation, body: Json) -> None:
 
 
 def _messages(conversation: Conversation, target: Target, warnings: list[str]) -> list[Json]:
-    system = [part.text for part in conversation.system if not part.text.startswith(BILLING)]
+    system = fit.system_words(conversation)
     role = "system" if target.system else "user"
     messages: list[Json] = [{"role": role, "content": "\n\n".join(system)}] if system else []
     custom = {tool.name for tool in conversation.tools if tool.freeform} if conversation.dialect == NAME else set()
@@ -112,7 +111,7 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
     for message in turn.rest:
         role = inline if message.role == "system" and inline else "user"
         parts = message.parts if role == "system" else fit.as_user(message, warnings)
-        messages.append({"role": role, "content": _content(_without_orphans(parts, warnings), warnings)})
+        messages.append({"role": role, "content": _content(without_orphans(parts, warnings), warnings)})
     return messages
 
 
@@ -179,18 +178,6 @@ def _tool(result: ToolResult, length: tuple[int, int], warnings: list[str]) -> J
 
 def _visible(result: ToolResult) -> list[Part]:
     return [part for part in result.parts if isinstance(part, Image) or (isinstance(part, Document) and part.data)]
-
-
-def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
-    """A result whose call is not in the message before is refused: its words are kept as text."""
-    kept: list[Part] = []
-    for part in parts:
-        if isinstance(part, ToolResult):
-            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
-            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
-        else:
-            kept.append(part)
-    return kept
 
 
 def _content(parts: Iterable[Part], warnings: list[str]) -> str | list[Json]:

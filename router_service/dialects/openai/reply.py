@@ -20,7 +20,7 @@ from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import render_call
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import fit, plain
-from router_service.dialects.parts.replies import Block, collect
+from router_service.dialects.parts.replies import Block, collect, tokens_of
 from router_service.provenance import seal
 
 REASONS: dict[str, StopReason] = {
@@ -178,12 +178,12 @@ def parse_usage(usage: Any) -> Usage:
     tokens but not out of the total, so the total decides."""
     if not isinstance(usage, dict):
         return Usage()
-    prompt, completion, total = (_tokens(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    prompt, completion, total = (tokens_of(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
     details = usage.get("prompt_tokens_details") or {}
-    cached = _tokens(details, "cached_tokens")
+    cached = tokens_of(details, "cached_tokens")
     if cached is None:
-        cached = _tokens(usage, "prompt_cache_hit_tokens")  # DeepSeek
-    written = _tokens(details, "cache_write_tokens")
+        cached = tokens_of(usage, "prompt_cache_hit_tokens")  # DeepSeek
+    written = tokens_of(details, "cache_write_tokens")
     if total is not None and prompt is not None:
         completion = max(completion or 0, total - prompt)
     return Usage(
@@ -191,13 +191,8 @@ def parse_usage(usage: Any) -> Usage:
         cached=cached,
         cache_write=written,
         output=completion,
-        reasoning=_tokens(usage.get("completion_tokens_details") or {}, "reasoning_tokens"),
+        reasoning=tokens_of(usage.get("completion_tokens_details") or {}, "reasoning_tokens"),
     )
-
-
-def _tokens(holder: Any, name: str) -> int | None:
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def render_usage(usage: Usage) -> Json:

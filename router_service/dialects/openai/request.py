@@ -5,7 +5,7 @@ system, later ones stay in place; neighbouring tool messages become one user mes
 replaced in 2023, are refused in words.
 """
 
-import re
+from collections.abc import Sequence
 from typing import Any
 
 from router_service.conversation import (
@@ -27,6 +27,7 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.parts import check, plain
+from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
 
 NAME = "openai_chat"
@@ -38,7 +39,6 @@ READ = frozenset(
     }
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
-DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
 
 
 def parse_request(body: Json) -> Conversation:
@@ -86,24 +86,18 @@ def _messages(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
     read = [_message(message, f"messages[{at}]") for at, message in enumerate(check.sequence(value, "messages"))]
     if not read:
         raise check.refusal("messages", "at least one message", read)
-    leading = next((at for at, message in enumerate(read) if message.role != "system"), len(read))
-    texts = tuple(part for message in read[:leading] for part in message.parts if isinstance(part, Text))
-    odd = tuple(part for message in read[:leading] for part in message.parts if not isinstance(part, Text))
-    return texts, ((Message("system", odd),) if odd else ()) + _with_results_joined(read[leading:])
+    texts, odd, rest = system_apart(read)
+    return texts, odd + _with_results_joined(rest)
 
 
-def _with_results_joined(messages: list[Message]) -> tuple[Message, ...]:
+def _with_results_joined(messages: Sequence[Message]) -> tuple[Message, ...]:
     joined: list[Message] = []
     for message in messages:
-        if joined and _answers_only(message) and _answers_only(joined[-1]):
+        if joined and answers_only(message) and answers_only(joined[-1]):
             joined[-1] = Message("user", joined[-1].parts + message.parts)
         else:
             joined.append(message)
     return tuple(joined)
-
-
-def _answers_only(message: Message) -> bool:
-    return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
 
 
 def _message(value: Any, path: str) -> Message:
@@ -115,8 +109,8 @@ def _message(value: Any, path: str) -> Message:
         case "tool":
             return Message("user", (_tool_result(message, path),))
         case "user":
-            return Message("user", _parts(message.get("content"), f"{path}.content"))
-    return Message("system", _parts(message.get("content"), f"{path}.content"))
+            return Message("user", read_parts(message.get("content"), f"{path}.content", _part))
+    return Message("system", read_parts(message.get("content"), f"{path}.content", _part))
 
 
 def _assistant(message: Json, path: str) -> tuple[Part, ...]:
@@ -126,7 +120,7 @@ def _assistant(message: Json, path: str) -> tuple[Part, ...]:
     calls = check.optional(check.sequence, message, "tool_calls", path) or []
     return (
         *read_thoughts(message),
-        *(() if content is None else _parts(content, f"{path}.content")),
+        *(() if content is None else read_parts(content, f"{path}.content", _part)),
         *((Text(refusal),) if refusal else ()),
         *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
     )
@@ -179,20 +173,11 @@ def call_state(call: Json) -> str:
 
 def _tool_result(message: Json, path: str) -> ToolResult:
     content = message.get("content")
-    inner = () if content is None else _parts(content, f"{path}.content")
+    inner = () if content is None else read_parts(content, f"{path}.content", _part)
     return ToolResult(
         call_id=check.filled(message.get("tool_call_id"), f"{path}.tool_call_id"),
         parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
     )
-
-
-def _parts(value: Any, path: str) -> tuple[Part, ...]:
-    """A string is short for one part of text; an empty one says nothing."""
-    if isinstance(value, str):
-        return (Text(value),) if value else ()
-    if not isinstance(value, list):
-        raise check.refusal(path, "a string or a list of parts", value)
-    return tuple(_part(part, f"{path}[{at}]") for at, part in enumerate(value))
 
 
 def _part(value: Any, path: str) -> Part:
@@ -205,17 +190,12 @@ def _part(value: Any, path: str) -> Part:
             inner = check.optional(check.sequence, part, "thinking", path) or []
             return Thinking("".join(str(one.get("text") or "") for one in inner if isinstance(one, dict)), maker=NAME)
         case "image_url":
-            image = part.get("image_url")  # Mistral takes the bare string as well
-            url = image if isinstance(image, str) else check.mapping(image, f"{path}.image_url").get("url")
-            return _image(check.filled(url, f"{path}.image_url.url"))
+            shown = part.get("image_url")  # Mistral takes the bare string as well
+            url = shown if isinstance(shown, str) else check.mapping(shown, f"{path}.image_url").get("url")
+            return image(check.filled(url, f"{path}.image_url.url"))
         case "file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
-
-
-def _image(url: str) -> Image:
-    data = DATA_URL.fullmatch(url)
-    return Image(media_type=data[1], data=data[2]) if data else Image(url=url)
 
 
 def _file(part: Json, path: str) -> Part:

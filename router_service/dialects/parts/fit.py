@@ -21,6 +21,14 @@ UNMISSED = frozenset(
 )  # fmt: skip
 
 
+BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
+
+
+def system_words(conversation: Conversation) -> list[str]:
+    """The system's texts for a vendor that is not Anthropic."""
+    return [part.text for part in conversation.system if not part.text.startswith(BILLING)]
+
+
 def fingerprint(text: str) -> str:
     """Sixteen letters that stand for the text: an id where a vendor gave none."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

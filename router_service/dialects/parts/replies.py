@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Any, Literal
 
 from router_service.conversation import (
     Json,
@@ -87,3 +87,9 @@ def merged(before: Usage, after: Usage) -> Usage:
     told = {f.name: getattr(after, f.name) or getattr(before, f.name) for f in fields(Usage)}
     known = {name: getattr(after, name) if value is None else value for name, value in told.items()}
     return Usage(**known)
+
+
+def tokens_of(holder: Any, name: str) -> int | None:
+    """A count that a vendor tells; None for whatever is no whole number."""
+    value = holder.get(name) if isinstance(holder, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -4,10 +4,10 @@ Both vendors want the results of tool calls directly behind the calls, but clien
 queued words in between, and the results into any order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from router_service.conversation import Message, Part, Thinking, ToolCall, ToolResult
+from router_service.conversation import Message, Part, Text, Thinking, ToolCall, ToolResult
 from router_service.provenance import call_state
 
 
@@ -66,3 +66,15 @@ def with_call_states(parts: Sequence[Part]) -> tuple[Part, ...]:
         else:
             kept.append(part)
     return tuple(kept)
+
+
+def without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
+    """A result whose call is not in the message before is refused: its words are kept as text."""
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolResult):
+            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
+            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
+        else:
+            kept.append(part)
+    return kept

@@ -5,7 +5,7 @@ all there is. The API has no stop sequences, and takes no fewer than 16 tokens o
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from router_service.conversation import (
@@ -26,13 +26,12 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.parts import fit, plain, thinking
-from router_service.dialects.parts.turns import Turn, split
+from router_service.dialects.parts.turns import Turn, split, without_orphans
 from router_service.dialects.responses.request import NAME
 
 GO_ON = "Continue."
 LEAST_OUTPUT = 16
 ID_LENGTH = (1, 64)
-BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
 ENCRYPTED = "reasoning.encrypted_content"
 
 
@@ -41,7 +40,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     own = conversation.dialect == NAME
     conversation = fit.without_unseen(conversation, target, warnings)
     body: Json = {"model": target.model}
-    if system := [part.text for part in conversation.system if not part.text.startswith(BILLING)]:
+    if system := fit.system_words(conversation):
         body["instructions"] = "\n\n".join(system)
     custom = {tool.name for tool in conversation.tools if tool.freeform} if own else set()
     spaces = {tool.name: tool.space for tool in conversation.tools if tool.space} if own else {}
@@ -172,20 +171,8 @@ def _prefixed(words: str, parts: list[Json]) -> list[Json]:
 def _heard(heard: Message, target: Target, warnings: list[str]) -> Json:
     inline = heard.role == "system" and target.inline_system
     parts = heard.parts if inline else fit.as_user(heard, warnings)
-    made = [block for part in _without_orphans(parts, warnings) if (block := _part(part, warnings))]
+    made = [block for part in without_orphans(parts, warnings) if (block := _part(part, warnings))]
     return message("developer" if inline else "user", made or [{"type": "input_text", "text": ""}])
-
-
-def _without_orphans(parts: Iterable[Part], warnings: list[str]) -> list[Part]:
-    """A result whose call is not in the message before is refused: its words are kept as text."""
-    kept: list[Part] = []
-    for part in parts:
-        if isinstance(part, ToolResult):
-            warnings.append(f"result of tool call {part.call_id} given as text: the call is not right before it")
-            kept += [Text(f"Result of tool call {part.call_id}:"), *part.parts]
-        else:
-            kept.append(part)
-    return kept
 
 
 def _part(part: Part, warnings: list[str]) -> Json | None:

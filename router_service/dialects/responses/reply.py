@@ -19,7 +19,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit, plain
-from router_service.dialects.parts.replies import Block, collect
+from router_service.dialects.parts.replies import Block, collect, tokens_of
 from router_service.dialects.responses.render import call_item, in_its_space
 from router_service.dialects.responses.request import NAME
 from router_service.provenance import seal, seal_call, seal_thought
@@ -245,20 +245,15 @@ def parse_usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     read, written = usage.get("input_tokens_details"), usage.get("output_tokens_details")
-    prompt, cached = _tokens(usage, "input_tokens"), _tokens(read, "cached_tokens")
-    stored = _tokens(read, "cache_write_tokens")
+    prompt, cached = tokens_of(usage, "input_tokens"), tokens_of(read, "cached_tokens")
+    stored = tokens_of(read, "cache_write_tokens")
     return Usage(
         input=None if prompt is None else max(prompt - (cached or 0) - (stored or 0), 0),
         cached=cached,
         cache_write=stored,
-        output=_tokens(usage, "output_tokens"),
-        reasoning=_tokens(written, "reasoning_tokens") or None,
+        output=tokens_of(usage, "output_tokens"),
+        reasoning=tokens_of(written, "reasoning_tokens") or None,
     )
-
-
-def _tokens(holder: Any, name: str) -> int | None:
-    value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def render_usage(usage: Usage) -> Json:

@@ -5,8 +5,7 @@ leading system or developer messages become the system, later ones stay in place
 one another (reasoning, words, calls) become one message, neighbouring outputs of tools one of the user's.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +30,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import check, plain
 from router_service.dialects.parts.fit import compact, fingerprint
+from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.dialects.parts.turns import with_call_states
 from router_service.provenance import CALL, hidden_state, opened
 
@@ -43,7 +43,6 @@ READ = frozenset(
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant")
 KEPT = "archgw keeps no responses; send the whole input with every request, as with store: false"
-DATA_URL = re.compile(r"data:([^;,]*)(?:;[^,]*)?;base64,(.*)", re.DOTALL)
 
 
 def parse_request(body: Json) -> Conversation:
@@ -93,13 +92,11 @@ def _input(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
     if not value:
         raise check.refusal("input", "at least one item", value)
     read = [_item(item, f"input[{at}]") for at, item in enumerate(value)]
-    leading = next((at for at, message in enumerate(read) if message.role != "system"), len(read))
-    texts = tuple(part for message in read[:leading] for part in message.parts if isinstance(part, Text))
-    odd = tuple(part for message in read[:leading] for part in message.parts if not isinstance(part, Text))
-    return texts, ((Message("system", odd),) if odd else ()) + tuple(_joined(read[leading:]))
+    texts, odd, rest = system_apart(read)
+    return texts, odd + tuple(_joined(rest))
 
 
-def _joined(messages: list[Message]) -> Iterator[Message]:
+def _joined(messages: Sequence[Message]) -> Iterator[Message]:
     """What the model said in a row is one message; so are the outputs of tools in a row."""
     waiting: Message | None = None
     for message in messages:
@@ -116,11 +113,7 @@ def _joined(messages: list[Message]) -> Iterator[Message]:
 def _goes_on(before: Message, message: Message) -> bool:
     if message.role == "assistant":
         return before.role == "assistant"
-    return all(_answers_only(one) for one in (before, message))
-
-
-def _answers_only(message: Message) -> bool:
-    return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
+    return all(answers_only(one) for one in (before, message))
 
 
 def _item(value: Any, path: str) -> Message:
@@ -129,7 +122,7 @@ def _item(value: Any, path: str) -> Message:
     match kind:
         case "message":
             role = check.one_of(item.get("role"), f"{path}.role", ROLES)
-            parts = _parts(item.get("content"), f"{path}.content")
+            parts = read_parts(item.get("content"), f"{path}.content", _part)
             return Message("system" if role == "developer" else role, parts)  # type: ignore[arg-type]  # just checked
         case "reasoning":
             return Message("assistant", (read_reasoning(item, path),))
@@ -168,20 +161,11 @@ def _call(item: Json, path: str) -> ToolCall:
 
 def _result(item: Json, path: str) -> ToolResult:
     output = item.get("output")
-    inner = () if output is None else _parts(output, f"{path}.output")
+    inner = () if output is None else read_parts(output, f"{path}.output", _part)
     return ToolResult(
         call_id=check.filled(item.get("call_id"), f"{path}.call_id"),
         parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
     )
-
-
-def _parts(value: Any, path: str) -> tuple[Part, ...]:
-    """A string is short for one part of text; an empty one says nothing."""
-    if isinstance(value, str):
-        return (Text(value),) if value else ()
-    if not isinstance(value, list):
-        raise check.refusal(path, "a string or a list of parts", value)
-    return tuple(_part(part, f"{path}[{at}]") for at, part in enumerate(value))
 
 
 def _part(value: Any, path: str) -> Part:
@@ -194,8 +178,7 @@ def _part(value: Any, path: str) -> Part:
             return Text(check.string(part.get("refusal"), f"{path}.refusal"))
         case "input_image" if part.get("image_url"):
             url = check.string(part["image_url"], f"{path}.image_url")
-            data = DATA_URL.fullmatch(url)
-            return Image(media_type=data[1], data=data[2]) if data else Image(url=url)
+            return image(url)
         case "input_file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
