@@ -32,7 +32,8 @@ STREAMED = ("no_content", "pings_forever", "error_first", "error_after_start", "
 
 
 @asynccontextmanager
-async def three_providers(folder: Path, *, put_aside_after: int) -> AsyncIterator[Gateway]:
+async def three_providers(folder: Path, *, put_aside_after: int, swapped: bool = False) -> AsyncIterator[Gateway]:
+    """`swapped`: DeepSeek stands before Anthropic."""
     async with (
         Simulator("openai", accept_keys={KEYS["openai"]}) as openai,
         Simulator("anthropic", accept_keys={KEYS["anthropic"]}) as anthropic,
@@ -41,6 +42,10 @@ async def three_providers(folder: Path, *, put_aside_after: int) -> AsyncIterato
         providers = {"openai": openai, "anthropic": anthropic, "deepseek": deepseek}
         environment = {f"{name.upper()}_API_KEY": key for name, key in KEYS.items()}
         config = CONFIG.replace("$AFTER", str(put_aside_after))
+        if swapped:
+            lines = config.splitlines()
+            lines[4], lines[5] = lines[5], lines[4]
+            config = "\n".join(lines)
         async with gateway(folder, config, providers, environment) as running:
             yield running
 
@@ -192,6 +197,29 @@ async def test_repeated_failures_put_a_candidate_aside_and_it_recovers_by_itself
         openai.clear()
         await _until(running, ejected=False)
         assert (await running.ask(hello())).headers["x-arch-model"] == "openai/gpt-4o-mini"
+
+
+async def test_who_is_passed_over_is_never_put_aside_for_it(tmp_path: Path) -> None:
+    """DeepSeek, which cannot see, stands between OpenAI, which fails, and Anthropic."""
+    picture = {
+        "type": "image",
+        "source": {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG + bytes(64)).decode()},
+    }
+    seen = [{"role": "user", "content": [picture, {"type": "text", "text": "what is it?"}]}]
+    async with three_providers(tmp_path, put_aside_after=2, swapped=True) as running:
+        running.providers["openai"].fault = Fault("status", status=503)
+        for _ in range(2):  # after which OpenAI is put aside
+            answer = await running.ask(hello(messages=seen))
+            assert answer.headers["x-arch-model"] == "anthropic/claude-sonnet-4-5"
+            assert answer.headers["x-arch-attempts"] == "2", "passing somebody over is no try"
+            assert "x-archgw-next" not in answer.headers
+        await _until(running, ejected=True)
+        for _ in range(4):
+            answer = await running.ask(hello(messages=seen))
+            assert answer.headers["x-arch-model"] == "anthropic/claude-sonnet-4-5"
+        await asyncio.sleep(1.5)  # longer than Envoy's interval
+        assert not running.providers["deepseek"].requests
+        assert not (await running.ejected())["leaf.deepseek-deepseek-chat"]
 
 
 async def test_an_error_after_content_ends_the_stream_cleanly_in_the_clients_dialect(running: Gateway) -> None:
