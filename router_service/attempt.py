@@ -68,7 +68,7 @@ from router_service.verdict import (
 
 MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
-PASSED_OVER = 422  # no server's error, so that Envoy does not hold it against the candidate
+PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
@@ -141,8 +141,9 @@ class Attempt:
 
     def _pass_over(self) -> list[Effect]:
         """Somebody else fits better. When nobody is left who does, and nobody was asked, this one is, adapted."""
-        self._exchange.passed += 1
-        return self._go_on(self._begun, "", failed=False)
+        exchange = self._exchange
+        exchange.passed += 1
+        return self._go_on(self._begun, exchange.attempts[-1].trouble if exchange.attempts else "", failed=False)
 
     def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
         self._state, self._heard = "judging", now

@@ -16,6 +16,7 @@ from dialogue import (
     gateway_of,
     one,
     plan_of,
+    recorded,
 )
 from dialogue import refusal as refused
 
@@ -132,8 +133,10 @@ def test_when_only_who_cannot_is_left_the_client_hears_of_who_failed() -> None:
     first = attempt_of(gateway, exchange, GPT)
     for event in refused(503):
         first.feed(event, 1.0)
-    reply = one(_begun(gateway, exchange, DEEPSEEK), Respond)
+    ended = _begun(gateway, exchange, DEEPSEEK)
+    reply, outcome = one(ended, Respond), recorded(ended)
     assert reply is not None and reply.status == 503
+    assert outcome is not None and outcome.error == exchange.attempts[-1].trouble != ""
     assert f"{GPT} answered 503".encode() in reply.body and DEEPSEEK.encode() not in reply.body
     assert reply.headers["x-arch-attempts"] == "1"
 
