@@ -246,21 +246,12 @@ def _heard(raw: dict[str, Any], stop: str, usage: Any, headers: dict[str, str]) 
     )
 
 
-class ResponsesClient:
+class ResponsesClient(OpenAIClient):
     """OpenAI's newer API; what it wants of the reasoning is encrypted, for nothing is stored."""
 
     name = "responses"
     path = "/v1/responses"
-    bad_request: type[Exception] = openai.BadRequestError
     broken_stream: type[Exception] = openai.OpenAIError
-
-    def __init__(self, url: str) -> None:
-        self._headers: dict[str, str] = {}
-        http = httpx2.AsyncClient(event_hooks={"response": [_keeper(self._headers)]}, trust_env=False)
-        self._sdk = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="mine", max_retries=0, http_client=http)
-
-    async def close(self) -> None:
-        await self._sdk.close()
 
     async def ask(
         self,
