@@ -18,7 +18,6 @@ from router_service.conversation import (
     Opaque,
     OutputSchema,
     Part,
-    Reasoning,
     Text,
     Thinking,
     Tool,
@@ -26,7 +25,7 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.parts import check, plain
+from router_service.dialects.parts import check, plain, thinking
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
 
@@ -63,7 +62,7 @@ def parse_request(body: Json) -> Conversation:
         top_p=check.optional(check.number, body, "top_p"),
         stop=_stop(body.get("stop")),
         stream=check.optional(check.boolean, body, "stream") or False,
-        reasoning=_reasoning(check.optional(check.string, body, "reasoning_effort")),
+        reasoning=thinking.asked(check.optional(check.string, body, "reasoning_effort")),
         output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
@@ -253,12 +252,6 @@ def _stop(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     return () if value is None else check.strings(value, "stop")
-
-
-def _reasoning(effort: str | None) -> Reasoning | None:
-    if not effort:
-        return None
-    return Reasoning(enabled=False) if effort == "none" else Reasoning(enabled=True, effort=effort)
 
 
 def _output_schema(form: Json | None) -> OutputSchema | None:

@@ -9,6 +9,13 @@ BUDGET_BY_EFFORT = {
 LEAST_BUDGET = 1_024  # Anthropic refuses less
 
 
+def asked(effort: str | None) -> Reasoning | None:
+    """What OpenAI's word for an effort asks for; `none` is not to think."""
+    if not effort:
+        return None
+    return Reasoning(enabled=False) if effort == "none" else Reasoning(enabled=True, effort=effort)
+
+
 def effort(reasoning: Reasoning) -> str:
     """The effort asked for; a budget counts as the first effort that covers it."""
     if reasoning.effort or reasoning.budget is None:

@@ -19,7 +19,6 @@ from router_service.conversation import (
     Opaque,
     OutputSchema,
     Part,
-    Reasoning,
     Role,
     Text,
     Thinking,
@@ -28,7 +27,7 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.parts import check, plain
+from router_service.dialects.parts import check, plain, thinking
 from router_service.dialects.parts.fit import compact, fingerprint
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.dialects.parts.turns import with_call_states
@@ -66,7 +65,7 @@ def parse_request(body: Json) -> Conversation:
         temperature=check.optional(check.number, body, "temperature"),
         top_p=check.optional(check.number, body, "top_p"),
         stream=check.optional(check.boolean, body, "stream") or False,
-        reasoning=_reasoning(check.optional(check.string, reasoning, "effort", "reasoning")),
+        reasoning=thinking.asked(check.optional(check.string, reasoning, "effort", "reasoning")),
         output_schema=_output_schema(check.optional(check.mapping, text, "format", "text")),
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=_extras(body, reasoning, text, tools=other_tools, namespaces=spaces, tool_choice=other_choice),
@@ -250,12 +249,6 @@ def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
         case dict():
             return None, value
     raise check.refusal("tool_choice", "auto, none, required or a function", value)
-
-
-def _reasoning(effort: str | None) -> Reasoning | None:
-    if not effort:
-        return None
-    return Reasoning(enabled=False) if effort == "none" else Reasoning(enabled=True, effort=effort)
 
 
 def _output_schema(form: Json | None) -> OutputSchema | None:
