@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from spoiling import places, spoilt
 
 from router_service.conversation import (
     BadRequest,
@@ -190,21 +191,6 @@ WHOLE = [
     for path in sorted(CASES.glob("*/request.*.json"))
     if path.parent.name not in ADAPTED
 ]
-
-
-def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, below in steps:
-        yield (*above, step)
-        yield from places(below, *above, step)
-
-
-def spoilt(whole: Any, place: tuple[Any, ...], value: Any) -> Any:
-    if not place:
-        return value
-    copy: Any = dict(whole) if isinstance(whole, dict) else list(whole)
-    copy[place[0]] = spoilt(whole[place[0]], place[1:], value)
-    return copy
 
 
 @settings(max_examples=2500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

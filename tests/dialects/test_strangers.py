@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from spoiling import places, spoilt
 
 from router_service.conversation import BadRequest
 from router_service.dialects import DIALECTS
@@ -30,19 +31,7 @@ def files(kind: str) -> list[Any]:
 def spoiled(whole: Any) -> Iterator[Any]:
     for place in places(whole):
         for value in NONSENSE:
-            spoilt = copy.deepcopy(whole)
-            holder = spoilt
-            for step in place[:-1]:
-                holder = holder[step]
-            holder[place[-1]] = copy.deepcopy(value)
-            yield spoilt
-
-
-def places(value: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
-    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for step, below in steps:
-        yield (*above, step)
-        yield from places(below, *above, step)
+            yield spoilt(whole, place, copy.deepcopy(value))
 
 
 @pytest.mark.parametrize("path", files("request"))
