@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from router_service.conversation import BadRequest
+from router_service import needs
+from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Headers
-from router_service.plan import FAST_MODELS, ROUTED_MODELS, Plan
+from router_service.exchange import Headers, header_value
+from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
 from router_service.policies import explicit
 
-COUNT_TOKENS = "/v1/messages/count_tokens"
-BODY_PATHS = (COUNT_TOKENS,)
+ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
-_CHARACTERS_PER_TOKEN = 4
-_TOKENS_PER_IMAGE = 1600  # https://docs.anthropic.com/en/docs/build-with-claude/vision: width x height / 750
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,30 @@ def answer(plan: Plan, method: str, path: str, headers: Headers) -> Answer | Non
     return None
 
 
-def count_tokens(body: dict[str, Any]) -> Answer:
-    """An estimate, about four characters a token: every vendor counts by a tokenizer of its own."""
-    if not isinstance(body.get("messages"), list):
-        raise BadRequest("messages: expected a list, as in POST /v1/messages")
-    told = {key: body[key] for key in ("system", "messages", "tools") if key in body}
-    characters, images = _weigh(told)
-    return _json({"input_tokens": characters // _CHARACTERS_PER_TOKEN + images * _TOKENS_PER_IMAGE + 1})
+def counted(dialect: Dialect, tokens: int) -> Answer:
+    """How many tokens a request comes to, to a client of this dialect."""
+    assert dialect.counter is not None
+    return _json(dialect.counter.answer(tokens))
+
+
+def count_headers(candidate: Candidate, reason: str, id: str) -> dict[str, str]:
+    return {
+        "x-arch-model": header_value(candidate.label),
+        "x-arch-route": "none",
+        "x-arch-reason": header_value(reason[:700]),
+        "x-arch-attempts": "0",
+        "x-arch-request-id": id,
+    }
+
+
+def estimate(conversation: Conversation) -> int:
+    """A token for every two letters and some for each message: more than most tokenizers make of it."""
+    return needs.of(conversation).tokens * needs.MOST_LETTERS_PER_TOKEN // 2 + 4 * len(conversation.messages) + 1
+
+
+def estimated(candidate: Candidate, trouble: str) -> str:
+    """Why the number is an estimate of ours."""
+    return f"estimated by archgw: {candidate.label} {trouble or 'does not count tokens'}"
 
 
 def wrong_method(method: str, path: str) -> str:
@@ -71,8 +86,9 @@ def dialect_for(path: str, headers: Headers) -> Dialect:
 
 
 def _paths() -> list[str]:
-    dialects = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
-    return [*dialects, f"POST {COUNT_TOKENS}", "GET /v1/models"]
+    asked = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
+    counters = [f"POST {dialect.counter.path}" for dialect in DIALECTS.values() if dialect.counter]
+    return [*asked, *counters, "GET /v1/models"]
 
 
 def _ids(plan: Plan) -> list[str]:
@@ -98,22 +114,6 @@ def _entry(id: str, *, anthropic: bool) -> dict[str, Any]:
     if anthropic:
         return {"type": "model", "id": id, "display_name": id, "created_at": _SINCE}
     return {"id": id, "object": "model", "created": 1767225600, "owned_by": id.partition("/")[0]}
-
-
-def _weigh(value: Any) -> tuple[int, int]:
-    """(characters of text, number of images) anywhere in the value."""
-    match value:
-        case str():
-            return len(value), 0
-        case {"type": "image"} | {"type": "image_url"}:
-            return 0, 1
-        case dict():
-            inner = [_weigh(item) for item in value.values()]
-            return sum(c for c, _ in inner) + sum(map(len, value)), sum(i for _, i in inner)
-        case list():
-            inner = [_weigh(item) for item in value]
-            return sum(c for c, _ in inner), sum(i for _, i in inner)
-    return 1, 0
 
 
 def _json(value: dict[str, Any]) -> Answer:

@@ -164,6 +164,7 @@ class Exchange:
     session: str
     decision: Decision
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
+    counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     attempts: list[AttemptOutcome] = field(default_factory=list)
     tried: int = 0  # attempts begun

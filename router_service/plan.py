@@ -60,6 +60,12 @@ class Candidate:
         """By what name the model's state of reasoning goes to the client and comes back."""
         return f"{self.provider.name}/{self.model}{self.twin}"
 
+    @property
+    def counts(self) -> str:
+        """The dialect in which it says how many tokens a request comes to; empty where it does not."""
+        provider = self.provider
+        return provider.counts if provider.counts in (provider.dialect, *provider.also) else ""
+
     def dialect(self, spoken: str) -> str:
         """What the model is asked in when the client speaks `spoken`: the same where it can be, for nothing is lost."""
         provider = self.provider

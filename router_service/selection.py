@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from router_service import answers, intent, needs
 from router_service.conversation import BadRequest, Conversation, Failure
-from router_service.dialects import by_path
+from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
     Choose,
@@ -33,6 +33,7 @@ from router_service.policies import explicit, pinned, preference
 from router_service.policies.policy import Decision, Scores
 from router_service.session import Pin, Sessions, session_key
 
+COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 MAX_BODY = 32 * 1024 * 1024
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -99,7 +100,7 @@ class Selection:
         local = answers.answer(self._gateway.plan, method, self._path, headers)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
-        known = by_path(self._path) or self._path in answers.BODY_PATHS
+        known = by_path(self._path) or by_count_path(self._path)
         if not known and self._path != "/v1/models":
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
         if method != "POST" or not known:
@@ -114,10 +115,9 @@ class Selection:
 
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
         parsed = _json(body)
-        dialect = by_path(self._path)
-        if dialect is None:
-            local = answers.count_tokens(parsed)
-            return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
+        counter = by_count_path(self._path)
+        dialect = counter or by_path(self._path)
+        assert dialect is not None
         conversation = dialect.parse_request(parsed)
         understood = _Understood(
             dialect,
@@ -127,21 +127,40 @@ class Selection:
             session_key(conversation, self._headers),
             needs.fitting(self._gateway.plan, needs.of(conversation)),
         )
+        if counter:
+            return self._count(understood, now)
         decision = self._without_router(understood)
         if decision:
             return self._chosen(understood, decision, now)
         self._waiting = understood
         return [Score(understood.intent.ask, understood.intent.context)]
 
-    def _without_router(self, understood: _Understood) -> Decision | None:
-        """The decision, where it does not depend on what is asked; None asks for scores."""
-        plan, kind = understood.fitting.plan, understood.intent.kind
+    def _count(self, understood: _Understood, now: float) -> list[Effect]:
+        """Who would answer counts; where his vendor does not, we estimate. Nothing is routed, nothing pinned."""
+        named = self._named(understood)
+        plan = understood.fitting.plan
+        pin = self._gateway.sessions.pin(understood.session)  # Claude Code counts pieces in which nothing is answered
+        routed = named.lane == "routed"
+        chosen = pinned.stay(plan, pin, because="token count") if routed else explicit.choose(plan, named, "")
+        if not chosen.first.counts:
+            counted = answers.counted(understood.dialect, answers.estimate(understood.conversation))
+            told = answers.count_headers(chosen.first, answers.estimated(chosen.first, ""), self._id)
+            return [Respond(200, told | answers.ESTIMATE | counted.headers, counted.body)]
+        return self._chosen(understood, chosen, now, counts=True)
+
+    def _named(self, understood: _Understood) -> explicit.Named:
+        """What the client calls for by name."""
         own_word = self._headers.get("x-arch-model", "")
         model = own_word or understood.conversation.model
         claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
-        named = explicit.resolve(plan, model, claude_code=claude_code and not own_word)
+        return explicit.resolve(understood.fitting.plan, model, claude_code=claude_code and not own_word)
+
+    def _without_router(self, understood: _Understood) -> Decision | None:
+        """The decision, where it does not depend on what is asked; None asks for scores."""
+        plan, kind = understood.fitting.plan, understood.intent.kind
+        named = self._named(understood)
         if named.lane != "routed":
-            return explicit.choose(plan, named, model)
+            return explicit.choose(plan, named, self._headers.get("x-arch-model") or understood.conversation.model)
         if kind in intent.SIDE:
             return explicit.choose(plan, explicit.Named("fast", plan.fast), kind)
         pin = self._current_pin(understood)
@@ -158,7 +177,7 @@ class Selection:
         pin = self._current_pin(understood)
         return self._chosen(understood, preference.choose(understood.fitting.plan, scores, pin), now)
 
-    def _chosen(self, understood: _Understood, decision: Decision, now: float) -> list[Effect]:
+    def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
         exchange = Exchange(
             id=self._id,
             started=self._started,
@@ -171,8 +190,9 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
+            counts=counts,
             obstacles=understood.fitting.obstacles,
-            patience=self._patience(understood),
+            patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
         )
         try:
@@ -180,7 +200,8 @@ class Selection:
         except Full:
             words = "archgw has too many requests under way; try again in a moment"
             return self._refuse(Failure(529, "overloaded_error", words), now)
-        self._pin(understood, decision)
+        if not counts:
+            self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
     def _patience(self, understood: _Understood) -> float:

@@ -7,7 +7,7 @@ that must differ replaced, so that prompt caches and signatures stay valid. Othe
 import json
 from dataclasses import dataclass, replace
 
-from router_service.conversation import Conversation
+from router_service.conversation import Conversation, Json
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect, Target
 from router_service.exchange import Exchange
@@ -40,7 +40,24 @@ def render(exchange: Exchange, candidate: Candidate) -> Upstream:
     dialect = DIALECTS[candidate.dialect(exchange.dialect.name)]
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
-    return Upstream(_headers(exchange, candidate, dialect, same=same), body, dialect, warnings)
+    headers = _headers(exchange, candidate, dialect, dialect.upstream_path, same=same)
+    return Upstream(headers, body, dialect, warnings)
+
+
+def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:
+    """The question how many tokens the request comes to, as the candidate's vendor wants it asked."""
+    dialect = DIALECTS[candidate.counts]
+    counter = dialect.counter
+    assert counter is not None
+    same = dialect is exchange.dialect
+    conversation, to = exchange.conversation, target(candidate)
+    if same and dialect.takes(conversation, to):
+        changes = {"model": to.model} | dialect.adapt(conversation, to, [])
+        body = replace_fields(exchange.body, {name: value for name, value in changes.items() if name in counter.fields})
+    else:
+        rendered = dialect.render_request(_addressed(conversation, to), to).body
+        body = _json({name: value for name, value in rendered.items() if name in counter.fields})
+    return Upstream(_headers(exchange, candidate, dialect, counter.upstream_path, same=same), body, dialect)
 
 
 def target(candidate: Candidate) -> Target:
@@ -76,7 +93,7 @@ def target(candidate: Candidate) -> Target:
 # -- headers ---------------------------------------------------------------------------------------------------
 
 
-def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> dict[str, str]:
+def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, path: str, *, same: bool) -> dict[str, str]:
     address, provider = candidate.address, candidate.provider
     query = f"?{exchange.query}" if same and exchange.query else ""
     passed = _FORWARDED.get(dialect.name, ()) if same else ()
@@ -84,7 +101,7 @@ def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same
         ":method": "POST",
         ":scheme": address.scheme,
         ":authority": address.authority,
-        ":path": f"{address.path or provider.root(dialect.name)}{dialect.upstream_path}{query}",
+        ":path": f"{address.path or provider.root(dialect.name)}{path}{query}",
         "user-agent": "archgw",
         **dict(dialect.headers),
         **{name: value for name in passed if (value := _passed(name, exchange, candidate))},
@@ -131,8 +148,11 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
         changes = {"model": to.model} | dialect.adapt(conversation, to, warnings)
         return replace_fields(exchange.body, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
-    body = json.dumps(rendered.body, ensure_ascii=False, separators=(",", ":"))
-    return body.encode("utf-8", "replace"), rendered.warnings
+    return _json(rendered.body), rendered.warnings
+
+
+def _json(body: Json) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 def _addressed(conversation: Conversation, to: Target) -> Conversation:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from dialogue import CHAT, CLAUDE, GPT, MESSAGES, THREE, plan_of
 
-from router_service.answers import answer, count_tokens, dialect_for
+from router_service.answers import answer, dialect_for
 from router_service.conversation import BadRequest
 
 PLAN = plan_of(f"{THREE}model_aliases: {{best: claude-sonnet-4-5}}\n")
@@ -60,53 +60,6 @@ def test_a_name_that_may_not_be_asked_for_does_not_exist() -> None:
     with pytest.raises(BadRequest) as caught:
         answer(PLAN, "GET", "/v1/models/nonsense", ANTHROPIC)
     assert caught.value.status == 404
-
-
-# -- token counts --------------------------------------------------------------------------------------------------
-
-
-def count(**body: Any) -> int:
-    tokens = json.loads(count_tokens(body).body)["input_tokens"]
-    assert isinstance(tokens, int)
-    return tokens
-
-
-def test_four_characters_are_about_a_token() -> None:
-    few = count(messages=[{"role": "user", "content": ""}])
-    assert count(messages=[{"role": "user", "content": "x" * 4000}]) == few + 1000
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"system": "x" * 4000},
-        {"system": [{"type": "text", "text": "x" * 4000}]},
-        {"tools": [{"name": "Read", "description": "x" * 4000, "input_schema": {}}]},
-    ],
-    ids=["system", "system as blocks", "tools"],
-)
-def test_everything_that_is_read_counts(more: dict[str, Any]) -> None:
-    assert count(messages=[], **more) >= 1000
-
-
-@pytest.mark.parametrize("name", ["thinking", "metadata", "model"])
-def test_what_is_not_read_does_not_count(name: str) -> None:
-    assert count(messages=[], **{name: "x" * 4000}) == count(messages=[])
-
-
-def test_an_image_counts_by_its_size_not_by_its_bytes() -> None:
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "A" * 1_000_000}}
-    assert 1600 <= count(messages=[{"role": "user", "content": [image]}]) < 1700
-
-
-def test_a_count_is_never_nothing() -> None:
-    assert count(messages=[], tools=[]) >= 1
-
-
-@pytest.mark.parametrize("body", [{}, {"messages": "hi"}], ids=["no messages", "messages of no kind"])
-def test_a_count_of_no_messages_is_refused(body: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest, match="messages: expected a list"):
-        count_tokens(body)
 
 
 @pytest.mark.parametrize(

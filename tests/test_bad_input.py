@@ -112,6 +112,6 @@ async def test_health_models_and_token_counts_are_answered_without_a_provider(ru
         assert listed["has_more"] is False and listed["data"][0]["type"] == "model"
     async with running.client.get(f"{running.url}/v1/models/claude-opus-9") as reply:
         assert (await reply.json())["id"] == "claude-opus-9"
-    counted = await running.ask({"model": "x", "messages": HELLO, "tools": []}, "/v1/messages/count_tokens")
+    counted = await running.ask({"model": "claude-opus-9", "messages": HELLO, "tools": []}, "/v1/messages/count_tokens")
     assert counted.status == 200 and counted.json["input_tokens"] > 0
     assert not running.providers["openai"].requests

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anthropic
 import httpx2
 import openai
 import pytest
@@ -464,7 +465,7 @@ async def test_the_clients_bytes_reach_a_vendor_of_its_dialect_with_only_the_mod
         ("/v1/messages", b"{", 400),
         ("/v1/chat/completions", b"[]", 400),
         ("/v1/messages", b'{"model": "nobody/nothing", "messages": [{"role": "user", "content": "x"}]}', 404),
-        ("/v1/messages/count_tokens", b'{"model": "m", "messages": []}', 200),
+        ("/v1/messages/count_tokens", b'{"model": "m", "messages": []}', 400),
         ("/v1/nowhere", b"{}", 404),
     ],
 )
@@ -473,3 +474,41 @@ async def test_what_the_gateway_answers_itself_carries_its_headers_too(
 ) -> None:
     answer = await running.ask(body, path)
     assert answer.status == status and answer.headers.keys() >= X_ARCH
+
+
+# -- how many tokens -------------------------------------------------------------------------------------------
+
+counting = pytest.mark.parametrize("model", [*MODELS, BEDROCK, AZURE], ids=lambda model: model.partition("/")[0])
+
+
+@counting
+async def test_tokens_are_counted_by_the_vendor_or_estimated_and_marked(running: Gateway, model: str) -> None:
+    told = {"model": model, "messages": [{"role": "user", "content": "How many, in all?"}]}
+    async with anthropic.AsyncAnthropic(base_url=running.url, api_key="the client's own") as client:
+        answer = await client.messages.with_raw_response.count_tokens(**told)  # type: ignore[arg-type]
+    tokens = (await answer.parse()).input_tokens
+    asked = running.providers[model.partition("/")[0]].requests
+    if model in (SONNET, MINI):
+        assert asked[-1].path == ("/v1/messages/count_tokens" if model == SONNET else "/v1/responses/input_tokens")
+        assert tokens > 0 and "x-arch-warnings" not in answer.headers
+        assert answer.headers["x-arch-reason"] == f"counted by {model}"
+    else:
+        assert not asked and tokens >= 6
+        assert answer.headers["x-arch-warnings"] == "input_tokens is an estimate"
+
+
+@counting
+async def test_openais_sdk_counts_too(running: Gateway, model: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{running.url}/v1", api_key="the client's own") as client:
+        answer = await client.responses.input_tokens.count(model=model, input="How many, in all?")
+    assert answer.object == "response.input_tokens" and answer.input_tokens >= 5
+
+
+@pytest.mark.parametrize("model", [SONNET, MINI])
+async def test_a_vendor_who_cannot_count_just_now_costs_nobody_the_number(running: Gateway, model: str) -> None:
+    body = {"model": model, "messages": [{"role": "user", "content": "How many, in all?"}]}
+    await running.providers[model.partition("/")[0]].refuse()
+    answer = await running.ask(body, "/v1/messages/count_tokens")
+    assert answer.status == 200 and answer.json["input_tokens"] >= 6
+    assert answer.headers["x-arch-warnings"] == "input_tokens is an estimate"
+    assert "could not be connected to" in answer.headers["x-arch-reason"]

@@ -127,12 +127,6 @@ def test_a_mistake_in_a_field_is_told_with_its_place() -> None:
     assert reply and "messages[0].role" in reply.body.decode()
 
 
-def test_tokens_are_counted_without_a_model() -> None:
-    _, (reply,) = ask(gateway_of(), path="/v1/messages/count_tokens")
-    assert isinstance(reply, Respond)
-    assert json.loads(reply.body).keys() == {"input_tokens"} and set(reply.headers) >= X_ARCH
-
-
 # -- who needs the router model ------------------------------------------------------------------------------------
 
 TITLE = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"title": {"type": "string"}}}}}

@@ -19,3 +19,8 @@ DIALECTS: dict[str, Dialect] = {
 def by_path(path: str) -> Dialect | None:
     """The dialect whose clients ask at this path, given without its query."""
     return next((dialect for dialect in DIALECTS.values() if path in dialect.paths), None)
+
+
+def by_count_path(path: str) -> Dialect | None:
+    """The dialect whose clients ask at this path how many tokens a request comes to."""
+    return next((one for one in DIALECTS.values() if one.counter and one.counter.path == path), None)

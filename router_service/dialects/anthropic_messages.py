@@ -1,7 +1,7 @@
 """Anthropic Messages, as Claude Code speaks it: the dialect put together from its pieces."""
 
 from router_service.dialects.anthropic import adapt, render, reply, request, stream
-from router_service.dialects.dialect import Addressee, Reader, Writer
+from router_service.dialects.dialect import Addressee, Counter, Reader, Writer
 from router_service.dialects.parts import errors
 
 
@@ -12,6 +12,7 @@ class AnthropicMessages:
 
     headers: tuple[tuple[str, str], ...] = (("anthropic-version", "2023-06-01"),)
     states: tuple[bytes, ...] = (b'"signature', b'"redacted_thinking"')
+    counter: Counter | None = Counter("/v1/messages/count_tokens", "/messages/count_tokens", request.COUNTED)
 
     sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)

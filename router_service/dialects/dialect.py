@@ -68,6 +68,22 @@ class Addressee:
     spaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Where this dialect's tokens are counted: the clients' path, and what follows a provider's base URL.
+
+    `fields` are those of a request that the count is asked with; `beside` stands beside `input_tokens` in its answer.
+    """
+
+    path: str
+    upstream_path: str
+    fields: frozenset[str]
+    beside: tuple[tuple[str, str], ...] = ()
+
+    def answer(self, tokens: int) -> Json:
+        return {**dict(self.beside), "input_tokens": tokens}
+
+
 class Reader(Protocol):
     """Reads a streamed reply: events of the wire in, neutral events out."""
 
@@ -85,7 +101,8 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL.
+    """`paths` are where clients ask; `upstream_path` is what follows a provider's base URL. `counter`: None where the
+    dialect has no way to ask how many tokens a request comes to.
 
     `headers` are what its vendors want to be told with every request; `states` the words that stand in every event or
     reply with a state of reasoning, which `sealed` seals.
@@ -96,6 +113,7 @@ class Dialect(Protocol):
     upstream_path: str
     headers: tuple[tuple[str, str], ...]
     states: tuple[bytes, ...]
+    counter: Counter | None
 
     def sealed(self, told: Json, maker: str) -> Json:
         """An event or a whole reply, as the vendor sent it, with its states of reasoning under the maker's seal."""

@@ -1,6 +1,6 @@
 """OpenAI Chat Completions, as most vendors speak it: the dialect put together from its pieces."""
 
-from router_service.dialects.dialect import Addressee, Reader, Writer
+from router_service.dialects.dialect import Addressee, Counter, Reader, Writer
 from router_service.dialects.openai import adapt, render, reply, request, stream, writer
 from router_service.dialects.parts import errors
 
@@ -12,6 +12,7 @@ class OpenAIChat:
 
     headers: tuple[tuple[str, str], ...] = ()
     states: tuple[bytes, ...] = (b'"finish_reason"',)
+    counter: Counter | None = None
 
     sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)

@@ -3,7 +3,7 @@
 Stateless: what a conversation consists of comes with every request.
 """
 
-from router_service.dialects.dialect import Addressee, Reader, Writer
+from router_service.dialects.dialect import Addressee, Counter, Reader, Writer
 from router_service.dialects.openai.writer import render_error
 from router_service.dialects.parts import errors
 from router_service.dialects.responses import adapt, render, reply, request, stream, writer
@@ -16,6 +16,12 @@ class OpenAIResponses:
 
     headers: tuple[tuple[str, str], ...] = ()
     states: tuple[bytes, ...] = (b'"encrypted_content"',)
+    counter: Counter | None = Counter(
+        "/v1/responses/input_tokens",
+        "/responses/input_tokens",
+        request.COUNTED,
+        beside=(("object", "response.input_tokens"),),
+    )
 
     sealed = staticmethod(reply.sealed)
     parse_request = staticmethod(request.parse_request)

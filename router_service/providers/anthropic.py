@@ -22,6 +22,7 @@ PROVIDER = Provider(
     key_variable="ANTHROPIC_API_KEY",
     auth_header="x-api-key",
     auth_scheme="",
+    counts="anthropic_messages",
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
         Claude("claude-3-", 200_000, 4_096, structured=False),

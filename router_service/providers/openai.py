@@ -20,6 +20,7 @@ PROVIDER = Provider(
     also=("openai_responses",),
     base_url="https://api.openai.com/v1",
     key_variable="OPENAI_API_KEY",
+    counts="openai_responses",
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
     models=(

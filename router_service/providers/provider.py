@@ -71,7 +71,8 @@ class Provider:
     the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
     image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
-    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which
+    it says how many tokens a request comes to; empty where it does not.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Provider:
     documents_as_images: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
+    counts: str = ""
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:

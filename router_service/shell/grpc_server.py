@@ -12,6 +12,7 @@ import grpc
 from router_service import answers
 from router_service.attempt import Attempt
 from router_service.conversation import Failure
+from router_service.count_attempt import CountAttempt
 from router_service.exchange import (
     Effect,
     Event,
@@ -62,7 +63,7 @@ class Hop:
     def __init__(self, gateway: Gateway, model: Model, journal: Journal, context: Context, *, role: str) -> None:
         self._gateway, self._model, self._journal, self._context = gateway, model, journal, context
         self._role = role
-        self._machine: Selection | Attempt | None = None
+        self._machine: Selection | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
         self._request: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
@@ -99,7 +100,10 @@ class Hop:
         candidate = self._gateway.plan.candidate(wire.candidate(message))
         if exchange is None or candidate is None:
             return False
-        self._machine = Attempt(self._gateway, exchange, candidate, self._loop.time())
+        if exchange.counts:
+            self._machine = CountAttempt(self._gateway, exchange, candidate)
+        else:
+            self._machine = Attempt(self._gateway, exchange, candidate, self._loop.time())
         return True
 
     async def _feed(self, event: Event) -> None:

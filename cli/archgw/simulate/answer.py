@@ -30,6 +30,8 @@ INFERENCE: dict[Dialect, str] = {
     "openai_chat": "/chat/completions",
     "openai_responses": "/responses",
 }
+# The vendors that count tokens; the others know no such path.
+COUNTING = {"anthropic": "/messages/count_tokens", "openai": "/responses/input_tokens"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def dispatch(office: Office, received: Received, fault: Fault | None, request_id
         if fault and fault.kind in INSTEAD:
             return json_answer({}, request_id)
         return inference(office, received, fault, request_id)
-    if received.method == "POST" and path == "/messages/count_tokens" and vendor.dialect == "anthropic_messages":
+    if received.method == "POST" and path == COUNTING.get(vendor.name):
         return count_tokens(office, received, request_id)
     if received.method == "GET" and (path == "/models" or path.startswith("/models/")):
         return models(office, received, path[len("/models/") :], request_id)
@@ -73,7 +75,8 @@ def speaking(vendor: Vendor, received: Received) -> Vendor:
     """The vendor as it behaves at this path, whose dialect it may speak beside its first."""
     besides = replace(vendor, base_path=vendor.also_base or vendor.base_path)
     path = relative(besides, received.path)
-    dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect]), None)
+    counts = path == COUNTING.get(vendor.name)  # of those with a second dialect, OpenAI alone: in that one
+    dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect] or counts), None)
     if dialect is None:
         return vendor
     errors = "openai" if vendor.errors == "anthropic" else vendor.errors
@@ -127,6 +130,9 @@ def identity(asked: Asked, request_id: str) -> tuple[tuple[str, str], ...]:
 def count_tokens(office: Office, received: Received, request_id: str) -> Answer:
     asked = enter(office.vendor, received, office.accept_keys)
     check_count(asked)
+    if asked.vendor.dialect == "openai_responses":
+        counted = {"object": "response.input_tokens", "input_tokens": total(responses_wire.pieces(asked.body))}
+        return json_answer(counted, request_id)
     return json_answer({"input_tokens": total(anthropic_wire.pieces(asked.body))}, request_id)
 
 

@@ -36,6 +36,12 @@ READ = frozenset(
         "stream", "thinking", "output_config", "output_format", "metadata",
     }
 )  # fmt: skip
+COUNTED = frozenset(  # https://platform.claude.com/docs/en/api/messages/count_tokens
+    {
+        "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "output_format",
+        "context_management", "mcp_servers", "cache_control",
+    }
+)  # fmt: skip
 THOUGHTS = ("thinking", "redacted_thinking")
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 

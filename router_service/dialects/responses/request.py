@@ -40,6 +40,12 @@ READ = frozenset(
         "temperature", "top_p", "stream", "reasoning", "text", "metadata",
     }
 )  # fmt: skip
+COUNTED = frozenset(  # https://platform.openai.com/docs/api-reference/responses/input-tokens
+    {
+        "model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "reasoning", "text",
+        "truncation",
+    }
+)  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant")
 KEPT = "archgw keeps no responses; send the whole input with every request, as with store: false"
 

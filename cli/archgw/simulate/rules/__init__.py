@@ -7,7 +7,7 @@ from archgw.simulate.rules.gemini import GEMINI
 from archgw.simulate.rules.groq import GROQ
 from archgw.simulate.rules.mistral import MISTRAL
 from archgw.simulate.rules.openai import COMPATIBLE, OPENAI
-from archgw.simulate.rules.responses import RESPONSES
+from archgw.simulate.rules.responses import COUNT, RESPONSES
 from archgw.simulate.rules.rule import Rule
 from archgw.simulate.rules.xai import XAI
 
@@ -31,5 +31,5 @@ def check(asked: Asked) -> None:
 
 
 def check_count(asked: Asked) -> None:
-    for rule in COUNT_TOKENS:
+    for rule in COUNT if asked.vendor.dialect == "openai_responses" else COUNT_TOKENS:
         rule(asked)

@@ -275,6 +275,29 @@ def context(asked: Asked) -> None:
         )
 
 
+COUNT_FIELDS = names(
+    "conversation input instructions model parallel_tool_calls previous_response_id reasoning text tool_choice tools "
+    "truncation"
+)
+
+
+def known_count_fields(asked: Asked) -> None:
+    for name in asked.body:
+        if name not in COUNT_FIELDS:
+            raise unknown(name)
+
+
+COUNT: tuple[Rule, ...] = (
+    known_count_fields,
+    field_types,
+    by_model,
+    shapes,
+    tools,
+    text_format,
+    calls_answered,
+    reasoning_items,
+)
+
 RESPONSES: tuple[Rule, ...] = (
     known_fields,
     field_types,
