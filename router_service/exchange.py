@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.intent import Intent
-from router_service.outcome import AttemptOutcome, Outcome
+from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate
 from router_service.policies.policy import Decision, Scores
 
@@ -164,6 +164,7 @@ class Exchange:
     session: str
     decision: Decision
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
+    trace: Trace = field(default_factory=Trace)
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     attempts: list[AttemptOutcome] = field(default_factory=list)
@@ -178,6 +179,11 @@ class Exchange:
         chain = self.decision.chain
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self.passes(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
+
+    @property
+    def prompt(self) -> str:
+        """Claude Code's id of what the user asked: the same through all requests of the turn."""
+        return self.headers.get("x-claude-code-prompt-id", "")
 
     def passes(self, candidate: Candidate) -> bool:
         """The first of the chain is asked in any case: the client named it, or nobody fits better."""
@@ -198,6 +204,8 @@ class Exchange:
         error: str = "",
         warnings: tuple[str, ...] = (),
         ask: bool = False,
+        cost: float | None = None,
+        baseline: float | None = None,
     ) -> Outcome:
         return Outcome(
             id=self.id,
@@ -218,6 +226,10 @@ class Exchange:
             error=error,
             ask=self.intent.ask[:80] if ask else "",
             warnings=warnings,
+            cost=cost,
+            baseline=baseline,
+            prompt=self.prompt,
+            trace=self.trace,
         )
 
 

@@ -18,10 +18,32 @@ class AttemptOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """How a model was chosen, for `archgw why`: kept in memory, told to the user alone, written nowhere.
+
+    `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included).
+    `passed_over`: who could not take the request, and why. `stayed_with`: who had served the session.
+    """
+
+    ask: str = ""
+    context: tuple[str, ...] = ()
+    fits: tuple[tuple[str, float], ...] = ()
+    difficulty: tuple[tuple[str, float], ...] = ()
+    seconds: float = 0.0
+    trouble: str = ""
+    candidates: tuple[str, ...] = ()
+    passed_over: tuple[tuple[str, str], ...] = ()
+    served_before: str = ""
+    switch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One client request, ended. Times are in seconds; `started` is seconds since the epoch.
 
-    `ask` is filled only when the user enabled it. `first_content` and `score` are None where there was none.
+    `ask` is filled only when the user enabled it. `first_content` and `score` are None where there was none. `cost` and
+    `baseline`, what the same would have cost on the model of that name, are dollars, None where a price is not known.
+    `prompt` is the client's own id of what the user asked.
     """
 
     id: str
@@ -42,3 +64,7 @@ class Outcome:
     error: str = ""
     ask: str = ""
     warnings: tuple[str, ...] = ()
+    cost: float | None = None
+    baseline: float | None = None
+    prompt: str = ""
+    trace: Trace = Trace()

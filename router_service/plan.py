@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from router_service import pricing
 from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret
 from router_service.config.providers import INTERFACES
+from router_service.pricing import Price
 from router_service.providers import by_name
 from router_service.providers.provider import ModelFacts, Provider
 
@@ -45,6 +47,7 @@ class Candidate:
     address: Address
     key: Secret | None = None
     passthrough: bool = False
+    price: Price | None = None
     twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
 
     @property
@@ -121,6 +124,7 @@ class Plan:
     routing: Routing
     failover: Failover
     chains: Mapping[str, Chain]
+    baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
 
@@ -156,6 +160,7 @@ def plan(config: Config) -> Plan:
         routing=config.routing,
         failover=config.failover,
         chains=_chains((*routes, default), default, config.failover),
+        baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
     )
@@ -196,6 +201,7 @@ def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
             address=address(entry.base_url or provider.base_url, like=provider.base_url),
             key=entry.access_key,
             passthrough=entry.passthrough_auth,
+            price=entry.price or (None if entry.interface else pricing.price(provider.name, model)),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from router_service import answers, intent, needs
 from router_service.conversation import BadRequest, Conversation, Failure
@@ -27,11 +27,11 @@ from router_service.exchange import (
     error_reply,
 )
 from router_service.needs import Fitting
-from router_service.outcome import Outcome
+from router_service.outcome import Outcome, Trace
 from router_service.plan import Plan
 from router_service.policies import explicit, pinned, preference
 from router_service.policies.policy import Decision, Scores
-from router_service.session import Pin, Sessions, session_key
+from router_service.session import NEW, Pin, Session, Sessions, session_key
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 MAX_BODY = 32 * 1024 * 1024
@@ -70,6 +70,7 @@ class Selection:
         self._headers: Headers = {}
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
+        self._scores: Scores | None = None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         try:
@@ -163,19 +164,23 @@ class Selection:
             return explicit.choose(plan, named, self._headers.get("x-arch-model") or understood.conversation.model)
         if kind in intent.SIDE:
             return explicit.choose(plan, explicit.Named("fast", plan.fast), kind)
-        pin = self._current_pin(understood)
+        pin = self._session(understood).pin
         if kind != "user turn" and pin:
             return pinned.stay(plan, pin, because=kind)
         if not plan.routes:
             return pinned.stay(plan, pin, because="no preferences are configured")
+        if pin and plan.routing.sticky == "session" and plan.candidate(pin.candidate):
+            return pinned.stay(plan, pin, because="a session keeps its model (routing.sticky)")
         if not understood.intent.ask:
             return pinned.stay(plan, pin, because="nothing was asked in words")
         return None
 
     def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
         self._waiting = None
-        pin = self._current_pin(understood)
-        return self._chosen(understood, preference.choose(understood.fitting.plan, scores, pin), now)
+        self._scores = scores
+        session = self._session(understood)
+        decision = preference.choose(understood.fitting.plan, scores, session, now=self._wall)
+        return self._chosen(understood, decision, now)
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
         exchange = Exchange(
@@ -190,6 +195,7 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
+            trace=self._trace(understood, decision),
             counts=counts,
             obstacles=understood.fitting.obstacles,
             patience=COUNT_PATIENCE if counts else self._patience(understood),
@@ -204,21 +210,45 @@ class Selection:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
+    def _trace(self, understood: _Understood, decision: Decision) -> Trace:
+        plan, scores, before = understood.fitting.plan, self._scores, self._session(understood).pin
+        served = self._gateway.plan.candidate(before.candidate) if before else None
+        labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates}
+        asked = Trace(
+            candidates=tuple(candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]),
+            passed_over=tuple((labels[id], why) for id, why in understood.fitting.obstacles.items()),
+            served_before=served.label if served else "",
+            switch=decision.switch.words if decision.switch else "",
+        )
+        if scores is None:
+            return asked
+        fits = [(route.name, scores.routes.get(route.id, 0.0)) for route in plan.routes]
+        return replace(
+            asked,
+            ask=understood.intent.ask,
+            context=understood.intent.context,
+            fits=tuple(sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])),
+            difficulty=tuple(scores.difficulty.items()),
+            seconds=scores.seconds,
+            trouble=scores.trouble,
+        )
+
     def _patience(self, understood: _Understood) -> float:
         failover = self._gateway.plan.failover
         streamed = understood.conversation.stream
         return failover.first_content_timeout if streamed else failover.whole_answer_timeout
 
-    def _current_pin(self, understood: _Understood) -> Pin | None:
-        """Who serves this thread; nobody yet when nothing has been answered in it."""
+    def _session(self, understood: _Understood) -> Session:
+        """The thread as it stands; a new one when nothing has been answered in it."""
         answered = any(message.role == "assistant" for message in understood.conversation.messages)
-        return self._gateway.sessions.pin(understood.session) if answered else None
+        return self._gateway.sessions.get(understood.session) if answered else NEW
 
     def _pin(self, understood: _Understood, decision: Decision) -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""
         if understood.intent.kind == "user turn" and decision.lane == "routed":
             pin = Pin(decision.route.id, decision.first.id, decision.score)
-            self._gateway.sessions.set_pin(understood.session, pin)
+            switched = max(0.0, decision.switch.price) if decision.switch and decision.switch.done else 0.0
+            self._gateway.sessions.put(understood.session, self._session(understood).turned(pin, switched))
 
     # -- refusals ---------------------------------------------------------------------------------------------
 

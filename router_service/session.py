@@ -1,16 +1,18 @@
-"""Sessions: one client thread, and the pin that keeps its turn with one candidate.
+"""Sessions: one client thread, who serves it, what each model has read of it, and what it has cost.
 
-Kept in memory, bounded, oldest forgotten first. A key never depends on blocks that change with every request.
+Kept in memory, bounded, oldest forgotten first. A key never depends on blocks that change with every request. Times are
+seconds since the epoch, so that a session outlives the service; money is dollars.
 """
 
 import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from router_service.conversation import Conversation, Text
+from router_service.conversation import Conversation, Text, Usage
 
+_FINGERPRINT = "fingerprint/"
 _BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
 
 
@@ -23,22 +25,112 @@ class Pin:
     score: float | None = None
 
 
+WARM = 300.0  # seconds that a vendor keeps what it has read: Anthropic's shortest, the others keep it longer
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How many tokens of the thread a model has read, and when it last did."""
+
+    tokens: int
+    at: float
+
+    def warm(self, now: float) -> bool:
+        return now - self.at < WARM
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The last answer of a thread, for those who look. `cached`: the share of what was read that the vendor still knew;
+    None where it did not say. `prompt` is the client's own id of the user's prompt."""
+
+    model: str
+    route: str
+    reason: str
+    kind: str
+    request: str
+    attempts: int
+    at: float
+    cached: float | None = None
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`reads` by candidate id. `requests` and `written` (tokens) are of the thread's turns alone. The money is of all
+    requests: `spent`, what the same would have cost on the `baseline`, and `switched`, the part of it that went into
+    reading the thread anew elsewhere. `unpriced`: requests whose model has no known price."""
+
+    pin: Pin | None = None
+    reads: Mapping[str, Read] = field(default_factory=dict)
+    served: Served | None = None
+    turns: int = 0
+    requests: int = 0
+    written: int = 0
+    spent: float = 0.0
+    baseline: float = 0.0
+    switched: float = 0.0
+    unpriced: int = 0
+
+    def turned(self, pin: Pin, switched: float = 0.0) -> "Session":
+        """A user turn begins, with this candidate."""
+        return replace(self, pin=pin, switched=self.switched + switched)
+
+    def answered(self, candidate: str, usage: Usage, at: float, *, opens_turn: bool) -> "Session":
+        """A request of one of the thread's turns has been answered; it is what the model knows from now on."""
+        read = sum(count or 0 for count in (usage.input, usage.cached, usage.cache_write))
+        written = usage.output or 0
+        known = {id: one for id, one in self.reads.items() if id != candidate and one.warm(at)}
+        before = self.reads[candidate].tokens if candidate in self.reads else 0
+        if read or before:  # who does not say what it read has read what it knew
+            known[candidate] = Read((read or before) + written, at)
+        turns = self.turns + opens_turn
+        return replace(self, reads=known, turns=turns, requests=self.requests + 1, written=self.written + written)
+
+    def known(self, now: float) -> int:
+        """How many of the thread's tokens a single model would still know, had it answered all along."""
+        return max((read.tokens for read in self.reads.values() if read.warm(now)), default=0)
+
+    def paid(self, cost: float | None, baseline: float | None) -> "Session":
+        if cost is None or baseline is None:
+            return replace(self, unpriced=self.unpriced + 1)
+        return replace(self, spent=self.spent + cost, baseline=self.baseline + baseline)
+
+
+NEW = Session()
+
+
 class Sessions:
+    """`changed` are the keys of those that are not as they were when it was last emptied."""
+
     def __init__(self, *, limit: int = 10_000) -> None:
-        self._pins: OrderedDict[str, Pin] = OrderedDict()
+        self._kept: OrderedDict[str, Session] = OrderedDict()
         self._limit = limit
+        self.changed: set[str] = set()
 
     def __len__(self) -> int:
-        return len(self._pins)
+        return len(self._kept)
+
+    def get(self, key: str) -> Session:
+        return self._kept.get(key) or NEW
+
+    def put(self, key: str, session: Session) -> None:
+        self._kept[key] = session
+        self._kept.move_to_end(key)
+        self.changed.add(key)
+        if len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
 
     def pin(self, key: str) -> Pin | None:
-        return self._pins.get(key)
+        return self.get(key).pin
 
     def set_pin(self, key: str, pin: Pin) -> None:
-        self._pins[key] = pin
-        self._pins.move_to_end(key)
-        if len(self._pins) > self._limit:
-            self._pins.popitem(last=False)
+        self.put(key, replace(self.get(key), pin=pin))
+
+
+def main_thread(key: str) -> str:
+    """The key of the thread that a sub-agent's was begun from; a main thread's own."""
+    return key if key.startswith(_FINGERPRINT) else key.partition("/")[0] + "/"
 
 
 def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
@@ -46,7 +138,7 @@ def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
     session = headers.get("x-claude-code-session-id") or _session_in_metadata(conversation)
     if session:
         return f"{session}/{headers.get('x-claude-code-agent-id', '')}"
-    return f"fingerprint/{_fingerprint(conversation)}"
+    return f"{_FINGERPRINT}{_fingerprint(conversation)}"
 
 
 def _session_in_metadata(conversation: Conversation) -> str:

@@ -771,7 +771,7 @@ def test_who_steps_in_during_a_tool_loop_finishes_it() -> None:
 def test_whom_the_client_named_keeps_no_session() -> None:
     story = Story(CLAUDE)
     story.tell(JSON, json.dumps(anthropic_message({"type": "text", "text": "hi"})).encode(), END)
-    assert len(story.gateway.sessions) == 0
+    assert story.gateway.sessions.pin(story.exchange.session) is None
 
 
 def test_what_was_left_out_is_told() -> None:

@@ -6,7 +6,7 @@ from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
 from router_service.conversation import BadRequest
 from router_service.policies import POLICIES, explicit, pinned, preference
 from router_service.policies.policy import Scores
-from router_service.session import Pin
+from router_service.session import Pin, Session
 
 ALIASES = "model_aliases: {arch.fast.v1: deepseek-chat, best: {target: claude-sonnet-4-5}, claude-best: gpt-4o-mini}\n"
 PLAN = plan_of(f"{THREE}{ALIASES}")
@@ -122,7 +122,7 @@ def test_a_turn_stays_where_it_is(pin: Pin | None, name: str, chain: list[str], 
 )
 def test_the_preference_that_fits(scores: Scores, threshold: str, name: str, label: str, score: float | None) -> None:
     plan = plan_of(f"{THREE}routing: {{threshold: {threshold}}}\n")
-    decision = preference.choose(plan, scores, None)
+    decision = preference.choose(plan, scores)
     assert (decision.name, decision.first.label, decision.score) == (name, label, score)
 
 
@@ -140,11 +140,11 @@ def test_the_preference_that_fits(scores: Scores, threshold: str, name: str, lab
     ids=["over a rival", "over none", "none fits", "trouble"],
 )
 def test_the_reason_can_be_read(scores: Scores, reason: str) -> None:
-    assert preference.choose(PLAN, scores, None).reason == reason
+    assert preference.choose(PLAN, scores).reason == reason
 
 
 def test_when_nothing_fits_the_session_goes_on() -> None:
-    decision = preference.choose(PLAN, Scores({"coding": 0.1}, none=0.9), CODING)
+    decision = preference.choose(PLAN, Scores({"coding": 0.1}, none=0.9), Session(CODING))
     assert (decision.name, decision.first.label) == ("coding", CLAUDE)
 
 

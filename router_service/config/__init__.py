@@ -122,7 +122,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str]) -> Config | N
         preferences=_preferences(fields.get("routing_preferences"), entries, mentions, notes),
         aliases=_aliases(fields.get("model_aliases"), entries),
         listener=sections.listener(fields.get("listeners")),
-        routing=sections.routing(fields.get("routing"), environment),
+        routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from router_service.config.keys import Secret, variable
 from router_service.config.reading import Notes, Place, Value, guess, nearest
+from router_service.pricing import Price
 from router_service.providers import ALIASES, PROVIDERS, by_name
 from router_service.providers.provider import Provider
 
@@ -18,6 +19,7 @@ FIELDS = (
     "base_url",
     "provider_interface",
     "default",
+    "price",
     "routing_preferences",
 )
 # What an endpoint of one's own may speak: whose dialect, and which of them.
@@ -43,6 +45,7 @@ class ProviderEntry:
     base_url: str = ""
     default: bool = False
     interface: str = ""  # of an endpoint of one's own
+    price: Price | None = None  # where the user knows better than the published tables
 
     @property
     def known_as(self) -> str:
@@ -78,7 +81,19 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
         base_url=base_url,
         default=_flag(fields, "default"),
         interface=interface or "",
+        price=_price(fields["price"]) if "price" in fields else None,
     )
+
+
+def _price(value: Value) -> Price | None:
+    """Dollars for a million tokens; what is not said follows from `input`, as vendors usually have it."""
+    fields = value.fields(("input", "cached", "cache_write", "output"))
+    read = {name: item.dollars() for name, item in fields.items()}
+    for name in ("input", "output"):
+        if value.is_mapping and name not in fields:
+            value.wrong(f"no {name} price", "{input: 0.25, output: 2} is dollars for a million tokens")
+    known = {name: amount for name, amount in read.items() if amount is not None}
+    return Price.of(**known) if {"input", "output"} <= known.keys() else None
 
 
 def check_entries(entries: Sequence[ProviderEntry], notes: Notes) -> None:

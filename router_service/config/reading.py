@@ -149,6 +149,12 @@ class Value:
         self._expected("a share such as 20% or 0.2")
         return None
 
+    def dollars(self) -> float | None:
+        if re.fullmatch(r"\d{1,6}(\.\d+)?", self._word):
+            return float(self._word)
+        self._expected("dollars for a million tokens, such as 0.25")
+        return None
+
     def choice(self, known: tuple[_Choice, ...]) -> _Choice | None:
         chosen = next((word for word in known if word == self._word), None)
         if chosen is None:

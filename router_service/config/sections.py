@@ -11,7 +11,7 @@ from router_service.config.keys import Secret
 from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
 from router_service.config.reading import Reader, Value, filled, section
 
-Sticky = Literal["user_turn", "session", "none"]
+Sticky = Literal["user_turn", "session", "never"]
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
 _EGRESS = "egress_traffic"  # the one listener there is
 _Section = TypeVar("_Section")
@@ -55,8 +55,9 @@ class Routing:
     model: LocalModel | ShippedModel | RemoteModel | None = None  # None: the one that comes with archgw
     deadline: float = 0.1  # seconds the router model may take
     threshold: float = 0.0  # least probability of a preference; 0: only "more likely than none"
-    sticky: Sticky = "user_turn"  # how long a choice of model holds
-    max_switch_spend: float = 0.2  # share of a turn's price that reading its context anew elsewhere may cost
+    sticky: Sticky = "user_turn"  # whom a new turn leaves: nobody whom leaving costs too much, nobody at all, anybody
+    max_switch_spend: float = 0.2  # share of what a session costs that may go into reading its context anew elsewhere
+    baseline: str = ""  # the model whose bill is compared with; empty: the default
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,9 @@ def listener(value: Value | None) -> Listener:
     return _named(items[0]) if items else Listener()
 
 
-def routing(value: Value | None, environment: Mapping[str, str]) -> Routing:
-    return section(value, Routing(), {**_ROUTING, "model": partial(_model, environment)})
+def routing(value: Value | None, environment: Mapping[str, str], entries: Sequence[ProviderEntry]) -> Routing:
+    baseline: Reader = partial(find_entry, entries=entries)
+    return section(value, Routing(), {**_ROUTING, "model": partial(_model, environment), "baseline": baseline})
 
 
 def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
@@ -167,18 +169,6 @@ def _model(environment: Mapping[str, str], value: Value) -> LocalModel | Shipped
     return RemoteModel(url, name, key) if url and name else None
 
 
-def _sticky(value: Value) -> Sticky | None:
-    chosen = value.choice(_STICKY)
-    if chosen and chosen != Routing().sticky:
-        value.not_yet()
-    return chosen
-
-
-def _switch_spend(value: Value) -> float | None:
-    value.not_yet()
-    return value.share()
-
-
 def _address(value: Value) -> str | None:
     text = value.text()
     if text is None:
@@ -214,8 +204,8 @@ _LISTENER: Mapping[str, Reader] = {
 _ROUTING: Mapping[str, Reader] = {
     "deadline": Value.seconds,
     "threshold": Value.share,
-    "sticky": _sticky,
-    "max_switch_spend": _switch_spend,
+    "sticky": partial(Value.choice, known=_STICKY),
+    "max_switch_spend": Value.share,
 }
 _FAILOVER: Mapping[str, Reader] = {
     "attempts": partial(Value.whole, least=1, most=10),

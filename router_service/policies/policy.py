@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from router_service.plan import Candidate, Chain, Route
+from router_service.switching import Switch
 
 Lane = Literal["routed", "explicit", "fast"]
 
@@ -46,6 +47,7 @@ class Decision:
     reason: str
     score: float | None = None
     lane: Lane = "routed"
+    switch: Switch | None = None  # what leaving the model that served before would have cost, or does
 
     @property
     def name(self) -> str:

@@ -1,13 +1,21 @@
-"""The preference that fits best wins; when none fits, the session's last model or the default answers."""
+"""The preference that fits best wins, unless leaving the session's model for it costs more than it may.
 
-from router_service.plan import Plan, Route
+When none fits, the session's last model or the default answers.
+"""
+
+from dataclasses import replace
+
+from router_service.plan import Candidate, Plan, Route
 from router_service.policies import POLICIES
 from router_service.policies.pinned import stay
 from router_service.policies.policy import Decision, Scores
-from router_service.session import Pin
+from router_service.session import NEW, Session
+from router_service.switching import Switch, switch
 
 
-def choose(plan: Plan, scores: Scores, pin: Pin | None) -> Decision:
+def choose(plan: Plan, scores: Scores, session: Session = NEW, *, now: float = 0.0) -> Decision:
+    """`session` as it is before this turn, `now` in seconds since the epoch."""
+    pin = session.pin
     if scores.trouble:
         return stay(plan, pin, because=scores.trouble)
     ranked = sorted(plan.routes, key=lambda route: -scores.routes.get(route.id, 0.0))
@@ -20,8 +28,20 @@ def choose(plan: Plan, scores: Scores, pin: Pin | None) -> Decision:
     if not best.candidates:
         return stay(plan, pin, because="; ".join([f"{best.name} ({score:.2f})", *best.passed_over]))
     first = POLICIES.get(best.prefer, POLICIES["listed"])(best)
-    reason = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)}) -> {first.label}"
-    return Decision(best, plan.chain(best, first), "; ".join([reason, *best.passed_over]), score)
+    fits = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)})"
+    priced = _switch(plan, session, first, now)
+    if priced and not priced.done:
+        return replace(stay(plan, pin, because=f"{fits}; {priced.words}"), switch=priced)
+    reasons = [f"{fits} -> {first.label}", *best.passed_over, *([priced.words] if priced else [])]
+    return Decision(best, plan.chain(best, first), "; ".join(reasons), score, switch=priced)
+
+
+def _switch(plan: Plan, session: Session, first: Candidate, now: float) -> Switch | None:
+    """What leaving the session's model for this one costs; None where nobody is left, or no thrift is asked for."""
+    here = plan.candidate(session.pin.candidate) if session.pin else None
+    if here is None or here is first or plan.routing.sticky == "never":
+        return None
+    return switch(session, here, first, share=plan.routing.max_switch_spend, now=now)
 
 
 def _over(others: list[Route], scores: Scores) -> str:

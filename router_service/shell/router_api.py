@@ -58,7 +58,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 def decide(plan: Plan, scores: Scores) -> Decision:
     if not plan.routes:
         return pinned.stay(plan, None, because="no preferences are configured")
-    return preference.choose(plan, scores, None)
+    return preference.choose(plan, scores)
 
 
 def decided(plan: Plan, scores: Scores, reading: Reading | None = None) -> pb.DecideReply:
