@@ -1,7 +1,7 @@
 """What the gateway answers itself, without a provider: health, models, token counts, and how to ask rightly."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,7 +12,10 @@ from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers, header_value
 from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
 from router_service.policies import explicit
+from router_service.session import Session
 
+_SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
+SESSION = "/archgw/sessions/"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 
@@ -38,6 +41,23 @@ def answer(plan: Plan, method: str, path: str, headers: Headers) -> Answer | Non
     if path.startswith("/v1/models/"):
         return _json(_model(plan, unquote(path.removeprefix("/v1/models/")), anthropic=anthropic))
     return None
+
+
+def session(plan: Plan, session: Session, now: float) -> Answer:
+    """What `archgw statusline` shows: who answered last and why, and what the session has cost; 404 for one unknown."""
+    served = session.served
+    if served is None:
+        return replace(_json({"error": "nothing has been answered in this session yet"}), status=404)
+    return _json(
+        {name: getattr(served, name) for name in _SERVED}
+        | {
+            "age": round(now - served.at, 1),
+            "spent": round(session.spent, 6),
+            "baseline": {"model": plan.baseline.label if plan.baseline else "", "cost": round(session.baseline, 6)},
+            "switched": round(session.switched, 6),
+            "unpriced": session.unpriced,
+        }
+    )
 
 
 def counted(dialect: Dialect, tokens: int) -> Answer:

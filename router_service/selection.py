@@ -98,7 +98,7 @@ class Selection:
         self._headers = headers
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
-        local = answers.answer(self._gateway.plan, method, self._path, headers)
+        local = answers.answer(self._gateway.plan, method, self._path, headers) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
@@ -111,6 +111,13 @@ class Selection:
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         return [Proceed()]
+
+    def _looked_up(self, method: str) -> answers.Answer | None:
+        """A session as it stands, for the status line."""
+        id = self._path.removeprefix(answers.SESSION)
+        if method != "GET" or id == self._path:
+            return None
+        return answers.session(self._gateway.plan, self._gateway.sessions.get(f"{id}/"), self._wall)
 
     # -- body: read, then decide ------------------------------------------------------------------------------
 

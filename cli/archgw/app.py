@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from archgw.commands import check, cli_agent, demo, evaluate, route, simulate, status, top, up
+from archgw.commands import check, cli_agent, demo, evaluate, route, simulate, status, statusline, top, up, why
 
 app = typer.Typer(
     name="archgw",
@@ -26,11 +26,18 @@ app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS)(cli_agent.cli_agent)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
+app.command("why", rich_help_panel=_LOOK)(why.why)
 app.command("top", rich_help_panel=_LOOK)(top.top)
 app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
 app.command("example", rich_help_panel=_START)(check.example)
+app.command(
+    "statusline",
+    rich_help_panel=_AGENTS,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(statusline.statusline)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
 

@@ -26,6 +26,13 @@ def decide(at: Home, prompt: str, context: list[str], *, explain: bool = False) 
         return reply
 
 
+def explain(at: Home, request: str, session: str) -> pb.Explanation:
+    with _stub(at) as stub:
+        asked = pb.ExplainRequest(request=request, session=session)
+        reply: pb.Explanation = stub.Explain(asked, timeout=_TIMEOUT)
+        return reply
+
+
 def watch(at: Home, *, replay: int) -> Iterator[pb.Request]:
     """Requests as they end, after the last `replay` ones."""
     with _stub(at) as stub:

@@ -102,7 +102,7 @@ class Candidate(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask")
+    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed")
     ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -121,6 +121,9 @@ class Request(_message.Message):
     OUTPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
     id: str
     started: float
     kind: str
@@ -139,4 +142,82 @@ class Request(_message.Message):
     output_tokens: int
     error: str
     ask: str
-    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ...) -> None: ...
+    session: str
+    cost: float
+    failed: int
+    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ..., session: _Optional[str] = ..., cost: _Optional[float] = ..., failed: _Optional[int] = ...) -> None: ...
+
+class ExplainRequest(_message.Message):
+    __slots__ = ("request", "session")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    request: str
+    session: str
+    def __init__(self, request: _Optional[str] = ..., session: _Optional[str] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("request", "ask", "context", "fits", "difficulty", "seconds", "trouble", "candidates", "passed_over", "served_before", "switch", "tries", "warnings", "baseline", "baseline_model", "cache_write_tokens", "session_cost", "session_baseline")
+    class DifficultyEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    FITS_FIELD_NUMBER: _ClassVar[int]
+    DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    SERVED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SWITCH_FIELD_NUMBER: _ClassVar[int]
+    TRIES_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_FIELD_NUMBER: _ClassVar[int]
+    BASELINE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SESSION_COST_FIELD_NUMBER: _ClassVar[int]
+    SESSION_BASELINE_FIELD_NUMBER: _ClassVar[int]
+    request: Request
+    ask: str
+    context: _containers.RepeatedScalarFieldContainer[str]
+    fits: _containers.RepeatedCompositeFieldContainer[Fit]
+    difficulty: _containers.ScalarMap[str, float]
+    seconds: float
+    trouble: str
+    candidates: _containers.RepeatedScalarFieldContainer[str]
+    passed_over: _containers.RepeatedCompositeFieldContainer[PassedOver]
+    served_before: str
+    switch: str
+    tries: _containers.RepeatedCompositeFieldContainer[Try]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    baseline: float
+    baseline_model: str
+    cache_write_tokens: int
+    session_cost: float
+    session_baseline: float
+    def __init__(self, request: _Optional[_Union[Request, _Mapping]] = ..., ask: _Optional[str] = ..., context: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., difficulty: _Optional[_Mapping[str, float]] = ..., seconds: _Optional[float] = ..., trouble: _Optional[str] = ..., candidates: _Optional[_Iterable[str]] = ..., passed_over: _Optional[_Iterable[_Union[PassedOver, _Mapping]]] = ..., served_before: _Optional[str] = ..., switch: _Optional[str] = ..., tries: _Optional[_Iterable[_Union[Try, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., baseline: _Optional[float] = ..., baseline_model: _Optional[str] = ..., cache_write_tokens: _Optional[int] = ..., session_cost: _Optional[float] = ..., session_baseline: _Optional[float] = ...) -> None: ...
+
+class PassedOver(_message.Message):
+    __slots__ = ("model", "why")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    why: str
+    def __init__(self, model: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class Try(_message.Message):
+    __slots__ = ("model", "status", "trouble", "seconds")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    status: int
+    trouble: str
+    seconds: float
+    def __init__(self, model: _Optional[str] = ..., status: _Optional[int] = ..., trouble: _Optional[str] = ..., seconds: _Optional[float] = ...) -> None: ...

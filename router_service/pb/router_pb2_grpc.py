@@ -49,6 +49,11 @@ class RouterStub:
                 request_serializer=router__service_dot_pb_dot_router__pb2.StatusRequest.SerializeToString,
                 response_deserializer=router__service_dot_pb_dot_router__pb2.StatusReply.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/archgw.v1.Router/Explain',
+                request_serializer=router__service_dot_pb_dot_router__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=router__service_dot_pb_dot_router__pb2.Explanation.FromString,
+                _registered_method=True)
 
 
 class RouterServicer:
@@ -74,6 +79,13 @@ class RouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """Everything that is known about one of the recent requests: how its model was chosen, and what came of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_RouterServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=router__service_dot_pb_dot_router__pb2.StatusRequest.FromString,
                     response_serializer=router__service_dot_pb_dot_router__pb2.StatusReply.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=router__service_dot_pb_dot_router__pb2.ExplainRequest.FromString,
+                    response_serializer=router__service_dot_pb_dot_router__pb2.Explanation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +191,33 @@ class Router:
             '/archgw.v1.Router/Status',
             router__service_dot_pb_dot_router__pb2.StatusRequest.SerializeToString,
             router__service_dot_pb_dot_router__pb2.StatusReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archgw.v1.Router/Explain',
+            router__service_dot_pb_dot_router__pb2.ExplainRequest.SerializeToString,
+            router__service_dot_pb_dot_router__pb2.Explanation.FromString,
             options,
             channel_credentials,
             insecure,

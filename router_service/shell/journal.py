@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from router_service.intent import SIDE
 from router_service.outcome import Outcome
 
 _log = logging.getLogger("archgw.requests")
@@ -39,6 +40,14 @@ class Journal:
             if not watcher.full():
                 watcher.put_nowait(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
+
+    def find(self, request: str, session: str = "") -> Outcome | None:
+        """The request whose id begins so; without an id the last that a person waited for, in this session if given."""
+        for outcome in reversed(self.recent):
+            named = outcome.id.startswith(request) if request else outcome.kind not in SIDE
+            if named and outcome.session.startswith(session):
+                return outcome
+        return None
 
     @contextmanager
     def watch(self) -> Iterator[asyncio.Queue[Outcome]]:

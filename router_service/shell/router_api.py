@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
+import grpc
+
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
@@ -12,6 +14,7 @@ from router_service.plan import Plan
 from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
 from router_service.selection import Gateway
+from router_service.session import Session, main_thread
 from router_service.shell.journal import Journal, Tally
 from router_service.shell.router_model import Model
 
@@ -32,6 +35,14 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 yield told(outcome)
             while True:
                 yield told(await queue.get())
+
+    async def Explain(self, request: pb.ExplainRequest, context: Any) -> pb.Explanation:  # noqa: N802
+        found = self._journal.find(request.request, request.session)
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such request among the recent ones")
+            raise AssertionError("abort raises")
+        gateway = self._gateway
+        return explained(found, gateway.plan, gateway.sessions.get(main_thread(found.session)))
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
         gateway, journal = self._gateway, self._journal
@@ -76,6 +87,33 @@ def decided(plan: Plan, scores: Scores, reading: Reading | None = None) -> pb.De
     )
 
 
+def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
+    trace = outcome.trace
+    return pb.Explanation(
+        request=told(outcome),
+        ask=trace.ask,
+        context=trace.context,
+        fits=[pb.Fit(route=name, probability=probability) for name, probability in trace.fits],
+        difficulty=dict(trace.difficulty),
+        seconds=trace.seconds,
+        trouble=trace.trouble,
+        candidates=trace.candidates,
+        passed_over=[pb.PassedOver(model=model, why=why) for model, why in trace.passed_over],
+        served_before=trace.served_before,
+        switch=trace.switch,
+        tries=[
+            pb.Try(model=one.candidate, status=one.status, trouble=one.trouble, seconds=one.seconds)
+            for one in outcome.attempts
+        ],
+        warnings=outcome.warnings,
+        baseline=outcome.baseline,
+        baseline_model=plan.baseline.label if plan.baseline else "",
+        cache_write_tokens=outcome.usage.cache_write or 0,
+        session_cost=session.spent,
+        session_baseline=session.baseline,
+    )
+
+
 def told(outcome: Outcome) -> pb.Request:
     usage = outcome.usage
     return pb.Request(
@@ -97,4 +135,7 @@ def told(outcome: Outcome) -> pb.Request:
         output_tokens=-1 if usage.output is None else usage.output,
         error=outcome.error,
         ask=outcome.ask,
+        session=outcome.session,
+        cost=outcome.cost,
+        failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
     )

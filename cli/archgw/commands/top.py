@@ -14,8 +14,12 @@ from rich.table import Table
 from archgw import client, report
 from archgw.home import home
 from router_service.pb import router_pb2 as pb
+from router_service.switching import dollars
 
-_COLUMNS = ("time", "kind", "preference", "score", "model", "tries", "first", "total", "tokens in/out", "")
+_COLUMNS = (
+    *("time", "session", "kind", "preference", "score", "model", "tries", "first", "total", "tokens in/out", "cost"),
+    "",
+)
 
 
 def top(
@@ -25,7 +29,7 @@ def top(
         typer.Option("--plain", help="One line a request, for pipes; the default when not on a terminal."),
     ] = False,
 ) -> None:
-    """Watch requests as they are answered: what kind, which preference, which model, how fast.
+    """Watch requests as they are answered: what kind, which preference, which model, how fast, for how much.
 
     What was asked is shown in a few words only when the gateway was started with ARCHGW_SHOW_ASKS=1.
     """
@@ -62,7 +66,7 @@ def _table(requests: deque[pb.Request]) -> Table:
         title=None if requests else "waiting for requests ...",
     )
     for name in _COLUMNS:
-        number = name in ("score", "tries", "first", "total")
+        number = name in ("score", "first", "total", "cost")
         last = name == _COLUMNS[-1]
         table.add_column(
             name,
@@ -80,16 +84,24 @@ def _table(requests: deque[pb.Request]) -> Table:
 def _cells(request: pb.Request) -> list[str]:
     return [
         time.strftime("%H:%M:%S", time.localtime(request.started)),
+        _session(request.session),
         request.kind,
         request.route or "-",
         f"{request.score:.2f}" if request.HasField("score") else "-",
         request.model_served or f"error {request.status}",
-        str(request.attempts),
+        f"{request.attempts} ({request.failed} failed)" if request.failed else str(request.attempts),
         report.seconds(request.first_content if request.HasField("first_content") else None),
         report.seconds(request.duration),
         f"{_tokens(request.input_tokens, request.cached_tokens)} / {_tokens(request.output_tokens)}",
+        dollars(request.cost) if request.HasField("cost") else "-",
         request.ask or request.error[:60],
     ]
+
+
+def _session(key: str) -> str:
+    """The beginning of its id, and of the sub-agent's."""
+    session, _, agent = key.removeprefix("fingerprint/").partition("/")
+    return session[:6] + (f"/{agent[:4]}" if agent else "") or "-"
 
 
 def _tokens(*counts: int) -> str:
