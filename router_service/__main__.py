@@ -12,6 +12,7 @@ from pathlib import Path
 from router_service.config import ConfigErrors, usable
 from router_service.plan import plan
 from router_service.selection import Gateway
+from router_service.shell import state
 from router_service.shell.files import load
 from router_service.shell.grpc_server import serve
 from router_service.shell.onnx_model import BadModel
@@ -21,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
+    parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
@@ -34,13 +36,16 @@ def main() -> None:
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
     )
     try:
-        asyncio.run(_until_told_to_stop(gateway, arguments.socket, until_stdin_ends=arguments.until_stdin_ends))
+        store = state.of(gateway.plan, arguments.state)
+        asyncio.run(_until_told_to_stop(gateway, arguments.socket, store, until_stdin_ends=arguments.until_stdin_ends))
     except BadModel as error:
         sys.exit(f"routing.model: {error}")
+    except state.BadStore as error:
+        sys.exit(str(error))
 
 
-async def _until_told_to_stop(gateway: Gateway, socket: Path, *, until_stdin_ends: bool) -> None:
-    serving = asyncio.create_task(serve(gateway, socket))
+async def _until_told_to_stop(gateway: Gateway, socket: Path, store: state.Store, *, until_stdin_ends: bool) -> None:
+    serving = asyncio.create_task(serve(gateway, socket, store))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)

@@ -37,6 +37,11 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """The sessions are here, or cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseHeaders:
     """`details` is Envoy's own word for how the response came about; empty when the provider sent it."""
 
@@ -67,7 +72,9 @@ class Gone:
     """Envoy closed the stream: the client left, or a timer of Envoy's ran out."""
 
 
-Event = RequestHeaders | RequestBody | Scored | ResponseHeaders | ResponseBody | ResponseTrailers | Tick | Gone
+Event = (
+    RequestHeaders | RequestBody | Recalled | Scored | ResponseHeaders | ResponseBody | ResponseTrailers | Tick | Gone
+)
 
 # -- effects: what the shell is to do --------------------------------------------------------------------------
 
@@ -96,6 +103,13 @@ class Score:
 
     ask: str
     context: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Fetch these sessions from where they are shared; then come back with Recalled."""
+
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +157,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Score | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Recall | Score | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 

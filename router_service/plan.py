@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from router_service import pricing
-from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret
+from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret, State
 from router_service.config.providers import INTERFACES
 from router_service.pricing import Price
 from router_service.providers import by_name
@@ -123,6 +123,7 @@ class Plan:
     listener: Listener
     routing: Routing
     failover: Failover
+    state: State
     chains: Mapping[str, Chain]
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
@@ -159,6 +160,7 @@ def plan(config: Config) -> Plan:
         listener=config.listener,
         routing=config.routing,
         failover=config.failover,
+        state=config.state,
         chains=_chains((*routes, default), default, config.failover),
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),

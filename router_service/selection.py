@@ -18,6 +18,8 @@ from router_service.exchange import (
     Full,
     Headers,
     Proceed,
+    Recall,
+    Recalled,
     Record,
     RequestBody,
     RequestHeaders,
@@ -31,7 +33,7 @@ from router_service.outcome import Outcome, Trace
 from router_service.plan import Plan
 from router_service.policies import explicit, pinned, preference
 from router_service.policies.policy import Decision, Scores
-from router_service.session import NEW, Pin, Session, Sessions, session_key
+from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 MAX_BODY = 32 * 1024 * 1024
@@ -80,6 +82,8 @@ class Selection:
                     return self._on_headers(headers, end)
                 case RequestBody(body):
                     return self._on_body(body, now)
+                case Recalled() if self._waiting:
+                    return self._decide(self._waiting, now)
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
         except BadRequest as error:
@@ -123,8 +127,7 @@ class Selection:
 
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
         parsed = _json(body)
-        counter = by_count_path(self._path)
-        dialect = counter or by_path(self._path)
+        dialect = by_count_path(self._path) or by_path(self._path)
         assert dialect is not None
         conversation = dialect.parse_request(parsed)
         understood = _Understood(
@@ -135,7 +138,13 @@ class Selection:
             session_key(conversation, self._headers),
             needs.fitting(self._gateway.plan, needs.of(conversation)),
         )
-        if counter:
+        if self._gateway.sessions.shared:
+            self._waiting = understood
+            return [Recall(tuple({understood.session, main_thread(understood.session)}))]
+        return self._decide(understood, now)
+
+    def _decide(self, understood: _Understood, now: float) -> list[Effect]:
+        if by_count_path(self._path):
             return self._count(understood, now)
         decision = self._without_router(understood)
         if decision:

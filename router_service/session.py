@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from router_service.conversation import Conversation, Text, Usage
 
@@ -100,10 +100,33 @@ class Session:
 NEW = Session()
 
 
-class Sessions:
-    """`changed` are the keys of those that are not as they were when it was last emptied."""
+def written(session: Session) -> str:
+    """As JSON, for a store; it says nothing of what was asked or answered."""
+    return json.dumps(asdict(session), separators=(",", ":"))
 
-    def __init__(self, *, limit: int = 10_000) -> None:
+
+def read(text: str) -> Session:
+    """What `written` wrote. Raises ValueError for anything else, such as what another version wrote."""
+    try:
+        told = json.loads(text)
+        return Session(
+            **told
+            | {
+                "pin": Pin(**told["pin"]) if told["pin"] else None,
+                "reads": {id: Read(**one) for id, one in told["reads"].items()},
+                "served": Served(**told["served"]) if told["served"] else None,
+            }
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError("no session of this version") from error
+
+
+class Sessions:
+    """`changed` are the keys of those that are not as they were when it was last emptied. `shared`: other services may
+    have changed them, too."""
+
+    def __init__(self, *, limit: int = 10_000, shared: bool = False) -> None:
+        self.shared = shared
         self._kept: OrderedDict[str, Session] = OrderedDict()
         self._limit = limit
         self.changed: set[str] = set()
@@ -120,6 +143,11 @@ class Sessions:
         self.changed.add(key)
         if len(self._kept) > self._limit:
             self._kept.popitem(last=False)
+
+    def learnt(self, key: str, session: Session) -> None:
+        """It is so in the store."""
+        self.put(key, session)
+        self.changed.discard(key)
 
     def pin(self, key: str) -> Pin | None:
         return self.get(key).pin

@@ -12,6 +12,7 @@ from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
 from router_service.shell.grpc_server import Hop
 from router_service.shell.journal import Journal
+from router_service.shell.state import Nowhere
 
 CHOICE = b'{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}'
 REPLY = b'{"id":"1","model":"m","choices":[' + CHOICE + b"]}"
@@ -55,7 +56,7 @@ async def test_an_outcome_is_kept_although_envoy_hangs_up_at_the_last_word() -> 
     assert isinstance(chosen, Choose)
     context: Any = envoy
     model: Any = Model()
-    hop = Hop(gateway, model, journal, context, role="attempt")
+    hop = Hop(gateway, model, journal, Nowhere(), context, role="attempt")
     head, body = response(200, REPLY)
     await hop.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
     await hop.on_message(head)
@@ -73,7 +74,7 @@ async def test_an_attempt_whose_exchange_is_gone_is_told_so_in_the_clients_diale
     context: Any = envoy
     model: Any = Model()
     message = request_headers("gone", "openai-gpt-4o-mini", path)
-    await Hop(gateway_of(), model, Journal(), context, role="attempt").on_message(message)
+    await Hop(gateway_of(), model, Journal(), Nowhere(), context, role="attempt").on_message(message)
     (answer,) = envoy.heard
     told = json.loads(answer.immediate_response.body)
     assert ("type" in told) == anthropic
@@ -92,7 +93,7 @@ async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch
     monkeypatch.setattr(upstream, "render", broken)
     context: Any = envoy
     model: Any = Model()
-    await Hop(gateway, model, journal, context, role="attempt").on_message(
+    await Hop(gateway, model, journal, Nowhere(), context, role="attempt").on_message(
         request_headers(chosen.exchange, "openai-gpt-4o-mini")
     )
     (answer,) = envoy.heard

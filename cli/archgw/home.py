@@ -43,6 +43,11 @@ class Home:
         return self.run / "router.sock"
 
     @property
+    def state(self) -> Path:
+        """Which session is served by whom: what outlives the router service."""
+        return self.folder / "state.sqlite"
+
+    @property
     def envoy_config(self) -> Path:
         return self.run / "envoy.json"
 

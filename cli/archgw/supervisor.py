@@ -132,7 +132,8 @@ class Supervisor:
     def _services(self) -> list[Service]:
         router = (
             sys.executable, "-m", "router_service",
-            "--config", str(self._config), "--socket", str(self._home.router_socket), "--until-stdin-ends",
+            "--config", str(self._config), "--socket", str(self._home.router_socket),
+            "--state", str(self._home.state), "--until-stdin-ends",
         )  # fmt: skip
         proxy = (
             str(envoy_binary()), "-c", str(self._home.envoy_config),

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar, get_args
 
 from router_service.config.keys import Secret
 from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
-from router_service.config.reading import Reader, Value, filled, section
+from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
@@ -89,7 +89,9 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    url: str = field(default="memory", repr=False)
+    """Where sessions are kept besides in memory: a file that outlives the service, nowhere, or where replicas share."""
+
+    url: str = field(default="sqlite", repr=False)
 
 
 def listener(value: Value | None) -> Listener:
@@ -125,13 +127,12 @@ def learning(value: Value | None) -> Learning:
 
 def ledger(value: Value | None) -> Ledger:
     schemes = ("postgresql", "postgres", "sqlite")
-    read = section(value, Ledger(), {"url": partial(_store, Ledger().url, schemes)})
+    read = section(value, Ledger(), {"url": partial(_store, (Ledger().url,), schemes)})
     return _later(value, read, asked=read != Ledger())
 
 
 def state(value: Value | None) -> State:
-    read = section(value, State(), {"url": partial(_store, State().url, ("redis", "rediss"))})
-    return _later(value, read, asked=read != State())
+    return section(value, State(), {"url": partial(_store, ("sqlite", "memory"), ("redis", "rediss"))})
 
 
 def _named(item: Value) -> Listener:
@@ -183,11 +184,11 @@ def _address(value: Value) -> str | None:
     return text
 
 
-def _store(plain: str, schemes: Sequence[str], value: Value) -> str | None:
+def _store(plain: Sequence[str], schemes: Sequence[str], value: Value) -> str | None:
     url = value.text()
-    if url is None or url == plain or url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+    if url is None or url in plain or url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         return url
-    value.wrong(f"expected {plain} or {schemes[0]}://..., found '{url}'")
+    value.wrong(f"expected {one_of([*plain, f'{schemes[0]}://...'])}, found '{url}'")
     return None
 
 

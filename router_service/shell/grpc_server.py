@@ -17,6 +17,8 @@ from router_service.exchange import (
     Effect,
     Event,
     Gone,
+    Recall,
+    Recalled,
     Record,
     RequestHeaders,
     Respond,
@@ -33,23 +35,26 @@ from router_service.shell import router_model, wire
 from router_service.shell.journal import Journal
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
+from router_service.shell.state import Store
 
 _log = logging.getLogger("archgw")
 _MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
 _OPTIONS = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
 _SWEEP_EVERY = 10.0
+_REMEMBER_EVERY = 1.0
 
 Stream = AsyncIterator[pb.ProcessingRequest]
 Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
 
 
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal) -> None:
-        self._gateway, self._model, self._journal = gateway, model, journal
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal, store: Store) -> None:
+        self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
 
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
-        hop = Hop(self._gateway, self._model, self._journal, context, role=str(metadata.get("x-archgw-role")))
+        role = str(metadata.get("x-archgw-role"))
+        hop = Hop(self._gateway, self._model, self._journal, self._store, context, role=role)
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -60,8 +65,12 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
 class Hop:
     """One of Envoy's streams: turns its messages into events, and effects into answers."""
 
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal, context: Context, *, role: str) -> None:
-        self._gateway, self._model, self._journal, self._context = gateway, model, journal, context
+    def __init__(
+        self, gateway: Gateway, model: Model, journal: Journal, store: Store, context: Context, *, role: str
+    ) -> None:
+        self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
+        self._context = context
+        self._keeping: asyncio.Task[None] | None = None
         self._role = role
         self._machine: Selection | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
@@ -125,6 +134,9 @@ class Hop:
                 self._journal.record(effect.outcome)
         for effect in effects:
             match effect:
+                case Recall(keys):
+                    await self._store.recall(self._gateway.sessions, keys)
+                    await self._feed(Recalled())
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
                 case Wake(after):
@@ -133,6 +145,8 @@ class Hop:
                     continue
                 case _:
                     await self._answer(effect)
+        if self._store.at_once and self._gateway.sessions.changed:
+            self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
 
     async def _answer(self, effect: Effect) -> None:
         answer = wire.response(effect, self._last, self._request)
@@ -169,12 +183,13 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
     return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
-async def serve(gateway: Gateway, socket: Path) -> None:
+async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
     model = router_model.of(gateway.plan)
+    await store.open(gateway.sessions)
     journal = Journal()
     server = grpc.aio.server(options=_OPTIONS)
-    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(gateway, model, journal), server)
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(gateway, model, journal, store), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
@@ -183,9 +198,11 @@ async def serve(gateway: Gateway, socket: Path) -> None:
     _make_private(socket)
     _log.info("serving on %s", socket)
     try:
-        await _sweep(gateway, journal)
+        await asyncio.gather(_sweep(gateway, journal), _remember(gateway, store))
     finally:
         await server.stop(grace=5)
+        await store.keep(gateway.sessions)
+        await store.close()
         await model.close()
 
 
@@ -195,6 +212,12 @@ def _unlink(socket: Path) -> None:
 
 def _make_private(socket: Path) -> None:
     socket.chmod(0o600)
+
+
+async def _remember(gateway: Gateway, store: Store) -> None:
+    while True:
+        await asyncio.sleep(_REMEMBER_EVERY)
+        await store.keep(gateway.sessions)
 
 
 async def _sweep(gateway: Gateway, journal: Journal) -> None:
