@@ -450,7 +450,7 @@ class Attempt:
 
     def _served(self, at: float) -> Served:
         exchange, usage = self._exchange, self._usage
-        read = sum(count or 0 for count in (usage.input, usage.cached, usage.cache_write))
+        read = pricing.total(usage)
         return Served(
             model=self._candidate.label,
             route=exchange.decision.name,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from router_service.conversation import Conversation, Text, Usage
+from router_service.pricing import total
 
 _FINGERPRINT = "fingerprint/"
 _BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
@@ -78,7 +79,7 @@ class Session:
 
     def answered(self, candidate: str, usage: Usage, at: float, *, opens_turn: bool) -> "Session":
         """A request of one of the thread's turns has been answered; it is what the model knows from now on."""
-        read = sum(count or 0 for count in (usage.input, usage.cached, usage.cache_write))
+        read = total(usage)
         written = usage.output or 0
         known = {id: one for id, one in self.reads.items() if id != candidate and one.warm(at)}
         before = self.reads[candidate].tokens if candidate in self.reads else 0

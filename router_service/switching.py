@@ -71,12 +71,14 @@ def _warm(session: Session, candidate: Candidate, tokens: int, now: float) -> in
 
 def _reading(price: Price, tokens: int, known: int) -> float:
     """Dollars for reading the thread once, `known` of its tokens from the vendor's cache."""
-    return (known * price.cached + (tokens - known) * price.cache_write) / _MILLION
+    each = price.at(tokens)
+    return (known * each.cached + (tokens - known) * each.cache_write) / _MILLION
 
 
 def _rest(price: Price, tokens: int, requests: float, written: float) -> float:
     """Dollars for what follows in the turn: the context from the cache each time, and all answers."""
-    return (max(0.0, requests - 1) * tokens * price.cached + requests * written * price.output) / _MILLION
+    each = price.at(tokens)
+    return (max(0.0, requests - 1) * tokens * each.cached + requests * written * each.output) / _MILLION
 
 
 def dollars(amount: float) -> str:

@@ -9,7 +9,7 @@ from router_service.conversation import Usage
 from router_service.plan import Candidate
 from router_service.policies import preference
 from router_service.policies.policy import Scores
-from router_service.pricing import Price, cost, had_it_stayed
+from router_service.pricing import Price
 from router_service.session import NEW, WARM, Pin, Read, Session
 from router_service.switching import Switch, dollars, switch, tokens
 
@@ -137,7 +137,7 @@ def test_a_turn_that_stays_anyway_is_not_priced() -> None:
     assert preference.choose(PLAN, CODING, served_by(SONNET), now=NOW).switch is None
 
 
-# -- words and bills -----------------------------------------------------------------------------------------------
+# -- words --------------------------------------------------------------------------------------------------------
 
 
 def test_the_words_are_the_numbers() -> None:
@@ -159,18 +159,6 @@ def test_dollars(amount: float, text: str) -> None:
 @pytest.mark.parametrize(("count", "text"), [(7, "7"), (1200, "1.2k"), (84_300, "84k")])
 def test_tokens(count: int, text: str) -> None:
     assert tokens(count) == text
-
-
-def test_a_bill() -> None:
-    assert cost(DEAR, Usage(input=1000, cached=10_000, cache_write=2000, output=100)) == pytest.approx(
-        (1000 * 3 + 10_000 * 0.3 + 2000 * 3.75 + 100 * 15) / 1e6
-    )
-    assert cost(None, Usage(output=1)) is None and cost(DEAR, Usage(input=1)) is None
-
-
-def test_the_baseline_is_billed_as_if_it_had_answered_all_along() -> None:
-    elsewhere = Usage(input=50_000, cached=0, output=100)
-    assert had_it_stayed(elsewhere, 45_000) == Usage(input=5000, cached=45_000, cache_write=0, output=100)
 
 
 # -- what a session keeps ------------------------------------------------------------------------------------------
