@@ -8,8 +8,9 @@ rightly.
 How sessions are drawn (lognormal unless said otherwise; a guess at what coding agents do, written down so that it can
 be disputed): 6 turns in the middle, 25 and more in one of ten; 4 requests a turn, 12 and more in one of ten; 20,000
 tokens to begin with, 1,500 more a request; 350 tokens of answer; 70 s between turns, more than the five minutes that a
-vendor keeps what it has read in one of seven, 8 s between the requests of a turn. The next turn is about the same thing in
-seven cases of ten. At 160,000 tokens the client compacts the conversation to 30,000, which nobody has read then.
+vendor keeps what it has read in one of seven, 8 s between the requests of a turn. The next turn is about the same
+thing in seven cases of ten. At 160,000 tokens the client compacts the conversation to 30,000, which nobody has read
+then.
 """
 
 import argparse
