@@ -6,6 +6,7 @@ from collections.abc import Callable
 from archgw.simulate.models import Model
 from archgw.simulate.received import Asked, Received, bare
 from archgw.simulate.refusal import Json, Refused
+from archgw.simulate.sigv4 import check_signature, is_signed
 from archgw.simulate.vendors import Vendor
 
 LARGEST_BODY = 32 * 1024 * 1024  # https://docs.claude.com/en/api/overview#request-size-limits
@@ -16,6 +17,9 @@ LARGEST_BODY = 32 * 1024 * 1024  # https://docs.claude.com/en/api/overview#reque
 
 def check_key(vendor: Vendor, received: Received, accept_keys: frozenset[str] | None) -> None:
     if vendor.keyless:
+        return
+    if vendor.signed_for and is_signed(received.header("authorization") or ""):
+        check_signature(vendor.signed_for, received)
         return
     find, missing, wrong = KEYS[vendor.dialect]
     key = (received.header(vendor.keys) or "") if vendor.keys else find(received)

@@ -6,7 +6,7 @@ from typing import Literal
 from archgw.simulate.models import BEDROCK, CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
 
 Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
-ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini"]
+ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini", "aws"]
 
 
 ANY = Model("", 131_072, 131_072)
@@ -30,6 +30,7 @@ class Vendor:
     keyless: bool = False
     keys: Literal["", "api-key"] = ""  # the header, where it is not the dialect's
     key_prefixes: tuple[str, ...] = ()
+    signed_for: str = ""  # the AWS service that signatures are for, which it takes as well
     errors: ErrorShape = "openai"
     tool_id_prefix: str = "call_"
     tool_id_letters: int = 24
@@ -61,6 +62,7 @@ ALL: tuple[Vendor, ...] = (
         also_base="/openai/v1",
         models=BEDROCK,
         key_prefixes=("ABSK",),
+        signed_for="bedrock",
         errors="anthropic",
         tool_id_prefix="toolu_bdrk_01",
         tool_id_letters=22,
