@@ -82,13 +82,47 @@ def test_who_proves_a_request(
     assert (found, entry.identity, entry.missing_key) == (key, identity, missing)
 
 
+PLACE = {"GOOGLE_CLOUD_PROJECT": "ours", "GOOGLE_CLOUD_LOCATION": "global"}
+INSIDE = "/v1/projects/ours/locations/global/publishers/anthropic/models"
+
+
+@pytest.mark.parametrize(
+    ("item", "environment", "address", "root", "missing"),
+    [
+        ("", PLACE, "https://aiplatform.googleapis.com", INSIDE, ""),
+        (", base_url: 'http://proxy.test'", PLACE, "http://proxy.test", INSIDE, ""),
+        (", base_url: 'http://proxy.test/claude'", {}, "http://proxy.test/claude", None, ""),
+        ("", PLACE | {"GOOGLE_CLOUD_PROJECT": ""}, "", None, "GOOGLE_CLOUD_PROJECT"),
+        (", base_url: 'http://proxy.test'", {}, "http://proxy.test", None, "GOOGLE_CLOUD_PROJECT"),
+    ],
+    ids=["Google's", "another host", "another path", "no project", "no project at another host"],
+)
+def test_where_vertex_is(item: str, environment: dict[str, str], address: str, root: str | None, missing: str) -> None:
+    text = f"llm_providers: [{{model: vertex/claude-opus-4-8, access_key: $T{item}}}]"
+    config = parse(text, file="config.yaml", environment={"T": "t", **environment})
+    (entry,) = config.providers
+    assert (entry.base_url, entry.missing_key) == (address, missing)
+    if root:
+        assert plan(config).candidates[0].provider.root("anthropic_messages") == root
+
+
+def test_what_is_no_part_of_an_address_is_told() -> None:
+    with pytest.raises(ConfigErrors, match=re.escape("what $GOOGLE_CLOUD_PROJECT holds is no part of an address")):
+        parse(
+            "llm_providers: [{model: vertex/claude-opus-4-8, access_key: $T}]",
+            file="config.yaml",
+            environment={"T": "t", **PLACE, "GOOGLE_CLOUD_PROJECT": "../other"},
+        )
+
+
 @pytest.mark.parametrize(
     ("clouds", "told"),
     [
-        (Clouds(), "$AWS_BEARER_TOKEN_BEDROCK is not set, and there are no AWS credentials"),
+        (Clouds(), "$AWS_BEARER_TOKEN_BEDROCK is not set, nor are there AWS credentials"),
         (
             NOT_INSTALLED,
-            "$AWS_BEARER_TOKEN_BEDROCK is not set; AWS credentials need a library: pip install 'archgw[bedrock]'",
+            "$AWS_BEARER_TOKEN_BEDROCK is not set (your AWS credentials would do, with a library: "
+            "pip install 'archgw[bedrock]')",
         ),
     ],
     ids=["none", "no library"],
@@ -133,6 +167,8 @@ def test_a_mistake_with_credentials(text: str, clouds: Clouds, told: str) -> Non
         ({"AWS_ACCESS_KEY_ID": " "}, "", set()),
         ({"AWS_PROFILE": "work"}, "", {"aws"}),
         ({}, ".aws/credentials", {"aws"}),
+        ({"GOOGLE_APPLICATION_CREDENTIALS": "account.json"}, "", {"google"}),
+        ({}, ".config/gcloud/application_default_credentials.json", {"google"}),
     ],
 )
 def test_which_clouds_are_found(tmp_path: Path, environment: dict[str, str], file: str, found: set[str]) -> None:

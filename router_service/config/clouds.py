@@ -24,8 +24,8 @@ class Clouds:
     def instead(self, cloud: Cloud) -> str:
         """Why its credentials cannot stand in for the key, in words that follow those about the key."""
         if cloud.name in self.lacking and cloud.name in self.found:
-            return f"; {cloud.credentials} need a library: pip install 'archgw[{cloud.extra}]'"
-        return f", and there are no {cloud.credentials}"
+            return f" (your {cloud.credentials} would do, with a library: pip install 'archgw[{cloud.extra}]')"
+        return f", nor are there {cloud.credentials}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.ht
 """
 
 import hashlib
-import time
 from threading import Lock
 
 from botocore.auth import SigV4Auth
@@ -18,7 +17,6 @@ from router_service.config import Identity
 from router_service.exchange import Ask
 from router_service.shell.proof import NoProof
 
-_LOOK_AGAIN_AFTER = 30.0  # seconds; on a machine without a role, looking takes two
 _NOT_OURS = ("host", "content-type")  # signed, but the request has them already
 
 
@@ -27,8 +25,6 @@ class Signer:
         self._identity = identity
         self._session = Session()
         self._credentials: Credentials | None = None
-        self._trouble = ""
-        self._look_again = 0.0
         self._lock = Lock()
 
     def find(self) -> None:
@@ -38,21 +34,15 @@ class Signer:
         return signed(ask, self._frozen(), self._identity)
 
     def _frozen(self) -> ReadOnlyCredentials:
-        """The credentials of now. What went wrong stays so for a while: it helps nobody that each waits for it."""
-        if time.monotonic() < self._look_again:
-            raise NoProof(self._trouble)
+        """The credentials of now: one thread renews them, and the others go on with those that still hold."""
         try:
             with self._lock:
                 self._credentials = self._credentials or self._session.get_credentials()
             if self._credentials is not None:
-                return (
-                    self._credentials.get_frozen_credentials()
-                )  # renews them in one thread, and lets the others go on
-            self._trouble = "there are no AWS credentials"
+                return self._credentials.get_frozen_credentials()
         except (BotoCoreError, OSError, ValueError) as error:  # its words may repeat what a credential_process said
-            self._trouble = f"the AWS credentials could not be had ({type(error).__name__})"
-        self._look_again = time.monotonic() + _LOOK_AGAIN_AFTER
-        raise NoProof(self._trouble)
+            raise NoProof(f"the AWS credentials could not be had ({type(error).__name__})") from error
+        raise NoProof("there are no AWS credentials")
 
 
 def signed(ask: Ask, credentials: ReadOnlyCredentials, identity: Identity) -> dict[str, str]:

@@ -71,6 +71,11 @@ def gemini(refused: Refused, _: str) -> list[Json]:
     return [{"error": {"code": refused.status, "message": refused.message, "status": status}}]
 
 
+def google(refused: Refused, _: str) -> Json:
+    """Without the list around it that its OpenAI endpoint has."""
+    return gemini(refused, "")[0]
+
+
 def aws(refused: Refused, _: str) -> Json:
     return {"message": refused.message}
 
@@ -81,6 +86,7 @@ SHAPES: dict[ErrorShape, Callable[[Refused, str], Json | list[Json]]] = {
     "mistral": mistral,
     "xai": xai,
     "gemini": gemini,
+    "google": google,
     "aws": aws,
 }
 
