@@ -13,7 +13,7 @@ from router_service.config import ConfigErrors, usable
 from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell import state
-from router_service.shell.files import load
+from router_service.shell.files import load, variables
 from router_service.shell.grpc_server import serve
 from router_service.shell.onnx_model import BadModel
 
@@ -28,6 +28,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         config = usable(load(arguments.config))
+        os.environ.update(variables(arguments.config))  # the clouds' libraries look there, and know of no .env
     except (OSError, ConfigErrors) as error:
         sys.exit(str(error))
     gateway = Gateway(

@@ -136,7 +136,7 @@ class Attempt:
         if exchange.passes(self._candidate) and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
         self._upstream = upstream.render(exchange, self._candidate)
-        ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body)
+        ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body, self._candidate.identity)
         return [ask, Wake(exchange.patience)]
 
     def _pass_over(self) -> list[Effect]:

@@ -74,7 +74,8 @@ class CountAttempt:
         if not self._candidate.counts:
             return self._estimate("")
         asked = upstream.render_count(self._exchange, self._candidate)
-        return [Ask(self._candidate.cluster, asked.headers, asked.body), Wake(self._exchange.patience)]
+        ask = Ask(self._candidate.cluster, asked.headers, asked.body, self._candidate.identity)
+        return [ask, Wake(self._exchange.patience)]
 
     def _judge(self) -> list[Effect]:
         body = bytes(self._held)

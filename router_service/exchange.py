@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from router_service.config import Identity
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.intent import Intent
@@ -124,11 +125,12 @@ class Choose:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the provider: `headers` are all that it gets."""
+    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`."""
 
     cluster: str
     headers: Headers
     body: bytes
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from router_service import pricing
-from router_service.config import Config, Failover, Listener, Preference, ProviderEntry, Routing, Secret, State
+from router_service.config import (
+    Config,
+    Failover,
+    Identity,
+    Listener,
+    Preference,
+    ProviderEntry,
+    Routing,
+    Secret,
+    State,
+)
 from router_service.config.providers import INTERFACES
 from router_service.pricing import Price
 from router_service.providers import by_name
@@ -37,7 +47,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Provider + model + key: a leaf cluster and a provider cluster. `id` is safe in names, `label` is for people."""
+    """Provider + model + key: a leaf cluster and a provider cluster. `id` is safe in names, `label` is for people.
+
+    `identity` says whose credentials prove a request where there is no key.
+    """
 
     id: str
     label: str
@@ -46,6 +59,7 @@ class Candidate:
     facts: ModelFacts
     address: Address
     key: Secret | None = None
+    identity: Identity | None = None
     passthrough: bool = False
     price: Price | None = None
     twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
@@ -202,6 +216,7 @@ def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
             facts=replace(provider.facts(model), dialect="") if entry.interface else provider.facts(model),
             address=address(entry.base_url or provider.base_url, like=provider.base_url),
             key=entry.access_key,
+            identity=entry.identity,
             passthrough=entry.passthrough_auth,
             price=entry.price or (None if entry.interface else pricing.price(provider.name, model)),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
@@ -211,9 +226,12 @@ def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
 def _provider(entry: ProviderEntry) -> Provider:
     """An endpoint of the user's own speaks what the user says, and nothing besides."""
     provider = by_name(entry.provider)
-    if not entry.interface:
-        return provider
-    return replace(provider, dialect=INTERFACES[entry.interface][1], also=())
+    if entry.interface:
+        return replace(provider, dialect=INTERFACES[entry.interface][1], also=())
+    if entry.variables:
+        known = dict(entry.variables)
+        return replace(provider, roots=tuple((dialect, root.format_map(known)) for dialect, root in provider.roots))
+    return provider
 
 
 def _free(wanted: str, taken: set[str]) -> str:
@@ -263,7 +281,7 @@ def _fast(aliases: Mapping[str, Candidate], default: Route) -> Candidate:
 def _disabled(config: Config, by_entry: Mapping[str, Candidate]) -> Iterable[Disabled]:
     for entry in config.providers:
         if entry.missing_key:
-            yield Disabled(_entry_name(entry), f"${entry.missing_key} is not set")
+            yield Disabled(_entry_name(entry), entry.trouble)
     for preference in config.preferences:
         if not any(name in by_entry for name in preference.models):
             yield Disabled(f"preference “{preference.name}”", "none of its models is usable; default answers instead")

@@ -20,6 +20,7 @@ _KNOWN_AS = {
     "xai": "x-ai",
 }
 _OWN = ("ollama",)  # runs on the user's machine
+_WITH_PUBLISHER = ("vertex",)  # before the model's name, as in google/gemini-2.5-pro
 _TODAY = datetime(2100, 1, 1, 12)  # the newest price there is, at no hour that is cheaper than others
 
 
@@ -54,8 +55,9 @@ def price(provider: str, model: str) -> Price | None:
         return FREE
     from genai_prices.data_snapshot import get_snapshot  # a sixth of a second
 
+    name = model.rpartition("/")[2] if provider in _WITH_PUBLISHER else model
     try:
-        _, found = get_snapshot().find_provider_model(model, None, _KNOWN_AS.get(provider, provider), None)
+        _, found = get_snapshot().find_provider_model(name, None, _KNOWN_AS.get(provider, provider), None)
     except LookupError:
         return None
     published = found.get_prices(_TODAY).__dict__

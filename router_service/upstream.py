@@ -94,22 +94,32 @@ def target(candidate: Candidate) -> Target:
 
 
 def _headers(exchange: Exchange, candidate: Candidate, dialect: Dialect, path: str, *, same: bool) -> dict[str, str]:
-    address, provider = candidate.address, candidate.provider
-    query = f"?{exchange.query}" if same and exchange.query else ""
-    passed = _FORWARDED.get(dialect.name, ()) if same else ()
+    address = candidate.address
+    own = {} if candidate.provider.call(dialect.name) else dict(dialect.headers)
+    unasked = dict(dialect.headers).keys() - own.keys()
+    passed = [name for name in _FORWARDED.get(dialect.name, ()) if same and name not in unasked]
     return {
         ":method": "POST",
         ":scheme": address.scheme,
         ":authority": address.authority,
-        ":path": f"{address.path or provider.root(dialect.name)}{path}{query}",
+        ":path": _path(exchange, candidate, dialect, path, same=same),
         "user-agent": "archgw",
-        **dict(dialect.headers),
+        **own,
         **{name: value for name in passed if (value := _passed(name, exchange, candidate))},
         **_credential(exchange, candidate),
         "content-type": "application/json",
         "accept": "text/event-stream" if exchange.conversation.stream else "application/json",
         "accept-encoding": "identity",
     }
+
+
+def _path(exchange: Exchange, candidate: Candidate, dialect: Dialect, path: str, *, same: bool) -> str:
+    provider = candidate.provider
+    root = candidate.address.path or provider.root(dialect.name)
+    if call := provider.call(dialect.name):
+        return f"{root}{call.path(candidate.model, streamed=exchange.conversation.stream)}"
+    query = f"?{exchange.query}" if same and exchange.query else ""
+    return f"{root}{path}{query}"
 
 
 def _passed(name: str, exchange: Exchange, candidate: Candidate) -> str:
@@ -143,12 +153,15 @@ def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
 
 def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> tuple[bytes, tuple[str, ...]]:
     conversation, to = exchange.conversation, target(candidate)
+    call = candidate.provider.call(dialect.name)
+    fixed: dict[str, str | None] = dict(call.fields) if call else {}
     if same and dialect.takes(conversation, to):
         warnings: list[str] = []
-        changes = {"model": to.model} | dialect.adapt(conversation, to, warnings)
+        changes = {"model": to.model} | dialect.adapt(conversation, to, warnings) | fixed
         return replace_fields(exchange.body, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
-    return _json(rendered.body), rendered.warnings
+    fields = {name: value for name, value in (rendered.body | fixed).items() if name not in fixed or value is not None}
+    return _json(fields), rendered.warnings
 
 
 def _json(body: Json) -> bytes:

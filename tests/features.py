@@ -33,6 +33,8 @@ MODELS = {  # one of each vendor's that people use; Bedrock in both of its diale
     "zai": "glm-5.3",
     "azure_openai": "gpt-4.1",
     "amazon_bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "vertex": "claude-opus-4-8",
+    "vertex (Gemini)": "google/gemini-3-pro",
 }
 PNG = "iVBORw0KGgoAAAANSUhEUg"
 USER = {"role": "user", "content": "MARK-user"}
@@ -126,6 +128,7 @@ HEAD = (
 def candidates() -> Iterator[tuple[str, Candidate]]:
     entries = "".join(f"\n  - {{model: {name.split(' ')[0]}/{model}}}" for name, model in MODELS.items())
     keys = {"AZURE_OPENAI_RESOURCE": "r", "AWS_REGION": "r", "AWS_BEARER_TOKEN_BEDROCK": "k"}
+    keys |= {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "global", "VERTEX_ACCESS_TOKEN": "k"}
     keys |= {f"{name.split(' ')[0].upper()}_API_KEY": "k" for name in MODELS}
     made = plan(parse(f"llm_providers:{entries}", file="features", environment=keys))
     yield from zip(MODELS, made.candidates, strict=True)

@@ -171,13 +171,17 @@ routing_preferences:
     [
         ("bedrock/openai.gpt-oss-120b", "AWS_REGION", "eu-west-1", "bedrock-runtime.eu-west-1.amazonaws.com"),
         ("azure/gpt-4.1", "AZURE_OPENAI_RESOURCE", "ours", "ours.openai.azure.com"),
+        ("vertex/google/gemini-2.5-pro", "GOOGLE_CLOUD_LOCATION", "us-east5", "us-east5-aiplatform.googleapis.com"),
+        ("vertex/google/gemini-2.5-pro", "GOOGLE_CLOUD_LOCATION", "global", "aiplatform.googleapis.com"),
+        ("vertex/google/gemini-2.5-pro", "GOOGLE_CLOUD_LOCATION", "eu", "aiplatform.eu.rep.googleapis.com"),
     ],
 )
 def test_an_address_with_a_variable_is_filled_or_the_model_left_out(
     model: str, variable: str, value: str, host: str
 ) -> None:
     text = f"llm_providers: [{{model: {model}}}, {{model: openai/gpt-4o-mini}}]"
-    keys = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AZURE_OPENAI_API_KEY": "k"}
+    keys = {"AWS_BEARER_TOKEN_BEDROCK": "k", "AZURE_OPENAI_API_KEY": "k", "VERTEX_ACCESS_TOKEN": "k"}
+    keys |= {"GOOGLE_CLOUD_PROJECT": "ours"}
     assert plan_of(text, **keys, **{variable: value}).candidates[0].address.host == host
     without = plan_of(text, **keys)
     assert [candidate.label for candidate in without.candidates] == ["openai/gpt-4o-mini"]

@@ -76,6 +76,17 @@ def test_bedrock_asks_claude_in_anthropics_dialect_and_the_others_in_openais() -
     assert bedrock.root(bedrock.facts("openai.gpt-oss-120b").dialect or bedrock.dialect) == "/openai/v1"
 
 
+def test_vertex_has_claude_in_the_path_and_the_others_in_the_body() -> None:
+    vertex = by_name("vertex")
+    assert vertex.facts("claude-sonnet-4-5@20250929").dialect == "anthropic_messages"
+    assert vertex.facts("google/gemini-3-pro").signs_calls
+    assert vertex.facts("meta/llama-3.3-70b-instruct-maas") == ModelFacts("")
+    call = vertex.call("anthropic_messages")
+    assert call and vertex.call("openai_chat") is None
+    assert call.path("claude-sonnet-4-5@20250929", streamed=False) == "/claude-sonnet-4-5@20250929:rawPredict"
+    assert call.path("a/../b:c?d", streamed=True) == "/a%2F..%2Fb%3Ac%3Fd:streamRawPredict"
+
+
 @pytest.mark.parametrize("vendor", [vendor for vendor in VENDORS if vendor not in ("anthropic", "azure_openai")])
 def test_everyone_else_speaks_openai(vendor: str) -> None:
     provider = PROVIDERS[vendor]
@@ -124,6 +135,8 @@ def test_everyone_else_speaks_openai(vendor: str) -> None:
         ("groq", "llama-3.3-70b-versatile", {"max_output": 32_768}),
         ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", {"context": 131_072}),
         ("ollama", "llama3.1", {"context": None, "max_output": None}),
+        ("vertex", "claude-sonnet-4-5@20250929", {"structured": False, "thinking": "budget"}),
+        ("vertex", "claude-opus-4-6", {"structured": True, "thinking": "adaptive"}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

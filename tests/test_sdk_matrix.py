@@ -22,8 +22,10 @@ GEMINI, MISTRAL = "gemini/gemini-2.5-flash", "mistral/mistral-small-latest"
 MODELS = (SONNET, MINI, CHAT, GEMINI, MISTRAL)
 THINKERS = (SONNET, "deepseek/deepseek-reasoner")
 BEDROCK, AZURE = "amazon_bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", "azure_openai/gpt-4.1"
+VERTEX = ("vertex/claude-sonnet-4-5@20250929", "vertex/google/gemini-3-pro")
 TRAVELLERS = (
     BEDROCK,
+    *VERTEX,
     AZURE,
     SONNET,
     "anthropic/claude-opus-5-5",
@@ -35,8 +37,11 @@ TRAVELLERS = (
 OTHERS = ("openai/gpt-5-mini", "anthropic/claude-opus-5-5", "groq/llama-3.3-70b-versatile")
 KEYS = {
     name: f"key-of-{name}"
-    for name in ("anthropic", "openai", "deepseek", "gemini", "mistral", "groq", "azure_openai", "amazon_bedrock")
-}
+    for name in (
+        "anthropic", "openai", "deepseek", "gemini", "mistral", "groq", "azure_openai", "amazon_bedrock",
+        "vertex",
+    )
+}  # fmt: skip
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
@@ -71,6 +76,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
             for model in dict.fromkeys((*MODELS, *THINKERS, *OTHERS, *TRAVELLERS))
         )
         environment = {f"{name.upper()}_API_KEY": key for name, key in KEYS.items()}
+        environment |= {"GOOGLE_CLOUD_PROJECT": "our-project", "GOOGLE_CLOUD_LOCATION": "global"}
         config = CONFIG.replace("$MODELS", models)
         folder = tmp_path_factory.mktemp("sdks")
         yield await stack.enter_async_context(gateway(folder, config, providers, environment))
@@ -79,7 +85,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 def _entry(model: str, provider: Simulator) -> str:
     key = f"${provider.vendor.name.upper()}_API_KEY"
     default = ", default: true" if model == SONNET else ""
-    path = "" if provider.vendor.also_base else provider.vendor.base_path  # Bedrock has one for each dialect
+    path = "" if provider.vendor.also_base else provider.vendor.base_path  # who has one for each dialect
     return f'  - {{model: {model}, access_key: {key}, base_url: "{provider.url}{path}"{default}}}'
 
 

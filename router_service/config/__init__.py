@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from router_service.config import preferences, sections
+from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.mending import compose
 from router_service.config.preferences import Prefer, Preference
@@ -28,9 +29,11 @@ __all__ = [
     "KEYS",
     "SHIPPED_PARTS",
     "Cache",
+    "Clouds",
     "Config",
     "ConfigErrors",
     "Failover",
+    "Identity",
     "Learning",
     "Ledger",
     "Listener",
@@ -66,6 +69,7 @@ KEYS = (
     "ledger",
     "state",
 )
+_NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
 
 
@@ -85,10 +89,10 @@ class Config:
     warnings: tuple[str, ...] = ()
 
 
-def parse(text: str, *, file: str, environment: Mapping[str, str]) -> Config:
+def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Clouds = _NO_CLOUDS) -> Config:
     """What the text says, or ConfigErrors with all that is wrong. For keys that are not set see `usable`."""
     notes = Notes(file, text)
-    config = _read(text, notes, environment)
+    config = _read(text, notes, environment, clouds)
     if config is None or notes.mistakes:
         raise ConfigErrors(notes.mistakes)
     return replace(config, warnings=tuple(notes.warnings))
@@ -100,12 +104,12 @@ def usable(config: Config) -> Config:
         return config
     wanted = {entry.missing_key: entry for entry in reversed(config.providers)}
     raise ConfigErrors(
-        Mistake(entry.place, f"${name} is not set, and no other model has its key", f"export {name}=...")
+        Mistake(entry.place, f"{entry.trouble}, and no other model has its key", f"export {name}=...")
         for name, entry in wanted.items()
     )
 
 
-def _read(text: str, notes: Notes, environment: Mapping[str, str]) -> Config | None:
+def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Clouds) -> Config | None:
     root = compose(text, notes)
     top = Value(root, Place(notes.file, 1, ""), notes) if root else None
     if top is None or top.empty:
@@ -115,7 +119,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str]) -> Config | N
     fields = top.fields(KEYS)
     if "version" in fields:
         fields["version"].choice(VERSIONS)
-    entries, mentions = _providers(fields, top, environment) if top.is_mapping else ([], [])
+    entries, mentions = _providers(fields, top, environment, clouds) if top.is_mapping else ([], [])
     return Config(
         file=notes.file,
         providers=tuple(entries),
@@ -132,7 +136,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str]) -> Config | N
 
 
 def _providers(
-    fields: Mapping[str, Value], top: Value, environment: Mapping[str, str]
+    fields: Mapping[str, Value], top: Value, environment: Mapping[str, str], clouds: Clouds
 ) -> tuple[list[ProviderEntry], list[Preference]]:
     """The entries, and the preferences that stand below them."""
     if "llm_providers" in fields and "model_providers" in fields:
@@ -145,7 +149,7 @@ def _providers(
     mentions: list[Preference] = []
     for item in value.items():
         known = item.fields(FIELDS)
-        entries.append(read_entry(item, known, environment))
+        entries.append(read_entry(item, known, environment, clouds))
         if "routing_preferences" in known:
             mentions += preferences.nested(known["routing_preferences"], entries[-1])
     check_entries(entries, value.notes)

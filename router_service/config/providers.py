@@ -5,16 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
 from router_service.config.reading import Notes, Place, Value, guess, nearest
 from router_service.pricing import Price
 from router_service.providers import ALIASES, PROVIDERS, by_name
-from router_service.providers.provider import Provider
+from router_service.providers.provider import Cloud, Provider
 
 FIELDS = (
     "model",
     "name",
     "access_key",
+    "credentials",
     "passthrough_auth",
     "base_url",
     "provider_interface",
@@ -41,19 +43,29 @@ class ProviderEntry:
     provider: str = ""  # the vendor's name in the table, or `provider_interface` where that is given
     access_key: Secret | None = None
     missing_key: str = ""  # the variable that holds the key and that is not set
+    instead: str = ""  # why nothing else stands in for the key, in words that follow
+    identity: Identity | None = None  # whose credentials do
     passthrough_auth: bool = False
     base_url: str = ""
     default: bool = False
     interface: str = ""  # of an endpoint of one's own
     price: Price | None = None  # where the user knows better than the published tables
+    variables: tuple[tuple[str, str], ...] = ()  # what stands for those of the vendor's address
 
     @property
     def known_as(self) -> str:
         """What the rest of the config calls it."""
         return self.name or self.model
 
+    @property
+    def trouble(self) -> str:
+        """Why it cannot be used; only where a key is missing."""
+        return f"${self.missing_key} is not set{self.instead}"
 
-def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[str, str]) -> ProviderEntry:
+
+def read_entry(
+    item: Value, fields: Mapping[str, Value], environment: Mapping[str, str], clouds: Clouds
+) -> ProviderEntry:
     """An entry with as much as could be read: others refer to it even where something in it is wrong."""
     model = _text(fields, "model") or ""
     if item.is_mapping and "model" not in fields:
@@ -68,8 +80,16 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
     if passthrough:
         _check_passthrough(fields, model)
     key, missing = (None, "") if passthrough else _key(fields, provider, environment)
-    if provider and not base_url and not missing:
-        base_url, missing = _filled(provider.base_url, fields["model"], environment) if "model" in fields else ("", "")
+    cloud = _cloud(fields, provider, clouds, missing)
+    instead = ""
+    if cloud:
+        missing = ""
+    elif missing and provider and provider.cloud and missing == provider.key_variable:
+        instead = clouds.instead(provider.cloud)
+    variables: dict[str, str] = {}
+    if provider and not missing and "model" in fields:
+        variables, missing = _variables(provider, cloud, base_url, fields["model"], environment)
+        base_url = base_url or _filled(provider, variables)
     return ProviderEntry(
         place=item.place,
         model=model,
@@ -77,11 +97,14 @@ def read_entry(item: Value, fields: Mapping[str, Value], environment: Mapping[st
         provider=provider.name if provider else "",
         access_key=key,
         missing_key=missing,
+        instead=instead,
+        identity=identity(cloud, base_url, variables.get(cloud.region, "")) if cloud and not missing else None,
         passthrough_auth=passthrough,
         base_url=base_url,
         default=_flag(fields, "default"),
         interface=interface or "",
         price=_price(fields["price"]) if "price" in fields else None,
+        variables=tuple(variables.items()),
     )
 
 
@@ -166,18 +189,52 @@ def read_address(value: Value) -> str:
     return url.rstrip("/")
 
 
-def _filled(base_url: str, value: Value, environment: Mapping[str, str]) -> tuple[str, str]:
-    """A vendor's address with what the environment says, or the variable that is not set; empty where none is named."""
-    names = re.findall(r"\{(\w+)\}", base_url)
+def _variables(
+    provider: Provider, cloud: Cloud | None, base_url: str, value: Value, environment: Mapping[str, str]
+) -> tuple[dict[str, str], str]:
+    """What stands for each variable of the vendor's address, where it is the vendor's; or the one that is not set."""
+    host = "" if base_url else provider.base_url
+    paths = [] if urlsplit(base_url).path else [root for _, root in provider.roots]
+    signed = [cloud.region] if cloud and cloud.region and not tells_region(base_url) else []
+    names = list(dict.fromkeys([*re.findall(r"\{(\w+)\}", " ".join([host, *paths])), *signed]))
     missing = next((name for name in names if not environment.get(name, "").strip()), "")
-    if not names or missing:
-        return "", missing
+    if missing:
+        return {}, missing
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9-]+", environment[name].strip()):
-            host = urlsplit(base_url).netloc.replace("{", "").replace("}", "")
-            value.wrong(f"what ${name} holds is no part of a host name", f"it stands for {name} in {host}")
-            return "", ""
-    return base_url.format(**{name: environment[name].strip() for name in names}), ""
+            value.wrong(f"what ${name} holds is no part of an address", "letters, digits and hyphens are")
+            return {}, ""
+    return {name: environment[name].strip() for name in names}, ""
+
+
+def _filled(provider: Provider, variables: Mapping[str, str]) -> str:
+    """A vendor's address with what stands for its variables; empty where it has none."""
+    if "{" not in provider.base_url or not variables:
+        return ""
+    address = provider.base_url.format(**variables)
+    return dict(provider.moved).get(address, address)
+
+
+def _cloud(fields: Mapping[str, Value], provider: Provider | None, clouds: Clouds, missing: str) -> Cloud | None:
+    """The cloud whose credentials are used: where that is written, or no key is set and there are some."""
+    cloud = provider.cloud if provider else None
+    if "credentials" in fields:
+        return _written(fields, cloud, clouds)
+    unasked = missing and "access_key" not in fields
+    return cloud if unasked and cloud and clouds.usable(cloud) else None
+
+
+def _written(fields: Mapping[str, Value], cloud: Cloud | None, clouds: Clouds) -> Cloud | None:
+    value = fields["credentials"]
+    if "access_key" in fields:
+        value.wrong("credentials and access_key exclude each other", "keep one of them")
+    if cloud is None:
+        having = [f"{maker.name} ({maker.cloud.name})" for maker in PROVIDERS.values() if maker.cloud]
+        value.wrong(f"only {' and '.join(having)} go by a cloud's own credentials", "write access_key instead")
+        return None
+    if value.choice((cloud.name,)) and cloud.name in clouds.lacking:
+        value.wrong(f"{cloud.credentials} need a library", f"pip install 'archgw[{cloud.extra}]'")
+    return cloud
 
 
 def _check_passthrough(fields: Mapping[str, Value], model: str) -> None:
@@ -192,6 +249,8 @@ def _key(
     fields: Mapping[str, Value], provider: Provider | None, environment: Mapping[str, str]
 ) -> tuple[Secret | None, str]:
     """The key, or the variable that should hold it. An address of one's own gets no vendor's key unasked."""
+    if "credentials" in fields:
+        return None, ""
     if "access_key" in fields:
         return read_key(fields["access_key"], provider, environment)
     if provider is None or not provider.key_variable or "base_url" in fields:

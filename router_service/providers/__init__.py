@@ -13,6 +13,7 @@ from router_service.providers import (
     openai,
     openrouter,
     together,
+    vertex,
     xai,
     zai,
 )
@@ -35,14 +36,17 @@ PROVIDERS = {
         zai.PROVIDER,
         azure_openai.PROVIDER,
         amazon_bedrock.PROVIDER,
+        vertex.PROVIDER,
     )
 }
 ALIASES = {
     "azure": "azure_openai",
     "bedrock": "amazon_bedrock",
     "google": "gemini",
+    "google_vertex": "vertex",
     "grok": "xai",
     "together_ai": "together",
+    "vertex_ai": "vertex",
 }
 
 

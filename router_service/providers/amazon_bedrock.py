@@ -1,15 +1,36 @@
-"""Amazon Bedrock with an API key of its own: Claude in Anthropic's dialect, everybody else in OpenAI's.
+"""Amazon Bedrock: Claude in Anthropic's dialect, everybody else in OpenAI's.
 
-docs.aws.amazon.com/bedrock/latest/userguide/inference-messages-api.html and inference-chat-completions.html beside it.
+docs.aws.amazon.com/bedrock/latest/userguide/inference-messages-api.html and inference-chat-completions.html beside it:
+bedrock-runtime, the endpoint that is recommended there (endpoints.html), takes both below /anthropic and /openai/v1,
+with an API key of its own or signed with AWS credentials (SigV4). The service that is signed for is `bedrock`, at the
+endpoint bedrock-mantle it is `bedrock-mantle`: so do openai-python 3.54 and anthropic-sdk-python 2.12 (seen 2026-11).
 A model may be named with the region that its inference profile is in: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`.
 """
 
 from dataclasses import replace
 
 from router_service.providers import anthropic
-from router_service.providers.provider import THOUGHTS, ModelFacts, Provider
+from router_service.providers.provider import THOUGHTS, Cloud, ModelFacts, Provider
 
 PROFILES = ("", "us.", "eu.", "apac.", "jp.", "au.", "global.")
+
+AWS = Cloud(
+    name="aws",
+    credentials="AWS credentials",
+    library="botocore",
+    extra="bedrock",
+    variables=(
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ),
+    files=(".aws/credentials", ".aws/config"),
+    service="bedrock",
+    region="AWS_REGION",
+)
 
 PROVIDER = Provider(
     name="amazon_bedrock",
@@ -22,6 +43,7 @@ PROVIDER = Provider(
         ("openai_responses", "/openai/v1"),
     ),
     key_variable="AWS_BEARER_TOKEN_BEDROCK",
+    cloud=AWS,
     refuses_in_messages=THOUGHTS,
     betas=(  # any other is "invalid beta flag"
         "computer-use-",

@@ -5,6 +5,7 @@ The figures of models are those of LiteLLM 1.109.1 (seen 2026-11) unless a vendo
 
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import quote
 
 # Fields of chat completions that are OpenAI's own; who checks his input refuses them.
 OPENAIS_OWN = frozenset(
@@ -57,14 +58,50 @@ class ModelFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Cloud:
+    """A cloud whose own credentials may stand in for a key: they sign each request, or lend a token for an hour.
+
+    `credentials` is what they are called; a `library` that comes with an `extra` of ours finds them. That there are any
+    is to be seen by one of the `variables`, or of the `files` below the home folder; a role that the machine was given
+    is not to be seen. Who signs does it for a `service`, in the region that the variable `region` holds.
+    """
+
+    name: str
+    credentials: str
+    library: str
+    extra: str
+    variables: tuple[str, ...]
+    files: tuple[str, ...]
+    service: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a dialect is spoken to a vendor that has the model in the path: what follows the root, for a whole answer and
+    for a streamed one, with `{model}` in it; and the `fields` of the body that differ, None where one is left out.
+
+    The dialect's own headers and the client's query have no place there.
+    """
+
+    whole: str
+    streamed: str
+    fields: tuple[tuple[str, str | None], ...] = ()
+
+    def path(self, model: str, *, streamed: bool) -> str:
+        return (self.streamed if streamed else self.whole).format(model=quote(model, safe="@"))
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One vendor. `base_url` is everything before the dialect's own last path segments (`/chat/completions`).
 
-    It may hold a `{VARIABLE}` of the environment. Whose client speaks one of the dialects in `also` is answered in it,
-    any other in `dialect`; `roots` are the paths between base URL and segments, where they differ by dialect.
+    It may hold a `{VARIABLE}` of the environment; `moved` are addresses made of it that are really others. Whose client
+    speaks one of the dialects in `also` is answered in it, any other in `dialect`; `roots` are the paths between base
+    URL and segments, where they differ by dialect, and `calls` what takes the place of the segments.
 
     `auth_header` carries the key behind `auth_scheme`. `key_variable` is the environment variable that
-    the field knows the key by; empty for providers that need none.
+    the field knows the key by; empty for providers that need none. Without a key, the credentials of its `cloud` do.
 
     What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
     an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
@@ -80,7 +117,10 @@ class Provider:
     base_url: str
     key_variable: str
     also: tuple[str, ...] = ()
+    moved: tuple[tuple[str, str], ...] = ()
     roots: tuple[tuple[str, str], ...] = ()
+    calls: tuple[tuple[str, Call], ...] = ()
+    cloud: Cloud | None = None
     auth_header: str = "authorization"
     auth_scheme: str = "Bearer "
     refuses: frozenset[str] = frozenset()
@@ -94,6 +134,9 @@ class Provider:
 
     def root(self, dialect: str) -> str:
         return dict(self.roots).get(dialect, "")
+
+    def call(self, dialect: str) -> Call | None:
+        return dict(self.calls).get(dialect)
 
     def facts(self, model: str) -> ModelFacts:
         known = [facts for facts in self.models if model.startswith(facts.prefix)]

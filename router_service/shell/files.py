@@ -1,10 +1,13 @@
-"""Reads config.yaml and the .env beside it."""
+"""Reads config.yaml and the .env beside it, and looks which clouds' credentials the machine has."""
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
-from router_service.config import Config, ConfigErrors, Mistake, Place, parse, parse_dotenv
+from router_service.config import Clouds, Config, ConfigErrors, Mistake, Place, parse, parse_dotenv
+from router_service.providers import PROVIDERS
+from router_service.providers.provider import Cloud
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -14,8 +17,36 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     except UnicodeDecodeError as error:
         place = Place(str(path), 1, "")
         raise ConfigErrors([Mistake(place, f"not text in UTF-8 (byte {error.start})", "save it as UTF-8")]) from error
+    known = variables(path, environment)
+    return parse(text, file=str(path), environment=known, clouds=clouds(known))
+
+
+def variables(config: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment, and what the .env beside the config adds to it."""
     known = dict(os.environ if environment is None else environment)
-    dotenv = path.parent / ".env"
+    dotenv = config.parent / ".env"
     if dotenv.is_file():
         known = parse_dotenv(dotenv.read_text("utf-8", "replace")) | known
-    return parse(text, file=str(path), environment=known)
+    return known
+
+
+def clouds(environment: Mapping[str, str]) -> Clouds:
+    """Seen at once and the same each time: nobody is asked, and nothing is loaded."""
+    home = Path(environment.get("HOME") or Path.home())
+    known = [provider.cloud for provider in PROVIDERS.values() if provider.cloud]
+    return Clouds(
+        found=frozenset(cloud.name for cloud in known if _has(cloud, environment, home)),
+        lacking=frozenset(cloud.name for cloud in known if not _is_installed(cloud.library)),
+    )
+
+
+def _has(cloud: Cloud, environment: Mapping[str, str], home: Path) -> bool:
+    named = any(environment.get(name, "").strip() for name in cloud.variables)
+    return named or any((home / file).is_file() for file in cloud.files)
+
+
+def _is_installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:  # not even the package that it is part of
+        return False

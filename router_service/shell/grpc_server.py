@@ -14,6 +14,7 @@ from router_service.attempt import Attempt
 from router_service.conversation import Failure
 from router_service.count_attempt import CountAttempt
 from router_service.exchange import (
+    Ask,
     Effect,
     Event,
     Gone,
@@ -32,7 +33,9 @@ from router_service.pb import ext_proc_pb2 as pb
 from router_service.pb import ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.selection import Gateway, Selection
 from router_service.shell import router_model, wire
+from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.proof import NoProof
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.state import Store
@@ -48,13 +51,16 @@ Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
 
 
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal, store: Store) -> None:
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal, store: Store, identities: Identities) -> None:
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
+        self._identities = identities
 
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
         role = str(metadata.get("x-archgw-role"))
-        hop = Hop(self._gateway, self._model, self._journal, self._store, context, role=role)
+        hop = Hop(
+            self._gateway, self._model, self._journal, self._store, context, role=role, identities=self._identities
+        )
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -66,12 +72,21 @@ class Hop:
     """One of Envoy's streams: turns its messages into events, and effects into answers."""
 
     def __init__(
-        self, gateway: Gateway, model: Model, journal: Journal, store: Store, context: Context, *, role: str
+        self,
+        gateway: Gateway,
+        model: Model,
+        journal: Journal,
+        store: Store,
+        context: Context,
+        *,
+        role: str,
+        identities: Identities | None = None,
     ) -> None:
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
         self._role = role
+        self._identities = identities or Identities()
         self._machine: Selection | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
         self._request: dict[str, str] = {}
@@ -143,10 +158,19 @@ class Hop:
                     self._wake(after)
                 case Record():
                     continue
+                case Ask():
+                    await self._ask(effect)
                 case _:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+
+    async def _ask(self, ask: Ask) -> None:
+        try:
+            await self._answer(await self._identities.prove(ask))
+        except NoProof as error:
+            assert self._machine is not None
+            await self._perform(self._machine.give_up(str(error), self._loop.time()))
 
     async def _answer(self, effect: Effect) -> None:
         answer = wire.response(effect, self._last, self._request)
@@ -187,23 +211,28 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
     model = router_model.of(gateway.plan)
     await store.open(gateway.sessions)
-    journal = Journal()
+    journal, identities = Journal(), Identities()
     server = grpc.aio.server(options=_OPTIONS)
-    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(gateway, model, journal, store), server)
+    processor = ExternalProcessor(gateway, model, journal, store, identities)
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(processor, server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
     await model.warm_up()
     await server.start()
+    wanted = {candidate.identity for candidate in gateway.plan.candidates if candidate.identity}
+    finding = asyncio.create_task(identities.warm_up(wanted))
     _make_private(socket)
     _log.info("serving on %s", socket)
     try:
         await asyncio.gather(_sweep(gateway, journal), _remember(gateway, store))
     finally:
+        finding.cancel()
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
         await store.close()
         await model.close()
+        identities.close()
 
 
 def _unlink(socket: Path) -> None:

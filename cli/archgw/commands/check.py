@@ -15,7 +15,7 @@ from archgw import configs, lint, report
 from archgw.render import envoy
 from archgw.supervisor import CannotStart, ca_file, envoy_binary
 from router_service.config import Config, RemoteModel
-from router_service.plan import Plan
+from router_service.plan import Candidate, Plan
 
 render_app = typer.Typer(
     no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
@@ -36,14 +36,7 @@ def check(config: ConfigArgument = None) -> None:
     out.print(report.routes_table(plan))
     out.print()
     for candidate in plan.candidates:
-        source = (
-            candidate.key.source
-            if candidate.key
-            else "the client's own login"
-            if candidate.passthrough
-            else "no key needed"
-        )
-        out.print(f"  {escape(candidate.label)}: {escape(source)}", soft_wrap=True)
+        out.print(f"  {escape(candidate.label)}: {escape(_proof(candidate))}", soft_wrap=True)
     for item in plan.disabled:
         out.print(f"  [yellow]{escape(item.label)}: {escape(item.reason)}[/yellow]", soft_wrap=True)
     _lint(settings)
@@ -79,6 +72,16 @@ def example_text() -> str:
     packaged = Path(str(files("archgw") / "config.yaml"))
     path = packaged if packaged.is_file() else Path(str(files("archgw"))).parents[1] / "config.yaml"
     return path.read_text("utf-8")
+
+
+def _proof(candidate: Candidate) -> str:
+    """By what its vendor knows us."""
+    if candidate.key:
+        return candidate.key.source
+    if candidate.identity and candidate.provider.cloud:
+        where = f" for {candidate.identity.region}" if candidate.identity.region else ""
+        return f"{candidate.provider.cloud.credentials}{where}"
+    return "the client's own login" if candidate.passthrough else "no key needed"
 
 
 def _lint(settings: Config) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archgw.simulate import anthropic_wire, openai_wire, responses_wire
+from archgw.simulate import anthropic_wire, openai_wire, responses_wire, vertex
 from archgw.simulate.door import enter
 from archgw.simulate.faults import INSTEAD, Fault
 from archgw.simulate.received import Asked, Received
@@ -48,6 +48,7 @@ class Office:
 def respond(office: Office, received: Received, fault: Fault | None) -> Answer:
     """The answer to any request outside /_simulate; a refusal is an answer, too."""
     request_id = f"req_{office.new_id()[:24]}"
+    received = entered(office.vendor, received)
     office = replace(office, vendor=speaking(office.vendor, received))
     try:
         answer = dispatch(office, received, fault, request_id)
@@ -71,6 +72,11 @@ def dispatch(office: Office, received: Received, fault: Fault | None, request_id
     raise unknown_path(vendor, received)
 
 
+def entered(vendor: Vendor, received: Received) -> Received:
+    """As the vendor's insides see it."""
+    return vertex.inside(received) if vendor.name == "vertex" else received
+
+
 def speaking(vendor: Vendor, received: Received) -> Vendor:
     """The vendor as it behaves at this path, whose dialect it may speak beside its first."""
     besides = replace(vendor, base_path=vendor.also_base or vendor.base_path)
@@ -79,11 +85,12 @@ def speaking(vendor: Vendor, received: Received) -> Vendor:
     dialect = next((dialect for dialect in vendor.also if path == INFERENCE[dialect] or counts), None)
     if dialect is None:
         return vendor
-    errors = "openai" if vendor.errors == "anthropic" else vendor.errors
+    errors = vendor.also_errors if vendor.errors == "anthropic" else vendor.errors
     return replace(besides, dialect=dialect, errors=errors)
 
 
 def is_inference(vendor: Vendor, received: Received) -> bool:
+    received = entered(vendor, received)
     vendor = speaking(vendor, received)
     return received.method == "POST" and relative(vendor, received.path) == INFERENCE[vendor.dialect]
 

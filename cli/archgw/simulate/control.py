@@ -67,12 +67,15 @@ def shown(received: Received) -> Json:
         "method": received.method,
         "path": received.path,
         "query": received.query,
-        "headers": [[name, masked(value) if name in KEY_HEADERS else value] for name, value in received.headers],
+        "headers": [[name, masked(value) if name in SECRETS else value] for name, value in received.headers],
         "body": received.json if received.json is not None else received.body.decode("utf-8", "replace"),
         "time": received.time,
         "status": received.status,
         "outcome": received.outcome,
     }
+
+
+SECRETS = (*KEY_HEADERS, "x-amz-security-token")
 
 
 def masked(key: str) -> str:

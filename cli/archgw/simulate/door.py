@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from archgw.simulate.models import Model
 from archgw.simulate.received import Asked, Received, bare
 from archgw.simulate.refusal import Json, Refused
+from archgw.simulate.sigv4 import check_signature, is_signed
 from archgw.simulate.vendors import Vendor
+from archgw.simulate.vertex import check_call
 
 LARGEST_BODY = 32 * 1024 * 1024  # https://docs.claude.com/en/api/overview#request-size-limits
 
@@ -17,7 +20,10 @@ LARGEST_BODY = 32 * 1024 * 1024  # https://docs.claude.com/en/api/overview#reque
 def check_key(vendor: Vendor, received: Received, accept_keys: frozenset[str] | None) -> None:
     if vendor.keyless:
         return
-    find, missing, wrong = KEYS[vendor.dialect]
+    if vendor.signed_for and is_signed(received.header("authorization") or ""):
+        check_signature(vendor.signed_for, received)
+        return
+    find, missing, wrong = TOKENS.get(vendor.name) or KEYS[vendor.dialect]
     key = (received.header(vendor.keys) or "") if vendor.keys else find(received)
     if not key:
         raise missing
@@ -79,7 +85,26 @@ OPENAI_KEYS = (
     ),
     wrong_openai_key,
 )
-KEYS: dict[str, tuple[Callable[[Received], str], Refused, Callable[[Vendor, Received, str], Refused]]] = {
+
+
+def wrong_token(*_: Any) -> Refused:
+    return Refused(
+        "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid"
+        " authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+        status=401,
+        shape="google",
+    )
+
+
+NO_TOKEN = Refused(
+    "Request is missing required authentication credential. Expected OAuth 2 access token, login cookie or other valid"
+    " authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
+    status=401,
+    shape="google",
+)
+Keys = tuple[Callable[[Received], str], Refused, Callable[[Vendor, Received, str], Refused]]
+TOKENS: dict[str, Keys] = {"vertex": (bearer, NO_TOKEN, wrong_token)}
+KEYS: dict[str, Keys] = {
     "anthropic_messages": (
         anthropic_key,
         Refused("x-api-key header is required", status=401, kind="authentication_error"),
@@ -93,6 +118,9 @@ KEYS: dict[str, tuple[Callable[[Received], str], Refused, Callable[[Vendor, Rece
 def check_version(vendor: Vendor, received: Received) -> None:
     if vendor.dialect != "anthropic_messages":
         return
+    if received.outside:
+        check_call(received.outside)
+        return
     version = received.header("anthropic-version")
     if not version:
         raise Refused("anthropic-version: header is required")
@@ -105,6 +133,15 @@ ANTHROPIC_VERSIONS = (
     "2023-06-01",
     "2026-10-21",
 )  # the last is what anthropic 2.12 for Python sends
+
+
+def check_betas(vendor: Vendor, received: Received) -> None:
+    strange = [beta for beta in betas(received) if vendor.betas is not None and not beta.startswith(vendor.betas)]
+    if vendor.dialect == "anthropic_messages" and strange:
+        raise Refused(
+            f"Unexpected value(s) {', '.join(f'`{beta}`' for beta in strange)} for the `anthropic-beta` header. Please"
+            " consult our documentation at docs.anthropic.com or try again without the header."
+        )
 
 
 # -- body ----------------------------------------------------------------------------------------------------
@@ -149,6 +186,7 @@ def flaw(body: bytes) -> str:
 
 CHECKS: tuple[Callable[[Vendor, Received], None], ...] = (
     check_version,
+    check_betas,
     check_size,
     check_content_type,
     check_json,
@@ -197,6 +235,12 @@ UNKNOWN_MODELS: dict[str, tuple[int, str, str | None, str]] = {
         "",
         None,
         "models/{} is not found for API version v1main, or is not supported for generateContent.",
+    ),
+    "vertex": (
+        404,
+        "not_found_error",
+        None,
+        "Publisher Model `{}` was not found or your project does not have access to it.",
     ),
     "mistral": (400, "invalid_model", "1500", "Invalid model: {}"),
     "ollama": (404, "not_found_error", None, "model '{}' not found"),

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archgw.simulate.received import KEY_HEADERS, Received, bare
+from archgw.simulate.sigv4 import is_signed
 from archgw.simulate.vendors import ALL, Vendor
 
 
@@ -37,7 +38,9 @@ def leak_of(vendor: Vendor, name: str, value: str, accept_keys: frozenset[str] |
         return "meant for the gateway"
     if name.startswith(FOREIGN[vendor.dialect]) and name != vendor.keys:
         return f"foreign to {vendor.name}"
-    if name not in KEY_HEADERS:
+    if (name.startswith("x-amz-") or is_signed(value)) and not vendor.signed_for:
+        return "a signature for AWS"
+    if name not in KEY_HEADERS or is_signed(value):
         return ""
     owner = owner_of(bare(value))
     if owner not in ("", vendor.name):

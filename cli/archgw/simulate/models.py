@@ -32,6 +32,9 @@ Flag = Literal[
 ]
 
 
+SNAPSHOT = r"-(\d{8}-v\d:\d|\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|latest|0)|:[\w.-]+"
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """`max_output` and `context` are in tokens."""
@@ -40,13 +43,13 @@ class Model:
     max_output: int
     context: int
     flags: frozenset[Flag] = frozenset()
+    snapshots: str = SNAPSHOT
 
     def answers_to(self, name: str) -> bool:
         """Also its dated snapshots and `-latest`; `gpt-4o-mini` is another model than `gpt-4o`."""
-        return name == self.name or bool(name.startswith(self.name) and re.fullmatch(SNAPSHOT, name[len(self.name) :]))
-
-
-SNAPSHOT = r"-(\d{8}-v\d:\d|\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|latest|0)|:[\w.-]+"
+        return name == self.name or bool(
+            name.startswith(self.name) and re.fullmatch(self.snapshots, name[len(self.name) :])
+        )
 
 
 def find(models: Iterable[Model], name: str) -> Model | None:
@@ -124,6 +127,12 @@ GEMINI: tuple[Model, ...] = (
     *family("gemini-1.5-pro gemini-1.5-flash gemini-2.0-flash", 8_192, 1_048_576),
     *family("gemini-2.5-pro gemini-2.5-flash gemini-2.5-flash-lite", 65_536, 1_048_576),
     *family("gemini-3-pro gemini-3-flash", 65_536, 1_048_576, "signs_calls"),
+)
+
+VERTEX: tuple[Model, ...] = (
+    *(replace(claude, snapshots=r"@(\d{8}|default)") for claude in CLAUDE),
+    *(replace(gemini, name=f"google/{gemini.name}") for gemini in GEMINI),
+    *family("meta/llama-3.3-70b-instruct-maas", 8_192, 128_000, "no_images"),
 )
 
 MISTRAL: tuple[Model, ...] = (

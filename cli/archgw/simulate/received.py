@@ -28,6 +28,7 @@ class Received:
     json: Json | None = None
     status: int | None = None
     outcome: Outcome = "answering"
+    outside: "Received | None" = None  # as it came, where a vendor has a way in of its own
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key == name), None)

@@ -9,7 +9,10 @@ Json = dict[str, Any]
 
 
 class Refused(Exception):  # says what the vendor did; nothing of ours went wrong
-    """The vendor answers `status` and `message`; `kind`, `param` and `code` go where its error has them."""
+    """The vendor answers `status` and `message`; `kind`, `param` and `code` go where its error has them.
+
+    `shape` is the error's, where whoever says it stands before the vendor.
+    """
 
     def __init__(
         self,
@@ -20,6 +23,7 @@ class Refused(Exception):  # says what the vendor did; nothing of ours went wron
         param: str | None = None,
         code: str | None = None,
         details: list[Json] | None = None,
+        shape: ErrorShape | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -28,6 +32,7 @@ class Refused(Exception):  # says what the vendor did; nothing of ours went wron
         self.param = param
         self.code = code
         self.details = details
+        self.shape = shape
 
 
 def anthropic(refused: Refused, request_id: str) -> Json:
@@ -66,12 +71,23 @@ def gemini(refused: Refused, _: str) -> list[Json]:
     return [{"error": {"code": refused.status, "message": refused.message, "status": status}}]
 
 
+def google(refused: Refused, _: str) -> Json:
+    """Without the list around it that its OpenAI endpoint has."""
+    return gemini(refused, "")[0]
+
+
+def aws(refused: Refused, _: str) -> Json:
+    return {"message": refused.message}
+
+
 SHAPES: dict[ErrorShape, Callable[[Refused, str], Json | list[Json]]] = {
     "anthropic": anthropic,
     "openai": openai,
     "mistral": mistral,
     "xai": xai,
     "gemini": gemini,
+    "google": google,
+    "aws": aws,
 }
 
 XAI_CODES = {
@@ -94,7 +110,7 @@ GEMINI_STATUSES = {
 
 
 def render(vendor: Vendor, refused: Refused, request_id: str) -> Json | list[Json]:
-    return SHAPES[vendor.errors](refused, request_id)
+    return SHAPES[refused.shape or vendor.errors](refused, request_id)
 
 
 def by_status(vendor: Vendor, status: int) -> Refused:

@@ -16,7 +16,7 @@ from typing import Self
 from aiohttp import web
 
 from archgw.simulate import control
-from archgw.simulate.answer import Office, is_inference, refusal, respond
+from archgw.simulate.answer import Office, entered, is_inference, refusal, respond
 from archgw.simulate.faults import Fault, play
 from archgw.simulate.leaks import STRANGE_KEY, Leak, leaks
 from archgw.simulate.received import Received
@@ -174,6 +174,7 @@ class Simulator:
     def _take_fault(self, received: Received) -> Fault | None:
         if not is_inference(self.vendor, received):
             return None
+        received = entered(self.vendor, received)
         for fault in self._next:
             if fault.hits(received.model):
                 self._next.remove(fault)

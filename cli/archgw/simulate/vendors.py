@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from archgw.simulate.models import BEDROCK, CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, Model, find
+from archgw.simulate.models import BEDROCK, CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, VERTEX, Model, find
 
 Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
-ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini"]
+ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini", "google", "aws"]
 
 
 ANY = Model("", 131_072, 131_072)
@@ -30,7 +30,10 @@ class Vendor:
     keyless: bool = False
     keys: Literal["", "api-key"] = ""  # the header, where it is not the dialect's
     key_prefixes: tuple[str, ...] = ()
+    signed_for: str = ""  # the AWS service that signatures are for, which it takes as well
     errors: ErrorShape = "openai"
+    also_errors: ErrorShape = "openai"  # in the dialects besides, where Anthropic's are in the first
+    betas: tuple[str, ...] | None = None  # the beginnings of Anthropic's beta flags that it takes; None for all
     tool_id_prefix: str = "call_"
     tool_id_letters: int = 24
     reasoning_field: str = ""
@@ -61,9 +64,25 @@ ALL: tuple[Vendor, ...] = (
         also_base="/openai/v1",
         models=BEDROCK,
         key_prefixes=("ABSK",),
+        signed_for="bedrock",
         errors="anthropic",
         tool_id_prefix="toolu_bdrk_01",
         tool_id_letters=22,
+    ),
+    Vendor(
+        "vertex",
+        dialect="anthropic_messages",
+        base_path="/publishers/anthropic",
+        also=("openai_chat",),
+        also_base="/endpoints/openapi",
+        models=VERTEX,
+        key_prefixes=("ya29.",),
+        errors="anthropic",
+        also_errors="gemini",
+        betas=("context-", "computer-use-", "interleaved-thinking-", "tool-search-tool-", "web-search-"),
+        tool_id_prefix="toolu_vrtx_01",
+        tool_id_letters=22,
+        whole_tool_calls=True,
     ),
     # Its ids have 43 characters, three more than OpenAI takes back (seen in the wild; a gateway must mind).
     # Its API answers below /v1 and without it; Simulator takes both.

@@ -22,11 +22,13 @@ BOOKS: dict[str, tuple[Rule, ...]] = {
 }
 OTHERS: dict[str, tuple[Rule, ...]] = {"anthropic_messages": ANTHROPIC, "openai_chat": COMPATIBLE}
 BESIDES: dict[str, tuple[Rule, ...]] = {"openai_responses": RESPONSES}
+ON_VERTEX: dict[str, tuple[Rule, ...]] = {"openai_chat": GEMINI}
 
 
 def check(asked: Asked) -> None:
     vendor = asked.vendor
-    for rule in BESIDES.get(vendor.dialect) or BOOKS.get(vendor.name) or OTHERS[vendor.dialect]:
+    own = ON_VERTEX if vendor.name == "vertex" else BESIDES
+    for rule in own.get(vendor.dialect) or BOOKS.get(vendor.name) or OTHERS[vendor.dialect]:
         rule(asked)
 
 
