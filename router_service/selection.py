@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from router_service import answers, intent, needs
+from router_service import answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
@@ -26,14 +26,15 @@ from router_service.exchange import (
     Scored,
     error_reply,
 )
-from router_service.needs import Fitting
+from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome
 from router_service.plan import Plan
-from router_service.policies import explicit, pinned, preference
+from router_service.policies import explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import Pin, Sessions, session_key
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
+VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 MAX_BODY = 32 * 1024 * 1024
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -58,6 +59,7 @@ class _Understood:
     conversation: Conversation
     intent: intent.Intent
     session: str
+    needs: Needs
     fitting: Fitting
 
 
@@ -119,13 +121,15 @@ class Selection:
         dialect = counter or by_path(self._path)
         assert dialect is not None
         conversation = dialect.parse_request(parsed)
+        needed = needs.of(conversation)
         understood = _Understood(
             dialect,
             body,
             conversation,
             intent.read(conversation, self._headers),
             session_key(conversation, self._headers),
-            needs.fitting(self._gateway.plan, needs.of(conversation)),
+            needed,
+            needs.fitting(self._gateway.plan, needed),
         )
         if counter:
             return self._count(understood, now)
@@ -161,10 +165,12 @@ class Selection:
         named = self._named(understood)
         if named.lane != "routed":
             return explicit.choose(plan, named, self._headers.get("x-arch-model") or understood.conversation.model)
-        if kind in intent.SIDE:
+        if kind in kinds.SIDE:
             return explicit.choose(plan, explicit.Named("fast", plan.fast), kind)
         pin = self._current_pin(understood)
-        if kind != "user turn" and pin:
+        if kind == "compaction":
+            return whole.choose(plan, pin, tokens=understood.needs.about, because=kind)
+        if kind not in kinds.TURNS or (kind == "tool continuation" and pin):
             return pinned.stay(plan, pin, because=kind)
         if not plan.routes:
             return pinned.stay(plan, pin, because="no preferences are configured")
@@ -207,6 +213,8 @@ class Selection:
     def _patience(self, understood: _Understood) -> float:
         failover = self._gateway.plan.failover
         streamed = understood.conversation.stream
+        if understood.intent.kind == "classifier":
+            return min(VERDICT_PATIENCE, failover.whole_answer_timeout)
         return failover.first_content_timeout if streamed else failover.whole_answer_timeout
 
     def _current_pin(self, understood: _Understood) -> Pin | None:

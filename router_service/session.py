@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from router_service.conversation import Conversation, Text
 
+_IDS = ("x-claude-code-session-id", "x-session-id", "thread-id", "session-id")  # Claude Code, opencode, Codex
 _BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
 
 
@@ -43,7 +44,7 @@ class Sessions:
 
 def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
     """Session id and agent id where the client tells them, else a fingerprint of how the thread began."""
-    session = headers.get("x-claude-code-session-id") or _session_in_metadata(conversation)
+    session = next(filter(None, map(headers.get, _IDS)), None) or _session_in_metadata(conversation)
     if session:
         return f"{session}/{headers.get('x-claude-code-agent-id', '')}"
     return f"fingerprint/{_fingerprint(conversation)}"
