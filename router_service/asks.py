@@ -26,7 +26,8 @@ _NOT_THE_USER = re.compile(
     r"|<bash-stdout>(?:(?!</bash-stdout>).)*</bash-stdout>(?:<bash-stderr>.*</bash-stderr>)?\s*\Z"
     r"|<bash-stderr>(?:(?!</bash-stderr>).)*</bash-stderr>\s*\Z"
     r"|\[Request interrupted by user|This session is being continued|CRITICAL: Respond with TEXT ONLY"
-    r"|Tool loaded\.|<task-notification>)",
+    r"|Tool loaded\.|<task-notification>|\[SYSTEM NOTIFICATION|Stop hook feedback:|Output token limit hit"
+    r"|Your response was cut off because it exceeded the output token limit)",
     re.S,
 )
 # At the beginning of a line only: a tool may read a file that has these words, this one for instance.
@@ -68,11 +69,16 @@ def turns(conversation: Conversation) -> Iterator[Turn]:
             yield Turn(at, role, words)
 
 
-def user_words(message: Message) -> str:
+def user_words(message: Message, *, typed_meanwhile: bool = True) -> str:
     """What the user wrote in a message, without what clients wrap around it and put beside it."""
     found = [_words(part.text) for part in message.parts if isinstance(part, Text)] if message.role == "user" else []
-    queued = [_queued(text) for text in _all_texts(message)]
+    queued = [_queued(text) for text in _all_texts(message)] if typed_meanwhile else []
     return "\n".join(filter(None, [*found, *queued])).strip()
+
+
+def unwrapped(text: str) -> str:
+    """A text without the envelopes that clients put into it."""
+    return _ENVELOPE.sub(" ", text).strip()
 
 
 def shortened(text: str, *, most: int) -> str:
@@ -114,7 +120,7 @@ def _of_before(turn: Turn) -> str:
 def _words(text: str) -> str:
     if _QUEUED.search(text):
         return ""
-    text = _ENVELOPE.sub(" ", text).strip()
+    text = unwrapped(text)
     if not text or _NOT_THE_USER.match(text):
         return ""
     text = _WRAPPER.sub("", text)

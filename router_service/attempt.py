@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from router_service import pricing, upstream
+from router_service import kinds, pricing, upstream
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
@@ -73,7 +73,6 @@ MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
-_TURNS = ("user turn", "tool continuation")
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -397,7 +396,7 @@ class Attempt:
         self._first_content = now
         self._keep_attempt("", now)
         decision, session = self._exchange.decision, self._exchange.session
-        if self._exchange.intent.kind in _TURNS and decision.lane == "routed":  # who stepped in finishes the turn
+        if self._exchange.intent.kind in kinds.TURNS and decision.lane == "routed":  # who stepped in finishes the turn
             pin = Pin(decision.route.id, self._candidate.id, decision.score)
             self._gateway.sessions.set_pin(session, pin)
 
@@ -439,7 +438,7 @@ class Attempt:
         other = self._gateway.plan.baseline
         baseline = pricing.cost(other.price if other else None, pricing.had_it_stayed(usage, session.known(at)))
         kind = exchange.intent.kind
-        if kind in _TURNS:
+        if kind in kinds.TURNS:
             session = session.answered(self._candidate.id, usage, at, opens_turn=kind == "user turn")
             session = replace(session, served=self._served(at))
         sessions.put(exchange.session, session.paid(cost, baseline))

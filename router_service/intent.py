@@ -1,22 +1,23 @@
 """What kind of request this is, and what the user last asked.
 
 Only a user turn is routed by its content. A false "user turn" costs a routing decision; a false side request
-costs the user a weaker model, so every doubt falls to the user turn. Shapes as seen from Claude Code 2.1.197 and
-2.1.330, Codex, opencode and plain SDKs in November 2026.
+costs the user a weaker model, so every doubt falls to the user turn. What clients say and how their own requests
+begin stands in `kinds`.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from router_service.asks import ask_and_context, user_words
-from router_service.conversation import Conversation, Message, Text
+from router_service.asks import ask_and_context, unwrapped, user_words
+from router_service.conversation import Conversation, Message, Text, ToolCall
+from router_service.kinds import CLAUDE_CODE, CODEX, MARKS, Hint, Kind, Mark
 
-Kind = Literal["user turn", "tool continuation", "title", "probe", "compaction", "auxiliary"]
-
-SIDE: frozenset[Kind] = frozenset({"title", "probe", "auxiliary"})
-
-_COMPACTION = "CRITICAL: Respond with TEXT ONLY"
+Headers = Mapping[str, str]
+_TITLES = ({"title"}, {"title", "branch"})  # the properties of the object that Claude Code wants, and nothing else
+_VERDICTS = {"</block>", "</severity>"}  # where Claude Code stops the classifier of its auto mode
+_SUMMARY = "This session is being continued from a previous conversation"
+_SUBAGENT = ("x-claude-code-agent-id", "x-openai-subagent", "x-parent-session-id")  # Claude Code, Codex, opencode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,66 +30,120 @@ class Intent:
     subagent: bool = False
 
 
-def read(conversation: Conversation, headers: Mapping[str, str]) -> Intent:
+def read(conversation: Conversation, headers: Headers) -> Intent:
     ask, context = ask_and_context(conversation)
     return Intent(_kind(conversation, headers), ask, context, subagent=is_subagent(conversation, headers))
 
 
-def is_subagent(conversation: Conversation, headers: Mapping[str, str]) -> bool:
-    if headers.get("x-claude-code-agent-id") or headers.get("x-claude-code-request-class") == "subagent":
+def is_subagent(conversation: Conversation, headers: Headers) -> bool:
+    if any(map(headers.get, _SUBAGENT)) or headers.get("x-claude-code-request-class") in ("subagent", "workflow"):
+        return True
+    if _of_codex(headers, "thread_source") == "subagent":
         return True
     return bool(conversation.system) and "cc_is_subagent=true" in conversation.system[0].text
+
+
+def has_begun(conversation: Conversation) -> bool:
+    """Whether anything has been answered in this thread: of one that was compacted, a summary is left."""
+    answered = any(message.role == "assistant" for message in conversation.messages)
+    return answered or any(text.startswith(_SUMMARY) for text in _begun(conversation))
 
 
 # -- kinds -----------------------------------------------------------------------------------------------------
 
 
-def _kind(conversation: Conversation, headers: Mapping[str, str]) -> Kind:
-    hinted = _hinted(headers)
-    if hinted:
-        return hinted
-    if conversation.max_tokens == 1:
-        return "probe"
-    if _is_title(conversation):
-        return "title"
-    last = _last_user_text(conversation)
-    if last.startswith(_COMPACTION):
-        return "compaction"
-    if _is_web_search(conversation):
-        return "auxiliary"
-    return "user turn" if _opens_turn(conversation) else "tool continuation"
+def _kind(conversation: Conversation, headers: Headers) -> Kind:
+    hint = _hinted(headers)
+    if hint in (None, "auxiliary"):  # a client's own: its shape says which
+        hint = _shaped(conversation, headers) or hint
+    if hint is None or hint == "turn":
+        return "user turn" if _opens_turn(conversation) else "tool continuation"
+    return hint
 
 
-def _hinted(headers: Mapping[str, str]) -> Kind | None:
-    """What Claude Code says itself when CLAUDE_CODE_GATEWAY_HINT_HEADERS=1 (`main` and `subagent` say no kind)."""
-    hints: dict[str, Kind] = {"auxiliary": "auxiliary", "compaction": "compaction"}
-    return hints.get(headers.get("x-claude-code-request-class", ""))
+def _hinted(headers: Headers) -> Hint | None:
+    said = CLAUDE_CODE.get(headers.get("x-claude-code-request-class", ""))
+    return said or CODEX.get(_of_codex(headers, "request_kind"))
 
 
-def _is_title(conversation: Conversation) -> bool:
-    """A request without tools for a JSON object whose only property is `title`."""
+def _of_codex(headers: Headers, field: str) -> str:
+    try:
+        told = json.loads(headers.get("x-codex-turn-metadata", "{}"))
+    except (ValueError, RecursionError):
+        return ""
+    return str(told.get(field, "")) if isinstance(told, dict) else ""
+
+
+def _shaped(conversation: Conversation, headers: Headers) -> Kind | None:
+    """The kind of a request that is not the user's, by its fields or by how it begins."""
+    shapes = (kind for kind, has_shape in _SHAPES if has_shape(conversation, headers))
+    begun = list(_begun(conversation))
+    marks = (mark.kind for mark in MARKS if _bears(conversation, begun, mark))
+    return next(shapes, None) or next(marks, None)
+
+
+def _is_probe(conversation: Conversation, headers: Headers) -> bool:
+    """One word for one message: whether there is somebody, and whether the key is good."""
+    return conversation.max_tokens == 1 and not conversation.tools and len(conversation.messages) == 1
+
+
+def _is_title(conversation: Conversation, headers: Headers) -> bool:
     schema = conversation.output_schema.schema if conversation.output_schema else None
     properties = schema.get("properties") if schema else None
-    return not conversation.tools and isinstance(properties, dict) and set(properties) == {"title"}
+    return not conversation.tools and isinstance(properties, dict) and set(properties) in _TITLES
 
 
-def _is_web_search(conversation: Conversation) -> bool:
+def _is_web_search(conversation: Conversation, headers: Headers) -> bool:
+    """The search that Claude Code's WebSearch makes: nothing is offered but the vendor's own."""
     server_tools = conversation.extras.get("tools") or []
     names = [str(tool.get("type", "")) for tool in server_tools if isinstance(tool, dict)]
     return len(names) == 1 and names[0].startswith("web_search") and not conversation.tools
 
 
+def _is_classifier(conversation: Conversation, headers: Headers) -> bool:
+    ours = "x-claude-code-session-id" in headers and not conversation.stream and not conversation.tools
+    return ours and not _VERDICTS.isdisjoint(conversation.stop)
+
+
+_SHAPES: tuple[tuple[Kind, Callable[[Conversation, Headers], bool]], ...] = (
+    ("probe", _is_probe),
+    ("title", _is_title),
+    ("web search", _is_web_search),
+    ("classifier", _is_classifier),
+)
+
+
+def _bears(conversation: Conversation, begun: list[str], mark: Mark) -> bool:
+    if mark.bare and conversation.tools:
+        return False
+    texts = (block.text for block in conversation.system) if mark.system else begun
+    return any(text.lstrip().startswith(mark.system or mark.user) for text in texts)
+
+
+def _begun(conversation: Conversation) -> Iterator[str]:
+    """The texts of the user's side since the last turn ended: an answer that calls tools ends none."""
+    for message in reversed(conversation.messages):
+        if message.role == "assistant" and not _calls_tools(message):
+            return
+        for part in message.parts if message.role == "user" else ():
+            if isinstance(part, Text):
+                yield from (part.text, unwrapped(part.text))
+
+
+# -- turns -----------------------------------------------------------------------------------------------------
+
+
 def _opens_turn(conversation: Conversation) -> bool:
-    """Whether what stands after the last answer holds words of the user's, not only tool results."""
+    """Whether words of the user stand after the last answer; what was typed into a tool loop goes on with it."""
     since: list[Message] = []
+    loop = False
     for message in reversed(conversation.messages):
         if message.role == "assistant":
+            loop = _calls_tools(message)
             break
         since.append(message)
-    return any(user_words(message) for message in since)
+    return any(user_words(message, typed_meanwhile=not loop) for message in since)
 
 
-def _last_user_text(conversation: Conversation) -> str:
-    last = next((message for message in reversed(conversation.messages) if message.role == "user"), None)
-    texts = [part.text for part in last.parts if isinstance(part, Text)] if last else []
-    return texts[-1].lstrip() if texts else ""
+def _calls_tools(message: Message) -> bool:
+    return any(isinstance(part, ToolCall) for part in message.parts)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from router_service.conversation import Conversation, Document, Image, Part, Text, ToolCall, ToolResult
 from router_service.plan import Candidate, Plan, Route
 
+USUAL_LETTERS_PER_TOKEN = 3.5  # of text and code together
 MOST_LETTERS_PER_TOKEN = 8  # more than any tokenizer makes of text or code: whose window is too small by this, is
 
 
@@ -21,6 +22,11 @@ class Needs:
     documents: bool = False
     tools: bool = False
     tokens: int = 0
+
+    @property
+    def about(self) -> int:
+        """The tokens that such a request usually comes to."""
+        return int(self.tokens * MOST_LETTERS_PER_TOKEN / USUAL_LETTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import answers, intent, needs
+from router_service import answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
@@ -28,14 +28,15 @@ from router_service.exchange import (
     Scored,
     error_reply,
 )
-from router_service.needs import Fitting
+from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
 from router_service.plan import Plan
-from router_service.policies import explicit, pinned, preference
+from router_service.policies import explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
+VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 MAX_BODY = 32 * 1024 * 1024
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -60,6 +61,7 @@ class _Understood:
     conversation: Conversation
     intent: intent.Intent
     session: str
+    needs: Needs
     fitting: Fitting
 
 
@@ -130,13 +132,15 @@ class Selection:
         dialect = by_count_path(self._path) or by_path(self._path)
         assert dialect is not None
         conversation = dialect.parse_request(parsed)
+        needed = needs.of(conversation)
         understood = _Understood(
             dialect,
             body,
             conversation,
             intent.read(conversation, self._headers),
             session_key(conversation, self._headers),
-            needs.fitting(self._gateway.plan, needs.of(conversation)),
+            needed,
+            needs.fitting(self._gateway.plan, needed),
         )
         if self._gateway.sessions.shared:
             self._waiting = understood
@@ -178,10 +182,12 @@ class Selection:
         named = self._named(understood)
         if named.lane != "routed":
             return explicit.choose(plan, named, self._headers.get("x-arch-model") or understood.conversation.model)
-        if kind in intent.SIDE:
+        if kind in kinds.SIDE:
             return explicit.choose(plan, explicit.Named("fast", plan.fast), kind)
         pin = self._session(understood).pin
-        if kind != "user turn" and pin:
+        if kind == "compaction":
+            return whole.choose(plan, pin, tokens=understood.needs.about, because=kind)
+        if kind not in kinds.TURNS or (kind == "tool continuation" and pin):
             return pinned.stay(plan, pin, because=kind)
         if not plan.routes:
             return pinned.stay(plan, pin, because="no preferences are configured")
@@ -252,19 +258,23 @@ class Selection:
     def _patience(self, understood: _Understood) -> float:
         failover = self._gateway.plan.failover
         streamed = understood.conversation.stream
+        if understood.intent.kind == "classifier":
+            return min(VERDICT_PATIENCE, failover.whole_answer_timeout)
         return failover.first_content_timeout if streamed else failover.whole_answer_timeout
 
     def _session(self, understood: _Understood) -> Session:
         """The thread as it stands; a new one when nothing has been answered in it."""
-        answered = any(message.role == "assistant" for message in understood.conversation.messages)
-        return self._gateway.sessions.get(understood.session) if answered else NEW
+        begun = intent.has_begun(understood.conversation)
+        return self._gateway.sessions.get(understood.session) if begun else NEW
 
     def _pin(self, understood: _Understood, decision: Decision) -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""
         if understood.intent.kind == "user turn" and decision.lane == "routed":
             pin = Pin(decision.route.id, decision.first.id, decision.score)
             switched = max(0.0, decision.switch.price) if decision.switch and decision.switch.done else 0.0
-            self._gateway.sessions.put(understood.session, self._session(understood).turned(pin, switched))
+            kept = self._gateway.sessions.get(understood.session)
+            begun = kept if intent.has_begun(understood.conversation) else replace(kept, reads={})
+            self._gateway.sessions.put(understood.session, begun.turned(pin, switched))
 
     # -- refusals ---------------------------------------------------------------------------------------------
 

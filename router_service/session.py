@@ -14,6 +14,7 @@ from router_service.conversation import Conversation, Text, Usage
 from router_service.pricing import total
 
 _FINGERPRINT = "fingerprint/"
+_IDS = ("x-claude-code-session-id", "x-session-id", "thread-id", "session-id")  # Claude Code, opencode, Codex
 _BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
 
 
@@ -164,7 +165,7 @@ def main_thread(key: str) -> str:
 
 def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
     """Session id and agent id where the client tells them, else a fingerprint of how the thread began."""
-    session = headers.get("x-claude-code-session-id") or _session_in_metadata(conversation)
+    session = next(filter(None, map(headers.get, _IDS)), None) or _session_in_metadata(conversation)
     if session:
         return f"{session}/{headers.get('x-claude-code-agent-id', '')}"
     return f"{_FINGERPRINT}{_fingerprint(conversation)}"
@@ -183,4 +184,4 @@ def _fingerprint(conversation: Conversation) -> str:
     system = "".join(block.text for block in conversation.system if not block.text.startswith(_BILLING))
     first = next((message for message in conversation.messages if message.role == "user"), None)
     words = "".join(part.text for part in first.parts if isinstance(part, Text)) if first else ""
-    return hashlib.blake2b(f"{system}\0{words}".encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(f"{system}\0{words}".encode("utf-8", "replace"), digest_size=16).hexdigest()

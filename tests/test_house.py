@@ -28,8 +28,8 @@ def files(folder: str, *others: str) -> list[str]:
     [
         ("router_service/providers", ["provider"], PROVIDERS),
         ("router_service/dialects", ["dialect"], DIALECTS),
-        # Who answers first within a route is a policy by name; the other three decide on the route itself.
-        ("router_service/policies", ["policy", "explicit", "pinned", "preference"], POLICIES),
+        # Who answers first within a route is a policy by name; the others decide on the route itself.
+        ("router_service/policies", ["policy", "explicit", "pinned", "preference", "whole"], POLICIES),
         ("cli/archgw/agents", ["agent"], AGENTS),
     ],
     ids=["providers", "dialects", "policies", "agents"],

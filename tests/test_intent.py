@@ -1,11 +1,13 @@
 """What kind of request it is and what the user last asked, in the shapes that clients send."""
 
+import json
 from typing import Any
 
 import pytest
 from dialogue import CHAT, MESSAGES, conversation_of
 
-from router_service.intent import SIDE, Intent, read
+from router_service.intent import Intent, read
+from router_service.kinds import MARKS, SIDE, Mark
 
 REMINDER = "<system-reminder>\nAs you answer, mind CLAUDE.md: fix typos.\n</system-reminder>"
 NOTIFICATION = "<system-reminder>[SYSTEM NOTIFICATION - NOT USER INPUT]\nAgent a1 has finished: ok\n</system-reminder>"
@@ -45,7 +47,7 @@ ASKED = user(ASK)
 def intent(
     *messages: dict[str, Any], path: str = MESSAGES, given: dict[str, str] | None = None, **fields: Any
 ) -> Intent:
-    return read(conversation_of(path, messages=list(messages) or [ASKED], **fields), given or {})
+    return read(conversation_of(path, **{"messages": list(messages) or [ASKED]} | fields), given or {})
 
 
 # -- kinds ---------------------------------------------------------------------------------------------------------
@@ -63,9 +65,22 @@ KINDS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "results and a system message": ([ASKED, called("Read"), user(result()), system("mind it")], "tool continuation"),
     "results in two messages": ([ASKED, called("A", "B"), user(result("B")), user(result("A"))], "tool continuation"),
     "results and words of the user's": ([ASKED, called("Read"), user(result(), "no, use Rust")], "user turn"),
-    "words typed meanwhile, beside a result": ([ASKED, called("Read"), user(result(), QUEUED)], "user turn"),
-    "words typed meanwhile, in a result": ([ASKED, called("Read"), user(result(content=f"x\n\n{TYPED}"))], "user turn"),
-    "words typed meanwhile, of the system": ([ASKED, called("Read"), user(result()), system(QUEUED)], "user turn"),
+    "words typed meanwhile, beside a result": ([ASKED, called("Read"), user(result(), QUEUED)], "tool continuation"),
+    "words typed meanwhile, in a result": (
+        [ASKED, called("Read"), user(result(content=f"x\n\n{TYPED}"))],
+        "tool continuation",
+    ),
+    "words typed meanwhile, of the system": (
+        [ASKED, called("Read"), user(result()), system(QUEUED)],
+        "tool continuation",
+    ),
+    "words typed just before the turn ended": ([ASKED, said(), user(QUEUED)], "user turn"),
+    "words typed meanwhile, and new ones": ([ASKED, called("Read"), user(result(), QUEUED, "stop")], "user turn"),
+    "a hook that speaks": ([ASKED, said(), user("Stop hook feedback:\n- [lint]: 2 errors")], "tool continuation"),
+    "an answer that was cut off": (
+        [ASKED, said("a"), user("Output token limit hit. Resume directly")],
+        "tool continuation",
+    ),
     "a file that has those words": (
         [ASKED, called("Read"), user(result(content=f'12\t_QUEUED = "{TYPED}"'))],
         "tool continuation",
@@ -106,8 +121,11 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "a title, as older clients ask": ({"output_format": schema("title")["format"]}, "title"),
     "an object with a title and more": ({"output_config": schema("title", "body")}, "user turn"),
     "a title with tools at hand": ({"tools": [TOOL], "output_config": schema("title")}, "user turn"),
+    "a title and the name of a branch": ({"output_config": schema("title", "branch")}, "title"),
     "a probe": ({"max_tokens": 1}, "probe"),
-    "a search": ({"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}, "auxiliary"),
+    "one token of many messages": ({"max_tokens": 1, "messages": [ASKED, said(), ASKED]}, "user turn"),
+    "one token, with tools at hand": ({"max_tokens": 1, "tools": [TOOL]}, "user turn"),
+    "a search": ({"tools": [SEARCH], "tool_choice": {"type": "tool", "name": "web_search"}}, "web search"),
     "a search among other tools": ({"tools": [SEARCH, TOOL]}, "user turn"),
     "no tools at all": ({"tools": []}, "user turn"),
 }
@@ -118,13 +136,106 @@ def test_a_kind_is_told_by_the_fields(fields: dict[str, Any], kind: str) -> None
     assert intent(**fields).kind == kind
 
 
+VERDICT = {"stop_sequences": ["</block>"]}
+OF_CLAUDE_CODE = {"x-claude-code-session-id": "s"}
+
+
 @pytest.mark.parametrize(
-    ("hint", "kind"),
-    [("auxiliary", "auxiliary"), ("compaction", "compaction"), ("main", "user turn"), ("subagent", "user turn"),
-     ("new-one", "user turn")],
-)  # fmt: skip
-def test_a_hint_of_the_clients_leads(hint: str, kind: str) -> None:
-    assert intent(given={"x-claude-code-request-class": hint}).kind == kind
+    ("fields", "given", "kind"),
+    [
+        (VERDICT, OF_CLAUDE_CODE, "classifier"),
+        ({"stop_sequences": ["</severity>"]}, OF_CLAUDE_CODE, "classifier"),
+        (VERDICT | {"stream": True}, OF_CLAUDE_CODE, "user turn"),
+        (VERDICT | {"tools": [TOOL]}, OF_CLAUDE_CODE, "user turn"),
+        (VERDICT, {}, "user turn"),
+        ({"system": "You are a security monitor for autonomous AI coding agents.\n"}, {}, "classifier"),
+        ({"system": "Write like: You are a security monitor for autonomous AI coding agents."}, {}, "user turn"),
+    ],
+    ids=["its stop", "its other stop", "streamed", "with tools", "another client's", "its first words", "in prose"],
+)
+def test_a_classifier_of_permissions(fields: dict[str, Any], given: dict[str, str], kind: str) -> None:
+    assert intent(given=given, **fields).kind == kind
+
+
+def hinted(word: str) -> dict[str, str]:
+    return {"x-claude-code-request-class": word}
+
+
+def of_codex(**fields: str) -> dict[str, str]:
+    return {"x-codex-turn-metadata": json.dumps(fields)}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (hinted("auxiliary"), "auxiliary"),
+        (hinted("compaction"), "compaction"),
+        (hinted("side_reply"), "side question"),
+        (hinted("main"), "user turn"),
+        (hinted("subagent"), "user turn"),
+        (hinted("workflow"), "user turn"),
+        (hinted("new-one"), "user turn"),
+        (of_codex(request_kind="turn"), "user turn"),
+        (of_codex(request_kind="compaction"), "compaction"),
+        (of_codex(request_kind="memory"), "auxiliary"),
+        (of_codex(request_kind="prewarm"), "auxiliary"),
+        (of_codex(request_kind="new-one"), "user turn"),
+        ({"x-codex-turn-metadata": "no JSON"}, "user turn"),
+        ({"x-codex-turn-metadata": "[]"}, "user turn"),
+    ],
+)
+def test_a_hint_of_the_clients_leads(given: dict[str, str], kind: str) -> None:
+    assert intent(given=given).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("word", "fields", "kind"),
+    [
+        ("main", {"max_tokens": 1}, "user turn"),
+        ("main", {"output_config": schema("title")}, "user turn"),
+        ("auxiliary", {"max_tokens": 1}, "probe"),
+        ("auxiliary", {"output_config": schema("title")}, "title"),
+        ("auxiliary", {"tools": [SEARCH]}, "web search"),
+        ("auxiliary", {"messages": [ASKED, said(), user("CRITICAL: Respond with TEXT ONLY.")]}, "compaction"),
+    ],
+)
+def test_a_shape_says_more_of_what_is_auxiliary_and_nothing_of_the_users(
+    word: str, fields: dict[str, Any], kind: str
+) -> None:
+    assert intent(given=hinted(word), **fields).kind == kind
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=[f"{mark.kind}: {(mark.system or mark.user)[:40]}" for mark in MARKS])
+class TestOfAMark:
+    def asked(self, mark: Mark, words: str, **more: Any) -> str:
+        """The kind of a second turn that begins with these words, on the side that the mark is looked for."""
+        turn = [ASKED, said(), user(ASK if mark.system else words)]
+        return intent(*turn, system=words if mark.system else "You are an agent.", **more).kind
+
+    def test_it_tells_the_kind(self, mark: Mark) -> None:
+        assert self.asked(mark, f"{mark.system or mark.user} and so on") == mark.kind
+
+    def test_in_the_middle_of_a_text_it_is_prose(self, mark: Mark) -> None:
+        assert self.asked(mark, f"What does this mean: {mark.system or mark.user} ...") == "user turn"
+
+    def test_beside_tools_it_means_the_same_where_the_client_offers_them(self, mark: Mark) -> None:
+        expected = "user turn" if mark.bare else mark.kind
+        assert self.asked(mark, f"{mark.system or mark.user} ...", tools=[TOOL]) == expected
+
+    def test_the_turn_before_says_nothing_of_this_one(self, mark: Mark) -> None:
+        if mark.user:
+            assert intent(user(f"{mark.user} ..."), said(), ASKED).kind == "user turn"
+
+
+def test_a_clients_own_turn_is_its_own_through_its_tool_loop() -> None:
+    begun = [ASKED, said(), user("You are now acting as the memory extraction subagent. Look at the messages.")]
+    assert intent(*begun, called("Write"), user(result("Write"))).kind == "auxiliary"
+
+
+def test_a_side_question_is_asked_in_the_users_words() -> None:
+    asked = user("<system-reminder>This is a side question from the user. Answer it.</system-reminder>\n\nwhich port?")
+    found = intent(ASKED, called("Read"), user(result()), asked, given=hinted("auxiliary"))
+    assert (found.kind, found.ask) == ("side question", "which port?")
 
 
 def test_a_hint_of_main_leaves_a_continuation_what_it_is() -> None:
@@ -133,7 +244,7 @@ def test_a_hint_of_main_leaves_a_continuation_what_it_is() -> None:
 
 
 def test_only_what_the_user_never_sees_is_a_side_request() -> None:
-    assert {"title", "probe", "auxiliary"} == SIDE
+    assert {"title", "probe", "classifier", "web search", "auxiliary"} == SIDE
 
 
 # -- subagents -----------------------------------------------------------------------------------------------------
@@ -147,13 +258,31 @@ AGENT_PROSE = "Use the Agent tool to launch a subagent. cc_is_subagent is not yo
     [
         ({}, {"x-claude-code-agent-id": "a1"}, True),
         ({}, {"x-claude-code-request-class": "subagent"}, True),
+        ({}, {"x-claude-code-request-class": "workflow"}, True),
+        ({}, {"x-parent-session-id": "ses_1"}, True),
+        ({}, {"x-openai-subagent": "review"}, True),
+        ({}, of_codex(thread_source="subagent"), True),
+        ({}, of_codex(thread_source="user"), False),
         ({"system": [text(f"{BILLING} cc_is_subagent=true;"), text("You search.")]}, {}, True),
         ({"system": [text(BILLING), text(AGENT_PROSE)]}, {}, False),
         ({"system": [text(BILLING), text("cc_is_subagent=true")]}, {}, False),
         ({}, {"x-claude-code-request-class": "main"}, False),
         ({}, {}, False),
     ],
-    ids=["its id", "its class", "its billing block", "prose about them", "prose in their words", "main", "nothing"],
+    ids=[
+        "its id",
+        "its class",
+        "of a workflow",
+        "opencode's",
+        "Codex's",
+        "Codex's thread",
+        "Codex's own",
+        "its billing block",
+        "prose about them",
+        "prose in their words",
+        "main",
+        "nothing",
+    ],
 )
 def test_a_subagent_is_told_by_its_client_never_by_prose(
     fields: dict[str, Any], given: dict[str, str], subagent: bool

@@ -4,7 +4,7 @@ import pytest
 from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
 
 from router_service.conversation import BadRequest
-from router_service.policies import POLICIES, explicit, pinned, preference
+from router_service.policies import POLICIES, explicit, pinned, preference, whole
 from router_service.policies.policy import Scores
 from router_service.session import Pin, Session
 
@@ -21,6 +21,10 @@ CODING = Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
         ("claude-sonnet-4-5", False, "explicit", CLAUDE),
         ("claude-sonnet-4-5", True, "routed", None),
         ("claude-sonnet-4-5-20250929", False, "explicit", CLAUDE),
+        ("claude-sonnet-4-5@20250929", False, "explicit", CLAUDE),
+        ("gpt-4o-mini-2024-07-18", True, "explicit", GPT),
+        ("openai/gpt-4o-mini-2024-07-18", True, "explicit", GPT),
+        ("claude-sonnet-4-5-20250929[1m]", False, "explicit", CLAUDE),
         ("claude-sonnet-4-5[1m]", False, "explicit", CLAUDE),
         ("anthropic/claude-sonnet-4-5[1m]", True, "explicit", CLAUDE),
         (" gpt-4o-mini ", True, "explicit", GPT),
@@ -32,6 +36,9 @@ CODING = Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
         ("claude-3-5-haiku-latest", False, "fast", DEEPSEEK),
         ("claude-opus-5-5", True, "routed", None),
         ("claude-opus-4-8[1m]", True, "routed", None),
+        ("claude-opus-4-8-20260401", False, "routed", None),
+        ("arch.fast.v1[1m]", True, "fast", DEEPSEEK),
+        ("best[1m]", True, "explicit", CLAUDE),
         ("arch.main.v1", False, "routed", None),
         ("arch.anything", False, "routed", None),
         ("auto", False, "routed", None),
@@ -40,6 +47,19 @@ CODING = Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
 def test_what_a_model_name_asks_for(model: str, claude_code: bool, lane: str, label: str | None) -> None:
     named = explicit.resolve(PLAN, model, claude_code=claude_code)
     assert (named.lane, named.candidate and named.candidate.label) == (lane, label)
+
+
+def test_a_model_that_is_configured_with_its_date_is_found_without_it() -> None:
+    plan = plan_of("llm_providers: [{model: anthropic/claude-sonnet-4-5-20250929}, {model: openai/gpt-4o}]")
+    for model in ("claude-sonnet-4-5", "anthropic/claude-sonnet-4-5", "claude-sonnet-4-5[1m]"):
+        named = explicit.resolve(plan, model, claude_code=False)
+        assert named.candidate and named.candidate.label == "anthropic/claude-sonnet-4-5-20250929"
+
+
+def test_of_two_dates_none_is_guessed() -> None:
+    entries = ", ".join(f"{{model: openai/gpt-4o-2024-{day}}}" for day in ("05-13", "08-06"))
+    with pytest.raises(BadRequest, match="knows no model 'gpt-4o'"):
+        explicit.resolve(plan_of(f"llm_providers: [{entries}]"), "gpt-4o", claude_code=False)
 
 
 @pytest.mark.parametrize(
@@ -151,3 +171,45 @@ def test_when_nothing_fits_the_session_goes_on() -> None:
 def test_listed_is_the_users_order() -> None:
     route = PLAN.routes[0]
     assert POLICIES["listed"](route) is route.candidates[0]
+
+
+# -- compaction ----------------------------------------------------------------------------------------------------
+
+WINDOWS = """
+llm_providers:
+  - {model: deepseek/deepseek-chat, default: true}
+  - {model: openai/gpt-4o-mini}
+  - {model: anthropic/claude-sonnet-4-5}
+  - {model: gemini/gemini-2.5-pro}
+routing_preferences:
+  - {name: coding, description: writing code, models: [gpt-4o-mini, claude-sonnet-4-5]}
+"""
+ON_GPT = Pin("coding", "openai-gpt-4o-mini", 0.9)
+
+
+@pytest.mark.parametrize(
+    ("pin", "tokens", "name", "label"),
+    [
+        (ON_GPT, 50_000, "coding", GPT),
+        (ON_GPT, 128_000, "coding", GPT),
+        (ON_GPT, 128_001, "coding", CLAUDE),
+        (ON_GPT, 500_000, "coding", "gemini/gemini-2.5-pro"),
+        (ON_GPT, 5_000_000, "coding", "gemini/gemini-2.5-pro"),
+        (None, 50_000, "default", DEEPSEEK),
+        (None, 150_000, "default", CLAUDE),
+    ],
+    ids=["it fits", "just so", "the next of the route", "one from elsewhere", "nobody: the widest", "no pin", "no fit"],
+)
+def test_what_is_summarized_goes_whole_to_who_knows_it_best(
+    pin: Pin | None, tokens: int, name: str, label: str
+) -> None:
+    decision = whole.choose(plan_of(WINDOWS), pin, tokens=tokens, because="compaction")
+    assert (decision.name, decision.first.label) == (name, label)
+    assert decision.chain.first is decision.first and decision.reason.startswith("compaction -> ")
+
+
+def test_leaving_the_sessions_model_says_why() -> None:
+    decision = whole.choose(plan_of(WINDOWS), ON_GPT, tokens=150_000, because="compaction")
+    assert decision.reason == (
+        f"compaction -> {CLAUDE}: the window of {GPT} holds 128,000 tokens, and these are about 150,000"
+    )

@@ -1,6 +1,7 @@
 """Choosing for one request, as a dialogue: what Envoy and the router model say, what is to be done about it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,13 +35,15 @@ from router_service.exchange import (
 )
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
-from router_service.session import Pin
+from router_service.session import NEW, Pin, Read
 
 SESSION = {"x-claude-code-session-id": "s"}
 ASKED = {"role": "user", "content": "write a parser"}
 CALLED = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "Read", "input": {}}]}
 RESULT = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "x"}]}
 SAID = {"role": "assistant", "content": "done"}
+MEANWHILE = "The user sent a new message while you were working:\nand now chat"
+TYPED = {"role": "user", "content": [*RESULT["content"], {"type": "text", "text": MEANWHILE}]}
 LOOP, SECOND_TURN = [ASKED, CALLED, RESULT], [ASKED, SAID, {"role": "user", "content": "and now chat"}]
 X_ARCH = {"x-arch-model", "x-arch-route", "x-arch-reason", "x-arch-attempts", "x-arch-request-id"}
 
@@ -132,6 +135,10 @@ def test_a_mistake_in_a_field_is_told_with_its_place() -> None:
 TITLE = {"format": {"type": "json_schema", "schema": {"type": "object", "properties": {"title": {"type": "string"}}}}}
 
 
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+MONITOR = "You are a security monitor for autonomous AI coding agents. ..."
+
+
 @pytest.mark.parametrize(
     ("fields", "given", "route", "model"),
     [
@@ -142,7 +149,12 @@ TITLE = {"format": {"type": "json_schema", "schema": {"type": "object", "propert
         pytest.param({"model": "claude-haiku-4-5-20251001"}, {}, "fast", GPT, id="the client's own small model"),
         pytest.param({"tools": [], "output_config": TITLE}, {}, "fast", GPT, id="a title"),
         pytest.param({"max_tokens": 1}, {}, "fast", GPT, id="a probe"),
+        pytest.param({"tools": [SEARCH]}, {}, "fast", GPT, id="a search"),
+        pytest.param({"system": MONITOR}, {}, "fast", GPT, id="a classifier of permissions"),
         pytest.param({}, {"x-claude-code-request-class": "auxiliary"}, "fast", GPT, id="a side request"),
+        pytest.param({}, {"x-claude-code-request-class": "compaction"}, "default", GPT, id="compaction"),
+        pytest.param({}, {"x-claude-code-request-class": "side_reply"}, "default", GPT, id="a side question"),
+        pytest.param({"model": DEEPSEEK, "max_tokens": 1}, {}, "explicit", DEEPSEEK, id="a probe of a model by name"),
         pytest.param(
             {"messages": [{"role": "user", "content": "<system-reminder>x</system-reminder>"}]},
             {},
@@ -219,6 +231,9 @@ def test_a_client_that_leaves_before_the_choice_leaves_nothing() -> None:
     assert len(gateway.exchanges) == 0
 
 
+SUMMARY = {"role": "user", "content": "CRITICAL: Respond with TEXT ONLY. Summarize."}
+
+
 # -- sessions ------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +249,8 @@ def in_session(**more: str) -> Gateway:
     [
         pytest.param({"messages": LOOP}, {}, id="the results of tools"),
         pytest.param({"messages": SECOND_TURN}, {"x-claude-code-request-class": "compaction"}, id="compaction"),
+        pytest.param({"messages": SECOND_TURN}, {"x-claude-code-request-class": "side_reply"}, id="a side question"),
+        pytest.param({"messages": [ASKED, CALLED, TYPED]}, {}, id="words that were typed meanwhile"),
         pytest.param(
             {"messages": [*LOOP, {"role": "system", "content": "<system-reminder>note</system-reminder>"}]},
             {},
@@ -272,11 +289,60 @@ def test_a_subagent_has_a_thread_of_its_own() -> None:
     assert one(effects, Score), "nobody has served it yet"
 
 
+def test_a_session_goes_on_behind_its_summary() -> None:
+    summary = "This session is being continued from a previous conversation that ran out of context. ..."
+    asked = {"role": "user", "content": [{"type": "text", "text": words} for words in (summary, "and now?")]}
+    exchange = exchange_of(in_session(), scores={}, given=SESSION, messages=[asked])
+    assert exchange.decision.first.label == CLAUDE and exchange.intent.ask == "and now?"
+
+
+def test_a_subagents_turns_move_its_own_thread_alone() -> None:
+    gateway = in_session()
+    exchange_of(gateway, scores={"small-talk": 0.8}, given=SESSION | {"x-claude-code-agent-id": "a"})
+    assert gateway.sessions.pin("s/a") == Pin("small-talk", "deepseek-deepseek-chat", 0.8)
+    assert gateway.sessions.pin("s/") == Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
+
+
+def test_what_was_typed_meanwhile_is_the_ask_of_the_turn_that_goes_on() -> None:
+    exchange = exchange_of(in_session(), given=SESSION, messages=[ASKED, CALLED, TYPED])
+    assert (exchange.intent.kind, exchange.intent.ask) == ("tool continuation", "and now chat")
+
+
+def test_a_turn_that_nobody_has_seen_begin_is_routed_by_what_began_it() -> None:
+    _, effects = ask(gateway_of(), given=SESSION, messages=LOOP)
+    assert effects == [Score("write a parser", ())]
+
+
+@pytest.mark.parametrize(
+    ("letters", "chain"),
+    [(100_000, "chain.coding.anthropic-claude-sonnet-4-5"), (1_000_000, "chain.default.gemini-gemini-2-5-pro")],
+    ids=["it fits", "too long for the session's model"],
+)
+def test_compaction_goes_to_who_holds_the_whole(letters: int, chain: str) -> None:
+    gateway = gateway_of(f"{THREE.replace('routing_', '  - {model: gemini/gemini-2.5-pro}' + chr(10) + 'routing_')}")
+    exchange_of(gateway, scores={"coding": 0.9}, given=SESSION)
+    long = [ASKED, {"role": "assistant", "content": "word " * (letters // 5)}, SUMMARY]
+    _, effects = ask(gateway, given=SESSION, messages=long)
+    choose = one(effects, Choose)
+    assert choose and choose.chain == chain
+    assert gateway.sessions.pin("s/") == Pin("coding", "anthropic-claude-sonnet-4-5", 0.9), "the pin does not move"
+
+
+@pytest.mark.parametrize(
+    ("fields", "patience"),
+    [({}, 300.0), ({"stream": True}, 60.0), ({"system": MONITOR}, 15.0)],
+    ids=["a whole answer", "a stream", "a verdict that an agent waits for"],
+)
+def test_how_long_an_attempt_may_take(fields: dict[str, Any], patience: float) -> None:
+    assert exchange_of(gateway_of(), **fields).patience == patience
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         pytest.param({"model": DEEPSEEK}, id="a model by name"),
         pytest.param({"max_tokens": 1}, id="a probe"),
+        pytest.param({"messages": [*SECOND_TURN[:2], SUMMARY]}, id="compaction"),
         pytest.param({"messages": LOOP}, id="the results of tools"),
     ],
 )
@@ -327,3 +393,12 @@ def test_an_error_of_ours_is_told_as_one() -> None:
     effects = selection.give_up("an error in archgw itself", 1.0)
     reply = one(effects, Respond)
     assert reply and reply.status == 500 and recorded(effects)
+
+
+def test_a_session_that_begins_anew_keeps_its_bill_and_forgets_what_was_read() -> None:
+    """After /clear, or when a title was asked for before the first turn."""
+    gateway = gateway_of()
+    gateway.sessions.put("s/", replace(NEW, spent=1.5, reads={"a": Read(9000, WALL)}))
+    exchange_of(gateway, given=SESSION, scores={"coding": 0.9})
+    kept = gateway.sessions.get("s/")
+    assert (kept.spent, kept.reads) == (1.5, {}) and kept.pin and kept.pin.route == "coding"

@@ -22,9 +22,12 @@ def key(path: str = MESSAGES, given: dict[str, str] | None = None, **fields: Any
         ({"x-claude-code-session-id": ID}, {}, f"{ID}/"),
         ({"x-claude-code-session-id": ID, "x-claude-code-agent-id": "a1"}, {}, f"{ID}/a1"),
         ({}, {"metadata": {"user_id": f'{{"device_id":"d","session_id":"{ID}"}}'}}, f"{ID}/"),
+        ({"x-session-id": "ses_1", "x-session-affinity": "ses_1"}, {}, "ses_1/"),
+        ({"session-id": ID, "thread-id": "t"}, {}, "t/"),
+        ({"session-id": ID}, {}, f"{ID}/"),
         ({"x-claude-code-session-id": ID}, {"metadata": {"user_id": '{"session_id":"other"}'}}, f"{ID}/"),
     ],
-    ids=["header", "a subagent", "metadata", "header before metadata"],
+    ids=["header", "a subagent", "metadata", "opencode", "Codex", "Codex without threads", "header before metadata"],
 )
 def test_a_client_that_tells_its_session(given: dict[str, str], fields: dict[str, Any], expected: str) -> None:
     assert key(given=given, **fields) == expected

@@ -13,7 +13,7 @@ from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
 from router_service.policies.policy import Decision, Lane
 
 _SUFFIX = re.compile(r"\[[^\]]*\]$")  # `[1m]`: Claude Code's mark for the long context window
-_DATE = re.compile(r"-(20\d{6}|latest)$")
+_DATE = re.compile(r"[-@](20\d{6}|20\d\d-\d\d-\d\d|latest)$")  # Anthropic's, Vertex AI's, OpenAI's
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,8 @@ class Named:
 def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
     """Raises BadRequest when the name means nothing here."""
     bare = _SUFFIX.sub("", model.strip())
-    undated = _DATE.sub("", bare)
     guessed = claude_code and bare.startswith("claude-")
-    for name in (bare, undated):
+    for name in (bare, _undated(bare), _dated(plan, bare)):
         if name in plan.aliases:
             named = plan.aliases[name]
             if name in FAST_MODELS:
@@ -49,6 +48,16 @@ def choose(plan: Plan, named: Named, model: str) -> Decision:
     words = "the client asked for" if named.lane == "explicit" else "fast lane:"
     reason = f"{words} {model} -> {candidate.label}"
     return Decision(plan.default, plan.chain(plan.default, candidate), reason, lane=named.lane)
+
+
+def _undated(model: str) -> str:
+    return _DATE.sub("", model)
+
+
+def _dated(plan: Plan, model: str) -> str:
+    """The one configured name that is this with a date; empty when there is none, or more than one."""
+    found = [name for name in plan.names if name != model and _undated(name) == model]
+    return found[0] if len(found) == 1 else ""
 
 
 def _unknown(plan: Plan, model: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from router_service.intent import SIDE
+from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 
 _log = logging.getLogger("archgw.requests")
