@@ -67,6 +67,7 @@ def target(candidate: Candidate) -> Target:
         efforts=facts.efforts,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,
+        description_length=facts.description_length,
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,

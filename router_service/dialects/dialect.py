@@ -40,6 +40,7 @@ class Target:
     structured: bool = True
     verbosity: bool = False
     efforts: tuple[str, ...] = ()
+    description_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class ModelFacts:
     signs its calls, and refuses those that come back without. `prefill`: goes on from words put into its mouth;
     `structured`: can be held to a schema; `verbosity`: can be told how much to write. `efforts` are its words for how
     hard to think, where they are not low, medium and high. `dialect` is the one that the model is asked in, where it
-    is not its vendor's first.
+    is not its vendor's first. `description_length`: the longest description of a tool that it takes, in characters.
     """
 
     prefix: str
@@ -54,6 +54,7 @@ class ModelFacts:
     verbosity: bool = False
     efforts: tuple[str, ...] = ()
     dialect: str = ""
+    description_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class Provider:
     the field knows the key by; empty for providers that need none.
 
     What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
-    an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
-    the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
-    image would. `strict_order`: after the results of tools the model has to
+    an error (`display updates` is a value, of Anthropic's thinking.display); `tool_id_length` is the shortest and the
+    longest id of a tool call that it takes, and where both are the same the id is of letters and digits alone.
+    `documents_as_images`: a PDF goes where an image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
     `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
     """

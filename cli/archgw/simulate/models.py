@@ -132,6 +132,7 @@ MISTRAL: tuple[Model, ...] = (
 )
 
 GROQ: tuple[Model, ...] = (
-    *family("llama-3.1-8b-instant llama-3.3-70b-versatile", 32_768, 131_072, "no_images"),
+    model("llama-3.1-8b-instant", 131_072, 131_072, "no_images"),
+    model("llama-3.3-70b-versatile", 32_768, 131_072, "no_images"),
     *family("openai/gpt-oss-20b openai/gpt-oss-120b", 65_536, 131_072, "no_images"),
 )

@@ -22,6 +22,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         and (target.tools or not conversation.tools)
         and not fit.unseen(conversation, target)
         and fit.with_documents_as_images(conversation, target) is conversation
+        and fit.described(conversation, target, []) is conversation
         and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))
         and (not target.strict_order or _in_strict_order(conversation))
     )

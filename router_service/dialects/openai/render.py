@@ -38,6 +38,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
     conversation = fit.with_documents_as_images(fit.without_unseen(conversation, target, warnings), target)
+    conversation = fit.described(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:

@@ -170,6 +170,16 @@ def with_documents_as_images(conversation: Conversation, target: Target) -> Conv
     return conversation if messages == conversation.messages else replace(conversation, messages=messages)
 
 
+def described(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+    """With descriptions of tools that are as short as the target wants them."""
+    most = target.description_length
+    if most is None or all(len(tool.description) <= most for tool in conversation.tools):
+        return conversation
+    warnings.append(f"descriptions of tools cut to {most} characters: {target.model} takes no more")
+    tools = tuple(replace(tool, description=tool.description[:most]) for tool in conversation.tools)
+    return replace(conversation, tools=tools)
+
+
 def left_out(conversation: Conversation) -> list[str]:
     """What of another dialect's own fields the client will miss, in words."""
     extras = conversation.extras
