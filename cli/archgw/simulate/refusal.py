@@ -66,12 +66,33 @@ def gemini(refused: Refused, _: str) -> list[Json]:
     return [{"error": {"code": refused.status, "message": refused.message, "status": status}}]
 
 
+def zai(refused: Refused, _: str) -> Json:
+    """Numbers for codes: https://docs.z.ai/api-reference/api-code"""
+    return {"error": {"code": refused.code or "1210", "message": refused.message}}
+
+
+def openrouter(refused: Refused, _: str) -> Json:
+    return {"error": {"message": refused.message, "code": refused.status}}
+
+
+def lm_studio(refused: Refused, _: str) -> Json:
+    return {"error": refused.message}
+
+
+def llama_cpp(refused: Refused, _: str) -> Json:
+    return {"error": {"code": refused.status, "message": refused.message, "type": refused.kind}}
+
+
 SHAPES: dict[ErrorShape, Callable[[Refused, str], Json | list[Json]]] = {
     "anthropic": anthropic,
     "openai": openai,
     "mistral": mistral,
     "xai": xai,
     "gemini": gemini,
+    "zai": zai,
+    "openrouter": openrouter,
+    "lm_studio": lm_studio,
+    "llama_cpp": llama_cpp,
 }
 
 XAI_CODES = {
