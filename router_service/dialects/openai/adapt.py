@@ -7,7 +7,7 @@ from router_service.conversation import Conversation, Json, Message, ToolCall, T
 from router_service.dialects.dialect import Target
 from router_service.dialects.openai.render import UNSIGNED, beside_tools, forced, own_thoughts, stop
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, thinking
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 USUAL, USUAL_STOPS = Target("").hottest, Target("").most_stops  # who takes that, is the judge of more
@@ -56,6 +56,8 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
     if not target.sampling:
         fit.sampling(conversation, target, warnings)
+        missed = [name for name in SAMPLING if conversation.extras.get(name)]
+        warnings += [f"{name} left out: {target.model} does not take it" for name in missed]
         changes |= dict.fromkeys(SAMPLING)
     elif (conversation.temperature or 0) > target.hottest < USUAL:
         changes |= fit.sampling(conversation, target, warnings)
@@ -63,6 +65,8 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["stop"] = stop(conversation, target, warnings) or None
     if not target.reasoning and conversation.reasoning:
         changes["reasoning_effort"] = None
+    elif conversation.reasoning and conversation.reasoning.effort and target.efforts:
+        changes["reasoning_effort"] = thinking.nearest(conversation.reasoning.effort, target.efforts)
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
     if beside_tools(conversation, target, warnings):
