@@ -11,6 +11,9 @@ from router_service.conversation import Conversation, Document, Image, Part, Tex
 from router_service.plan import Candidate, Plan, Route
 
 USUAL_LETTERS_PER_TOKEN = 3.5  # of text and code together
+FEWEST_LETTERS_PER_TOKEN = 3  # what English and code come to at worst: whose window holds that, has room
+UNSEEN = 512  # tokens besides: roles, marks, the names of fields
+LEAST_ROOM = 1024  # tokens of an answer; whoever has less room says so himself
 MOST_LETTERS_PER_TOKEN = 8  # more than any tokenizer makes of text or code: whose window is too small by this, is
 
 
@@ -79,6 +82,18 @@ def obstacle(candidate: Candidate, needs: Needs) -> str:
     if facts.context and needs.tokens > facts.context:
         return f"its window holds {facts.context:,} tokens, and these are {needs.tokens:,} at least"
     return ""
+
+
+def room(candidate: Candidate, needs: Needs) -> int | None:
+    """How many tokens its window surely leaves for the answer; vendors of OpenAI's dialect refuse what asks for more.
+
+    None where nobody knows, and for Anthropic, who says it in words that clients act on.
+    """
+    context = candidate.facts.context
+    if context is None or candidate.facts.thinking or candidate.provider.dialect == "anthropic_messages":
+        return None
+    used = needs.tokens * MOST_LETTERS_PER_TOKEN // FEWEST_LETTERS_PER_TOKEN + UNSEEN
+    return max(context - used, LEAST_ROOM)
 
 
 def fitting(plan: Plan, needs: Needs) -> Fitting:

@@ -84,9 +84,13 @@ class Candidate:
         return provider.counts if provider.counts in (provider.dialect, *provider.also) else ""
 
     def dialect(self, spoken: str) -> str:
-        """What the model is asked in when the client speaks `spoken`: the same where it can be, for nothing is lost."""
+        """What the model is asked in when the client speaks `spoken`: the same where it can be, for nothing is lost.
+
+        A server of one's own, with a model that its vendor does not have, speaks what all speak who follow him.
+        """
         provider = self.provider
-        return self.facts.dialect or (spoken if spoken in provider.also else provider.dialect)
+        own = not self.facts.prefix and self.address.host not in provider.base_url
+        return self.facts.dialect or (spoken if spoken in provider.also and not own else provider.dialect)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ that must differ replaced, so that prompt caches and signatures stay valid. Othe
 import json
 from dataclasses import dataclass, replace
 
+from router_service import needs
 from router_service.conversation import Conversation, Json
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect, Target
@@ -77,13 +78,18 @@ def target(candidate: Candidate) -> Target:
         images=facts.images or not facts.prefix,  # of a model that nobody knows, the vendor is the judge
         documents=facts.documents or not facts.prefix,
         documents_as_images=provider.documents_as_images,
-        refuses=provider.refuses,
+        refuses=provider.refuses | facts.refuses,
+        forcing=facts.forcing,
+        hottest=provider.hottest,
+        most_stops=provider.most_stops,
+        schema_beside_tools=provider.schema_beside_tools,
         prefill=facts.prefill,
         structured=facts.structured,
         verbosity=facts.verbosity,
         efforts=facts.efforts,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,
+        description_length=facts.description_length,
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,
@@ -152,7 +158,8 @@ def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
 
 
 def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> tuple[bytes, tuple[str, ...]]:
-    conversation, to = exchange.conversation, target(candidate)
+    conversation = exchange.conversation
+    to = replace(target(candidate), room=needs.room(candidate, needs.of(conversation)))
     call = candidate.provider.call(dialect.name)
     fixed: dict[str, str | None] = dict(call.fields) if call else {}
     if same and dialect.takes(conversation, to):

@@ -13,7 +13,8 @@ class Target:
     """The model that a request is rendered for, and what it cannot take.
 
     The facts that concern the body, of the model and of its provider's API; see `providers/provider.py`. `maker` is its
-    name as provider/model: whose state of reasoning it may be shown.
+    name as provider/model: whose state of reasoning it may be shown. `room` is what its window leaves for the answer,
+    in tokens, where that may be less than it writes.
     """
 
     model: str
@@ -40,6 +41,12 @@ class Target:
     structured: bool = True
     verbosity: bool = False
     efforts: tuple[str, ...] = ()
+    description_length: int | None = None
+    forcing: Literal["", "unthinking", "any", "never", "auto"] = ""
+    hottest: float = 2.0
+    most_stops: int = 4
+    schema_beside_tools: bool = True
+    room: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,20 @@ PROVIDER = Provider(
     ),
     key_variable="AWS_BEARER_TOKEN_BEDROCK",
     cloud=AWS,
-    refuses_in_messages=THOUGHTS,
+    # What goes with a flag that it does not take: "safeguards: Extra inputs are not permitted".
+    refuses=frozenset(
+        {
+            "compaction",
+            "display updates",
+            "fallback_credit_token",
+            "fallbacks",
+            "mcp_servers",
+            "safeguards",
+            "speed",
+            "thread",
+        }
+    ),
+    refuses_in_messages=THOUGHTS | {"output_config"},
     betas=(  # any other is "invalid beta flag"
         "computer-use-",
         "context-1m-",

@@ -5,7 +5,8 @@ from functools import partial
 from router_service.providers.provider import ModelFacts, Provider
 
 # "The `reasoning_content` in the thinking mode must be passed back to the API."
-Thinker = partial(ModelFacts, thoughts="reasoning_content")
+# "Thinking mode does not support this tool_choice": github.com/deepseek-ai/DeepSeek-V3/issues/1376
+Thinker = partial(ModelFacts, thoughts="reasoning_content", forcing="unthinking")
 
 PROVIDER = Provider(
     name="deepseek",
@@ -16,9 +17,10 @@ PROVIDER = Provider(
     models=(
         ModelFacts("deepseek-chat", 131_072, 8_192),
         ModelFacts("deepseek-coder", 128_000, 8_192),
-        Thinker("deepseek-reasoner", 131_072, 65_536, sampling=False),
+        Thinker("deepseek-reasoner", 131_072, 65_536, sampling=False, forcing="never"),
         Thinker("deepseek-flash", 1_000_000, 393_216, images=True),
-        Thinker("deepseek-v4-flash", 1_000_000, 393_216, images=True),
+        Thinker("deepseek-v4-flash", 1_000_000, 393_216),  # "unknown variant `image_url`, expected `text`"
+        Thinker("deepseek-v4-flash-vision", 1_000_000, 393_216, images=True),
         Thinker("deepseek-v4-pro", 1_000_000, 393_216),
     ),
 )

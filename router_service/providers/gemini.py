@@ -8,6 +8,7 @@ PROVIDER = Provider(
     base_url="https://generativelanguage.googleapis.com/v1beta/openai",
     key_variable="GEMINI_API_KEY",
     refuses=OPENAIS_OWN | {"logit_bias", "parallel_tool_calls"},  # 'Unknown name "store": Cannot find field.'
+    schema_beside_tools=False,  # "Function calling with a response mime type: 'application/json' is unsupported"
     documents_as_images=True,  # "Invalid content part type: file"
     models=(
         ModelFacts("gemini-", images=True, documents=True),

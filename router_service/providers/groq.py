@@ -7,8 +7,10 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.groq.com/openai/v1",
     key_variable="GROQ_API_KEY",
-    refuses=OPENAIS_OWN - {"metadata", "service_tier", "store"},  # "property 'verbosity' is unsupported"
-    refuses_in_messages=(THOUGHTS - {"reasoning"}) | {"annotations", "audio"},
+    # "property 'verbosity' is unsupported"; the others: console.groq.com/docs/openai
+    refuses=(OPENAIS_OWN - {"metadata", "service_tier", "store"}) | {"logit_bias", "logprobs", "top_logprobs"},
+    refuses_in_messages=(THOUGHTS - {"reasoning"}) | {"annotations", "audio", "name"},
+    schema_beside_tools=False,  # "json mode cannot be combined with tool/function calling"
     models=(
         ModelFacts("llama-3.1-8b-instant", 131_072, 131_072),
         ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768),

@@ -15,7 +15,7 @@ PROVIDER = Provider(
     refuses=(OPENAIS_OWN - {"metadata", "prediction"}) | {"logit_bias", "logprobs", "seed", "top_logprobs", "user"},
     tool_id_length=(9, 9),
     strict_order=True,
-    refuses_in_messages=THOUGHTS | {"developer", "annotations", "audio", "refusal"},
+    refuses_in_messages=THOUGHTS | {"developer", "annotations", "audio", "name", "refusal"},
     models=(
         ModelFacts("codestral-", 128_000),
         ModelFacts("devstral-", 256_000),

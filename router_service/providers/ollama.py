@@ -7,9 +7,9 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="http://localhost:11434/v1",
     key_variable="",
-    models=(
-        ModelFacts("gemma3", images=True),
-        ModelFacts("llama3.2-vision", images=True),
-        ModelFacts("llava", images=True),
+    models=(  # "registry.ollama.ai/library/gemma3:4b does not support tools"
+        ModelFacts("gemma3", images=True, tools=False),
+        ModelFacts("llama3.2-vision", images=True, tools=False),
+        ModelFacts("llava", images=True, tools=False),
     ),
 )

@@ -12,6 +12,8 @@ Gpt5 = partial(SeeingReasoner, verbosity=True)
 Elsewhere = partial(SeeingReasoner, dialect="openai_responses")
 Newest = partial(Gpt5, dialect="openai_responses", efforts=("low", "medium", "high", "xhigh"))
 Seer = partial(ModelFacts, images=True, documents=True)
+# They refuse a longer one: "string too long. Expected a string with maximum length 1024, but got ..."
+Older = partial(ModelFacts, description_length=1024)
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
 PROVIDER = Provider(
@@ -24,14 +26,15 @@ PROVIDER = Provider(
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
     models=(
-        ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
-        ModelFacts("gpt-4", 8_192, 4_096),
-        ModelFacts("gpt-4-1106-preview", 128_000, 4_096),
-        ModelFacts("gpt-4-0125-preview", 128_000, 4_096),
-        ModelFacts("gpt-4-turbo", 128_000, 4_096, images=True),
+        Older("gpt-3.5-turbo", 16_385, 4_096),
+        Older("gpt-4", 8_192, 4_096),
+        Older("gpt-4-1106-preview", 128_000, 4_096),
+        Older("gpt-4-0125-preview", 128_000, 4_096),
+        Older("gpt-4-turbo", 128_000, 4_096, images=True),
         Seer("gpt-4o", 128_000, 16_384),
         Seer("gpt-4o-2024-05-13", 128_000, 4_096),
         Seer("gpt-4.1", 1_047_576, 32_768),
+        Seer("chatgpt-4o", 128_000, 16_384),
         FirstReasoner("o1-preview", 128_000, 32_768),
         FirstReasoner("o1-mini", 128_000, 65_536),
         SeeingReasoner("o1", 200_000, 100_000),
@@ -45,6 +48,7 @@ PROVIDER = Provider(
         Newest("gpt-5.4-nano", 400_000, 128_000),
         Newest("gpt-5.5", 1_050_000, 128_000),
         Newest("gpt-5.6", 1_050_000, 128_000),
+        Newest("gpt-6", 1_050_000, 128_000),
         *(
             Elsewhere(name, 400_000, 128_000)
             for name in ("gpt-5-codex", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.2-pro", "gpt-5.3-codex")

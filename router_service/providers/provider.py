@@ -32,7 +32,9 @@ class ModelFacts:
     signs its calls, and refuses those that come back without. `prefill`: goes on from words put into its mouth;
     `structured`: can be held to a schema; `verbosity`: can be told how much to write. `efforts` are its words for how
     hard to think, where they are not low, medium and high. `dialect` is the one that the model is asked in, where it
-    is not its vendor's first.
+    is not its vendor's first. `description_length`: the longest description of a tool that it takes, in characters.
+    `refuses` is like its vendor's. `forcing` says how a tool can be forced on it, where not as the client asks: only
+    while it does not think, `any` of them but no certain one, `never`, or, with `auto`, not even kept from it.
     """
 
     prefix: str
@@ -55,6 +57,9 @@ class ModelFacts:
     verbosity: bool = False
     efforts: tuple[str, ...] = ()
     dialect: str = ""
+    description_length: int | None = None
+    refuses: frozenset[str] = frozenset()
+    forcing: Literal["", "unthinking", "any", "never", "auto"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,12 @@ class Provider:
     the field knows the key by; empty for providers that need none. Without a key, the credentials of its `cloud` do.
 
     What its API makes of a request, whatever the model: `refuses` are fields of the dialect that it answers with
-    an error; `tool_id_length` is the shortest and the longest id of a tool call that it takes, and where both are
-    the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
-    image would. `strict_order`: after the results of tools the model has to
+    an error (`display updates` is a value, of Anthropic's thinking.display); `tool_id_length` is the shortest and the
+    longest id of a tool call that it takes, and where both are the same the id is of letters and digits alone.
+    `documents_as_images`: a PDF goes where an image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
+    `hottest` is the highest temperature, `most_stops` the number of stop sequences that it takes.
+    `schema_beside_tools`: answers within a schema though it has tools as well.
     `betas` are the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which
     it says how many tokens a request comes to; empty where it does not.
     """
@@ -128,6 +135,9 @@ class Provider:
     strict_order: bool = False
     documents_as_images: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    hottest: float = 2.0
+    most_stops: int = 4
+    schema_beside_tools: bool = True
     betas: tuple[str, ...] | None = None
     counts: str = ""
     models: tuple[ModelFacts, ...] = ()

@@ -56,6 +56,7 @@ PROVIDER = Provider(
     cloud=GOOGLE,
     refuses=gemini.PROVIDER.refuses,
     documents_as_images=gemini.PROVIDER.documents_as_images,
+    schema_beside_tools=gemini.PROVIDER.schema_beside_tools,
     betas=(
         "compact-",
         "computer-use-",

@@ -527,6 +527,110 @@ REFUSED_BY_OTHERS = {
     "gemini field": ("gemini", "gemini-2.5-pro", {"parallel_tool_calls": True}, 400, "Cannot find field."),
     "xai model": ("xai", "grok-9", {}, 404, "Some requested entity was not found"),
     "xai stop": ("xai", "grok-4", {"stop": ["x"]}, 400, "Argument not supported on this model: stop"),
+    "xai effort": ("xai", "grok-4", {"reasoning_effort": "high"}, 400, "does not support parameter reasoningEffort"),
+    "groq logprobs": ("groq", "llama-3.3-70b-versatile", {"logprobs": True}, 400, "property 'logprobs' is unsupported"),
+    "groq n": ("groq", "llama-3.3-70b-versatile", {"n": 2}, 400, "'n' : number must be at most 1"),
+    "groq name": ("groq", "llama-3.3-70b-versatile", {"messages": [{**user(), "name": "x"}]}, 400, "property 'name'"),
+    "groq JSON beside tools": (
+        "groq",
+        "llama-3.3-70b-versatile",
+        {"tools": [FUNCTION], "response_format": {"type": "json_object"}},
+        400,
+        "json mode cannot be combined with tool/function calling",
+    ),
+    "groq effort": ("groq", "llama-3.3-70b-versatile", {"reasoning_effort": "low"}, 400, "is not supported with"),
+    "gemini JSON beside tools": (
+        "gemini",
+        "gemini-2.5-pro",
+        {"tools": [FUNCTION], "response_format": {"type": "json_object"}},
+        400,
+        "is unsupported",
+    ),
+    "deepseek forced tool": (
+        "deepseek",
+        "deepseek-v4-pro",
+        {"tools": [FUNCTION], "tool_choice": "required"},
+        400,
+        "Thinking mode does not support this tool_choice",
+    ),
+    "deepseek without what it thought": (
+        "deepseek",
+        "deepseek-v4-pro",
+        {"messages": [user(), calls(call()), tool()]},
+        400,
+        "must be passed back",
+    ),
+    "kimi heat": ("moonshot", "kimi-k2.6", {"temperature": 0.6}, 400, "only 1 is allowed for this model"),
+    "moonshot heat": ("moonshot", "kimi-k2", {"temperature": 1.2}, 400, "invalid temperature"),
+    "kimi forced tool": (
+        "moonshot",
+        "kimi-k2.6",
+        {"tools": [FUNCTION], "tool_choice": "required"},
+        400,
+        "tool_choice 'required' is incompatible with thinking enabled",
+    ),
+    "kimi certain tool": (
+        "moonshot",
+        "kimi-k3",
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        400,
+        "tool_choice 'specified' is incompatible with thinking enabled",
+    ),
+    "kimi unthinking": ("moonshot", "kimi-k3", {"thinking": {"type": "disabled"}}, 400, "only type=enabled"),
+    "kimi two words for one": (
+        "moonshot",
+        "kimi-k2.6",
+        {"thinking": {"type": "enabled"}, "reasoning_effort": "high"},
+        400,
+        "cannot specify both",
+    ),
+    "kimi without what it thought": (
+        "moonshot",
+        "kimi-k2.6",
+        {"messages": [user(), calls(call()), tool()]},
+        400,
+        "reasoning_content is missing in assistant tool call message at index 1",
+    ),
+    "moonshot window": ("moonshot", "moonshot-v1-8k", {"max_tokens": 8192}, 400, "exceeded model token limit: 8192"),
+    "zai tool_choice": ("zai", "glm-4.6", {"tools": [FUNCTION], "tool_choice": "required"}, 400, "1210"),
+    "zai stops": ("zai", "glm-4.6", {"stop": ["a", "b"]}, 400, "1210"),
+    "zai heat": ("zai", "glm-4.6", {"temperature": 1.5}, 400, "1210"),
+    "zai effort": ("zai", "glm-5.3", {"reasoning_effort": "medium"}, 400, "1210"),
+    "zai max_tokens": ("zai", "glm-5.3", {"max_tokens": 999_999}, 400, "the valid range is [1,131072]"),
+    "zai nobody speaks": ("zai", "glm-4.6", {"messages": [assistant()]}, 400, "The messages parameter is illegal"),
+    "together window": (
+        "together",
+        "Qwen/Qwen2.5-Coder-32B-Instruct",
+        {"max_tokens": 32_768},
+        422,
+        "`inputs` tokens + `max_new_tokens` must be <= 32768",
+    ),
+    "ollama tools": ("ollama", "gemma3:4b", {"tools": [FUNCTION]}, 400, "library/gemma3:4b does not support tools"),
+    "openrouter tools": ("openrouter", "deepseek/deepseek-r1", {"tools": [FUNCTION]}, 404, "that support tool use"),
+    "vllm tools": ("vllm", "plain", {"tools": [FUNCTION]}, 400, "--enable-auto-tool-choice"),
+    "vllm window": ("vllm", "small", {"max_tokens": 8192}, 400, "in the completion"),
+    "lm_studio JSON": (
+        "lm_studio",
+        "m",
+        {"response_format": {"type": "json_object"}},
+        400,
+        "must be 'json_schema' or 'text'",
+    ),
+    "lm_studio certain tool": (
+        "lm_studio",
+        "m",
+        {"tools": [FUNCTION], "tool_choice": {"type": "function", "function": {"name": "f"}}},
+        400,
+        "Invalid tool_choice type: 'object'",
+    ),
+    "llama_cpp tools": ("llama_cpp", "plain", {"tools": [FUNCTION]}, 500, "tools param requires --jinja flag"),
+    "llama_cpp window": (
+        "llama_cpp",
+        "small",
+        {"messages": [user("word " * 9000)]},
+        400,
+        "exceeds the available context size",
+    ),
     "pairing everywhere": ("xai", "grok-2", {"messages": [user(), calls(call()), user()]}, 400, "tool_call_ids"),
 }
 
@@ -555,6 +659,11 @@ ACCEPTED_BY_OTHERS = {
 async def test_the_others_accept(vendor, changes):
     status, answer = await post(vendor, gpt(**changes), HEADERS["openai"])
     assert status == 200, answer
+
+
+async def test_azure_goes_by_the_book_of_openai():
+    answered, answer = await post("azure_openai", gpt(whatever=1), {"api-key": "k"})
+    assert (answered, answer["error"]["message"]) == (400, "Unrecognized request argument supplied: whatever")
 
 
 def test_every_rule_book_is_in_the_table():

@@ -29,6 +29,13 @@ Flag = Literal[
     "no_tools",
     "no_images",
     "short_descriptions",  # refuses tool descriptions above 1024 characters
+    "no_effort",  # refuses reasoning_effort
+    "wants_thoughts",  # thinks unless told not to, and then wants its reasoning back and no tool forced
+    "always_thinks",  # cannot be told not to
+    "forces_any",  # takes a forced tool while it thinks, if not a certain one
+    "fixed_sampling",  # takes one temperature only
+    "three_efforts",  # low, high and max
+    "no_parser",  # its server was started without what reads calls of tools
 ]
 
 
@@ -108,8 +115,9 @@ GPT: tuple[Model, ...] = (
 
 DEEPSEEK: tuple[Model, ...] = (
     *family("deepseek-chat deepseek-coder deepseek-coder-v2 deepseek-v3", 8_192, 128_000, "no_images"),
-    model("deepseek-reasoner", 65_536, 128_000, "no_images", "reasons_aloud"),
-    *family("deepseek-v4-flash deepseek-v4-pro", 393_216, 1_000_000, "no_images"),
+    model("deepseek-reasoner", 65_536, 128_000, "no_images", "reasons_aloud", "wants_thoughts"),
+    *family("deepseek-v4-flash deepseek-v4-pro", 393_216, 1_000_000, "no_images", "wants_thoughts"),
+    *family("deepseek-flash deepseek-v4-flash-vision-exp", 393_216, 1_000_000, "wants_thoughts"),
 )
 
 BEDROCK: tuple[Model, ...] = (
@@ -118,9 +126,11 @@ BEDROCK: tuple[Model, ...] = (
 )
 
 GROK: tuple[Model, ...] = (
-    *family("grok-2 grok-2-mini grok-3", 65_536, 131_072, "no_images"),
-    *family("grok-3-mini grok-code-fast-1", 65_536, 131_072, "no_images", "no_stop"),
-    *family("grok-4 grok-4-fast grok-4.20 grok-4.3 grok-4.5 grok-4.6 grok-4.7", 131_072, 256_000, "no_stop"),
+    *family("grok-2 grok-2-mini grok-3", 65_536, 131_072, "no_images", "no_effort"),
+    model("grok-3-mini", 65_536, 131_072, "no_images", "no_stop"),
+    model("grok-code-fast-1", 65_536, 131_072, "no_images", "no_stop", "no_effort"),
+    *family("grok-4 grok-4-fast grok-4.20 grok-4.7", 131_072, 256_000, "no_stop", "no_effort"),
+    *family("grok-4.3 grok-4.5 grok-4.6", 131_072, 256_000, "no_stop"),
 )
 
 GEMINI: tuple[Model, ...] = (
@@ -141,6 +151,40 @@ MISTRAL: tuple[Model, ...] = (
 )
 
 GROQ: tuple[Model, ...] = (
-    *family("llama-3.1-8b-instant llama-3.3-70b-versatile", 32_768, 131_072, "no_images"),
+    model("llama-3.1-8b-instant", 131_072, 131_072, "no_images", "no_effort"),
+    model("llama-3.3-70b-versatile", 32_768, 131_072, "no_images", "no_effort"),
+    *family("meta-llama/llama-4-scout-17b-16e-instruct", 8_192, 131_072, "no_effort"),
     *family("openai/gpt-oss-20b openai/gpt-oss-120b", 65_536, 131_072, "no_images"),
 )
+
+KIMI: tuple[Model, ...] = (
+    *family("kimi-k2 kimi-k2-turbo-preview", 262_144, 262_144, "no_images"),
+    *family("kimi-k2.5 kimi-k2.6", 262_144, 262_144, "wants_thoughts", "fixed_sampling"),
+    model("kimi-k2.7-code", 262_144, 262_144, "wants_thoughts", "fixed_sampling", "always_thinks"),
+    model("kimi-k3", 1_048_576, 1_048_576, "wants_thoughts", "fixed_sampling", "always_thinks", "forces_any"),
+    model("moonshot-v1-8k", 8_192, 8_192, "no_images"),
+    model("moonshot-v1-32k", 32_768, 32_768, "no_images"),
+    model("moonshot-v1-128k", 131_072, 131_072, "no_images"),
+)
+
+GLM: tuple[Model, ...] = (
+    *family("glm-4.5 glm-4.5-air", 96_000, 128_000, "no_images"),
+    *family("glm-4.6 glm-4.7 glm-5", 131_072, 200_000, "no_images"),
+    model("glm-5.2", 131_072, 1_000_000, "no_images"),
+    model("glm-5.3", 131_072, 1_000_000, "no_images", "three_efforts"),
+    model("glm-5.3-flash", 131_072, 1_000_000, "three_efforts"),
+    *family("glm-4.5v glm-4.6v", 32_768, 128_000),
+)
+
+TOGETHER: tuple[Model, ...] = (
+    model("meta-llama/Llama-3.3-70B-Instruct-Turbo", 131_072, 131_072, "no_images"),
+    model("Qwen/Qwen2.5-Coder-32B-Instruct", 32_768, 32_768, "no_images"),
+)
+
+OLLAMA: tuple[Model, ...] = family("gemma3 llava llama3.2-vision", 131_072, 131_072, "no_tools")
+OPENROUTER: tuple[Model, ...] = (
+    model("deepseek/deepseek-r1", 65_536, 131_072, "no_tools", "no_images"),
+    model("z-ai/glm-4.5-air", 65_536, 131_072, "no_images"),
+)
+# Servers of one's own serve what they were started with; `plain` without anything that reads calls of tools.
+OWN: tuple[Model, ...] = (model("plain", 32_768, 32_768, "no_parser"), model("small", 8_192, 8_192))

@@ -80,6 +80,23 @@ def aws(refused: Refused, _: str) -> Json:
     return {"message": refused.message}
 
 
+def zai(refused: Refused, _: str) -> Json:
+    """Numbers for codes: https://docs.z.ai/api-reference/api-code"""
+    return {"error": {"code": refused.code or "1210", "message": refused.message}}
+
+
+def openrouter(refused: Refused, _: str) -> Json:
+    return {"error": {"message": refused.message, "code": refused.status}}
+
+
+def lm_studio(refused: Refused, _: str) -> Json:
+    return {"error": refused.message}
+
+
+def llama_cpp(refused: Refused, _: str) -> Json:
+    return {"error": {"code": refused.status, "message": refused.message, "type": refused.kind}}
+
+
 SHAPES: dict[ErrorShape, Callable[[Refused, str], Json | list[Json]]] = {
     "anthropic": anthropic,
     "openai": openai,
@@ -88,6 +105,10 @@ SHAPES: dict[ErrorShape, Callable[[Refused, str], Json | list[Json]]] = {
     "gemini": gemini,
     "google": google,
     "aws": aws,
+    "zai": zai,
+    "openrouter": openrouter,
+    "lm_studio": lm_studio,
+    "llama_cpp": llama_cpp,
 }
 
 XAI_CODES = {

@@ -3,10 +3,30 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from archgw.simulate.models import BEDROCK, CLAUDE, DEEPSEEK, GEMINI, GPT, GROK, GROQ, MISTRAL, VERTEX, Model, find
+from archgw.simulate.models import (
+    BEDROCK,
+    CLAUDE,
+    DEEPSEEK,
+    GEMINI,
+    GLM,
+    GPT,
+    GROK,
+    GROQ,
+    KIMI,
+    MISTRAL,
+    OLLAMA,
+    OPENROUTER,
+    OWN,
+    TOGETHER,
+    VERTEX,
+    Model,
+    find,
+)
 
 Dialect = Literal["openai_chat", "openai_responses", "anthropic_messages"]
-ErrorShape = Literal["anthropic", "openai", "mistral", "xai", "gemini", "google", "aws"]
+ErrorShape = Literal[
+    "anthropic", "openai", "mistral", "xai", "gemini", "google", "aws", "zai", "openrouter", "lm_studio", "llama_cpp"
+]  # fmt: skip
 
 
 ANY = Model("", 131_072, 131_072)
@@ -14,7 +34,8 @@ ANY = Model("", 131_072, 131_072)
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """`base_path` precedes /chat/completions, /messages and /models. No `models` means that any name will do.
+    """`base_path` precedes /chat/completions, /messages and /models. Of an `open` vendor any name will do, though it be
+    none of its `models`.
 
     A tool id is `tool_id_prefix` and then `tool_id_letters` letters and digits. `usage` says when a stream tells
     what it cost: in a chunk of its own if the client asked, or always in the last chunk. Without a
@@ -27,6 +48,7 @@ class Vendor:
     also_base: str = ""
     base_path: str = "/v1"
     models: tuple[Model, ...] = ()
+    open: bool = False
     keyless: bool = False
     keys: Literal["", "api-key"] = ""  # the header, where it is not the dialect's
     key_prefixes: tuple[str, ...] = ()
@@ -41,7 +63,7 @@ class Vendor:
     usage: Literal["asked", "always"] = "asked"
 
     def model(self, name: str) -> Model | None:
-        return find(self.models, name) if self.models else ANY
+        return find(self.models, name) or (ANY if self.open else None)
 
 
 ALL: tuple[Vendor, ...] = (
@@ -129,9 +151,28 @@ ALL: tuple[Vendor, ...] = (
         reasoning_field="reasoning",
         whole_tool_calls=True,
     ),
-    Vendor("together", key_prefixes=("tgp_",), reasoning_field="reasoning"),
-    Vendor("openrouter", base_path="/api/v1", key_prefixes=("sk-or-",), reasoning_field="reasoning"),
-    Vendor("moonshot", reasoning_field="reasoning_content"),
-    Vendor("zai", base_path="/api/paas/v4", reasoning_field="reasoning_content"),
-    Vendor("ollama", keyless=True, tool_id_letters=8, reasoning_field="reasoning", whole_tool_calls=True),
+    Vendor("together", models=TOGETHER, open=True, key_prefixes=("tgp_",), reasoning_field="reasoning"),
+    Vendor(
+        "openrouter",
+        base_path="/api/v1",
+        models=OPENROUTER,
+        open=True,
+        key_prefixes=("sk-or-",),
+        errors="openrouter",
+        reasoning_field="reasoning",
+    ),
+    Vendor("moonshot", models=KIMI, reasoning_field="reasoning_content"),
+    Vendor("zai", base_path="/api/paas/v4", models=GLM, errors="zai", reasoning_field="reasoning_content"),
+    Vendor(
+        "ollama",
+        models=OLLAMA,
+        open=True,
+        keyless=True,
+        tool_id_letters=8,
+        reasoning_field="reasoning",
+        whole_tool_calls=True,
+    ),
+    Vendor("vllm", models=OWN, open=True, keyless=True, errors="mistral", reasoning_field="reasoning_content"),
+    Vendor("lm_studio", models=OWN, open=True, keyless=True, tool_id_letters=9, errors="lm_studio"),
+    Vendor("llama_cpp", models=OWN, open=True, keyless=True, errors="llama_cpp", reasoning_field="reasoning_content"),
 )

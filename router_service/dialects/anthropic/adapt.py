@@ -32,12 +32,14 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["messages"] = messages
     if conversation.reasoning:
         changes |= _thinking(conversation, conversation.reasoning, target, most, warnings)
-    return changes | _sampling(conversation, target, warnings)
+    changes |= _sampling(conversation, target, warnings)
+    return changes | dict.fromkeys(fit.refused(conversation.extras, target, warnings))
 
 
 def _messages(source: Sequence[Json], target: Target) -> list[Json]:
     """The client's messages without what other models thought, and with the target's own state as it gave it."""
-    kept = [(message, _blocks(message, target)) for message in source]
+    taken = [{name: message[name] for name in message if name not in target.refuses_in_messages} for message in source]
+    kept = [(message, _blocks(message, target)) for message in taken]
     return [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
 
 
@@ -69,9 +71,19 @@ def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, 
     if target.thinking == "budget" and (obstacle := render.mid_loop(render.own_turns(conversation, target))):
         warnings.append(f"thinking turned off for this request: {obstacle}")
         return _fields(conversation, {})
+    seen, fields = render.shown(conversation, target), render.thinking_fields(reasoning, target, most)
     if _suits(conversation, reasoning, target, most):
-        return {}
-    return _fields(conversation, render.thinking_fields(reasoning, target, most))
+        return {} if seen is conversation else {"thinking": fields["thinking"] | seen.extras["thinking"]}
+    if (reasoning.budget is None) != (target.thinking != "budget"):
+        warnings.append(f"thinking asked for {_how(fields)}: {target.model} knows no other way")
+    return _fields(seen, fields)
+
+
+def _how(thought: Json) -> str:
+    """In words, by what the model is told how hard to think."""
+    effort = thought.get("output_config", {}).get("effort")
+    budget = thought.get("thinking", {}).get("budget_tokens")
+    return f"with a budget of {budget} tokens" if budget else f"with effort {effort}" if effort else "adaptively"
 
 
 def _suits(conversation: Conversation, reasoning: Reasoning, target: Target, most: int) -> bool:

@@ -6,6 +6,7 @@ a temperature; a budget below max_tokens.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -29,6 +30,7 @@ CHOICE_TYPES = {mode: kind for kind, mode in CHOICES.items()}
 
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
+    conversation = shown(conversation, target)
     own = conversation.dialect == NAME
     turns = own_turns(conversation, target)
     inline = own and target.inline_system
@@ -55,11 +57,21 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         body["stream"] = True
     if own:
         _put_back(conversation, body)
+        for name in fit.refused(list(body), target, warnings):
+            del body[name]
     else:
         warnings += fit.left_out(conversation)
         if conversation.tools:  # an agent, who will come back with more of the same; the mark is for the last block
             body["cache_control"] = {"type": "ephemeral"}
     return Rendered({name: value for name, value in body.items() if value != {}}, tuple(dict.fromkeys(warnings)))
+
+
+def shown(conversation: Conversation, target: Target) -> Conversation:
+    """With a word that the target knows for how much of its thinking is to be seen."""
+    display = conversation.extras.get("thinking", {}).get("display")
+    if f"display {display}" not in target.refuses:
+        return conversation
+    return replace(conversation, extras=conversation.extras | {"thinking": {"display": "summarized"}})
 
 
 def max_tokens(conversation: Conversation, target: Target, warnings: list[str]) -> int:

@@ -5,11 +5,12 @@ from typing import Any
 
 from router_service.conversation import Conversation, Json, Message, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
-from router_service.dialects.openai.render import UNSIGNED, own_thoughts
+from router_service.dialects.openai.render import UNSIGNED, beside_tools, forced, own_thoughts, stop
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, thinking
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
+USUAL, USUAL_STOPS = Target("").hottest, Target("").most_stops  # who takes that, is the judge of more
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "logit_bias")
 
 
@@ -22,6 +23,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         and (target.tools or not conversation.tools)
         and not fit.unseen(conversation, target)
         and fit.with_documents_as_images(conversation, target) is conversation
+        and fit.described(conversation, target, []) is conversation
         and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))
         and (not target.strict_order or _in_strict_order(conversation))
     )
@@ -53,14 +55,23 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes |= dict.fromkeys(TOKEN_FIELDS)
         changes[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
     if not target.sampling:
-        fit.sampling(conversation, target, warnings, hottest=2.0)
+        fit.sampling(conversation, target, warnings)
+        missed = [name for name in SAMPLING if conversation.extras.get(name)]
+        warnings += [f"{name} left out: {target.model} does not take it" for name in missed]
         changes |= dict.fromkeys(SAMPLING)
-    if conversation.stop and not fit.stop(conversation, target, warnings):
-        changes["stop"] = None
+    elif (conversation.temperature or 0) > target.hottest < USUAL:
+        changes |= fit.sampling(conversation, target, warnings)
+    if conversation.stop and (not target.stop or target.most_stops < USUAL_STOPS):
+        changes["stop"] = stop(conversation, target, warnings) or None
     if not target.reasoning and conversation.reasoning:
         changes["reasoning_effort"] = None
+    elif conversation.reasoning and conversation.reasoning.effort and target.efforts:
+        changes["reasoning_effort"] = thinking.nearest(conversation.reasoning.effort, target.efforts)
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
+    if beside_tools(conversation, target, warnings):
+        changes["response_format"] = None
+    changes |= forced(conversation, target, warnings)
     return changes | dict.fromkeys(fit.refused(_given(conversation), target, warnings))
 
 

@@ -31,23 +31,25 @@ ID_LENGTH = (1, 40)  # what OpenAI itself takes
 # What Google gives for calls that no Gemini made: https://ai.google.dev/gemini-api/docs/thought-signatures#faqs
 UNSIGNED: Json = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 BRIDGE = "Done."
-MOST_STOPS = 4
 
 
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
     conversation = fit.with_documents_as_images(fit.without_unseen(conversation, target, warnings), target)
+    conversation = fit.described(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
         body[target.token_field] = fit.max_tokens(conversation.max_tokens, target, warnings)
-    body |= fit.sampling(conversation, target, warnings, hottest=2.0)
-    if stop := _stop(conversation, target, warnings):
-        body["stop"] = stop
+    body |= fit.sampling(conversation, target, warnings)
+    if stops := stop(conversation, target, warnings):
+        body["stop"] = stops
     if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning, target)):
         body["reasoning_effort"] = effort
-    body |= _response_format(conversation)
+    body |= _response_format(conversation, target, warnings)
+    for name, value in forced(conversation, target, warnings).items():
+        body[name] = value
     fit.thought(conversation, target, warnings)
     if conversation.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -57,6 +59,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         warnings += fit.left_out(conversation)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
+    body = {name: value for name, value in body.items() if value is not None}
     return Rendered(body, tuple(dict.fromkeys(warnings)))
 
 
@@ -259,11 +262,30 @@ def _choice_without_tools(conversation: Conversation, warnings: list[str]) -> Js
     return {}
 
 
-def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
-    wanted = fit.stop(conversation, target, warnings)
-    if len(wanted) > MOST_STOPS:
-        warnings.append(f"only the first {MOST_STOPS} of {len(wanted)} stop sequences given: OpenAI takes no more")
-    return wanted[:MOST_STOPS]
+def forced(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    """What has to stand in place of the client's choice of a tool, for models that cannot be forced to one."""
+    mode = conversation.tool_choice.mode if conversation.tool_choice and conversation.tools else ""
+    forces = mode in ("named", "required")
+    match target.forcing:
+        case "unthinking" if forces:
+            warnings.append("thinking turned off for this request: a tool is forced")
+            return {"thinking": {"type": "disabled"}, "reasoning_effort": None}
+        case "any" if mode == "named":
+            warnings.append(f"tool_choice: {target.model} can be made to call a tool, but no certain one")
+            return {"tool_choice": "required"}
+        case "never" | "auto" if forces:
+            warnings.append(f"tool_choice left to {target.model}: it cannot be made to call a tool")
+            return {"tool_choice": "auto"}
+        case "auto" if mode == "none":
+            return dict.fromkeys(("tools", "tool_choice", "parallel_tool_calls"))
+    return {}
+
+
+def stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
+    wanted, most = fit.stop(conversation, target, warnings), target.most_stops
+    if len(wanted) > most:
+        warnings.append(f"only the first {most} of {len(wanted)} stop sequences given: {target.model} takes no more")
+    return wanted[:most]
 
 
 def _effort(reasoning: Reasoning, target: Target) -> str:
@@ -271,9 +293,17 @@ def _effort(reasoning: Reasoning, target: Target) -> str:
     return thinking.nearest(thinking.effort(reasoning) if reasoning.enabled else "low", target.efforts)
 
 
-def _response_format(conversation: Conversation) -> Json:
+def beside_tools(conversation: Conversation, target: Target, warnings: list[str]) -> bool:
+    """Whether a schema is asked for that the target does not take beside tools."""
+    if target.schema_beside_tools or not conversation.output_schema or not conversation.tools:
+        return False
+    warnings.append(f"structured output left out: {target.model} takes none beside tools")
+    return True
+
+
+def _response_format(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     wanted = conversation.output_schema
-    if wanted is None:
+    if wanted is None or beside_tools(conversation, target, warnings):
         return {}
     if wanted.schema is None:
         return {"response_format": {"type": "json_object"}}

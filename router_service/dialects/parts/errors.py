@@ -50,6 +50,17 @@ TOO_LONG_PATTERNS = tuple(
         rf"request \({USED} tokens\) exceeds the available context size \({MOST}",
     )
 )
+# Where no figures are told.
+TOO_LONG_CODES = ("1261", "context_length_exceeded", "exceed_context_size_error")  # the first is Z.ai's
+TOO_LONG_WORDS = re.compile(
+    "exceeded model token limit"  # Moonshot
+    "|exceeds the context window"  # OpenAI's Responses
+    "|Please reduce the length of the messages"  # Groq
+    "|exceeds the available context size"  # llama.cpp
+    "|larger than the context length|trying to keep the first"  # LM Studio
+    "|input is too long for requested model",  # Bedrock
+    re.IGNORECASE,
+)
 
 
 def parse_error(status: int, body: bytes) -> Failure:
@@ -139,6 +150,6 @@ def _in_anthropics_words(message: str, code: str) -> str:
         if output and used <= most:
             return f"input length and `max_tokens` exceed context limit: {used} + {output} > {most}"
         return f"{TOO_LONG}: {used} tokens > {most} maximum"
-    if code == "context_length_exceeded" and TOO_LONG not in message:
+    if TOO_LONG not in message and (code in TOO_LONG_CODES or TOO_LONG_WORDS.search(message)):
         return f"{TOO_LONG}: {message}"
     return message

@@ -60,19 +60,25 @@ def compact(value: Any) -> str:
 
 
 def max_tokens(wanted: int, target: Target, warnings: list[str]) -> int:
-    if target.max_output is None or wanted <= target.max_output:
-        return wanted
-    warnings.append(f"max_tokens lowered from {wanted} to {target.max_output}, the most {target.model} writes")
-    return target.max_output
+    most = min(wanted, target.max_output or wanted, target.room or wanted)
+    if most < wanted:
+        why = (
+            f"the most {target.model} writes"
+            if most == target.max_output
+            else f"what the window of {target.model} holds"
+        )
+        warnings.append(f"max_tokens lowered from {wanted} to {most}, {why}")
+    return most
 
 
-def sampling(conversation: Conversation, target: Target, warnings: list[str], *, hottest: float) -> Json:
+def sampling(conversation: Conversation, target: Target, warnings: list[str], *, hottest: float | None = None) -> Json:
     """temperature and top_p as far as the target takes them; 1 is every vendor's default."""
     asked = {"temperature": conversation.temperature, "top_p": conversation.top_p}
     wanted = {name: value for name, value in asked.items() if value is not None}
     if not target.sampling:
         warnings += [f"{name} left out: {target.model} does not take it" for name in wanted if wanted[name] != 1]
         return {}
+    hottest = target.hottest if hottest is None else hottest
     if wanted.get("temperature", 0) > hottest:
         warnings.append(f"temperature lowered from {wanted['temperature']} to {hottest}")
         wanted["temperature"] = hottest
@@ -168,6 +174,16 @@ def with_documents_as_images(conversation: Conversation, target: Target) -> Conv
 
     messages = tuple(replace(m, parts=tuple(map(shown, m.parts))) for m in conversation.messages)
     return conversation if messages == conversation.messages else replace(conversation, messages=messages)
+
+
+def described(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+    """With descriptions of tools that are as short as the target wants them."""
+    most = target.description_length
+    if most is None or all(len(tool.description) <= most for tool in conversation.tools):
+        return conversation
+    warnings.append(f"descriptions of tools cut to {most} characters: {target.model} takes no more")
+    tools = tuple(replace(tool, description=tool.description[:most]) for tool in conversation.tools)
+    return replace(conversation, tools=tools)
 
 
 def left_out(conversation: Conversation) -> list[str]:

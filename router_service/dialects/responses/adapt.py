@@ -28,7 +28,7 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         most = fit.max_tokens(conversation.max_tokens, target, warnings)
         changes |= {"max_output_tokens": most} if most != conversation.max_tokens else {}
     if not target.sampling:
-        fit.sampling(conversation, target, warnings, hottest=2.0)
+        fit.sampling(conversation, target, warnings)
         changes |= dict.fromkeys(SAMPLING)
     if not target.reasoning:
         changes |= _without_reasoning(conversation)

@@ -51,7 +51,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
         body["max_output_tokens"] = max(fit.max_tokens(conversation.max_tokens, target, warnings), LEAST_OUTPUT)
-    body |= fit.sampling(conversation, target, warnings, hottest=2.0)
+    body |= fit.sampling(conversation, target, warnings)
     if conversation.stop:
         warnings.append("stop sequences left out: OpenAI's Responses take none")
     body |= _reasoning(conversation.reasoning, target, own=own)

@@ -3,7 +3,7 @@
 from archgw.simulate.received import Asked
 from archgw.simulate.refusal import Refused
 from archgw.simulate.rules.openai import COMPATIBLE
-from archgw.simulate.rules.openai_messages import messages, parts
+from archgw.simulate.rules.openai_messages import calls, messages, parts
 from archgw.simulate.rules.rule import Rule
 
 DESERIALIZE = "Failed to deserialize the JSON body into the target type: "
@@ -22,7 +22,8 @@ def roles(asked: Asked) -> None:
 
 def only_text(asked: Asked) -> None:
     for place, _, part in parts(asked):
-        if part.get("type") != "text":
+        seen = part.get("type") == "image_url" and "no_images" not in asked.model.flags
+        if part.get("type") != "text" and not seen:
             raise Refused(
                 f"{DESERIALIZE}{place.split('.')[0]}: unknown variant `{part.get('type')}`, expected `text` "
                 "at "
@@ -41,4 +42,15 @@ def no_empty_tools(asked: Asked) -> None:
         raise Refused("[] is too short - 'tools'")
 
 
-DEEPSEEK: tuple[Rule, ...] = (roles, only_text, no_empty_tools, *COMPATIBLE, max_tokens)
+def thinking(asked: Asked) -> None:
+    """On by default: github.com/deepseek-ai/DeepSeek-V3/issues/1376, api-docs.deepseek.com/guides/thinking_mode"""
+    if "wants_thoughts" not in asked.model.flags or (asked.body.get("thinking") or {}).get("type") == "disabled":
+        return
+    if asked.body.get("tool_choice") not in (None, "auto", "none"):
+        raise Refused("Thinking mode does not support this tool_choice")
+    for message in messages(asked):
+        if calls(message) and not message.get("reasoning_content"):
+            raise Refused("The `reasoning_content` in the thinking mode must be passed back to the API.")
+
+
+DEEPSEEK: tuple[Rule, ...] = (roles, only_text, no_empty_tools, *COMPATIBLE, thinking, max_tokens)

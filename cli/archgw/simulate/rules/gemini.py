@@ -37,4 +37,10 @@ def signatures(asked: Asked) -> None:
                 raise Refused("Thought signature is not valid.")
 
 
-GEMINI: tuple[Rule, ...] = (known_fields, *COMPATIBLE, signatures)
+def schema_alone(asked: Asked) -> None:
+    """github.com/googleapis/js-genai/issues/601"""
+    if asked.body.get("tools") and (asked.body.get("response_format") or {}).get("type") not in (None, "text"):
+        raise Refused("Function calling with a response mime type: 'application/json' is unsupported")
+
+
+GEMINI: tuple[Rule, ...] = (known_fields, schema_alone, *COMPATIBLE, signatures)

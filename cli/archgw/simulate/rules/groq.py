@@ -7,7 +7,7 @@ from archgw.simulate.rules.openai_messages import messages
 from archgw.simulate.rules.rule import Rule, names
 
 KNOWN = (FIELDS - OPENAI_ONLY) | names("reasoning_format include_reasoning service_tier search_settings metadata store")
-MESSAGE_FIELDS = names("role content name tool_calls tool_call_id reasoning refusal")
+MESSAGE_FIELDS = names("role content tool_calls tool_call_id reasoning refusal")
 
 
 def known_fields(asked: Asked) -> None:
@@ -34,4 +34,20 @@ def max_tokens(asked: Asked) -> None:
             )
 
 
-GROQ: tuple[Rule, ...] = (known_fields, *COMPATIBLE, max_tokens)
+UNSUPPORTED = ("logprobs", "logit_bias", "top_logprobs")
+
+
+def unsupported(asked: Asked) -> None:
+    """https://console.groq.com/docs/openai: "will result in a 400 error (yikes) if they are supplied"."""
+    for name in UNSUPPORTED:
+        if asked.body.get(name) is not None:
+            raise Refused(f"property '{name}' is unsupported", param=name)
+    if (asked.body.get("n") or 1) != 1:
+        raise Refused("'n' : number must be at most 1", param="n")
+    if asked.body.get("response_format") and asked.body.get("tools"):  # github.com/vercel/ai/pull/16540
+        raise Refused("json mode cannot be combined with tool/function calling")
+    if asked.body.get("reasoning_effort") and "no_effort" in asked.model.flags:
+        raise Refused("`reasoning_effort` is not supported with this model", param="reasoning_effort")
+
+
+GROQ: tuple[Rule, ...] = (known_fields, unsupported, *COMPATIBLE, max_tokens)
