@@ -1,5 +1,6 @@
 """Simulated AWS checks signatures, as strictly as AWS does and in its words."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -133,3 +134,11 @@ async def test_what_is_shown_of_a_request_holds_no_session_token() -> None:
     async with Simulator("amazon_bedrock") as sim:
         await post(sim, request(sim) | {"x-amz-security-token": "token-of-an-hour"})
         assert "token-of-an-hour" not in str(shown(sim.requests[-1]))
+
+
+async def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Simulator("amazon_bedrock") as sim:
+        headers = request(sim)
+        monkeypatch.setitem(sys.modules, "botocore.auth", None)
+        status, answer = await post(sim, headers)
+    assert status == 501 and "pip install 'archgw[bedrock]'" in answer["message"]
