@@ -11,7 +11,7 @@ from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers, header_value
 from router_service.offers import Offer, offer, offers
-from router_service.plan import CLAUDE_CODES, Candidate, Plan
+from router_service.plan import CLAUDE_CODES, FAST_MODELS, Candidate, Plan
 from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
@@ -116,8 +116,9 @@ def _paths() -> list[str]:
 
 
 def _for_claude_code(plan: Plan) -> list[Offer]:
-    """By names that it lists."""
-    return [replace(one, id=f"{CLAUDE_CODES}{one.id}") for one in offers(plan)]
+    """By names that it lists, each thing by one."""
+    listed = [one for one in offers(plan) if one.id not in FAST_MODELS[1:]]
+    return [replace(one, id=f"{CLAUDE_CODES}{one.id}") for one in listed]
 
 
 def _page(listed: list[Offer], query: str) -> dict[str, Any]:

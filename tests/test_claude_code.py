@@ -153,7 +153,7 @@ async def test_the_models_that_it_lists_are_the_gateways(running: Gateway, claud
     assert (done.code, done.result["result"]) == (0, "chosen"), done.err + done.out
     assert done.result["modelUsage"][model]["contextWindow"] == 200_000, "the largest window of the config"
     found = json.loads((tmp_path / "home" / ".claude" / "cache" / "gateway-models.json").read_text())["models"]
-    names = ["arch.main.v1", "arch.fast.v1", "arch.claude.code.small.fast", GPT, CLAUDE]
+    names = ["arch.main.v1", "arch.fast.v1", GPT, CLAUDE]
     assert [(one["id"], one["display_name"]) for one in found] == [
         (f"claude-via-archgw/{name}", name) for name in names
     ]

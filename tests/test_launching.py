@@ -1,7 +1,8 @@
 """Agents themselves, headless, through the launcher and the gateway: an answer, and a loop of tools.
 
-Claude Code has a file of its own. opencode (60 MB to download) and aider (a hundred packages) are run where they are
-installed; ARCHGW_TEST_OPENCODE=npm installs the former for the tests to keep.
+Claude Code has a file of its own, but for the user's own login. opencode (60 MB to download, twenty seconds for a run)
+and aider (a hundred packages) are run where they are installed; ARCHGW_TEST_OPENCODE=npm installs the former for the
+tests to keep.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from programs import installed, node, program
 from stack import CODE, Gateway, gateway
 
 PATIENCE = 60.0  # seconds for one run
-CODEX, OPENCODE = "0.171.0", "1.18.33"
+CLAUDE_CODE, CODEX, OPENCODE = "2.1.330", "0.171.0", "1.18.33"
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
@@ -40,6 +41,11 @@ class Run:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="module")
+def claude() -> Path:
+    return program("claude", "@anthropic-ai/claude-code", CLAUDE_CODE)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +128,37 @@ def script(*turns: list[dict[str, Any]]) -> str:
 
 def bodies(running: Gateway, vendor: str = "openai") -> str:
     return json.dumps([request.json for request in running.providers[vendor].requests], ensure_ascii=False)
+
+
+# -- Claude Code, with a login of the user's own -------------------------------------------------------------------
+
+PASSED_THROUGH = """
+listeners: {egress_traffic: {port: $PORT}}
+llm_providers:
+  - {model: anthropic/claude-sonnet-4-5, passthrough_auth: true, base_url: "$URL_ANTHROPIC", default: true}
+  - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI"}
+failover: {attempts: 1}
+"""
+QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "CLAUDE_CODE_MAX_RETRIES": "0"}
+
+
+async def test_the_users_login_goes_to_its_vendor_and_to_nobody_else(
+    running: Gateway, claude: Path, work: Path
+) -> None:
+    async with gateway(work.parent, PASSED_THROUGH, running.providers, KEYS) as own:
+        for vendor, model in (("anthropic", "claude-sonnet-4-5"), ("openai", "openai/gpt-4o-mini")):
+            done = await run(
+                *(own, claude, work, "claude", "--model", model, "--", "-p", script([{"text": vendor}])),
+                CLAUDE_CODE_OAUTH_TOKEN="login-of-the-user",
+                **QUIET,
+            )
+            assert (done.code, done.out.strip()) == (0, vendor), done.err
+            assert "what openai/gpt-4o-mini answers, first or in its place, is billed" in " ".join(done.err.split())
+    sent = {
+        vendor: {dict(request.headers).get("authorization") for request in provider.requests}
+        for vendor, provider in running.providers.items()
+    }
+    assert sent == {"anthropic": {"Bearer login-of-the-user"}, "openai": {"Bearer key-of-openai"}}
 
 
 # -- Codex ---------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def cli_agent(
     if stack is None:
         report.fail("the gateway is not running", mend="start it: archgw up")
     plan = configs.complete(Path(stack.config))
-    _check_model(plan, model)
+    _check_model(plan, model, agent)
     launch = known.prepare(_situation(known, stack, plan, given, model, tuple(arguments or ())))
     report.warn(launch.notes)
     if dry_run:
@@ -88,11 +88,11 @@ def cli_agent(
         _show(launch, shell)
 
 
-def _check_model(plan: Plan, model: str) -> None:
+def _check_model(plan: Plan, model: str, agent: str) -> None:
     try:
         explicit.resolve(plan, model or "auto", claude_code=False)
     except BadRequest as error:
-        report.fail(error.message, code=report.MISUSE)
+        report.fail(error.message, mend=f"a --model after -- goes to {agent} as it is", code=report.MISUSE)
 
 
 def _situation(
