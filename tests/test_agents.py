@@ -65,7 +65,7 @@ OURS = {
     "CLAUDE_CODE_MAX_CONTEXT_TOKENS": "200000",
 }
 LINE = {"type": "command", "command": "'/opt/arch gw/archgw' statusline"}
-USER, PROJECT, LOCAL, MANAGED, _ = AGENTS["claude"].reads({"HOME": "/home/u"}, Path("/proj"))
+USER, PROJECT, LOCAL, MANAGED, MANAGED_TOO, *_ = AGENTS["claude"].reads({"HOME": "/home/u"}, Path("/proj"))
 
 
 def settings_of(launch: Launch) -> dict[str, Any]:
@@ -180,9 +180,10 @@ def test_no_cloud_leads_around_the_gateway(situation: dict[str, Any]) -> None:
     assert "is not used: requests go through the gateway" in made.notes[-1]
 
 
-def test_settings_that_beat_ours_are_told() -> None:
-    (note,) = launch("claude", files={MANAGED: json.dumps({"env": ELSEWHERE})}).notes
-    assert note.startswith(f"{MANAGED} is managed") and "do NOT go through the gateway" in note
+@pytest.mark.parametrize("file", [MANAGED, MANAGED_TOO.with_name("50-gateway.json")])
+def test_settings_that_beat_ours_are_told(file: Path) -> None:
+    (note,) = launch("claude", files={file: json.dumps({"env": ELSEWHERE})}).notes
+    assert note.startswith(f"{file} is managed") and "do NOT go through the gateway" in note
 
 
 def test_a_settings_file_that_cannot_be_read_is_for_claude_code_to_complain_about() -> None:
@@ -380,10 +381,14 @@ def test_a_model_that_opencode_would_ask_elsewhere_is_told() -> None:
     file = Path("/proj/opencode.jsonc")
     assert file in AGENTS["opencode"].reads({"HOME": "/home/u"}, Path("/proj/deep"))
     text = '{// mine\n"agent": {"review": {"model": "openai/gpt-5"}, "fine": {"model": "archgw/x"},},}'
-    notes = launch("opencode", "run", "-m", "anthropic/claude", files={file: text}).notes
+    page = Path("/proj/.opencode/agent/lint.md")
+    assert page.with_name("*.md") in AGENTS["opencode"].reads({"HOME": "/home/u"}, Path("/proj/deep"))
+    files = {file: text, page: "---\ndescription: x\nmodel: openai/gpt-5\n---\nLint.\n", Path("/a/b.md"): "# None\n"}
+    notes = launch("opencode", "run", "-m", "anthropic/claude", files=files).notes
     assert [note.partition(" is not offered")[0] for note in notes] == [
         "anthropic/claude in the arguments",
         "openai/gpt-5 in agent.review of /proj/opencode.jsonc",
+        "openai/gpt-5 in /proj/.opencode/agent/lint.md",
     ]
 
 

@@ -370,6 +370,15 @@ def test_settings_that_beat_ours_are_told_on_standard_error(shell: Shell, runnin
     assert "elsewhere" not in result.stdout
 
 
+def test_a_page_of_an_agent_that_names_another_model_is_told(shell: Shell, running: Stack) -> None:
+    folder = shell.folder / ".config" / "opencode" / "agent"
+    folder.mkdir(parents=True)
+    (folder / "lint.md").write_text("---\nmodel: openai/gpt-5\n---\nLint.\n")
+    (folder / "broken.md").write_bytes(b"\xff")
+    result = shell.run("cli-agent", "opencode", "--dry-run", HOME=str(shell.folder), XDG_CONFIG_HOME=None)
+    assert f"openai/gpt-5 in {folder}/lint.md is not offered in this session" in " ".join(result.stderr.split())
+
+
 FAKE = """#!/bin/sh
 echo "url $ANTHROPIC_BASE_URL"
 echo "key ${ANTHROPIC_API_KEY-none}"

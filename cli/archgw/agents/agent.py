@@ -60,7 +60,7 @@ class Launch:
 @dataclass(frozen=True, slots=True)
 class Agent:
     """`prepare` is pure; `reads(environment, here)` names the settings files that it wants to be shown, the weakest
-    first."""
+    first; a last part such as *.md means every such file."""
 
     name: str
     program: str

@@ -17,10 +17,7 @@ from archgw.agents.texts import from_json, text_of
 from router_service.offers import offer
 from router_service.plan import CLAUDE_CODES
 
-_MANAGED = (
-    Path("/etc/claude-code/managed-settings.json"),
-    Path("/Library/Application Support/ClaudeCode/managed-settings.json"),
-)
+_MANAGED = (Path("/etc/claude-code"), Path("/Library/Application Support/ClaudeCode"))
 # Each leads to a cloud's own address, whatever the base URL (2.1.330).
 _CLOUDS = tuple(
     f"CLAUDE_CODE_USE_{name}"
@@ -32,13 +29,14 @@ _OURS = re.compile(r"\barchgw\S* statusline\b")
 def reads(environment: Mapping[str, str], here: Path) -> Sequence[Path]:
     own = Path(environment.get("CLAUDE_CONFIG_DIR") or Path(environment.get("HOME") or "/") / ".claude")
     project = here / ".claude"
-    return [own / "settings.json", project / "settings.json", project / "settings.local.json", *_MANAGED]
+    managed = [folder / name for folder in _MANAGED for name in ("managed-settings.json", "managed-settings.d/*.json")]
+    return [own / "settings.json", project / "settings.json", project / "settings.local.json", *managed]
 
 
 def prepare(situation: Situation) -> Launch:
     given, kept = variables(situation.settings)
     files = {path: from_json(text) for path, text in situation.files.items()}
-    users = [settings for path, settings in files.items() if path not in _MANAGED]
+    users = [settings for path, settings in files.items() if not _is_managed(path)]
     theirs = {name: text_of(value) for settings in users for name, value in _env(settings).items()}
     values = _defaults(situation, theirs) | given | _address(situation, {**situation.environment, **theirs, **given})
     line = _status_line([*users, kept], situation.archgw)
@@ -56,6 +54,10 @@ def prepare(situation: Situation) -> Launch:
         *billing(situation.plan),
     ]
     return Launch(tuple(command), _without_key(situation.environment) | values, tuple(notes))
+
+
+def _is_managed(path: Path) -> bool:
+    return any(folder in path.parents for folder in _MANAGED)
 
 
 def _env(settings: Json) -> Json:
@@ -122,7 +124,7 @@ def _lifted(settings: Json) -> list[str]:
 def _set_aside(situation: Situation, files: Mapping[Path, Json], given: Mapping[str, str]) -> list[str]:
     """What would lead around the gateway, and does not for this session."""
     places = {"--settings": given, "the environment": _clouds(situation.environment)} | {
-        str(path): _env(settings) for path, settings in files.items() if path not in _MANAGED
+        str(path): _env(settings) for path, settings in files.items() if not _is_managed(path)
     }
     return [
         f"{name}={value} in {place} is not used: requests go through the gateway at {situation.url}"
@@ -135,8 +137,9 @@ def _managed(files: Mapping[Path, Json], url: str) -> list[str]:
     return [
         f"{path} is managed and goes before everything else: with its {name}={value}, requests do NOT go through"
         " the gateway; ask who manages it"
-        for path in _MANAGED
-        for name, value in _around(_env(files.get(path, {})), url)
+        for path, settings in files.items()
+        if _is_managed(path)
+        for name, value in _around(_env(settings), url)
     ]
 
 

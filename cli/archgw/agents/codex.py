@@ -17,6 +17,7 @@ from router_service.offers import offer
 _MANAGED = Path("/etc/codex/managed_config.toml")
 _KEY = "ARCHGW_TOKEN"
 _BARE = re.compile(r"[A-Za-z0-9_-]+$")
+_PROVIDER = re.compile(r"(-c|--config=)?model_provider(s\.archgw\.\w+)?=")
 _ELSEWHERE = ("--oss", "--local-provider", "--remote")
 
 
@@ -66,17 +67,12 @@ def _around(situation: Situation) -> list[str]:
     """What leads around the gateway all the same."""
     arguments = situation.arguments
     flags = [name for name in _ELSEWHERE if any(argument.partition("=")[0] == name for argument in arguments)]
-    provider = [
-        argument
-        for argument in arguments
-        if re.match(r"(-c|--config=)?model_provider(s\.archgw\.\w+)?=", argument) and not argument.endswith("archgw")
-    ]
-    managed = from_toml(situation.files.get(_MANAGED, "")).get("model_provider", "archgw")
-    beaten = (
-        [] if managed == "archgw" else [f"model_provider={managed} in {_MANAGED}, which goes before everything else"]
-    )
+    overridden = [argument for argument in arguments if _PROVIDER.match(argument) and not argument.endswith("archgw")]
     cloud = ["the command 'cloud'"] if arguments[:1] == ("cloud",) else []
-    return [f"{found}: requests do NOT go through the gateway" for found in (*flags, *provider, *cloud, *beaten)]
+    managed = from_toml(situation.files.get(_MANAGED, "")).get("model_provider", "archgw")
+    beaten = f"model_provider={managed} in {_MANAGED}, which goes before everything else"
+    found = [*flags, *overridden, *cloud, *([beaten] if managed != "archgw" else [])]
+    return [f"{one}: requests do NOT go through the gateway" for one in found]
 
 
 AGENT = Agent(

@@ -1,7 +1,7 @@
 """opencode, launched through the gateway.
 
 OPENCODE_CONFIG_CONTENT is merged over every config file of the user's (seen with 1.18). In it the gateway is a provider
-and the only one: an agent that names a model of another fails with a sentence, instead of going around the gateway.
+and the only one: an agent that names a model of another fails instead of going around the gateway; we say so before.
 """
 
 import json
@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from archgw.agents.agent import TOKEN, Agent, Json, Launch, Situation, ancestors, option, unused_login, variables
-from archgw.agents.texts import from_json, merged
+from archgw.agents.texts import from_json, from_yaml, merged
 from router_service.offers import Offer, offers
 from router_service.plan import FAST_MODELS, ROUTED_MODELS
 
 _CONTENT = "OPENCODE_CONFIG_CONTENT"
 _NAMES = ("opencode.json", "opencode.jsonc")
+_PAGES = ("agent", "agents", "mode", "modes", "command", "commands")  # folders of what may name a model in its head
 _MANAGED = tuple(
     folder / name
     for folder in (Path("/etc/opencode"), Path("/Library/Application Support/opencode"))
@@ -27,7 +28,12 @@ def reads(environment: Mapping[str, str], here: Path) -> Sequence[Path]:
     own = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "opencode"
     named = [Path(environment["OPENCODE_CONFIG"])] if environment.get("OPENCODE_CONFIG") else []
     projects = [folder / place / name for folder in ancestors(here) for place in (".", ".opencode") for name in _NAMES]
-    return [own / "config.json", *(own / name for name in _NAMES), *named, *projects, *_MANAGED]
+    pages = [
+        place / kind / "*.md"
+        for place in (own, *(folder / ".opencode" for folder in ancestors(here)))
+        for kind in _PAGES
+    ]
+    return [own / "config.json", *(own / name for name in _NAMES), *named, *projects, *pages, *_MANAGED]
 
 
 def prepare(situation: Situation) -> Launch:
@@ -67,19 +73,28 @@ def _model(one: Offer) -> Json:
 
 def _others(situation: Situation) -> list[str]:
     """Models of other providers that are named somewhere: they are not offered in this session."""
-    asked = option(situation.arguments, "--model", "-m")
-    places = [("the arguments", asked)] + [
-        (f"{group}.{name} of {path}", what["model"])
-        for path, text in situation.files.items()
-        for group in ("agent", "mode", "command")
-        for name, what in (from_json(text).get(group) or {}).items()
-        if isinstance(what, dict) and isinstance(what.get("model"), str)
-    ]
+    asked = [("the arguments", option(situation.arguments, "--model", "-m"))]
+    places = asked + [found for path, text in situation.files.items() for found in _named(path, text)]
     return [
         f"{model} in {place} is not offered in this session; models are named archgw/..., such as archgw/{_like(model)}"
         for place, model in places
         if model and not model.startswith("archgw/")
     ]
+
+
+def _named(path: Path, text: str) -> list[tuple[str, str]]:
+    """Where a file names models: a config for its agents, a page for its own."""
+    if path.suffix == ".md":
+        heads = {str(path): from_yaml(text.partition("---\n")[2].partition("\n---")[0])}
+    else:
+        config = from_json(text)
+        heads = {
+            f"{group}.{name} of {path}": what
+            for group in ("agent", "mode", "command")
+            for name, what in (config.get(group) or {}).items()
+            if isinstance(what, dict)
+        }
+    return [(place, head["model"]) for place, head in heads.items() if isinstance(head.get("model"), str)]
 
 
 def _like(model: str) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,10 +105,15 @@ def _situation(
         environment=past_proxies(os.environ, stack.url),
         settings=settings,
         arguments=arguments,
-        files={path: text for path in agent.reads(os.environ, Path.cwd()) if (text := _text(path)) is not None},
+        files=_files(agent.reads(os.environ, Path.cwd())),
         model=model,
         archgw=shutil.which(sys.argv[0]) or shutil.which("archgw") or "archgw",
     )
+
+
+def _files(patterns: Iterable[Path]) -> dict[Path, str]:
+    paths = (path for pattern in patterns for path in sorted(pattern.parent.glob(pattern.name)))
+    return {path: text for path in paths if (text := _text(path)) is not None}
 
 
 def _text(path: Path) -> str | None:
