@@ -3,21 +3,23 @@
 import json
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from router_service import needs
-from router_service.conversation import Conversation
+from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers, header_value
-from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
-from router_service.policies import explicit
+from router_service.offers import Offer, offer, offers
+from router_service.plan import CLAUDE_CODES, FAST_MODELS, Candidate, Plan
 from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
 SESSION = "/archgw/sessions/"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
+_LONGEST_PAGE = 1000  # of Anthropic's
+_CLAUDE_CODE = ("claude-code/", "claude-cli/")  # as which it asks for models (2.1.330), and for everything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Answer:
     body: bytes
 
 
-def answer(plan: Plan, method: str, path: str, headers: Headers) -> Answer | None:
+def answer(plan: Plan, method: str, path: str, headers: Headers, query: str = "") -> Answer | None:
     """The answer to a request that needs no body; None where it is for somebody else. Raises BadRequest."""
     if method not in ("GET", "HEAD"):
         return None
@@ -37,9 +39,11 @@ def answer(plan: Plan, method: str, path: str, headers: Headers) -> Answer | Non
         return _json({"status": "ok", "models": len(plan.candidates)})
     anthropic = "anthropic-version" in headers
     if path == "/v1/models":
-        return _json(_listed(plan, anthropic=anthropic))
+        listed = _for_claude_code(plan) if headers.get("user-agent", "").startswith(_CLAUDE_CODE) else offers(plan)
+        return _json(_page(listed, query) if anthropic else {"object": "list", "data": [_openais(o) for o in listed]})
     if path.startswith("/v1/models/"):
-        return _json(_model(plan, unquote(path.removeprefix("/v1/models/")), anthropic=anthropic))
+        found = offer(plan, unquote(path.removeprefix("/v1/models/")))
+        return _json(_anthropics(found) if anthropic else _openais(found))
     return None
 
 
@@ -111,29 +115,56 @@ def _paths() -> list[str]:
     return [*asked, *counters, "GET /v1/models"]
 
 
-def _ids(plan: Plan) -> list[str]:
-    labels = [candidate.label for candidate in plan.candidates]
-    return list(dict.fromkeys([*ROUTED_MODELS, *FAST_MODELS, *plan.aliases, *labels]))
+def _for_claude_code(plan: Plan) -> list[Offer]:
+    """By names that it lists, each thing by one."""
+    listed = [one for one in offers(plan) if one.id not in FAST_MODELS[1:]]
+    return [replace(one, id=f"{CLAUDE_CODES}{one.id}") for one in listed]
 
 
-def _listed(plan: Plan, *, anthropic: bool) -> dict[str, Any]:
-    ids = _ids(plan)
-    data = [_entry(id, anthropic=anthropic) for id in ids]
-    if anthropic:
-        return {"data": data, "has_more": False, "first_id": ids[0], "last_id": ids[-1]}
-    return {"object": "list", "data": data}
+def _page(listed: list[Offer], query: str) -> dict[str, Any]:
+    """Anthropic's list, as its SDKs turn pages: the first `limit` after `after_id`, or the last before `before_id`."""
+    asked = {name: values[-1] for name, values in parse_qs(query).items()}
+    ids = [one.id for one in listed]
+    start = _place(ids, asked, "after_id", -1) + 1
+    end = _place(ids, asked, "before_id", len(ids))
+    limit = _limit(asked.get("limit", str(_LONGEST_PAGE)))
+    backwards = "before_id" in asked
+    page = listed[start:end][-limit:] if backwards else listed[start:end][:limit]
+    return {
+        "data": [_anthropics(one) for one in page],
+        "has_more": len(page) < end - start,
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }
 
 
-def _model(plan: Plan, id: str, *, anthropic: bool) -> dict[str, Any]:
-    """Every name that a request would be accepted for exists, unknown claude-* names included."""
-    explicit.resolve(plan, id, claude_code=False)
-    return _entry(id, anthropic=anthropic)
+def _place(ids: list[str], asked: dict[str, str], name: str, otherwise: int) -> int:
+    if name not in asked:
+        return otherwise
+    if asked[name] not in ids:
+        raise BadRequest(f"{name}: no model '{asked[name]}' is listed")
+    return ids.index(asked[name])
 
 
-def _entry(id: str, *, anthropic: bool) -> dict[str, Any]:
-    if anthropic:
-        return {"type": "model", "id": id, "display_name": id, "created_at": _SINCE}
-    return {"id": id, "object": "model", "created": 1767225600, "owned_by": id.partition("/")[0]}
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _LONGEST_PAGE:
+        raise BadRequest(f"limit: expected a number from 1 to {_LONGEST_PAGE}, not '{text}'")
+    return int(text)
+
+
+def _anthropics(one: Offer) -> dict[str, Any]:
+    told = {"type": "model", "id": one.id, "display_name": one.name, "created_at": _SINCE, "description": one.words}
+    return told | _known(max_input_tokens=one.context, max_tokens=one.max_output)
+
+
+def _openais(one: Offer) -> dict[str, Any]:
+    """OpenAI says nothing of sizes; these are the words of OpenRouter and of Groq."""
+    told = {"id": one.id, "object": "model", "created": 1767225600, "owned_by": one.name.partition("/")[0]}
+    return told | _known(context_length=one.context, context_window=one.context, max_completion_tokens=one.max_output)
+
+
+def _known(**figures: int | None) -> dict[str, int]:
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 def _json(value: dict[str, Any]) -> Answer:

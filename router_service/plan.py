@@ -26,6 +26,7 @@ from router_service.providers.provider import ModelFacts, Provider
 DEFAULT = "default"
 ROUTED_MODELS = ("arch.main.v1",)  # the names that ask for routing; unknown claude-* names do, too
 FAST_MODELS = ("arch.fast.v1", "arch.claude.code.small.fast")
+CLAUDE_CODES = "claude-via-archgw/"  # before any name: Claude Code lists no others than claude... and anthropic...
 _SMALL = re.compile(r"\b(mini|haiku|flash|small|nano|lite|instant)\b")  # whole words: gemini is not mini
 
 

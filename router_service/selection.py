@@ -104,7 +104,8 @@ class Selection:
         self._headers = headers
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
-        local = answers.answer(self._gateway.plan, method, self._path, headers) or self._looked_up(method)
+        plan = self._gateway.plan
+        local = answers.answer(plan, method, self._path, headers, self._query) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from archgw.commands.demo import free_port
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
+
+CODE = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # where a checkout is not installed
 
 
 @dataclass

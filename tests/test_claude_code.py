@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,12 +11,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Simulator
-from stack import Gateway, gateway
+from dialogue import CLAUDE, GPT
+from programs import node, program
+from stack import CODE, Gateway, gateway
 
 VERSION = "2.1.330"
 PATIENCE = 60.0  # seconds for one run
-INSTALLING = 600.0  # seconds for a download of a hundred megabytes
-CACHE = Path.home() / ".cache" / "archgw-tests" / f"claude-code-{VERSION}"
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
@@ -57,34 +54,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def claude() -> Path:
-    """The program: $ARCHGW_TEST_CLAUDE, the one on the PATH, or one that is installed for the tests to keep."""
-    named = os.environ.get("ARCHGW_TEST_CLAUDE") or shutil.which("claude")
-    return Path(named) if named else installed()
-
-
-def installed() -> Path:
-    program = CACHE / "node_modules" / ".bin" / "claude"
-    if program.exists():
-        return program
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Claude Code is not here, and there is no npm to install it; set ARCHGW_TEST_CLAUDE")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    command = [
-        npm,
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(CACHE),
-        f"@anthropic-ai/claude-code@{VERSION}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-    trouble = f"npm could not install Claude Code: {done.stderr[-2000:]}"
-    if done.returncode and "CI" not in os.environ:
-        pytest.skip(trouble)  # a stranger may be offline; CI may not
-    assert done.returncode == 0 and program.exists(), trouble
-    return program
+    return program("claude", "@anthropic-ai/claude-code", VERSION)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -113,11 +83,11 @@ async def run(running: Gateway, claude: Path, folder: Path, prompt: str, *argume
     work = folder / "work"
     at_home.mkdir(exist_ok=True)
     work.mkdir(exist_ok=True)
-    node = Path(shutil.which("node") or "/usr/bin/node").parent  # what older versions are started by
     environment = {
-        "PATH": f"{claude.parent}:{node}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{claude.parent}:{node()}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(at_home),
         "ARCHGW_HOME": str(running.home.folder),
+        **CODE,
         "TERM": "dumb",
         "LANG": "C.UTF-8",
         **QUIET,
@@ -158,14 +128,36 @@ async def test_a_question_is_answered(running: Gateway, claude: Path, tmp_path: 
     assert "x-anthropic-billing-header" not in json.dumps(asked)
 
 
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "ANTHROPIC_AUTH_TOKEN": "theirs"},
+        {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": "us-east-1", "ANTHROPIC_BEDROCK_BASE_URL": "http://127.0.0.1:9"},
+    ],
+    ids=["an address", "a cloud"],
+)
 async def test_a_settings_file_of_the_users_does_not_lead_around_the_gateway(
-    running: Gateway, claude: Path, tmp_path: Path
+    running: Gateway, claude: Path, tmp_path: Path, env: dict[str, str]
 ) -> None:
-    elsewhere = {"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "ANTHROPIC_AUTH_TOKEN": "theirs"}}
+    elsewhere = {"env": env}
     (tmp_path / "home" / ".claude").mkdir(parents=True)
     (tmp_path / "home" / ".claude" / "settings.json").write_text(json.dumps(elsewhere))
     done = await run(running, claude, tmp_path, '@@[{"text": "through the gateway"}]@@')
     assert (done.code, done.result["result"]) == (0, "through the gateway"), done.err + done.out
+
+
+async def test_the_models_that_it_lists_are_the_gateways(running: Gateway, claude: Path, tmp_path: Path) -> None:
+    """What /model shows is what it found; and what it shows can be asked."""
+    model = f"claude-via-archgw/{GPT}"
+    done = await run(running, claude, tmp_path, '@@[{"text": "chosen"}]@@', "--model", model)
+    assert (done.code, done.result["result"]) == (0, "chosen"), done.err + done.out
+    assert done.result["modelUsage"][model]["contextWindow"] == 200_000, "the largest window of the config"
+    found = json.loads((tmp_path / "home" / ".claude" / "cache" / "gateway-models.json").read_text())["models"]
+    names = ["arch.main.v1", "arch.fast.v1", GPT, CLAUDE]
+    assert [(one["id"], one["display_name"]) for one in found] == [
+        (f"claude-via-archgw/{name}", name) for name in names
+    ]
+    assert found[0]["description"] == "Each request to the model that your preferences name for it"
 
 
 async def test_a_tool_loop_reads_one_file_and_writes_another(running: Gateway, claude: Path, tmp_path: Path) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 import typer
+from archgw.agents import AGENTS
 from archgw.app import app
 from archgw.home import Stack
 from archgw.supervisor import CannotStart, envoy_binary
+from stack import CODE
 from terminal import CONFIG, Shell, told
 
 ROOT = Path(__file__).parent.parent
@@ -294,7 +296,7 @@ def test_a_vendor_that_nobody_simulates(shell: Shell) -> None:
 
 def test_an_agent_that_nobody_knows(shell: Shell) -> None:
     result = shell.run("cli-agent", "cursor")
-    assert result.exit_code == 2 and told(result) == "error: no agent 'cursor' there are: claude"
+    assert result.exit_code == 2 and told(result) == f"error: no agent 'cursor' there are: {', '.join(AGENTS)}"
 
 
 @pytest.mark.parametrize(
@@ -319,6 +321,64 @@ def test_an_agent_that_is_not_installed(shell: Shell, running: Stack) -> None:
     assert told(result) == "error: claude is not installed install it: npm install -g @anthropic-ai/claude-code"
 
 
+def test_a_model_that_nobody_offers(shell: Shell, running: Stack) -> None:
+    result = shell.run("cli-agent", "codex", "--model", "gpt-4o-minni")
+    assert result.exit_code == 2 and "did you mean 'gpt-4o-mini'?" in told(result)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_dry_run_shows_all_and_needs_nothing(shell: Shell, running: Stack, agent: str) -> None:
+    here = shell.folder / "here"
+    here.mkdir()
+    result = shell.run(
+        *("cli-agent", agent, "--dry-run", "--model", "gpt-4o-mini", "--resume", "--", "say 'hi'", "--model", "x"),
+        PATH=str(here),
+        HOME=str(here),
+        SOME_API_KEY="sk-users",
+        OPENAI_API_KEY="sk-test-0123456789",
+    )
+    assert result.exit_code == 0, result.output
+    *exported, command = result.stdout.splitlines()
+    assert exported and all(line.startswith(("export ", "unset ")) for line in exported)
+    assert command.startswith(AGENTS[agent].program) and "gpt-4o-mini" in result.stdout
+    assert command.endswith("""--resume 'say '"'"'hi'"'"'' --model x""")
+    assert running.url in result.stdout and "sk-" not in result.stdout
+    assert list(here.iterdir()) == []
+
+
+def test_variables_for_any_other_client(shell: Shell, running: Stack) -> None:
+    fish = shell.run("cli-agent", "env", "--shell", "fish")
+    assert f"set -gx OPENAI_BASE_URL {running.url}/v1" in fish.stdout.splitlines()
+    bash = shell.run("cli-agent", "env")
+    done = subprocess.run(
+        ["bash", "-c", f'{bash.stdout}\necho "$ANTHROPIC_BASE_URL $OPENAI_API_BASE $OPENAI_API_KEY"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{running.url} {running.url}/v1 archgw\n"
+
+
+def test_settings_that_beat_ours_are_told_on_standard_error(shell: Shell, running: Stack) -> None:
+    folder = shell.folder / ".claude"
+    folder.mkdir()
+    (folder / "settings.json").write_text('{"env": {"ANTHROPIC_BASE_URL": "https://elsewhere"}}')
+    result = shell.run("cli-agent", "claude", "--dry-run", HOME=str(shell.folder))
+    assert f"ANTHROPIC_BASE_URL=https://elsewhere in {folder}/settings.json is not used" in " ".join(
+        result.stderr.split()
+    )
+    assert "elsewhere" not in result.stdout
+
+
+def test_a_page_of_an_agent_that_names_another_model_is_told(shell: Shell, running: Stack) -> None:
+    folder = shell.folder / ".config" / "opencode" / "agent"
+    folder.mkdir(parents=True)
+    (folder / "lint.md").write_text("---\nmodel: openai/gpt-5\n---\nLint.\n")
+    (folder / "broken.md").write_bytes(b"\xff")
+    result = shell.run("cli-agent", "opencode", "--dry-run", HOME=str(shell.folder), XDG_CONFIG_HOME=None)
+    assert f"openai/gpt-5 in {folder}/lint.md is not offered in this session" in " ".join(result.stderr.split())
+
+
 FAKE = """#!/bin/sh
 echo "url $ANTHROPIC_BASE_URL"
 echo "key ${ANTHROPIC_API_KEY-none}"
@@ -334,8 +394,13 @@ def test_the_agent_takes_our_place(shell: Shell, running: Stack) -> None:
     (shell.folder / "mine.json").write_text('{"ANTHROPIC_SMALL_FAST_MODEL": "gpt-4o-mini"}')
     archgw = (sys.executable, "-c", "from archgw.app import app; app()")
     done = subprocess.run(
-        [*archgw, "cli-agent", "claude", "--settings=mine.json", "--", "-p", "say hi"],
-        env={"PATH": f"{shell.folder}:/usr/bin:/bin", "ARCHGW_HOME": str(shell.home.folder), "ANTHROPIC_API_KEY": "k"},
+        [*archgw, "cli-agent", "claude", "--settings=mine.json", "--resume", "--", "-p", "say hi"],
+        env={
+            **CODE,
+            "PATH": f"{shell.folder}:/usr/bin:/bin",
+            "ARCHGW_HOME": str(shell.home.folder),
+            "ANTHROPIC_API_KEY": "k",
+        },
         cwd=shell.folder,
         capture_output=True,
         text=True,
@@ -344,8 +409,20 @@ def test_the_agent_takes_our_place(shell: Shell, running: Stack) -> None:
     url, key, *arguments = done.stdout.splitlines()
     assert (url, key, done.returncode) == (f"url {running.url}", "key none", 3), done.stderr
     assert arguments[0] == "argument --settings" and '"ANTHROPIC_SMALL_FAST_MODEL": "gpt-4o-mini"' in arguments[1]
-    assert arguments[-2:] == ["argument -p", "argument say hi"]
+    assert arguments[-3:] == ["argument --resume", "argument -p", "argument say hi"]
     assert "ANTHROPIC_SMALL_FAST_MODEL: passed on as environment" in " ".join(done.stderr.split())
+
+
+def test_a_command_of_any_other_client_is_run(shell: Shell, running: Stack) -> None:
+    archgw = (sys.executable, "-c", "from archgw.app import app; app()")
+    done = subprocess.run(
+        [*archgw, "cli-agent", "env", "--", "sh", "-c", 'echo "$OPENAI_BASE_URL"'],
+        env={**CODE, "PATH": "/usr/bin:/bin", "ARCHGW_HOME": str(shell.home.folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == (f"{running.url}/v1\n", 0), done.stderr
 
 
 def test_a_config_that_is_no_text_is_told_so(shell: Shell) -> None:

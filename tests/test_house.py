@@ -30,7 +30,7 @@ def files(folder: str, *others: str) -> list[str]:
         ("router_service/dialects", ["dialect"], DIALECTS),
         # Who answers first within a route is a policy by name; the others decide on the route itself.
         ("router_service/policies", ["policy", "explicit", "pinned", "preference", "whole"], POLICIES),
-        ("cli/archgw/agents", ["agent"], AGENTS),
+        ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
     ],
     ids=["providers", "dialects", "policies", "agents"],
 )

@@ -20,6 +20,12 @@ CODING = Pin("coding", "anthropic-claude-sonnet-4-5", 0.9)
         ("anthropic/claude-sonnet-4-5", False, "explicit", CLAUDE),
         ("claude-sonnet-4-5", False, "explicit", CLAUDE),
         ("claude-sonnet-4-5", True, "routed", None),
+        ("claude-via-archgw/claude-sonnet-4-5", True, "explicit", CLAUDE),
+        ("claude-via-archgw/openai/gpt-4o-mini", True, "explicit", GPT),
+        ("claude-via-archgw/openai/gpt-4o-mini[1m]", True, "explicit", GPT),
+        ("claude-via-archgw/best", True, "explicit", CLAUDE),
+        ("claude-via-archgw/arch.main.v1", True, "routed", None),
+        ("claude-via-archgw/arch.fast.v1", True, "fast", DEEPSEEK),
         ("claude-sonnet-4-5-20250929", False, "explicit", CLAUDE),
         ("claude-sonnet-4-5@20250929", False, "explicit", CLAUDE),
         ("gpt-4o-mini-2024-07-18", True, "explicit", GPT),
@@ -66,9 +72,10 @@ def test_of_two_dates_none_is_guessed() -> None:
     ("model", "words"),
     [
         ("gpt-4o-minni", "did you mean 'gpt-4o-mini'?"),
+        ("claude-via-archgw/llama", "knows no model 'llama'"),
         ("llama", "ask for 'arch.main.v1' to be routed, or for one of: anthropic/claude-sonnet-4-5, "),
     ],
-    ids=["nearly right", "far off"],
+    ids=["nearly right", "behind the prefix", "far off"],
 )
 def test_a_name_that_means_nothing_is_refused_with_a_proposal(model: str, words: str) -> None:
     with pytest.raises(BadRequest, match="archgw knows no model") as caught:

@@ -23,7 +23,7 @@ _START, _LOOK, _AGENTS = "Start and stop", "Look", "Use"
 app.command("up", rich_help_panel=_START)(up.up)
 app.command("down", rich_help_panel=_START)(up.down)
 app.command("demo", rich_help_panel=_START)(demo.demo)
-app.command("cli-agent", rich_help_panel=_AGENTS)(cli_agent.cli_agent)
+app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("why", rich_help_panel=_LOOK)(why.why)

@@ -1,7 +1,8 @@
 """The client's own word: a configured model, an alias, the fast lane; anything else asks to be routed.
 
 Claude Code names a `claude-*` model even when the user chose none, so such a name is a choice only when it is
-written `provider/model`; from other clients a configured model name is one as it stands.
+written `provider/model`, or behind the prefix under which it is offered to Claude Code; from other clients a configured
+model name is one as it stands.
 """
 
 import difflib
@@ -9,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from router_service.conversation import BadRequest
-from router_service.plan import FAST_MODELS, ROUTED_MODELS, Candidate, Plan
+from router_service.plan import CLAUDE_CODES, FAST_MODELS, ROUTED_MODELS, Candidate, Plan
 from router_service.policies.policy import Decision, Lane
 
 _SUFFIX = re.compile(r"\[[^\]]*\]$")  # `[1m]`: Claude Code's mark for the long context window
@@ -26,8 +27,9 @@ class Named:
 
 def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
     """Raises BadRequest when the name means nothing here."""
-    bare = _SUFFIX.sub("", model.strip())
-    guessed = claude_code and bare.startswith("claude-")
+    offered = _SUFFIX.sub("", model.strip())
+    bare = offered.removeprefix(CLAUDE_CODES)
+    guessed = claude_code and bare == offered and bare.startswith("claude-")
     for name in (bare, _undated(bare), _dated(plan, bare)):
         if name in plan.aliases:
             named = plan.aliases[name]

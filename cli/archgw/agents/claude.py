@@ -1,50 +1,114 @@
 """Claude Code, launched through the gateway.
 
 `env` in the user's own settings file beats the process environment, and `--settings` beats both: so our variables
-go both ways, or a user's file would silently lead around the gateway (seen with 2.1.330 and 2.1.197).
+go both ways, or a user's file would silently lead around the gateway (seen with 2.1.330 and 2.1.197). Only settings
+that an administrator manages beat `--settings`.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from archgw.agents.agent import Agent, Json, Launch
+from archgw.agents.agent import TOKEN, Agent, Json, Launch, Situation, billing, option, variables
+from archgw.agents.texts import from_json, text_of
+from router_service.offers import offer
+from router_service.plan import CLAUDE_CODES
 
-_VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
-_TOKEN = "archgw"  # noqa: S105 - any word does: the gateway has the keys; with it, no login is asked for
+_MANAGED = (Path("/etc/claude-code"), Path("/Library/Application Support/ClaudeCode"))
+# Each leads to a cloud's own address, whatever the base URL (2.1.330).
+_CLOUDS = tuple(
+    f"CLAUDE_CODE_USE_{name}"
+    for name in ("BEDROCK", "VERTEX", "FOUNDRY", "ANTHROPIC_AWS", "ANTHROPIC_GOOGLE_CLOUD", "MANTLE", "GATEWAY")
+)
+_OURS = re.compile(r"\barchgw\S* statusline\b")
 
 
-def prepare(
-    url: str, settings: Json, arguments: Sequence[str], environment: Mapping[str, str], own_login: bool
-) -> Launch:
-    lifted = {name: _text(value) for name, value in settings.items() if _VARIABLE.match(name)}
-    given = {name: _text(value) for name, value in (settings.get("env") or {}).items()}
+def reads(environment: Mapping[str, str], here: Path) -> Sequence[Path]:
+    own = Path(environment.get("CLAUDE_CONFIG_DIR") or Path(environment.get("HOME") or "/") / ".claude")
+    project = here / ".claude"
+    managed = [folder / name for folder in _MANAGED for name in ("managed-settings.json", "managed-settings.d/*.json")]
+    return [own / "settings.json", project / "settings.json", project / "settings.local.json", *managed]
+
+
+def prepare(situation: Situation) -> Launch:
+    given, kept = variables(situation.settings)
+    files = {path: from_json(text) for path, text in situation.files.items()}
+    users = [settings for path, settings in files.items() if not _is_managed(path)]
+    theirs = {name: text_of(value) for settings in users for name, value in _env(settings).items()}
+    values = _defaults(situation, theirs) | given | _address(situation, {**situation.environment, **theirs, **given})
+    line = _status_line([*users, kept], situation.archgw)
+    merged = kept | {"env": values} | ({"statusLine": line} if line else {})
+    command = [
+        *("claude", "--settings", json.dumps(merged)),
+        *(["--model", _name(situation)] if situation.model else []),
+        *_permission_mode([*users, kept], situation.arguments),
+        *situation.arguments,
+    ]
+    notes = [
+        *_lifted(situation.settings),
+        *_set_aside(situation, files, given),
+        *_managed(files, situation.url),
+        *billing(situation.plan),
+    ]
+    return Launch(tuple(command), _without_key(situation.environment) | values, tuple(notes))
+
+
+def _is_managed(path: Path) -> bool:
+    return any(folder in path.parents for folder in _MANAGED)
+
+
+def _env(settings: Json) -> Json:
+    env = settings.get("env")
+    return env if isinstance(env, dict) else {}
+
+
+def _defaults(situation: Situation, theirs: Mapping[str, str]) -> dict[str, str]:
+    """What we propose; the user may have said otherwise in a file or in the environment."""
+    window = offer(situation.plan, situation.asked).context
     ours = {
-        "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_SMALL_FAST_MODEL": "arch.fast.v1",
         "CLAUDE_CODE_GATEWAY_HINT_HEADERS": "1",  # tells turns, sub-agents and side requests apart
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",  # /model lists what the gateway offers
+        # Of a model that it does not know it believes that a million tokens fit.
+        **({"CLAUDE_CODE_MAX_CONTEXT_TOKENS": str(window)} if window else {}),
     }
-    if not own_login:
-        ours["ANTHROPIC_AUTH_TOKEN"] = _TOKEN
-    variables = ours | lifted | given | {"ANTHROPIC_BASE_URL": url}
-    kept = {name: value for name, value in settings.items() if not _VARIABLE.match(name)}
-    merged = kept | {"env": variables}
-    command = ["claude", "--settings", json.dumps(merged), *_permission_mode(kept, arguments), *arguments]
-    return Launch(tuple(command), _without_key(environment) | variables, tuple(_notes(given, lifted, url)))
+    return {name: theirs.get(name) or situation.environment.get(name) or value for name, value in ours.items()}
 
 
-def _text(value: Any) -> str:
-    """A variable's value; what is no text is written as in JSON: true, 32000."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _address(situation: Situation, named: Mapping[str, str]) -> dict[str, str]:
+    """What nobody may say otherwise, or requests go elsewhere."""
+    token = {} if situation.own_login else {"ANTHROPIC_AUTH_TOKEN": TOKEN}
+    return {"ANTHROPIC_BASE_URL": situation.url, **token, **{cloud: "0" for cloud in _CLOUDS if cloud in named}}
 
 
-def _permission_mode(settings: Json, arguments: Sequence[str]) -> list[str]:
+def _name(situation: Situation) -> str:
+    """A bare claude-* name is what Claude Code asks for anyway, and is routed: behind the prefix it is a choice."""
+    chosen = situation.model in (*situation.plan.names, *situation.plan.aliases)
+    return f"{CLAUDE_CODES}{situation.model}" if chosen and situation.model.startswith("claude-") else situation.model
+
+
+def _status_line(layers: Iterable[Json], archgw: str) -> Any:
+    """Ours, and after it the user's own, where he has one; nothing where his is none that can be called."""
+    theirs: Any = {}
+    for settings in layers:
+        theirs = settings.get("statusLine", theirs)
+    if not isinstance(theirs, dict) or theirs.get("type", "command") != "command":
+        return theirs
+    own = theirs.get("command") or ""
+    if _OURS.search(own):
+        return theirs
+    command = f"{shlex.quote(archgw)} statusline" + (f" --after {shlex.quote(own)}" if own else "")
+    return {"type": "command", **theirs, "command": command}
+
+
+def _permission_mode(layers: Iterable[Json], arguments: Sequence[str]) -> list[str]:
     """Auto mode waits for a verdict that only Anthropic's own models send; other models would stall it."""
-    chosen = settings.get("permissions") or any(
-        argument.split("=")[0] in ("--permission-mode", "--dangerously-skip-permissions") for argument in arguments
-    )
-    return [] if chosen else ["--permission-mode", "default"]
+    said = any((settings.get("permissions") or {}).get("defaultMode") for settings in layers)
+    skipped = "--dangerously-skip-permissions" in arguments
+    return [] if said or skipped or option(arguments, "--permission-mode") else ["--permission-mode", "default"]
 
 
 def _without_key(environment: Mapping[str, str]) -> dict[str, str]:
@@ -52,14 +116,42 @@ def _without_key(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name != "ANTHROPIC_API_KEY"}
 
 
-def _notes(given: dict[str, str], lifted: dict[str, str], url: str) -> list[str]:
-    notes = []
-    if lifted:
-        notes.append(f"{', '.join(sorted(lifted))}: passed on as environment, which is how Claude Code reads it")
-    other = (given | lifted).get("ANTHROPIC_BASE_URL", url)
-    if other != url:
-        notes.append(f"ANTHROPIC_BASE_URL={other} is not used: requests go through the gateway at {url}")
-    return notes
+def _lifted(settings: Json) -> list[str]:
+    lifted = sorted(variables({name: value for name, value in settings.items() if name != "env"})[0])
+    return [f"{', '.join(lifted)}: passed on as environment, which is how Claude Code reads it"] if lifted else []
+
+
+def _set_aside(situation: Situation, files: Mapping[Path, Json], given: Mapping[str, str]) -> list[str]:
+    """What would lead around the gateway, and does not for this session."""
+    places = {"--settings": given, "the environment": _clouds(situation.environment)} | {
+        str(path): _env(settings) for path, settings in files.items() if not _is_managed(path)
+    }
+    return [
+        f"{name}={value} in {place} is not used: requests go through the gateway at {situation.url}"
+        for place, env in places.items()
+        for name, value in _around(env, situation.url)
+    ]
+
+
+def _managed(files: Mapping[Path, Json], url: str) -> list[str]:
+    return [
+        f"{path} is managed and goes before everything else: with its {name}={value}, requests do NOT go through"
+        " the gateway; ask who manages it"
+        for path, settings in files.items()
+        if _is_managed(path)
+        for name, value in _around(_env(settings), url)
+    ]
+
+
+def _around(env: Mapping[str, Any], url: str) -> list[tuple[str, str]]:
+    found = {name: text_of(value) for name, value in env.items()}
+    other = found.get("ANTHROPIC_BASE_URL", url)
+    address = [("ANTHROPIC_BASE_URL", other)] if other != url else []
+    return address + list(_clouds(found).items())
+
+
+def _clouds(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: env[name] for name in _CLOUDS if env.get(name, "0").lower() not in ("", "0", "false", "no", "off")}
 
 
 AGENT = Agent(
@@ -67,4 +159,5 @@ AGENT = Agent(
     program="claude",
     install="npm install -g @anthropic-ai/claude-code",
     prepare=prepare,
+    reads=reads,
 )
