@@ -16,6 +16,7 @@ from router_service.kinds import CLAUDE_CODE, CODEX, MARKS, Hint, Kind, Mark
 Headers = Mapping[str, str]
 _TITLES = ({"title"}, {"title", "branch"})  # the properties of the object that Claude Code wants, and nothing else
 _VERDICTS = {"</block>", "</severity>"}  # where Claude Code stops the classifier of its auto mode
+_SUMMARY = "This session is being continued from a previous conversation"
 _SUBAGENT = ("x-claude-code-agent-id", "x-openai-subagent", "x-parent-session-id")  # Claude Code, Codex, opencode
 
 
@@ -40,6 +41,12 @@ def is_subagent(conversation: Conversation, headers: Headers) -> bool:
     if _of_codex(headers, "thread_source") == "subagent":
         return True
     return bool(conversation.system) and "cc_is_subagent=true" in conversation.system[0].text
+
+
+def has_begun(conversation: Conversation) -> bool:
+    """Whether anything has been answered in this thread: of one that was compacted, a summary is left."""
+    answered = any(message.role == "assistant" for message in conversation.messages)
+    return answered or any(text.startswith(_SUMMARY) for text in _begun(conversation))
 
 
 # -- kinds -----------------------------------------------------------------------------------------------------

@@ -219,8 +219,8 @@ class Selection:
 
     def _current_pin(self, understood: _Understood) -> Pin | None:
         """Who serves this thread; nobody yet when nothing has been answered in it."""
-        answered = any(message.role == "assistant" for message in understood.conversation.messages)
-        return self._gateway.sessions.pin(understood.session) if answered else None
+        begun = intent.has_begun(understood.conversation)
+        return self._gateway.sessions.pin(understood.session) if begun else None
 
     def _pin(self, understood: _Understood, decision: Decision) -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""

@@ -288,6 +288,13 @@ def test_a_subagent_has_a_thread_of_its_own() -> None:
     assert one(effects, Score), "nobody has served it yet"
 
 
+def test_a_session_goes_on_behind_its_summary() -> None:
+    summary = "This session is being continued from a previous conversation that ran out of context. ..."
+    asked = {"role": "user", "content": [{"type": "text", "text": words} for words in (summary, "and now?")]}
+    exchange = exchange_of(in_session(), scores={}, given=SESSION, messages=[asked])
+    assert exchange.decision.first.label == CLAUDE and exchange.intent.ask == "and now?"
+
+
 def test_a_subagents_turns_move_its_own_thread_alone() -> None:
     gateway = in_session()
     exchange_of(gateway, scores={"small-talk": 0.8}, given=SESSION | {"x-claude-code-agent-id": "a"})
