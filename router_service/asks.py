@@ -33,7 +33,8 @@ _NOT_THE_USER = re.compile(
 # At the beginning of a line only: a tool may read a file that has these words, this one for instance.
 _QUEUED = re.compile(
     r"^(?:<system-reminder>)?The user sent a new message while you were working:\s*"
-    r"(.*?)(?:\n\nThis is how Claude Code surfaces|</system-reminder>|\Z)",
+    r"(.*?)(?:\n\nThis is how Claude Code surfaces|\n\nIMPORTANT: After completing your current task"
+    r"|</system-reminder>|\Z)",
     re.S | re.M,
 )
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)

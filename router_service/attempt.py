@@ -47,6 +47,7 @@ from router_service.exchange import (
     header_value,
 )
 from router_service.inflate import Inflater
+from router_service.model_field import rename_stream, replace_fields
 from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.selection import Gateway
@@ -241,7 +242,10 @@ class Attempt:
         if not self._same:
             self._writer = self._new_writer()
         events = self._events
-        first = self._in_clients_words(bytes(self._held), events, end=end and not self._broke_off)
+        begun = bytes(self._held)
+        if self._same and self._exchange.names_models_strictly:
+            begun = rename_stream(begun, self._exchange.conversation.model)
+        first = self._in_clients_words(begun, events, end=end and not self._broke_off)
         self._commit(now)
         self._held.clear()
         self._events = []
@@ -257,8 +261,10 @@ class Attempt:
             if body is None or not self._same:
                 reply = dialect.render_reply(self._events, self._addressee())
                 body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-            elif self._sealer:
-                body = self._sealer.whole(body)
+            else:
+                body = self._sealer.whole(body) if self._sealer else body
+                if self._exchange.names_models_strictly:
+                    body = replace_fields(body, {"model": conversation.model})
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
         return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]

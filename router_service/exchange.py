@@ -206,6 +206,15 @@ class Exchange:
         return candidate.id in self.obstacles and candidate is not self.decision.first
 
     @property
+    def names_models_strictly(self) -> bool:
+        """Whether the client takes an answer by another name than it asked for to be another model's.
+
+        Claude Code 2.1.197 then keeps what was thought to itself, in the middle of a tool loop, too.
+        """
+        claude_code = self.headers.get("user-agent", "").startswith("claude-cli/")
+        return claude_code and self.dialect.name == "anthropic_messages"
+
+    @property
     def last_attempt(self) -> bool:
         return self.tried >= self.tries or self.tried - self.passed >= self.decision.chain.attempts
 

@@ -31,6 +31,12 @@ def replace_model(body: bytes, parsed_model: str, model: str) -> bytes:
     return replace_fields(body, {"model": model})
 
 
+def rename_stream(begun: bytes, model: str) -> bytes:
+    """The beginning of a Messages stream, in whose first event the model is called `model`."""
+    lines = begun.splitlines(keepends=True)
+    return b"".join(_renamed(line, model) if b'"message_start"' in line else line for line in lines)
+
+
 def replace_fields(body: bytes, changes: Mapping[str, Any]) -> bytes:
     """The body with these top-level fields set, or taken out where the value is None; ValueError if malformed.
 
@@ -53,6 +59,11 @@ def replace_fields(body: bytes, changes: Mapping[str, Any]) -> bytes:
     )
     start, end = (members[0].start, members[-1].end) if members else (body.index(b"{") + 1,) * 2
     return body[:start] + b",".join([written, *added] if kept else added) + body[end:]
+
+
+def _renamed(line: bytes, model: str) -> bytes:
+    found = _MODEL.search(line)
+    return line[: found.start(1)] + _encoded(model) + line[found.end(1) :] if found else line
 
 
 @dataclass(frozen=True, slots=True, eq=False)

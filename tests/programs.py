@@ -17,14 +17,15 @@ def program(name: str, package: str, version: str) -> Path:
     return Path(named) if named else installed(name, package, version, variable)
 
 
-def installed(name: str, package: str, version: str, variable: str) -> Path:
+def installed(name: str, package: str, version: str, variable: str = "") -> Path:
+    """That very version, whatever else there is."""
     folder = Path.home() / ".cache" / "archgw-tests" / f"{package.rpartition('/')[2]}-{version}"
     found = folder / "node_modules" / ".bin" / name
     if found.exists():
         return found
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip(f"{name} is not here, and there is no npm to install it; set {variable}")
+        pytest.skip(f"{name} is not here, and there is no npm to install it" + f"; set {variable}" * bool(variable))
     folder.mkdir(parents=True, exist_ok=True)
     command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), f"{package}@{version}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)

@@ -217,6 +217,26 @@ def test_a_whole_answer_in_the_same_dialect_is_untouched(path: str, model: str) 
     assert sent(effects) == odd
 
 
+CLAUDE_CODE = {"user-agent": "claude-cli/2.1.197 (external, cli)"}
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000], ids=["byte by byte", "in sevens", "at once"])
+def test_claude_code_is_told_the_name_that_it_asked_for(size: int) -> None:
+    """What was thought under another name it would not give back."""
+    story = Story(CLAUDE, stream=True, given=CLAUDE_CODE)
+    whole = b"".join(ANTHROPIC_EVENTS)
+    story.tell(STREAM, *(whole[at : at + size] for at in range(0, len(whole), size)), END)
+    asked = json.dumps(story.exchange.conversation.model).encode()
+    assert sent(story.effects) == whole.replace(b'"model": "m"', b'"model": ' + asked) != whole
+
+
+def test_claude_code_is_told_so_in_a_whole_answer_too() -> None:
+    story = Story(CLAUDE, given=CLAUDE_CODE)
+    reply = anthropic_message({"type": "text", "text": "hi"}) | {"model": "claude-sonnet-4-5-20250929"}
+    effects = story.tell(JSON, ResponseBody(json.dumps(reply).encode(), end=True))
+    assert json.loads(sent(effects)) == reply | {"model": story.exchange.conversation.model}
+
+
 def test_a_compressed_answer_is_inflated() -> None:
     story = Story(CLAUDE, stream=True)
     head = ResponseHeaders(200, {"content-type": "text/event-stream", "content-encoding": "gzip"})

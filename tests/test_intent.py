@@ -311,6 +311,15 @@ ASKS: dict[str, tuple[list[dict[str, Any]], str]] = {
         "make it blue",
     ),
     "typed meanwhile, of the system": ([ASKED, called("Read"), user(result()), system(QUEUED)], "make it blue"),
+    "typed meanwhile, of the system, as 2.1.197 closes it": (
+        [
+            ASKED,
+            called("Read"),
+            user(result()),
+            system(f"{TYPED}\n\nIMPORTANT: After completing your current task, ..."),
+        ],
+        "make it blue",
+    ),
     "typed meanwhile, in a reminder": (
         [ASKED, called("Read"), user(result(), f"<system-reminder>{TYPED}</system-reminder>")],
         "make it blue",

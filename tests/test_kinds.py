@@ -191,7 +191,7 @@ ODD_BLOCKS: tuple[Any, ...] = (
     {"type": "text", "text": "<local-command-stdout>ok</local-command-stdout>"},
     {"type": "text", "text": "The user sent a new message while you were working:\nmake it blue"},
     {"type": "text", "text": "The user sent a new message while you were working:"},
-    {"type": "text", "text": "\ud83d\ude00" * 300},
+    {"type": "text", "text": "\U0001f600" * 300},
     {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}},
     {
         "type": "tool_result",

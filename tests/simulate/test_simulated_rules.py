@@ -119,6 +119,10 @@ REFUSED_BY_ANTHROPIC = {
     "field in message": (told({**user(), "name": "x"}), "messages.0.name: Extra inputs are not permitted"),
     "empty user content": (told(user("")), "messages.0: user messages must have non-empty content"),
     "empty assistant content": (told(user(), assistant([]), user()), "messages.1: all messages must have non-empty"),
+    "empty system content": (
+        told(user(), {"role": "system", "content": []}, assistant("so"), user(), model=NEW),
+        "messages.1: all messages must have non-empty",
+    ),
     "empty text": (told(user([text("")])), "messages: text content blocks must be non-empty"),
     "blank text": (told(user([text(" ")])), "messages: text content blocks must contain non-whitespace text"),
     "empty system text": (claude(system=[text("")]), "system: text content blocks must be non-empty"),
@@ -250,6 +254,13 @@ ACCEPTED_BY_ANTHROPIC = {
     "system in messages of a new model": told(user(), {"role": "system", "content": "x"}, model=NEW),
     "effort in a system message": told(
         user(), {"role": "system", "content": "x", "output_config": {"effort": "low"}}, model=NEW
+    ),
+    "effort and no words in a system message": told(
+        user(),
+        {"role": "system", "content": [], "output_config": {"effort": "low"}},
+        assistant("so"),
+        user(),
+        model=NEW,
     ),
     "beta fields": claude(context_management={"edits": []}, safeguards=[]),
     "effort with beta": claude(model="claude-opus-4-5", output_config={"effort": "high"}),

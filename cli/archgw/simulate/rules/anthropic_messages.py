@@ -56,8 +56,8 @@ def content(asked: Asked) -> None:
         value = message["content"]
         if not isinstance(value, str | list):
             raise Refused(f"messages.{index}.content: Input should be a valid list")
-        if value:
-            continue
+        if value or (message["role"] == "system" and message.get("output_config")):
+            continue  # the beta per-turn-control: Claude Code 2.1.330 sets the effort anew and says nothing
         if message["role"] == "user":
             raise Refused(f"messages.{index}: user messages must have non-empty content")
         if index != last:
