@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -14,12 +11,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Simulator
+from programs import node, program
 from stack import Gateway, gateway
 
 VERSION = "2.1.330"
 PATIENCE = 60.0  # seconds for one run
-INSTALLING = 600.0  # seconds for a download of a hundred megabytes
-CACHE = Path.home() / ".cache" / "archgw-tests" / f"claude-code-{VERSION}"
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
@@ -57,34 +53,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def claude() -> Path:
-    """The program: $ARCHGW_TEST_CLAUDE, the one on the PATH, or one that is installed for the tests to keep."""
-    named = os.environ.get("ARCHGW_TEST_CLAUDE") or shutil.which("claude")
-    return Path(named) if named else installed()
-
-
-def installed() -> Path:
-    program = CACHE / "node_modules" / ".bin" / "claude"
-    if program.exists():
-        return program
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("Claude Code is not here, and there is no npm to install it; set ARCHGW_TEST_CLAUDE")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    command = [
-        npm,
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--prefix",
-        str(CACHE),
-        f"@anthropic-ai/claude-code@{VERSION}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-    trouble = f"npm could not install Claude Code: {done.stderr[-2000:]}"
-    if done.returncode and "CI" not in os.environ:
-        pytest.skip(trouble)  # a stranger may be offline; CI may not
-    assert done.returncode == 0 and program.exists(), trouble
-    return program
+    return program("claude", "@anthropic-ai/claude-code", VERSION)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -113,9 +82,8 @@ async def run(running: Gateway, claude: Path, folder: Path, prompt: str, *argume
     work = folder / "work"
     at_home.mkdir(exist_ok=True)
     work.mkdir(exist_ok=True)
-    node = Path(shutil.which("node") or "/usr/bin/node").parent  # what older versions are started by
     environment = {
-        "PATH": f"{claude.parent}:{node}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{claude.parent}:{node()}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(at_home),
         "ARCHGW_HOME": str(running.home.folder),
         "TERM": "dumb",
