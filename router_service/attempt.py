@@ -62,6 +62,8 @@ from router_service.verdict import (
     is_json,
     json_object,
     lacks_model,
+    meant,
+    retry_after,
     status_of,
     until_failure,
     wants_usage,
@@ -74,6 +76,7 @@ MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
+_COME_BACK = frozenset({413, 429, 503, 529})  # after a while
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -95,6 +98,7 @@ class Attempt:
         self._status = 0
         self._headers: Headers = {}
         self._details = ""
+        self._wait = ""  # seconds until the provider wants to be asked again
         self._streamed = False
         self._held = bytearray()
         self._events: list[ReplyEvent] = []
@@ -223,9 +227,12 @@ class Attempt:
         failure = self._upstream.dialect.parse_error(self._status, body)
         if self._details and not self._details.startswith("via_upstream"):
             return self._fail(in_words(self._details, body), now, status=self._status)
-        ours = self._status in _OURS_TO_MEND or self._status >= 500 or self._status < 400
+        if self._status in _COME_BACK:
+            self._wait = retry_after(self._headers, body)
+        status = meant(failure)
+        ours = status in _OURS_TO_MEND or status >= 500 or status < 400 or failure.kind == "rate_limit_error"
         if ours or lacks_model(failure):
-            return self._fail(failure.message, now, status=self._status, answered=True)
+            return self._fail(f"answered {self._status} ({failure.message})", now, status=status)
         return self._refuse(failure, body, now)
 
     def _acceptable_empty(self) -> bool:
@@ -279,9 +286,8 @@ class Attempt:
             reply = error_reply(self._exchange.dialect, failure, headers)
         return [reply, *self._done(now, status=self._status, error=failure.message)]
 
-    def _fail(self, trouble: str, now: float, *, status: int = 0, answered: bool = False) -> list[Effect]:
+    def _fail(self, words: str, now: float, *, status: int = 0) -> list[Effect]:
         """This candidate is out: tell Envoy to go on, in words that stand should it have been the last."""
-        words = f"answered {status} ({trouble})" if answered else trouble
         self._status = status
         self._keep_attempt(words, now)
         return self._go_on(now, words)
@@ -306,7 +312,7 @@ class Attempt:
         return Failure(status, KIND_BY_STATUS[status], f"archgw: no model could answer. {told}")
 
     def _retry_after(self) -> dict[str, str]:
-        value = self._headers.get("retry-after", "")
+        value = self._wait or self._headers.get("retry-after", "")
         return {"retry-after": value} if value else {}
 
     # -- streaming --------------------------------------------------------------------------------------------

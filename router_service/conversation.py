@@ -294,9 +294,11 @@ class Failure:
     odd: bool = field(default=False, compare=False)
 
 
+TOO_LONG = "prompt is too long"  # the words on which Claude Code compacts, whoever says it first
 KIND_BY_STATUS = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",

@@ -1,10 +1,11 @@
 """Small judgements about a provider's answer: what it is, whether it failed, and how to call that."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 
-from router_service.conversation import KIND_BY_STATUS, Conversation, Failure, ReplyEvent, ReplyFailed
+from router_service.conversation import KIND_BY_STATUS, TOO_LONG, Conversation, Failure, ReplyEvent, ReplyFailed
 
 Headers = Mapping[str, str]
 _NO_SUCH_MODEL = re.compile(
@@ -20,6 +21,12 @@ _TROUBLES = (  # as Envoy 1.40 words them
     ("connection termination", "closed the connection before it answered"),
     ("response timeout", "did not answer in time"),
     ("protocol error", "answered in no HTTP that can be read"),
+)
+# "Please try again in 1m12.5s", "in 486ms", "Please retry after 26 seconds", Google's "retryDelay": "37s"
+_COME_BACK = re.compile(
+    r"""(?:(?:try again|retry) (?:in|after)|"retryDelay":\s*")\s*"""
+    r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)ms|([\d.]+)\s*s)?",
+    re.I,
 )
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
@@ -71,13 +78,38 @@ def final_status(statuses: list[int]) -> int:
     """What the client hears when all have failed. 401 makes some clients hang: a refused key of ours is a 403."""
     if not statuses:
         return 503
-    if all(status == 429 for status in statuses):
-        return 429
+    if all(status in (402, 429) for status in statuses):
+        return max(statuses)
     if all(status in (401, 403) for status in statuses):
         return 403
+    if all(status == 413 for status in statuses):
+        return 400
     if all(status == 504 for status in statuses):
         return 504
     return 503
+
+
+def meant(failure: Failure) -> int:
+    """The status that the vendor should have said: some call it 400 or 429 when a key or money is missing, or when the
+    request is more than a whole minute's tokens, which no waiting mends."""
+    if failure.kind == "rate_limit_error":
+        return 413 if failure.message.startswith(TOO_LONG) else 429
+    if failure.kind == "overloaded_error" and failure.status == 429:
+        return 503
+    return {"billing_error": 402, "authentication_error": 401}.get(failure.kind, failure.status)
+
+
+def retry_after(headers: Headers, body: bytes) -> str:
+    """When to come back, in whole seconds: as the headers say, or the words. Empty where neither does."""
+    if told := headers.get("retry-after"):
+        return told
+    if (exactly := headers.get("retry-after-ms", "")).isdigit():
+        return str(math.ceil(int(exactly) / 1000))
+    found = _COME_BACK.search(body.decode("utf-8", "replace"))
+    if not found:
+        return ""
+    hours, minutes, milliseconds, seconds = (float(part or 0) for part in found.groups())
+    return str(math.ceil(hours * 3600 + minutes * 60 + milliseconds / 1000 + seconds)) if any(found.groups()) else ""
 
 
 def in_words(details: str, body: bytes) -> str:

@@ -48,9 +48,9 @@ def plan_of(text: str = THREE, **environment: str) -> Plan:
     return plan(parse(text, file="config.yaml", environment=KEYS | environment))
 
 
-def gateway_of(text: str = THREE, **more: Any) -> Gateway:
+def gateway_of(text: str = THREE, *, keys: dict[str, str] | None = None, **more: Any) -> Gateway:
     numbers = itertools.count(1)
-    return Gateway(plan_of(text), new_id=lambda: f"id-{next(numbers)}", **more)
+    return Gateway(plan_of(text, **(keys or {})), new_id=lambda: f"id-{next(numbers)}", **more)
 
 
 def conversation_of(path: str = MESSAGES, **fields: Any) -> Conversation:

@@ -14,6 +14,7 @@ from router_service.verdict import (
     is_json,
     json_object,
     lacks_model,
+    retry_after,
     status_of,
     until_failure,
     wants_usage,
@@ -114,6 +115,11 @@ def test_a_400_about_the_model_is_ours_to_mend(message: str, lacks: bool) -> Non
         ([429], 429),
         ([429, 429], 429),
         ([429, 503], 503),
+        ([402], 402),
+        ([402, 429], 429),
+        ([402, 503], 503),
+        ([413, 413], 400),
+        ([413, 429], 503),
         ([401], 403),
         ([403, 401], 403),
         ([401, 429], 503),
@@ -148,3 +154,23 @@ def test_what_the_client_hears_when_all_have_failed(statuses: list[int], final: 
 )
 def test_envoys_own_failure_in_words(details: str, body: bytes, words: str) -> None:
     assert in_words(details, body) == words
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry-after": "17", "retry-after-ms": "1"}, b"try again in 3s", "17"),
+        ({"retry-after-ms": "1500"}, b"", "2"),
+        ({"retry-after-ms": "soon"}, b"", ""),
+        ({}, b"Please try again in 486ms.", "1"),
+        ({}, b"Please try again in 7.66s.", "8"),
+        ({}, b"Please try again in 1m12.5s.", "73"),
+        ({}, b"Please try again in 2h3m.", "7380"),
+        ({}, b"Please retry after 26 seconds.", "26"),
+        ({}, b'"retryDelay": "37s"', "37"),
+        ({}, b"Please try again in a while.", ""),
+        ({}, b"Slow.", ""),
+    ],
+)
+def test_when_to_come_back_is_read_where_vendors_say_it(headers: dict[str, str], body: bytes, seconds: str) -> None:
+    assert retry_after(headers, body) == seconds

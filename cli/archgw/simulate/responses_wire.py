@@ -153,9 +153,17 @@ def item(index: int, part: Part, reply: Reply, asked: Asked) -> Json:
             made = {"id": f"rs_{id_}", "type": "reasoning", "summary": shown}
             wanted = "reasoning.encrypted_content" in (asked.body.get("include") or ())
             return made | ({"encrypted_content": encrypted(made)} if wanted else {})
+        case Call(call_id, name, words) if name in plain(asked):
+            told = {"input": words, "call_id": call_id, "name": name}
+            return {"id": f"ctc_{id_}", "type": "custom_tool_call", "status": "completed"} | told
         case Call(call_id, name, arguments):
             told = {"arguments": arguments, "call_id": call_id, "name": name}
             return {"id": f"fc_{id_}", "type": "function_call", "status": "completed"} | told
+
+
+def plain(asked: Asked) -> set[str]:
+    """The names of tools that take plain text: a script gives it under `arguments`."""
+    return {str(tool.get("name")) for tool in listed(asked.body.get("tools")) if tool.get("type") == "custom"}
 
 
 ASSISTANT = {"role": "assistant"}
@@ -204,6 +212,7 @@ def begun(done: Json) -> Json:
         "message": {"content": [], "status": "in_progress"},
         "reasoning": {"summary": []},
         "function_call": {"arguments": "", "status": "in_progress"},
+        "custom_tool_call": {"input": "", "status": "in_progress"},
     }
     return done | empty[done["type"]]
 
@@ -224,6 +233,10 @@ def told(part: Part, done: Json, reply: Reply) -> Iterator[tuple[FrameKind, str,
                 yield "content", "reasoning_summary_text.delta", {"summary_index": 0, "delta": cut}
             yield "block", "reasoning_summary_text.done", {"summary_index": 0, "text": shown["text"]}
             yield "block", "reasoning_summary_part.done", {"summary_index": 0, "part": shown}
+        case Call(_, _, words) if done["type"] == "custom_tool_call":
+            for cut in reply.pace.cut(words):
+                yield "content", "custom_tool_call_input.delta", {"delta": cut}
+            yield "block", "custom_tool_call_input.done", {"input": words}
         case Call(_, name, arguments):
             for cut in reply.pace.cut(arguments):
                 yield "content", "function_call_arguments.delta", {"delta": cut}

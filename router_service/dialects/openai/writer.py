@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from router_service.conversation import (
+    TOO_LONG,
     Failure,
     Json,
     ReplyEnded,
@@ -18,7 +19,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.render import ID_LENGTH
 from router_service.dialects.openai.reply import FINISH_REASONS, render_detail, render_usage
-from router_service.dialects.parts import errors, fit, plain
+from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
 from router_service.sse import ServerSentEvent
 
@@ -135,7 +136,7 @@ class Writer:
 
 def render_error(failure: Failure) -> bytes:
     kind, code = ERRORS.get(failure.kind, ("server_error", None))
-    if errors.TOO_LONG in failure.message:
+    if TOO_LONG in failure.message:
         code = "context_length_exceeded"
     error = {"message": failure.message, "type": kind, "param": None, "code": code}
     return fit.compact({"error": error}).encode()

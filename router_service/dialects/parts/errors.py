@@ -10,15 +10,21 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from router_service.conversation import KIND_BY_STATUS, Failure, ReplyFailed
+from router_service.conversation import KIND_BY_STATUS, TOO_LONG, Failure, ReplyFailed
 
 LONGEST = 600  # characters of a vendor's words that are worth repeating
-TOO_LONG = "prompt is too long"
-KINDS = {*KIND_BY_STATUS.values(), "billing_error"}
+KINDS = {*KIND_BY_STATUS.values()}
 KIND_BY_CODE = {
+    # Z.ai's numbers: https://docs.z.ai/api-reference/api-code
+    "1113": "billing_error",
+    "1302": "rate_limit_error",
+    "1303": "rate_limit_error",
+    "1305": "overloaded_error",
     "billing_not_active": "billing_error",
     "context_length_exceeded": "invalid_request_error",
     "engine_overloaded": "overloaded_error",
+    "engine_overloaded_error": "overloaded_error",
+    "exceeded_current_quota_error": "billing_error",
     "insufficient_quota": "billing_error",
     "invalid_api_key": "authentication_error",
     "model_not_found": "not_found_error",
@@ -27,6 +33,16 @@ KIND_BY_CODE = {
     "server_overloaded": "overloaded_error",
     "UNAVAILABLE": "overloaded_error",
 }
+# What vendors call by a status that says something else: Anthropic's 400 without credit, xAI's and Gemini's 400 for a
+# key, OpenRouter's 403 and everybody's 429 where it is money that is missing.
+KIND_BY_WORDS = (
+    (
+        "billing_error",
+        r"credit balance is too low|insufficient balance|used all (?:of its )?available credits|requires more credits"
+        r"|exceeded your current quota|reached its monthly spending limit|no resource package|monthly usage limit",
+    ),
+    ("authentication_error", r"incorrect api key|invalid api key|api key not valid|invalid x-api-key"),
+)
 USED, MOST, OUTPUT = (rf"(?P<{name}>\d[\d,]*)" for name in ("used", "most", "output"))
 # How vendors say that it was too much; where the pattern has `output`, it is prompt and output together.
 TOO_LONG_PATTERNS = tuple(
@@ -46,6 +62,8 @@ TOO_LONG_PATTERNS = tuple(
         rf"[Pp]rompt contains {USED} tokens.*?too large for model with {MOST}",
         # Gemini
         rf"input token count \(?{USED}\)? exceeds the maximum number of tokens allowed \(?{MOST}",
+        # Groq and OpenAI: more than a whole minute's tokens
+        rf"Request too large for .*?Limit {MOST}, Requested {USED}",
         # llama.cpp
         rf"request \({USED} tokens\) exceeds the available context size \({MOST}",
     )
@@ -94,6 +112,8 @@ def _failure(status: int, message: str, code: str, kind: str) -> Failure:
     known = KIND_BY_CODE.get(code) or KIND_BY_CODE.get(kind) or (kind if kind in KINDS else kind_of(status))
     if kind == "invalid_request_error" and status not in (200, 400, 500):
         known = KIND_BY_CODE.get(code) or kind_of(status)  # OpenAI's word for nearly everything
+    said = (kind for kind, words in KIND_BY_WORDS if re.search(words, message, re.IGNORECASE))
+    known = next(said, known) if status in (400, 403, 429) else known
     words = message[:LONGEST].encode("utf-8", "replace").decode()  # JSON may hold half of a surrogate pair
     return Failure(status, known, _in_anthropics_words(words, code))
 
@@ -107,17 +127,33 @@ def _read(told: Any) -> tuple[str, str, str]:
     if not isinstance(told, dict):
         return "", "", ""
     error = told.get("error")
+    if isinstance(error, dict) and (inner := _within(error)):
+        return _read(inner)
     if isinstance(error, dict):
-        code = error.get("status") or error.get("code")
+        status = error.get("status")  # a word of Google's, a number of Azure's
+        code = status if isinstance(status, str) else error.get("code")
         return _words(error), str(code or ""), str(error.get("type") or "")
     message = error if isinstance(error, str) else _words(told)
     kind = told.get("type")
     return message, str(told.get("code") or ""), str(kind if kind != "error" else "")
 
 
+def _within(error: dict[str, Any]) -> Any:
+    """The error that this one passes on: Gemini's in its message, that of OpenRouter's host in its metadata."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else error.get("message")
+    if not isinstance(raw, str) or not raw.strip():
+        return None
+    try:
+        told = json.loads(raw)
+    except ValueError:
+        return {"error": {"message": raw, "code": error.get("code")}} if metadata else None
+    return told if isinstance(told, dict | list) else None
+
+
 def _words(told: dict[str, Any]) -> str:
     """`message`, or FastAPI's `detail`: a string or a list of places and words."""
-    for name in ("message", "detail", "msg"):
+    for name in ("message", "Message", "detail", "msg"):
         match told.get(name):
             case str(words) if words:
                 return words
