@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from archgw.commands import check, cli_agent, demo, evaluate, route, simulate, status, top, up
+from archgw.commands import check, cli_agent, demo, evaluate, replay, route, simulate, status, top, up
 
 app = typer.Typer(
     name="archgw",
@@ -30,6 +30,7 @@ app.command("top", rich_help_panel=_LOOK)(top.top)
 app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
+app.command("replay", rich_help_panel=_LOOK)(replay.replay_)
 app.command("example", rich_help_panel=_START)(check.example)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
