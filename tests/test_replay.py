@@ -319,7 +319,8 @@ def test_costs_are_of_the_turns_whose_prices_are_known_on_both_sides(plan: Plan)
 def test_what_never_matches_is_named_with_who_takes_its_turns(plan: Plan) -> None:
     report = reported(plan, (asked("rhyme"), {CODE: 0.6, RIDDLES: 0.3}), (asked("?"), {SCRIPTS: 0.1}))
     assert report.never == [("scripts", "code generation"), ("riddles", "code generation")]
-    assert [(part.name, len(part.turns), part.share) for part in report.preferences][0] == ("code generation", 1, 0.5)
+    first = report.preferences[0]
+    assert (first.name, len(first.turns), first.share) == ("code generation", 1, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +368,7 @@ def history(tmp_path: Path) -> Path:
     old.answer(text("Sorted."))
     old.user("write a script that renames all files")
     old.answer()
-    new.user("do penguins have knees?")
+    new.user("what is the capital of Mongolia?")
     new.answer()
     agent.user("write a function that counts files")
     agent.answer(model="claude-haiku-4-5-20251001")
@@ -403,7 +404,8 @@ def test_replay_with_the_model_that_comes_along(run: Callable[..., Any]) -> None
     assert by_name(found) == {"code generation": 1, "scripts": 1, "riddles": 0, "none": 1, "fast": 1}
     assert found["preferences"][-1]["name"] == "riddles" and "riddles" in [one["name"] for one in found["never"]]
     assert found["first"].startswith("2026-11-20T09:00:01") and found["trouble"] == [] and found["older_turns"] == 0
-    assert found["cost"]["turns"] == 4 and found["cost"]["really"] > found["cost"]["would"] > 0
+    assert found["cost"]["turns"] == 4 and found["cost"]["switches"] == 1 and found["cost"]["reading_anew"] > 0
+    assert found["cost"]["difference"] == pytest.approx(found["cost"]["would"] - found["cost"]["really"], abs=1e-5)
 
 
 def test_replay_for_people(run: Callable[..., Any]) -> None:
@@ -423,7 +425,7 @@ def test_replay_for_people(run: Callable[..., Any]) -> None:
 def test_no_asks_shows_none(run: Callable[..., Any], arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
-    for words in ("invoices", "renames", "penguins", "counts files"):
+    for words in ("invoices", "renames", "Mongolia", "counts files"):
         assert words not in result.output
 
 
