@@ -5,6 +5,7 @@ The published prices are those of the package genai-prices, which carries them; 
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from router_service.conversation import Usage
@@ -45,19 +46,29 @@ class Price:
         """The price of a request with so many tokens of input."""
         return next((price for start, price in reversed(self.above) if tokens > start), self)
 
+    def bill(self, *, input: int = 0, cached: int = 0, cache_write: int = 0, output: int = 0) -> float:
+        """Dollars for so many tokens, each counted once."""
+        each = self.at(input + cached + cache_write)
+        counted = input * each.input + cached * each.cached + cache_write * each.cache_write + output * each.output
+        return counted / _MILLION
+
 
 FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 
+@cache
 def price(provider: str, model: str) -> Price | None:
-    """The published price of a model by our name of its vendor; None where none is known."""
+    """The published price of a model by our name of its vendor; None where none is known.
+
+    Without a vendor it is the one that the model's name tells.
+    """
     if provider in _OWN:
         return FREE
     from genai_prices.data_snapshot import get_snapshot  # a sixth of a second
 
     name = model.rpartition("/")[2] if provider in _WITH_PUBLISHER else model
     try:
-        _, found = get_snapshot().find_provider_model(name, None, _KNOWN_AS.get(provider, provider), None)
+        _, found = get_snapshot().find_provider_model(name, None, _KNOWN_AS.get(provider, provider) or None, None)
     except LookupError:
         return None
     published = found.get_prices(_TODAY).__dict__
@@ -105,11 +116,5 @@ def cost(price: Price | None, usage: Usage) -> float | None:
     """Dollars; None where the price, or what was used, is not known."""
     if price is None or usage.output is None:
         return None
-    each = price.at(total(usage))
-    counted = (
-        (usage.input, each.input),
-        (usage.cached, each.cached),
-        (usage.cache_write, each.cache_write),
-        (usage.output, each.output),
-    )
-    return sum((tokens or 0) * dollars for tokens, dollars in counted) / _MILLION
+    read = {"input": usage.input, "cached": usage.cached, "cache_write": usage.cache_write}
+    return price.bill(**{name: tokens or 0 for name, tokens in read.items()}, output=usage.output)

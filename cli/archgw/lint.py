@@ -28,12 +28,35 @@ class Finding:
     suggestion: str
 
 
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Two preferences that are hard to tell apart: of the asks that one of them wins, those that both claim."""
+
+    one: str
+    other: str
+    won: int
+    both: tuple[str, ...]
+
+
 def findings(
     preferences: Sequence[tuple[str, str]], probes: Sequence[str], score: Callable[[str], Mapping[str, float]]
 ) -> list[Finding]:
     """`preferences`: (name, description); `score`: probabilities of an ask by preference name."""
     scored = [(probe, score(probe)) for probe in probes]
     return [*_vague(preferences), *_overlapping(preferences, scored), *_unreached(preferences, scored)]
+
+
+def contests(names: Sequence[str], scored: Sequence[tuple[str, Mapping[str, float]]]) -> list[Contest]:
+    """`scored`: asks with the probabilities of the preferences by name."""
+    winners = [(ask, s, max(s, key=lambda n: s[n])) for ask, s in scored if max(s.values(), default=0) > _CLOSE]
+    found = []
+    for at, one in enumerate(names):
+        for other in names[at + 1 :]:
+            won = [(ask, s) for ask, s, winner in winners if winner in (one, other)]
+            both = tuple(ask for ask, s in won if min(s[one], s[other]) >= _CLOSE)
+            if len(both) >= _ENOUGH and len(both) >= _CONTESTED * len(won):
+                found.append(Contest(one, other, len(won), both))
+    return found
 
 
 def _vague(preferences: Sequence[tuple[str, str]]) -> list[Finding]:
@@ -54,23 +77,15 @@ def _vague(preferences: Sequence[tuple[str, str]]) -> list[Finding]:
 def _overlapping(
     preferences: Sequence[tuple[str, str]], scored: Sequence[tuple[str, Mapping[str, float]]]
 ) -> list[Finding]:
-    found = []
-    names = [name for name, _ in preferences]
-    for at, one in enumerate(names):
-        for other in names[at + 1 :]:
-            pair = {one, other}
-            won = [(probe, s) for probe, s in scored if max(s, key=lambda n: s[n]) in pair and max(s.values()) > _CLOSE]
-            both = [probe for probe, s in won if min(s[one], s[other]) >= _CLOSE]
-            if len(both) >= _ENOUGH and len(both) >= _CONTESTED * len(won):
-                example = min(both, key=len)
-                found.append(
-                    Finding(
-                        (one, other),
-                        f"both claim asks such as '{_short(example)}' ({len(both)} of {len(won)} probes)",
-                        "merge them, or say in one what belongs to the other: 'not for ...'",
-                    )
-                )
-    return found
+    return [
+        Finding(
+            (contest.one, contest.other),
+            f"both claim asks such as '{_short(min(contest.both, key=len))}' ({len(contest.both)} of"
+            f" {contest.won} probes)",
+            "merge them, or say in one what belongs to the other: 'not for ...'",
+        )
+        for contest in contests([name for name, _ in preferences], scored)
+    ]
 
 
 def _unreached(
