@@ -137,15 +137,14 @@ def test_a_slash_command_is_an_ask_by_what_it_expands_to(version: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"commandMode": "prompt"}, {}], ids=["2.1.197", "2.1.330"])
-def test_what_was_typed_while_a_tool_ran_is_an_ask(fields: dict[str, Any]) -> None:
+def test_what_was_typed_while_a_tool_ran_goes_on_with_the_turn(fields: dict[str, Any]) -> None:
     file = Writer()
     file.user("Run the tests.")
     file.tool()
     file.queued("Also rename the variable.", **fields)
     file.answer(text("Renamed."))
-    first, second = turns(file)
-    assert (first.ask, second.ask) == ("Run the tests.", "Also rename the variable.")
-    assert (len(first.answers), len(second.answers)) == (1, 1)
+    (turn,) = turns(file)
+    assert (turn.ask, len(turn.answers)) == ("Run the tests.", 2)
 
 
 def test_what_waited_comes_after_the_turn_that_it_waited_in() -> None:

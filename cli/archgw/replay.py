@@ -15,7 +15,7 @@ from router_service.plan import Candidate, Plan, Route
 from router_service.policies import explicit, preference
 from router_service.policies.policy import Decision, Scores
 from router_service.pricing import Price
-from router_service.session import Pin
+from router_service.session import Pin, Session
 
 PriceOf = Callable[[str, str], Price | None]
 
@@ -80,9 +80,9 @@ def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) ->
 def _decided(plan: Plan, turn: Turn, scores: Scores, pin: Pin | None) -> tuple[str, Decision]:
     if is_fast(plan, turn):
         return FAST, explicit.choose(plan, explicit.Named("fast", plan.fast), turn.requested)
-    alone = preference.choose(plan, scores, None)
+    alone = preference.choose(plan, scores)
     fits = NONE if alone.route is plan.default else alone.route.name
-    return fits, preference.choose(plan, scores, pin)
+    return fits, preference.choose(plan, scores, Session(pin))
 
 
 def _maker(plan: Plan, model: str) -> tuple[str, str]:
