@@ -31,7 +31,7 @@ class Replayed:
     """A turn, the preference that it fits (or NONE, or FAST) and who would answer it.
 
     `really` and `would` are dollars, None where a price is unknown. `again` is the part of `would` that is paid for
-    reading anew what was cached: the model is another one than that of the turn before, and does not know it from earlier.
+    reading anew what was cached: the model is another one than that of the turn before, and no longer knows it.
     """
 
     turn: Turn
