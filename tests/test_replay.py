@@ -449,6 +449,25 @@ def test_replay_for_people(run: Callable[..., Any]) -> None:
     assert "the model changes 1 time within a session" in said and "list prices" in said
 
 
+TWINS = CONFIG.replace("writing small scripts", "writing new functions and scripts").replace("scripts,", "functions,")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-asks"]], ids=["asks", "no asks"])
+def test_what_is_hard_to_tell_apart_comes_with_what_to_do(
+    shell: Shell, tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    file = Writer()
+    for thing in ("numbers", "names", "dates", "prices", "cities"):
+        file.user(f"write a function that sorts {thing}")
+        file.answer()
+    result = shell.run("replay", str(file.write(tmp_path)), "--config", shell.config(TWINS), *arguments)
+    said = told(result)
+    assert result.exit_code == 0, result.output
+    example = "" if arguments else ", as 'write a function that sorts names'"
+    assert f"hard to tell apart code generation and functions: both claim 5 of their 5 turns{example} say in" in said
+    assert "or merge them" in said and ("sorts" in said) is not bool(arguments)
+
+
 @pytest.mark.parametrize("arguments", [["--no-asks"], ["--no-asks", "--json"]], ids=" ".join)
 def test_no_asks_shows_none(run: Callable[..., Any], arguments: list[str]) -> None:
     result = run(*arguments)

@@ -39,7 +39,7 @@ def replay_(
         typer.Option(help="Only what was asked in the last so many days.", min=1, max=36_500, show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(help="At most so many turns, the newest; 0 takes all.", min=0)] = 1000,
-    asks: Annotated[bool, typer.Option("--asks/--no-asks", help="Show examples of what was asked.")] = True,
+    no_asks: Annotated[bool, typer.Option("--no-asks", help="Show nothing of what was asked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show who would have answered what you asked Claude Code so far, and what it would have cost.
@@ -61,10 +61,10 @@ def replay_(
             report.fail(f"nothing was asked in {len(files)} transcripts" + (f" in {days} days" if days else ""))
         figures = _replayed(plan, kept, progress)
     if as_json:
-        told = {"transcripts": len(files), "older_turns": len(found) - len(kept)} | figures.as_json(asks=asks)
+        told = {"transcripts": len(files), "older_turns": len(found) - len(kept)} | figures.as_json(asks=not no_asks)
         sys.stdout.write(json.dumps(told | {"trouble": trouble}, indent=1, ensure_ascii=False) + "\n")
         return
-    _print(figures, older=len(found) - len(kept), asks=asks)
+    _print(figures, older=len(found) - len(kept), asks=not no_asks)
     _tell(trouble)
 
 
