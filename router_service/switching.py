@@ -4,7 +4,7 @@ A vendor that has just read a conversation reads it again at a tenth of the pric
 of it anew. So a switch has a price, known before anybody is asked: what the candidate charges for the context, less
 what staying does. Against it stands what the rest of the turn is expected to cost less there. Whether an answer gets
 better is the user's judgement, made in the preferences: for that, switches that do not pay for themselves may take
-`routing.max_switch_spend` of what the session costs.
+`routing.max_switch_spend` of what the session costs; and a cent is always there, unless that is nothing.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from router_service.pricing import Price
 from router_service.session import Read, Session
 
 REQUESTS = 6.0  # of a turn, while nothing is known: the user's ask and five rounds of tools
+TRIFLE = 0.01  # dollars for which nobody wants another model than the one of his preference
 WRITTEN = 400.0  # tokens of an answer, while nothing is known
 _MILLION = 1_000_000
 
@@ -59,7 +60,7 @@ def switch(session: Session, here: Candidate, there: Candidate, *, share: float,
     rest_there = _rest(there.price, read.tokens, requests, written)
     saving = _rest(here.price, read.tokens, requests, written) - rest_there
     allowed = max(0.0, share * (session.spent + going + rest_there) - session.switched)
-    done = going - staying <= max(saving, allowed)
+    done = going - staying <= max(saving, allowed, TRIFLE if share else 0.0)
     return Switch(here.label, there.label, read.tokens - known, going - staying, saving, allowed, done)
 
 

@@ -76,6 +76,13 @@ def test_for_an_answers_sake_a_share_of_the_session_may_be_spent(
     assert found and found.done is done
 
 
+@pytest.mark.parametrize(("share", "done"), [(0.2, True), (0.0, False)], ids=["some share", "no share"])
+def test_for_less_than_a_cent_nobody_is_kept_from_his_preference(share: float, done: bool) -> None:
+    short = served_by(CHAT, read=2000, spent=0.0)
+    found = switch(short, CHAT, SONNET, share=share, now=NOW)
+    assert found and 0.005 < found.price < 0.01 and found.saving < 0 and found.done is done
+
+
 def test_a_model_that_is_still_warm_is_credited() -> None:
     """Going back within five minutes reads only what came since."""
     reads = {CHAT.id: Read(80_000, NOW - 10), SONNET.id: Read(70_000, NOW - 200)}
