@@ -12,6 +12,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.moonshot.ai/v1",
     key_variable="MOONSHOT_API_KEY",
+    tokenizer="cl100k",
     models=(
         ModelFacts("kimi-k2", 262_144),
         Thinker("kimi-k2.5", 262_144, images=True),

@@ -8,8 +8,8 @@ PROVIDER = Provider(
     base_url="http://localhost:11434/v1",
     key_variable="",
     models=(
-        ModelFacts("gemma3", images=True),
-        ModelFacts("llama3.2-vision", images=True),
+        ModelFacts("gemma3", images=True, tokenizer="gemini"),
+        ModelFacts("llama3.2-vision", images=True, tokenizer="cl100k"),
         ModelFacts("llava", images=True),
     ),
 )

@@ -11,6 +11,7 @@ Gpt5 = partial(SeeingReasoner, verbosity=True)
 # These are not asked in chat completions: the first at all, the others with tools, "please use /v1/responses instead".
 Elsewhere = partial(SeeingReasoner, dialect="openai_responses")
 Newest = partial(Gpt5, dialect="openai_responses", efforts=("low", "medium", "high", "xhigh"))
+Older = partial(ModelFacts, tokenizer="cl100k")
 Seer = partial(ModelFacts, images=True, documents=True)
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
@@ -22,12 +23,13 @@ PROVIDER = Provider(
     key_variable="OPENAI_API_KEY",
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
+    tokenizer="o200k",
     models=(
-        ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
-        ModelFacts("gpt-4", 8_192, 4_096),
-        ModelFacts("gpt-4-1106-preview", 128_000, 4_096),
-        ModelFacts("gpt-4-0125-preview", 128_000, 4_096),
-        ModelFacts("gpt-4-turbo", 128_000, 4_096, images=True),
+        Older("gpt-3.5-turbo", 16_385, 4_096),
+        Older("gpt-4", 8_192, 4_096),
+        Older("gpt-4-1106-preview", 128_000, 4_096),
+        Older("gpt-4-0125-preview", 128_000, 4_096),
+        Older("gpt-4-turbo", 128_000, 4_096, images=True),
         Seer("gpt-4o", 128_000, 16_384),
         Seer("gpt-4o-2024-05-13", 128_000, 4_096),
         Seer("gpt-4.1", 1_047_576, 32_768),

@@ -31,7 +31,7 @@ class ModelFacts:
     signs its calls, and refuses those that come back without. `prefill`: goes on from words put into its mouth;
     `structured`: can be held to a schema; `verbosity`: can be told how much to write. `efforts` are its words for how
     hard to think, where they are not low, medium and high. `dialect` is the one that the model is asked in, where it
-    is not its vendor's first.
+    is not its vendor's first. `tokenizer` is the family of `tokens` that it counts in, where it is not its vendor's.
     """
 
     prefix: str
@@ -54,6 +54,7 @@ class ModelFacts:
     verbosity: bool = False
     efforts: tuple[str, ...] = ()
     dialect: str = ""
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class Provider:
     the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
     image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
-    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all. `tokenizer` is the family of
+    `tokens` that its models count in.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Provider:
     documents_as_images: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
+    tokenizer: str = "any"
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:
@@ -96,3 +99,6 @@ class Provider:
     def facts(self, model: str) -> ModelFacts:
         known = [facts for facts in self.models if model.startswith(facts.prefix)]
         return max(known, key=lambda facts: len(facts.prefix), default=ModelFacts(""))
+
+    def tokenizer_of(self, model: str) -> str:
+        return self.facts(model).tokenizer or self.tokenizer

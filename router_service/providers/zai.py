@@ -7,6 +7,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.z.ai/api/paas/v4",
     key_variable="ZAI_API_KEY",
+    tokenizer="cl100k",
     models=(
         ModelFacts("glm-4.5", 128_000, 32_000),
         ModelFacts("glm-4.5v", 128_000, 32_000, images=True),
