@@ -5,8 +5,8 @@ white space, other scripts. What a piece costs depends on what can be seen in it
 letters are; `token_costs` says how much, by vocabulary. A family of models is one vocabulary or the largest of several.
 
 Measured with the costs fitted to two thirds of the sources, on the documents of the others: 1 to 2.5 % of them come out
-more than 2 % too low, by vocabulary, most of these in rare scripts; the mean is 10 to 13 % too high (code and English
-less; Russian, Chinese and Hindi more). Random letters of a script, which no language writes, may come out far too low.
+more than 2 % too low, by vocabulary, and the mean is 10 to 13 % too high (Russian, Chinese and Hindi up to 35 %). What
+no language writes, such as one letter a thousand times or random letters of a script, may come out far too low.
 """
 
 import math
@@ -106,7 +106,7 @@ def features(piece: str) -> list[Feature]:
     return _FEATURES[kind or "other"](piece)
 
 
-@lru_cache(maxsize=32_768)  # requests repeat each other: the second is counted in a third of the time of the first
+@lru_cache(maxsize=32_768)  # requests repeat each other: the second is counted in half the time of the first
 def _remembered(piece: str) -> tuple[Feature, ...]:
     return tuple((feature, amount) for feature, amount in features(piece) if amount)
 
