@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from router_service import needs
+from router_service import counting
 from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
@@ -80,9 +80,9 @@ def count_headers(candidate: Candidate, reason: str, id: str) -> dict[str, str]:
     }
 
 
-def estimate(conversation: Conversation) -> int:
-    """A token for every two letters and some for each message: more than most tokenizers make of it."""
-    return needs.of(conversation).tokens * needs.MOST_LETTERS_PER_TOKEN // 2 + 4 * len(conversation.messages) + 1
+def estimate(conversation: Conversation, candidate: Candidate) -> int:
+    """The tokens that the request comes to at the candidate, hardly ever too few."""
+    return counting.estimate(conversation, candidate.provider.tokenizer_of(candidate.model))
 
 
 def estimated(candidate: Candidate, trouble: str) -> str:

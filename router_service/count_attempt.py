@@ -93,7 +93,7 @@ class CountAttempt:
         return self._answer(tokens, {}, f"counted by {self._label}")
 
     def _estimate(self, trouble: str) -> list[Effect]:
-        tokens = answers.estimate(self._exchange.conversation)
+        tokens = answers.estimate(self._exchange.conversation, self._candidate)
         reason = answers.estimated(self._candidate, trouble)
         return self._answer(tokens, answers.ESTIMATE, reason)
 

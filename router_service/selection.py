@@ -165,7 +165,7 @@ class Selection:
         routed = named.lane == "routed"
         chosen = pinned.stay(plan, pin, because="token count") if routed else explicit.choose(plan, named, "")
         if not chosen.first.counts:
-            counted = answers.counted(understood.dialect, answers.estimate(understood.conversation))
+            counted = answers.counted(understood.dialect, answers.estimate(understood.conversation, chosen.first))
             told = answers.count_headers(chosen.first, answers.estimated(chosen.first, ""), self._id)
             return [Respond(200, told | answers.ESTIMATE | counted.headers, counted.body)]
         return self._chosen(understood, chosen, now, counts=True)

@@ -1,190 +1,137 @@
-"""How many tokens a request comes to: the vendor's own count where it has one, else an estimate that says it is one."""
+"""What a whole request comes to: its texts, what stands around them, pictures and documents."""
 
-import gzip
+import base64
 import json
-from typing import Any
+import struct
+from dataclasses import replace
 
 import pytest
-from dialogue import CLAUDE, DEEPSEEK, GPT, JSON, THREE, ask, gateway_of, one, refusal
+from hypothesis import given
+from hypothesis import strategies as st
 
-from router_service.count_attempt import MAX_ANSWER, CountAttempt
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
-    Event,
-    Gone,
-    Record,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    Tick,
-    Wake,
+from router_service import counting, tokens
+from router_service.conversation import (
+    Conversation,
+    Document,
+    Image,
+    Message,
+    Opaque,
+    OutputSchema,
+    Part,
+    Text,
+    Thinking,
+    Tool,
+    ToolCall,
+    ToolResult,
 )
-from router_service.selection import COUNT_PATIENCE
-from router_service.session import Pin
 
-MESSAGES, RESPONSES = "/v1/messages/count_tokens", "/v1/responses/input_tokens"
-ESTIMATE = "input_tokens is an estimate"
-SESSION = {"x-claude-code-session-id": "s"}
-NUMBER = ResponseBody(b'{"input_tokens": 42}', end=True)
-
-
-class Story:
-    """One question for tokens, and the attempt at whom it is put to."""
-
-    def __init__(self, model: str, *, path: str = MESSAGES, label: str | None = None, **fields: Any) -> None:
-        self.gateway = gateway_of(THREE)
-        _, (choose,) = ask(self.gateway, path=path, model=model, **fields)
-        assert isinstance(choose, Choose) and choose.patience == COUNT_PATIENCE
-        exchange = self.gateway.exchanges.get(choose.exchange)
-        assert exchange is not None
-        candidate = self.gateway.plan.names[label] if label else exchange.decision.first
-        self.attempt = CountAttempt(self.gateway, exchange, candidate)
-        self.asked = self.attempt.feed(RequestHeaders({}), 0.0)
-
-    def goes_on(self, *events: Event) -> Respond | None:
-        effects: list[Effect] = []
-        for event in events:
-            effects = self.attempt.feed(event, 1.0)
-        assert not one(effects, Record), "a count is no answer of a model, and stands in no book"
-        return one(effects, Respond)
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 800, 600)
+GIF = b"GIF89a" + struct.pack("<HH", 800, 600)
+JPEG = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xff\xc2\x00\x0b\x08" + struct.pack(">HH", 600, 800)
+VP8 = b"RIFF\0\0\0\0WEBPVP8 \0\0\0\0\0\0\0\x9d\x01\x2a" + struct.pack("<HH", 800, 600)
+VP8L = b"RIFF\0\0\0\0WEBPVP8L\0\0\0\0\x2f" + struct.pack("<I", 799 | 599 << 14)
+VP8X = b"RIFF\0\0\0\0WEBPVP8X\0\0\0\0\0\0\0\0" + (799).to_bytes(3, "little") + (599).to_bytes(3, "little")
+PROSE = "The gateway asks the next model when the first one fails. " * 20
+WEATHER = Tool("get_weather", "Tells the weather of a city.", {"type": "object", "properties": {"city": {}}})
 
 
-def told(reply: Respond | None) -> tuple[int, bool]:
-    """(status, or tokens where it is 200; whether it is marked as an estimate)."""
-    assert reply is not None and not reply.retry and not reply.next
-    marked = reply.headers.get("x-arch-warnings") == ESTIMATE
-    return (json.loads(reply.body)["input_tokens"] if reply.status == 200 else reply.status), marked
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
-# -- who is asked --------------------------------------------------------------------------------------------------
+def saying(*parts: Part) -> Conversation:
+    return Conversation("m", (Message("user", parts),))
 
 
-def test_a_vendor_who_counts_is_asked_with_the_clients_own_bytes() -> None:
-    body = b'{"model":"%s", "messages" : [{"role":"user","content":"caf\\u00e9"}],"tools":[]}'
-    story = Story(CLAUDE, body=body % CLAUDE.encode())
-    asked = one(story.asked, Ask)
-    assert asked and asked.headers[":path"] == "/v1/messages/count_tokens"
-    assert asked.headers["x-api-key"] == "key-of-anthropic"
-    assert asked.body == body % CLAUDE.partition("/")[2].encode()
-    assert one(story.asked, Wake) == Wake(COUNT_PATIENCE)
+@pytest.mark.parametrize("data", [PNG, GIF, JPEG, VP8, VP8L, VP8X], ids=["png", "gif", "jpeg", "vp8", "vp8l", "vp8x"])
+def test_a_picture_says_how_large_it_is(data: bytes) -> None:
+    assert counting.image_size(encoded(data)) == (800, 600)
+
+
+@pytest.mark.parametrize("data", [PNG[:18], GIF[:8], JPEG[:12], VP8[:27], VP8L[:22], VP8X[:28], b"", b"<svg/>"])
+def test_a_picture_cut_off_does_not(data: bytes) -> None:
+    assert counting.image_size(encoded(data)) is None
+
+
+@given(st.binary(max_size=40), st.sampled_from([PNG[:8], GIF[:6], JPEG[:2], VP8[:16], VP8L[:16], VP8X[:16]]))
+def test_any_bytes_are_read(rest: bytes, start: bytes) -> None:
+    counting.image_size(encoded(start + rest))
 
 
 @pytest.mark.parametrize(
-    ("path", "model", "fields", "upstream", "asked_with"),
+    ("size", "family", "cost"),
     [
-        (MESSAGES, GPT, {}, "/v1/responses/input_tokens", {"model", "input"}),
-        (
-            MESSAGES,
-            GPT,
-            {"system": "s", "tools": [{"name": "T", "input_schema": {"type": "object"}}], "temperature": 1},
-            "/v1/responses/input_tokens",
-            {"model", "input", "instructions", "tools"},
-        ),
-        (RESPONSES, CLAUDE, {"input": "hello"}, "/v1/messages/count_tokens", {"model", "messages"}),
+        ((1024, 1024), "o200k", 85 + 170 * 4),  # OpenAI's own examples
+        ((2048, 4096), "o200k", 85 + 170 * 6),
+        ((1000, 1000), "claude", 1334),  # Anthropic's
+        ((200, 200), "claude", 54),
+        ((8000, 8000), "claude", 1600),
+        ((8000, 8000), "claude-4.7", 4784),
+        ((1024, 1024), "mistral", 65 * 64),
+        (None, "o200k", 1445),
+        (None, "any", 4784),
+        ((0, 5), "any", 4784),
     ],
 )
-def test_who_counts_in_another_dialect_is_asked_in_it(
-    path: str, model: str, fields: dict[str, Any], upstream: str, asked_with: set[str]
-) -> None:
-    asked = one(Story(model, path=path, **fields).asked, Ask)
-    assert asked and asked.headers[":path"] == upstream
-    assert set(json.loads(asked.body)) == asked_with
+def test_a_picture_costs_what_its_vendor_says(size: tuple[int, int] | None, family: str, cost: int) -> None:
+    assert counting.image_tokens(size, family) == cost
 
 
-def test_who_serves_the_session_counts() -> None:
-    gateway = gateway_of()
-    gateway.sessions.set_pin("s/", Pin("coding", gateway.plan.names[CLAUDE].id, 0.9))
-    _, (choose,) = ask(gateway, path=MESSAGES, given=SESSION, model="claude-opus-5-5")
-    assert isinstance(choose, Choose) and choose.chain.endswith(gateway.plan.names[CLAUDE].id)
-    assert gateway.sessions.pin("s/") == Pin("coding", gateway.plan.names[CLAUDE].id, 0.9)
-
-
-def test_nobody_has_to_be_asked_where_the_vendor_does_not_count() -> None:
-    _, (reply,) = ask(gateway_of(), path=MESSAGES, model=DEEPSEEK)
-    assert isinstance(reply, Respond) and told(reply)[1]
-    assert reply.headers["x-arch-model"] == DEEPSEEK
-    assert reply.headers["x-arch-reason"] == f"estimated by archgw: {DEEPSEEK} does not count tokens"
+def test_the_pages_of_a_document_are_counted() -> None:
+    three = b"%PDF-1.4 << /Type /Pages /Count 3 >> " + b"<< /Type /Page >> <</Type/Page/Parent 1 0 R>> " * 3
+    assert counting.pages(encoded(three)) == 6
+    assert counting.pages(encoded(b"%PDF-1.7 packed" + bytes(20_000))) == 5
+    assert counting.pages("") == 1
 
 
 @pytest.mark.parametrize(
-    ("fields", "words"),
-    [({"messages": "hi"}, "messages"), ({"messages": []}, "at least one message"), ({"model": ""}, "model")],
-)
-def test_a_question_that_cannot_be_read_is_refused(fields: dict[str, Any], words: str) -> None:
-    _, effects = ask(gateway_of(), path=MESSAGES, **fields)
-    reply = one(effects, Respond)
-    assert reply and reply.status == 400 and words in reply.body.decode()
-
-
-# -- what is made of the answer ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("path", "beside"),
-    [(MESSAGES, {}), (RESPONSES, {"object": "response.input_tokens"})],
-    ids=["messages", "responses"],
-)
-def test_the_vendors_number_in_the_clients_dialect(path: str, beside: dict[str, str]) -> None:
-    story = Story(CLAUDE, path=path, **({"input": "hello"} if path == RESPONSES else {}))
-    reply = story.goes_on(JSON, NUMBER)
-    assert reply and json.loads(reply.body) == beside | {"input_tokens": 42}
-    assert told(reply) == (42, False)
-    assert reply.headers["x-arch-reason"] == f"counted by {CLAUDE}"
-    assert not story.gateway.exchanges.get("id-1")
-
-
-def test_a_packed_number_is_read() -> None:
-    packed = ResponseHeaders(200, {"content-encoding": "gzip"})
-    reply = Story(CLAUDE).goes_on(packed, ResponseBody(gzip.compress(b'{"input_tokens": 7}'), end=True))
-    assert told(reply) == (7, False)
-
-
-@pytest.mark.parametrize(
-    ("events", "words"),
+    "part",
     [
-        (refusal(529), "answered 529 (words of a 529)"),
-        (refusal(404), "answered 404"),
-        (refusal(401), "answered 401"),
-        (refusal(400, {"error": {"message": "Model Not Exist"}}), "answered 400 (Model Not Exist)"),
-        ((JSON, ResponseBody(b"[]", end=True)), "no number of tokens"),
-        ((JSON, ResponseBody(b'{"input_tokens": "7"}', end=True)), "no number of tokens"),
-        ((JSON, ResponseBody(b"{", end=True)), "no number of tokens"),
-        ((JSON, ResponseBody(b" " * (MAX_ANSWER + 1))), "more than a number"),
-        ((ResponseHeaders(200, {"content-encoding": "br"}),), "br"),
-        ((Tick(),), "gave no number within 5 s"),
-        (
-            (ResponseHeaders(503, {}, details="no_healthy_upstream"), ResponseBody(b"no healthy upstream", end=True)),
-            "has no address that answers",
-        ),
+        Text(PROSE),
+        Thinking(PROSE),
+        Document(text=PROSE),
+        ToolCall("1", "say", json.dumps({"words": PROSE})),
+        ToolResult("1", (Text(PROSE),)),
+        Opaque("anthropic_messages", "search_result", {"type": "search_result", "text": PROSE}),
     ],
+    ids=lambda part: type(part).__name__,
 )
-def test_what_goes_wrong_costs_nobody_the_answer(events: tuple[Event, ...], words: str) -> None:
-    reply = Story(CLAUDE).goes_on(*events)
-    assert told(reply)[1]
-    assert reply and words in reply.headers["x-arch-reason"]
+@pytest.mark.parametrize("family", tokens.FAMILIES)
+def test_every_part_with_words_counts_them(part: Part, family: str) -> None:
+    words = tokens.estimate(PROSE, family=family)
+    assert words <= counting.estimate(saying(part), family) <= words + 50
 
 
-def test_an_error_of_our_own_costs_nobody_the_answer() -> None:
-    story = Story(CLAUDE)
-    assert told(one(story.attempt.give_up("stumbled", 0.0), Respond))[1]
-    assert story.attempt.give_up("stumbled", 0.0) == []
+@pytest.mark.parametrize("part", [Image("image/png", encoded(PNG)), Image(url="https://x.y/z.png")])
+def test_a_picture_in_a_result_counts_as_one_in_a_message(part: Image) -> None:
+    shown, returned = counting.estimate(saying(part)), counting.estimate(saying(ToolResult("1", (part,))))
+    assert 500 < shown <= returned <= shown + 10
 
 
-def test_what_the_vendor_refuses_to_count_is_refused_in_his_words() -> None:
-    reply = Story(CLAUDE).goes_on(*refusal(400))
-    assert told(reply) == (400, False)
-    assert reply and json.loads(reply.body)["error"]["message"] == "words of a 400"
+def test_a_pdf_counts_its_pages_and_a_linked_one_a_page() -> None:
+    page = counting.estimate(saying(Document(url="https://x.y/z.pdf")), "claude")
+    assert 4_600 <= page <= 4_700
+    two = Document("application/pdf", encoded(b"%PDF <</Type/Page>> <</Type/Page>>"))
+    assert counting.estimate(saying(two), "claude") - page == 4_600
 
 
-def test_whoever_steps_in_and_cannot_count_estimates() -> None:
-    story = Story(CLAUDE, label=DEEPSEEK)
-    assert told(one(story.asked, Respond))[1]
+def test_tools_bring_claude_its_instructions() -> None:
+    bare, equipped = saying(Text("hi")), replace(saying(Text("hi")), tools=(WEATHER,))
+    added = {
+        family: counting.estimate(equipped, family) - counting.estimate(bare, family) for family in tokens.FAMILIES
+    }
+    assert added["claude"] > 530
+    assert 30 < added["o200k"] < 120
+    assert max(added.values()) == added["any"]
 
 
-def test_a_client_that_left_leaves_nothing_behind() -> None:
-    story = Story(CLAUDE)
-    assert story.goes_on(Gone()) is None
-    assert len(story.gateway.exchanges) == 0
+def test_a_schema_for_the_answer_counts() -> None:
+    bare = saying(Text("hi"))
+    held = replace(bare, output_schema=OutputSchema("answer", {"type": "object", "description": PROSE}))
+    assert counting.estimate(held) > counting.estimate(bare) + 200
+
+
+def test_any_is_the_most_of_all() -> None:
+    asked = replace(saying(Text(PROSE), Image(data=encoded(PNG))), tools=(WEATHER,), system=(Text(PROSE),))
+    counts = {family: counting.estimate(asked, family) for family in tokens.FAMILIES}
+    assert max(counts.values()) == counts["any"]

@@ -77,6 +77,6 @@ PROVIDER = Provider(
             for profile in PROFILES
             for facts in anthropic.PROVIDER.models
         ),
-        ModelFacts("openai.gpt-oss-", 128_000, 65_536, reasoning=True, dialect="openai_chat"),
+        ModelFacts("openai.gpt-oss-", 128_000, 65_536, reasoning=True, dialect="openai_chat", tokenizer="o200k"),
     ),
 )

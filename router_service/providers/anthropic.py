@@ -8,11 +8,11 @@ from functools import partial
 
 from router_service.providers.provider import ModelFacts, Provider
 
-Claude = partial(ModelFacts, images=True, documents=True, inline_system=False)
+Claude = partial(ModelFacts, images=True, documents=True, inline_system=False, tokenizer="claude")
 Budgeted = partial(Claude, reasoning=True, thinking="budget")
 Adaptive = partial(Claude, reasoning=True, thinking="adaptive", prefill=False)
-# From 4.7 on a budget and any temperature but 1 are answered with 400.
-Unheated = partial(Adaptive, sampling=False)
+# From 4.7 on a budget and any temperature but 1 are answered with 400, and words are cut into more tokens.
+Unheated = partial(Adaptive, sampling=False, tokenizer="claude-4.7")
 Newest = partial(Unheated, inline_system=True)
 
 PROVIDER = Provider(
@@ -23,6 +23,7 @@ PROVIDER = Provider(
     auth_header="x-api-key",
     auth_scheme="",
     counts="anthropic_messages",
+    tokenizer="claude-4.7",
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
         Claude("claude-3-", 200_000, 4_096, structured=False),

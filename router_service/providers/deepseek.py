@@ -14,6 +14,7 @@ PROVIDER = Provider(
     base_url="https://api.deepseek.com/v1",
     key_variable="DEEPSEEK_API_KEY",
     refuses_in_messages=frozenset({"developer"}),  # "unknown variant `developer`, expected one of `system`, `user`"
+    tokenizer="deepseek",
     models=(
         ModelFacts("deepseek-chat", 131_072, 8_192),
         ModelFacts("deepseek-coder", 128_000, 8_192),

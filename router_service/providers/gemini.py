@@ -10,6 +10,7 @@ PROVIDER = Provider(
     refuses=OPENAIS_OWN | {"logit_bias", "parallel_tool_calls"},  # 'Unknown name "store": Cannot find field.'
     schema_beside_tools=False,  # "Function calling with a response mime type: 'application/json' is unsupported"
     documents_as_images=True,  # "Invalid content part type: file"
+    tokenizer="gemini",
     models=(
         ModelFacts("gemini-", images=True, documents=True),
         ModelFacts("gemini-1.5-flash", 1_048_576, 8_192, images=True, documents=True),

@@ -16,15 +16,16 @@ PROVIDER = Provider(
     tool_id_length=(9, 9),
     strict_order=True,
     refuses_in_messages=THOUGHTS | {"developer", "annotations", "audio", "name", "refusal"},
+    tokenizer="mistral",
     models=(
-        ModelFacts("codestral-", 128_000),
+        ModelFacts("codestral-", 128_000, tokenizer="any"),  # it and the large one of 2024 have an older vocabulary
         ModelFacts("devstral-", 256_000),
         ModelFacts("magistral-", 262_144, images=True),
         ModelFacts("ministral-", 262_144, images=True),
         ModelFacts("ministral-3b-24", 131_072),  # of 2024
         ModelFacts("ministral-8b-24", 131_072),
         ModelFacts("mistral-large-", 262_144, images=True),
-        ModelFacts("mistral-large-24", 128_000),  # of 2024
+        ModelFacts("mistral-large-24", 128_000, tokenizer="any"),  # of 2024
         ModelFacts("mistral-large-4", 1_048_576, images=True),
         ModelFacts("mistral-medium-", 262_144, images=True),
         ModelFacts("mistral-small-", 262_144, images=True),

@@ -15,6 +15,7 @@ PROVIDER = Provider(
     base_url="https://api.moonshot.ai/v1",
     key_variable="MOONSHOT_API_KEY",
     hottest=1.0,  # platform.moonshot.ai/docs/api/chat
+    tokenizer="cl100k",
     models=(
         ModelFacts("kimi-k2", 262_144),
         Thinker("kimi-k2.5", 262_144, images=True),

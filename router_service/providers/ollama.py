@@ -8,8 +8,8 @@ PROVIDER = Provider(
     base_url="http://localhost:11434/v1",
     key_variable="",
     models=(  # "registry.ollama.ai/library/gemma3:4b does not support tools"
-        ModelFacts("gemma3", images=True, tools=False),
-        ModelFacts("llama3.2-vision", images=True, tools=False),
+        ModelFacts("gemma3", images=True, tools=False, tokenizer="gemini"),
+        ModelFacts("llama3.2-vision", images=True, tools=False, tokenizer="cl100k"),
         ModelFacts("llava", images=True, tools=False),
     ),
 )

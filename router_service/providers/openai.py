@@ -13,7 +13,7 @@ Elsewhere = partial(SeeingReasoner, dialect="openai_responses")
 Newest = partial(Gpt5, dialect="openai_responses", efforts=("low", "medium", "high", "xhigh"))
 Seer = partial(ModelFacts, images=True, documents=True)
 # They refuse a longer one: "string too long. Expected a string with maximum length 1024, but got ..."
-Older = partial(ModelFacts, description_length=1024)
+Older = partial(ModelFacts, description_length=1024, tokenizer="cl100k")
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
 PROVIDER = Provider(
@@ -25,6 +25,7 @@ PROVIDER = Provider(
     counts="openai_responses",
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
+    tokenizer="o200k",
     models=(
         Older("gpt-3.5-turbo", 16_385, 4_096),
         Older("gpt-4", 8_192, 4_096),

@@ -11,10 +11,10 @@ PROVIDER = Provider(
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
     models=(
-        ModelFacts("anthropic/claude-", images=True, documents=True),
-        ModelFacts("google/gemini-", images=True, documents=True),
-        ModelFacts("openai/gpt-4o", images=True, documents=True),
-        ModelFacts("openai/gpt-4.1", images=True, documents=True),
-        ModelFacts("openai/gpt-5", images=True, documents=True),
+        ModelFacts("anthropic/claude-", images=True, documents=True, tokenizer="claude-4.7"),
+        ModelFacts("google/gemini-", images=True, documents=True, tokenizer="gemini"),
+        ModelFacts("openai/gpt-4o", images=True, documents=True, tokenizer="o200k"),
+        ModelFacts("openai/gpt-4.1", images=True, documents=True, tokenizer="o200k"),
+        ModelFacts("openai/gpt-5", images=True, documents=True, tokenizer="o200k"),
     ),
 )

@@ -35,6 +35,7 @@ class ModelFacts:
     is not its vendor's first. `description_length`: the longest description of a tool that it takes, in characters.
     `refuses` is like its vendor's. `forcing` says how a tool can be forced on it, where not as the client asks: only
     while it does not think, `any` of them but no certain one, `never`, or, with `auto`, not even kept from it.
+    `tokenizer` is the family of `tokens` that it counts in, where it is not its vendor's.
     """
 
     prefix: str
@@ -60,6 +61,7 @@ class ModelFacts:
     description_length: int | None = None
     refuses: frozenset[str] = frozenset()
     forcing: Literal["", "unthinking", "any", "never", "auto"] = ""
+    tokenizer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Provider:
     `hottest` is the highest temperature, `most_stops` the number of stop sequences that it takes.
     `schema_beside_tools`: answers within a schema though it has tools as well.
     `betas` are the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which
-    it says how many tokens a request comes to; empty where it does not.
+    it says how many tokens a request comes to; empty where it does not. `tokenizer` is the family of
+    `tokens` that its models count in.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Provider:
     schema_beside_tools: bool = True
     betas: tuple[str, ...] | None = None
     counts: str = ""
+    tokenizer: str = "any"
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:
@@ -151,3 +155,6 @@ class Provider:
     def facts(self, model: str) -> ModelFacts:
         known = [facts for facts in self.models if model.startswith(facts.prefix)]
         return max(known, key=lambda facts: len(facts.prefix), default=ModelFacts(""))
+
+    def tokenizer_of(self, model: str) -> str:
+        return self.facts(model).tokenizer or self.tokenizer

@@ -17,6 +17,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.x.ai/v1",
     key_variable="XAI_API_KEY",
+    tokenizer="cl100k",
     models=(
         ModelFacts("grok-2", 131_072),
         ModelFacts("grok-2-vision", 32_768, images=True),

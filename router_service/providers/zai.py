@@ -17,6 +17,7 @@ PROVIDER = Provider(
     key_variable="ZAI_API_KEY",
     hottest=1.0,
     most_stops=1,
+    tokenizer="cl100k",
     models=(
         Glm("glm-4.5", 128_000, 32_000),
         Glm("glm-4.5v", 128_000, 32_000, images=True),
