@@ -497,8 +497,10 @@ async def test_what_is_typed_while_a_tool_runs_reaches_the_model_that_began(
         await until(lambda: poem in terminal.screen())
         client.file("go", "")
         await until(lambda: "Slept well." in terminal.screen())
+        await until(lambda: f"{GPT} tool continuation (shell)" in terminal.screen())  # the status line
         await terminal.type(f"{poem}, again")
         await until(lambda: len([line for line in client.log() if line["kind"] == "user turn"]) == 2)
+        await until(lambda: f"{DEEPSEEK} poetry (" in terminal.screen())
         turns = [line for line in client.log() if line["kind"] != "title"]
         assert [(line["kind"], line["route"], line["served"]) for line in turns] == [
             ("user turn", "shell", GPT),

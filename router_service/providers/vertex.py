@@ -57,6 +57,7 @@ PROVIDER = Provider(
     refuses=gemini.PROVIDER.refuses,
     documents_as_images=gemini.PROVIDER.documents_as_images,
     schema_beside_tools=gemini.PROVIDER.schema_beside_tools,
+    tokenizer="gemini",
     betas=(
         "compact-",
         "computer-use-",
