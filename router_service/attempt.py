@@ -24,6 +24,7 @@ from router_service.conversation import (
     is_content,
 )
 from router_service.dialects.dialect import Addressee, Reader, Writer
+from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
 from router_service.exchange import (
     Ask,
@@ -92,6 +93,7 @@ class Attempt:
         self._same = self._upstream.dialect is exchange.dialect
         self._writer: Writer | None = None
         self._sealer = self._new_sealer()
+        self._long_names = {} if self._same else long_names(exchange.conversation)
         self._decoder = EventDecoder()
         self._inflater = Inflater("")
         self._state: State = "asking"
@@ -211,6 +213,7 @@ class Attempt:
             self._events = self._upstream.dialect.parse_reply(json_object(body))
         except ValueError:
             return self._fail("sent something that is no answer of its API", now)
+        self._events = restored(self._events, self._long_names)
         self._note(self._events)
         return self._judge_events(body, now)
 
@@ -364,6 +367,7 @@ class Attempt:
             unsaid = self._reader.close()
             self._broke_off = failure_in(unsaid) is not None
             fresh += unsaid
+        fresh = restored(fresh, self._long_names)
         self._note(fresh)
         return fresh
 

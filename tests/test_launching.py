@@ -21,7 +21,7 @@ from archgw.simulate import Simulator
 from programs import installed, node, program
 from stack import CODE, Gateway, gateway
 
-PATIENCE = 60.0  # seconds for one run
+PATIENCE = 120.0  # seconds for one run
 CLAUDE_CODE, CODEX, OPENCODE = "2.1.330", "0.171.0", "1.18.33"
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}

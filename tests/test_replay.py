@@ -69,7 +69,7 @@ def test_usage_that_stands_in_several_lines_counts_once(version: str) -> None:
     file.user("Fix it.")
     file.answer({"type": "thinking", "thinking": "hm", "signature": "c2ln"}, text("First."), text("Then."), output=700)
     (turn,) = turns(file)
-    assert turn.answers == (Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 700)),)
+    assert turn.answers == (Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 700), file.now),)
 
 
 def test_a_line_written_before_the_end_of_its_answer_does_not_count_as_its_end() -> None:
@@ -137,15 +137,14 @@ def test_a_slash_command_is_an_ask_by_what_it_expands_to(version: str) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"commandMode": "prompt"}, {}], ids=["2.1.197", "2.1.330"])
-def test_what_was_typed_while_a_tool_ran_is_an_ask(fields: dict[str, Any]) -> None:
+def test_what_was_typed_while_a_tool_ran_goes_on_with_the_turn(fields: dict[str, Any]) -> None:
     file = Writer()
     file.user("Run the tests.")
     file.tool()
     file.queued("Also rename the variable.", **fields)
     file.answer(text("Renamed."))
-    first, second = turns(file)
-    assert (first.ask, second.ask) == ("Run the tests.", "Also rename the variable.")
-    assert (len(first.answers), len(second.answers)) == (1, 1)
+    (turn,) = turns(file)
+    assert (turn.ask, len(turn.answers)) == ("Run the tests.", 2)
 
 
 def test_what_waited_comes_after_the_turn_that_it_waited_in() -> None:
@@ -220,6 +219,22 @@ def test_a_bad_line_is_told_and_the_next_one_read(spoilt: str, said: str) -> Non
     assert [turn.ask for turn in history.turns()] == ["Write a parser."]
 
 
+@pytest.mark.parametrize(
+    "timestamp", ["", "soon", 7, None, "0001-01-01", "9999-12-31T23:59:59Z", "2026-11-20T09:00:01"]
+)
+def test_a_time_that_is_none_is_long_ago(timestamp: Any) -> None:
+    file = Writer()
+    file.node("user", message={"role": "user", "content": "hi there"}, timestamp=timestamp)
+    assert turns(file)[0].at.year in (1970, 2026)
+
+
+def test_half_a_character_is_a_question_mark() -> None:
+    file = Writer()
+    file.user("cut off \ud83d")
+    file.lines = [json.dumps(json.loads(said)) for said in file.lines]
+    assert asks(file) == ["cut off ?"]
+
+
 def test_bytes_that_are_no_text_are_told() -> None:
     with pytest.raises(BadLine, match="not text in UTF-8"):
         History().transcript().feed(b'{"a": "\xff\xfe"}')
@@ -242,7 +257,7 @@ PRICES = {
     "claude-opus-4-8": Price(5, 0.5, 6.25, 25),
     "gpt-4o-mini": Price(0.15, 0.075, 0.15, 0.6),
 }
-OPUS = Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 500))
+OPUS = Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 500), STARTED)
 REALLY = (1_000 * 5 + 20_000 * 0.5 + 2_000 * 6.25 + 500 * 25) / 1e6
 ON_MINI = (1_000 * 0.15 + 20_000 * 0.075 + 2_000 * 0.15 + 500 * 0.6) / 1e6
 CODE, SCRIPTS, RIDDLES = "code-generation", "scripts", "riddles"
@@ -295,6 +310,19 @@ def test_only_the_first_answer_after_a_switch_is_read_anew(plan: Plan) -> None:
     assert back.again == pytest.approx(20_000 * (6.25 - 0.5) / 1e6)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "cached", "anew"),
+    [(4, 20_000, 0), (4, 50_000, 26_500), (6, 20_000, 20_000)],
+    ids=["all of it", "what came since", "forgotten"],
+)
+def test_who_comes_back_soon_still_knows_what_it_read(plan: Plan, minutes: int, cached: int, anew: int) -> None:
+    """The first turn left 23,500 tokens in its model's cache."""
+    later = Answer("claude-opus-4-8", Usage(0, cached, 0, 0), STARTED)
+    back = Turn(STARTED + timedelta(minutes=minutes), "s/", "x", (), "", (later,))
+    *_, last = replayed(plan, (asked(), {SCRIPTS: 0.9}), (asked(), {CODE: 0.9}), (back, {SCRIPTS: 0.9}))
+    assert last.switched and last.again == pytest.approx(anew * (6.25 - 0.5) / 1e6)
+
+
 def test_who_asks_for_a_small_model_gets_one(plan: Plan) -> None:
     turn = Turn(STARTED, "s/a1", "Count the files.", (), "claude-haiku-4-5-20251001", (OPUS,), subagent=True)
     (one,) = replay(plan, [(turn, Scores())], price)
@@ -302,7 +330,7 @@ def test_who_asks_for_a_small_model_gets_one(plan: Plan) -> None:
 
 
 def test_an_unknown_price_is_unknown(plan: Plan) -> None:
-    stranger = Answer("model-of-nobody", Usage(1, 2, 3, 4))
+    stranger = Answer("model-of-nobody", Usage(1, 2, 3, 4), STARTED)
     report = reported(plan, (asked(), {RIDDLES: 0.9}), (asked("x", OPUS, stranger), {CODE: 0.9}))
     ours, theirs = report.turns
     assert (ours.would, theirs.really) == (None, None)
@@ -419,6 +447,25 @@ def test_replay_for_people(run: Callable[..., Any]) -> None:
     assert "never matched riddles" in said
     assert "preference turns really would have difference" in said and "all 4 " in said
     assert "the model changes 1 time within a session" in said and "list prices" in said
+
+
+TWINS = CONFIG.replace("writing small scripts", "writing new functions and scripts").replace("scripts,", "functions,")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--no-asks"]], ids=["asks", "no asks"])
+def test_what_is_hard_to_tell_apart_comes_with_what_to_do(
+    shell: Shell, tmp_path: Path, arguments: Sequence[str]
+) -> None:
+    file = Writer()
+    for thing in ("numbers", "names", "dates", "prices", "cities"):
+        file.user(f"write a function that sorts {thing}")
+        file.answer()
+    result = shell.run("replay", str(file.write(tmp_path)), "--config", shell.config(TWINS), *arguments)
+    said = told(result)
+    assert result.exit_code == 0, result.output
+    example = "" if arguments else ", as 'write a function that sorts names'"
+    assert f"hard to tell apart code generation and functions: both claim 5 of their 5 turns{example} say in" in said
+    assert "or merge them" in said and ("sorts" in said) is not bool(arguments)
 
 
 @pytest.mark.parametrize("arguments", [["--no-asks"], ["--no-asks", "--json"]], ids=" ".join)

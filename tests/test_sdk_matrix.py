@@ -518,3 +518,30 @@ async def test_a_vendor_who_cannot_count_just_now_costs_nobody_the_number(runnin
     assert answer.status == 200 and answer.json["input_tokens"] >= 6
     assert answer.headers["x-arch-warnings"] == "input_tokens is an estimate"
     assert "could not be connected to" in answer.headers["x-arch-reason"]
+
+
+# -- long names ------------------------------------------------------------------------------------------------
+
+
+@every_model
+@whole_and_streamed
+async def test_a_tool_with_a_name_that_only_anthropic_takes_is_called_by_it(
+    running: Gateway, model: str, stream: bool
+) -> None:
+    name = "mcp__a-company-wide-knowledge-base__search_documents_by_author_and_" + "x" * 40
+    async with anthropic.AsyncAnthropic(base_url=running.url, api_key="the client's own") as client:
+        tool = {"name": name, "description": "d", "input_schema": {"type": "object", "properties": {}}}
+        asked: dict[str, Any] = {
+            "model": model,
+            "max_tokens": 99,
+            "tools": [tool],
+            "tool_choice": {"type": "any"},
+            "messages": [{"role": "user", "content": "go"}],
+        }
+        if stream:
+            async with client.messages.stream(**asked) as streaming:
+                reply = await streaming.get_final_message()
+        else:
+            reply = await client.messages.create(**asked)
+    (call,) = [block for block in reply.content if block.type == "tool_use"]
+    assert call.name == name

@@ -5,21 +5,23 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from archgw import lint
 from archgw.transcripts import Answer, Turn
-from router_service.conversation import BadRequest
+from router_service.conversation import BadRequest, Usage
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import explicit, preference
 from router_service.policies.policy import Decision, Scores
 from router_service.pricing import Price
-from router_service.session import Pin
+from router_service.session import Pin, Session
 
 PriceOf = Callable[[str, str], Price | None]
 
 NONE, FAST = "none", "fast"  # what fits no preference; what the client asks a small model for
+_WARM = timedelta(minutes=5)  # how long Anthropic's cache keeps what is not read; others promise no more
 _EXAMPLES = 3
 _LINE = 100
 
@@ -29,7 +31,7 @@ class Replayed:
     """A turn, the preference that it fits (or NONE, or FAST) and who would answer it.
 
     `really` and `would` are dollars, None where a price is unknown. `again` is the part of `would` that is paid for
-    reading anew what was cached: the model is another one than that of the turn before.
+    reading anew what was cached: the model is another one than that of the turn before, and no longer knows it.
     """
 
     turn: Turn
@@ -56,6 +58,7 @@ def is_fast(plan: Plan, turn: Turn) -> bool:
 def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) -> Iterator[Replayed]:
     """The turns, oldest first, as the gateway would have decided them; a thread's pin goes on to its next turn."""
     pins: dict[str, Pin] = {}
+    read: dict[tuple[str, str], tuple[datetime, int]] = {}  # by thread and candidate: until when, how much
     names = {route.id: route.name for route in plan.routes}
     for turn, scores in scored:
         pin = pins.get(turn.thread)
@@ -64,15 +67,20 @@ def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) ->
         if fits != FAST:
             pins[turn.thread] = Pin(decision.route.id, candidate.id, decision.score)
         switched = fits != FAST and pin is not None and pin.candidate != candidate.id
+        known = _still_known(turn, read.get((turn.thread, candidate.id)))
         theirs = price(candidate.provider.name, candidate.model)
+        again = _again(turn.answers, known, theirs) if switched else 0.0
+        would = _sum(_cost(answer, theirs) for answer in turn.answers)
+        if turn.answers:
+            read[turn.thread, candidate.id] = (turn.answers[-1].at, _size(turn.answers[-1].usage))
         yield Replayed(
             turn,
             fits,
             candidate,
             {names[id]: share for id, share in scores.routes.items()},
             _sum(_cost(answer, price(*_maker(plan, answer.model))) for answer in turn.answers),
-            _would(turn.answers, theirs, anew=switched),
-            _again(turn.answers, theirs) if switched else 0.0,
+            None if would is None else would + again,
+            again,
             switched,
         )
 
@@ -80,9 +88,9 @@ def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) ->
 def _decided(plan: Plan, turn: Turn, scores: Scores, pin: Pin | None) -> tuple[str, Decision]:
     if is_fast(plan, turn):
         return FAST, explicit.choose(plan, explicit.Named("fast", plan.fast), turn.requested)
-    alone = preference.choose(plan, scores, None)
+    alone = preference.choose(plan, scores)
     fits = NONE if alone.route is plan.default else alone.route.name
-    return fits, preference.choose(plan, scores, pin)
+    return fits, preference.choose(plan, scores, Session(pin))
 
 
 def _maker(plan: Plan, model: str) -> tuple[str, str]:
@@ -91,15 +99,20 @@ def _maker(plan: Plan, model: str) -> tuple[str, str]:
     return (known.provider.name, known.model) if known else ("", model)
 
 
-def _would(answers: Sequence[Answer], price: Price | None, *, anew: bool) -> float | None:
-    cost = _sum([_cost(answer, price) for answer in answers])
-    return cost if cost is None or not anew else cost + _again(answers, price)
+def _still_known(turn: Turn, last: tuple[datetime, int] | None) -> int:
+    """Tokens of the session that the candidate's cache still holds from the last time that it answered in it."""
+    return last[1] if last and turn.at - last[0] <= _WARM else 0
 
 
-def _again(answers: Sequence[Answer], price: Price | None) -> float:
-    """What the first answer read from a cache would be written to another one."""
+def _again(answers: Sequence[Answer], known: int, price: Price | None) -> float:
+    """What the first answer read from a cache is written to another one, but for what that one knows."""
     cached = (answers[0].usage.cached or 0) if answers else 0
-    return price.bill(cache_write=cached) - price.bill(cached=cached) if price else 0.0
+    anew = max(0, cached - known)
+    return price.bill(cache_write=anew) - price.bill(cached=anew) if price else 0.0
+
+
+def _size(usage: Usage) -> int:
+    return (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0) + (usage.output or 0)
 
 
 def _cost(answer: Answer, price: Price | None) -> float | None:

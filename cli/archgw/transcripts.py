@@ -8,6 +8,7 @@ that is taken up again may repeat another file. Shapes as written by Claude Code
 """
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +23,8 @@ from router_service.dialects.anthropic.reply import parse_usage
 _QUEUED = "The user sent a new message while you were working:\n"
 _COMMAND = ("<command-name>", "<command-message>")
 _NOBODY = "<synthetic>"  # the model of lines that Claude Code answered by itself
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BadLine(ValueError):
@@ -31,10 +33,11 @@ class BadLine(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a model, whole: by what name it went, and its tokens."""
+    """One answer of a model, whole: by what name it went, its tokens, and when it ended."""
 
     model: str
     usage: Usage
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +163,16 @@ class Transcript:
         turn = self._found.get(before.turn)
         if turn:
             turn.requested = turn.requested or str(entry.get("requestedModel") or model)
-            known = turn.answers.get(id, Answer(model, Usage())).usage
-            turn.answers[id] = Answer(model, _most(known, parse_usage(told.get("usage"))))
+            known = turn.answers[id].usage if id in turn.answers else Usage()
+            turn.answers[id] = Answer(model, _most(known, parse_usage(told.get("usage"))), _time(entry))
         return _Node(_joined(before.said, _Said(id, message)), before.turn, before.agent, before.sidechain)
 
 
 def _entry(line: bytes) -> Json:
     try:
         entry = json.loads(line)
+        if _SURROGATE.search(line):  # of characters that were cut in half a question mark is left
+            entry = json.loads(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace"))
     except json.JSONDecodeError as error:
         raise BadLine(f"not JSON: {error.msg} at column {error.colno}") from None
     except UnicodeDecodeError:
@@ -228,4 +233,5 @@ def _time(entry: dict[str, Any]) -> datetime:
         at = datetime.fromisoformat(str(entry.get("timestamp")))
     except ValueError:
         return _LONG_AGO
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if 1970 <= at.year < 2200 else _LONG_AGO

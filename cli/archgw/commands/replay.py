@@ -15,7 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
 from rich.table import Table
 
 from archgw import configs, report
-from archgw.replay import FAST, Confused, Cost, Part, Report, is_fast, replay
+from archgw.replay import FAST, Confused, Cost, Part, Report, is_fast, line, replay
 from archgw.transcripts import BadLine, History, Transcript, Turn
 from router_service.config import RemoteModel
 from router_service.plan import Plan
@@ -35,10 +35,11 @@ def replay_(
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", help=configs.HELP, show_default=False)] = None,
     days: Annotated[
-        int | None, typer.Option(help="Only what was asked in the last so many days.", min=1, show_default=False)
+        int | None,
+        typer.Option(help="Only what was asked in the last so many days.", min=1, max=36_500, show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(help="At most so many turns, the newest; 0 takes all.", min=0)] = 1000,
-    asks: Annotated[bool, typer.Option("--asks/--no-asks", help="Show examples of what was asked.")] = True,
+    no_asks: Annotated[bool, typer.Option("--no-asks", help="Show nothing of what was asked.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
     """Show who would have answered what you asked Claude Code so far, and what it would have cost.
@@ -60,10 +61,10 @@ def replay_(
             report.fail(f"nothing was asked in {len(files)} transcripts" + (f" in {days} days" if days else ""))
         figures = _replayed(plan, kept, progress)
     if as_json:
-        told = {"transcripts": len(files), "older_turns": len(found) - len(kept)} | figures.as_json(asks=asks)
+        told = {"transcripts": len(files), "older_turns": len(found) - len(kept)} | figures.as_json(asks=not no_asks)
         sys.stdout.write(json.dumps(told | {"trouble": trouble}, indent=1, ensure_ascii=False) + "\n")
         return
-    _print(figures, older=len(found) - len(kept), asks=asks)
+    _print(figures, older=len(found) - len(kept), asks=not no_asks)
     _tell(trouble)
 
 
@@ -120,17 +121,17 @@ def _fed(file: Path, transcript: Transcript) -> Iterator[str]:
     if not file.is_file():
         yield f"{file}: is no file"
         return
-    for number, line in _lines(file):
+    for number, row in _lines(file):
         try:
-            if b"\0" in line:
+            if b"\0" in row:
                 yield f"{file}:{number}: not text; the rest of the file is left out"
                 return
-            if len(line) > _MOST:
+            if len(row) > _MOST:
                 yield f"{file}:{number}: longer than {_MOST >> 20} MB"
-            elif line.strip():
-                transcript.feed(line)
+            elif row.strip():
+                transcript.feed(row)
         except BadLine as error:
-            half = "" if line.endswith(b"\n") else " (the last line, perhaps still being written)"
+            half = "" if row.endswith(b"\n") else " (the last line, perhaps still being written)"
             yield f"{file}:{number}: {error}{half}"
 
 
@@ -292,7 +293,7 @@ def _print_verdict(figures: Report) -> None:
             soft_wrap=True,
         )
     if figures.unknown:
-        out.print(f"\nprice unknown: {escape(', '.join(figures.unknown))}", soft_wrap=True)
+        out.print(f"\nprice unknown: {escape(', '.join(map(line, figures.unknown)))}", soft_wrap=True)
     if cost.priced:
         more = cost.would - cost.really
         share = f", {abs(more) / cost.really:.0%} {'less' if more < 0 else 'more'}" if cost.really else ""

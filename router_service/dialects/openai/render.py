@@ -24,7 +24,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import fit, plain, thinking
+from router_service.dialects.parts import fit, names, plain, thinking
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -36,6 +36,7 @@ BRIDGE = "Done."
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
+    conversation = conversation if own else names.shortened(conversation)
     conversation = fit.with_documents_as_images(fit.without_unseen(conversation, target, warnings), target)
     conversation = fit.described(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}

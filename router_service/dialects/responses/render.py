@@ -25,7 +25,7 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, plain, thinking
+from router_service.dialects.parts import fit, names, plain, thinking
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 from router_service.dialects.responses.request import NAME
 
@@ -38,6 +38,7 @@ ENCRYPTED = "reasoning.encrypted_content"
 def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
+    conversation = conversation if own else names.shortened(conversation)
     conversation = fit.without_unseen(conversation, target, warnings)
     body: Json = {"model": target.model}
     if system := fit.system_words(conversation):
