@@ -39,7 +39,7 @@ ROUTED = """
 routing_preferences:
   - {name: shell, description: "running commands in a terminal, in bash", models: [gpt-4o-mini]}
   - {name: poetry, description: "writing poems and verses about flowers", models: [deepseek-chat]}
-routing: {deadline: 10s, sticky: false}
+routing: {deadline: 10s, sticky: never}
 """
 PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"  # what stands before what one types
 VENDORS = ("openai", "anthropic", "deepseek")
