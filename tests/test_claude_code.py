@@ -39,7 +39,7 @@ ROUTED = """
 routing_preferences:
   - {name: shell, description: "running commands in a terminal, in bash", models: [gpt-4o-mini]}
   - {name: poetry, description: "writing poems and verses about flowers", models: [deepseek-chat]}
-routing: {deadline: 10s}
+routing: {deadline: 10s, sticky: never}
 """
 PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"  # what stands before what one types
 VENDORS = ("openai", "anthropic", "deepseek")
@@ -460,9 +460,12 @@ class Terminal:
         return self.tmux("capture-pane", "-p", "-t", "s")
 
     async def type(self, words: str) -> None:
+        """What comes fast is taken for a paste, the end of its line too: so it is ended twice, with time between."""
         self.tmux("send-keys", "-t", "s", "-l", words)
-        await asyncio.sleep(0.5)  # it takes what comes fast for a paste, and a line's end in it for one
-        self.tmux("send-keys", "-t", "s", "Enter")
+        await until(lambda: words[:20] in self.screen())
+        for _ in range(2):
+            await asyncio.sleep(1.0)
+            self.tmux("send-keys", "-t", "s", "Enter")
 
     def close(self) -> None:
         self.tmux("kill-server")
@@ -494,7 +497,6 @@ async def test_what_is_typed_while_a_tool_runs_reaches_the_model_that_began(
         await terminal.type(f"run this command in bash in the terminal {script([slow], [{'text': 'Slept well.'}])}")
         await until((client.work / "begun").exists)
         await terminal.type(poem)
-        await until(lambda: poem in terminal.screen())
         client.file("go", "")
         await until(lambda: "Slept well." in terminal.screen())
         await until(lambda: f"{GPT} tool continuation (shell)" in terminal.screen())  # the status line

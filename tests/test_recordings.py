@@ -136,6 +136,8 @@ def due(body: dict[str, Any], candidate: Candidate) -> dict[str, str]:
             found[name] = name if body[name] != 1 else ""
     thinks = (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
     form = {"enabled": "budget", "adaptive": "adaptive"}.get((body.get("thinking") or {}).get("type", ""), "")
+    if "thinking" in body and not thinks and not facts.reasoning:
+        found |= {"thinking": ""}  # it is told not to do what it cannot
     if thinks and not facts.reasoning:
         found |= {"thinking": "thinking left out", "output_config": "thinking", "context_management": "thinking"}
     elif thinks and facts.thinking == "budget" and '"tool_result"' in json.dumps(body["messages"][-1]):

@@ -37,10 +37,14 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
 
 
 def _messages(source: Sequence[Json], target: Target) -> list[Json]:
-    """The client's messages without what other models thought, and with the target's own state as it gave it."""
+    """The client's messages without what other models thought, and with the target's own state as it gave it.
+
+    Claude Code 2.1.330 has the system say nothing but an effort: where that is refused, nothing is left of it.
+    """
     taken = [{name: message[name] for name in message if name not in target.refuses_in_messages} for message in source]
     kept = [(message, _blocks(message, target)) for message in taken]
-    return [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
+    said = [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
+    return [message for message in said if message["content"] or message["role"] != "system" or len(message) > 2]
 
 
 def _blocks(message: Json, target: Target) -> list[Json] | None:
@@ -65,7 +69,8 @@ def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, 
     if not target.reasoning:
         return _fields(conversation, {})
     if not reasoning.enabled:
-        return {}
+        effortless = reasoning.effort and target.thinking == "budget"  # Claude Code 2.1.197 names one all the same
+        return {"output_config": _fields(conversation, {})["output_config"]} if effortless else {}
     if reasoning.implied and target.thinking == "budget":
         return _fields(conversation, {})
     if target.thinking == "budget" and (obstacle := render.mid_loop(render.own_turns(conversation, target))):
@@ -113,10 +118,10 @@ def _clears_thinking(conversation: Conversation) -> bool:
 
 
 def _sampling(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
-    """1 is the one value that a model without sampling takes."""
+    """1 is what a model without sampling does anyway, and left out without a word."""
     given = {"temperature": conversation.temperature, "top_p": conversation.top_p}
     given["top_k"] = conversation.extras.get("top_k")
-    refused = [name for name, value in given.items() if value not in (None, 1)] if not target.sampling else []
-    warnings += [f"{name} left out: {target.model} does not take it" for name in refused]
+    refused = [name for name, value in given.items() if value is not None] if not target.sampling else []
+    warnings += [f"{name} left out: {target.model} does not take it" for name in refused if given[name] != 1]
     kept = fit.stop(conversation, target, warnings)
     return dict.fromkeys([*refused, *(["stop_sequences"] if conversation.stop and not kept else [])])
