@@ -31,9 +31,11 @@ MODELS = {
     "zai": "zai/glm-5.3",
     "azure_openai": "azure_openai/gpt-4.1",
     "amazon_bedrock": "amazon_bedrock/openai.gpt-oss-120b",
+    "vertex": "vertex/claude-sonnet-4-5@20250929",
 }
 KEYS = {f"{name.upper()}_API_KEY": "k" for name in MODELS}
 KEYS |= {"AZURE_OPENAI_RESOURCE": "r", "AWS_REGION": "r", "AWS_BEARER_TOKEN_BEDROCK": "k"}
+KEYS |= {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "eu", "VERTEX_ACCESS_TOKEN": "k"}
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,15 @@ SAID: dict[str, dict[str, No]] = {
                        "prompt is too long: Input is too long"),
         "permission": No(403, {"Message": "User is not authorized to perform: bedrock:InvokeModel"}, 403,
                          "permission_error", "not authorized"),
+    },
+    "vertex": {  # Google's words before Claude's door, Anthropic's behind it
+        "rate": No(429, google(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).")[0], 429,
+                   "rate_limit_error", "Resource has been exhausted"),
+        "permission": No(403, google(403, "PERMISSION_DENIED", "Permission 'aiplatform.endpoints.predict' denied")[0],
+                         403, "permission_error", "denied"),
+        "too long": No(400, anthropic("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+                       400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+        "overloaded": No(529, anthropic("overloaded_error", "Overloaded"), 503, "overloaded_error", "Overloaded"),
     },
 }  # fmt: skip
 ROWS = [pytest.param(vendor, no, id=f"{vendor}: {name}") for vendor, said in SAID.items() for name, no in said.items()]
