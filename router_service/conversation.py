@@ -14,8 +14,29 @@ StopReason = Literal["end", "length", "stop_sequence", "tool_calls", "refusal", 
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """What words rest on, told behind them: a page of the web (`url`), or what `dialect` alone can say of it (`raw`).
+
+    It stands for the letters from `since` to `until`, both counted back from where it is told; `quote` are words of
+    the source. No dialect: `raw` is our own translation, and nobody's to take back.
+    """
+
+    dialect: str = field(compare=False)
+    raw: Json = field(compare=False)
+    url: str = ""
+    title: str = ""
+    quote: str = field(default="", compare=False)
+    since: int = 0
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
+    """`citations` are told at its end. `refusal`: with these words the model declined."""
+
     text: str
+    citations: tuple[Citation, ...] = ()
+    refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +50,18 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file such as a PDF: `data` (base64, with its media type), `url`, or plain `text`."""
+    """A file such as a PDF: `data` (base64, with its media type), `url`, or plain `text`.
+
+    `context` is what the client says about it; `cited`: the answer is to say which words of it it rests on.
+    """
 
     media_type: str = ""
     data: str = ""
     url: str = ""
     text: str = ""
     title: str = ""
+    context: str = ""
+    cited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +220,21 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`refusal`: with these words the model declines."""
+
     text: str
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The text so far is a piece of its own, and rests on `citations`.
+
+    `apart`: what follows is another text; else it goes on in the same sentence, as Anthropic's cited blocks do.
+    """
+
+    citations: tuple[Citation, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +291,15 @@ class ReplyFailed:
 
 
 ReplyEvent = (
-    ReplyStarted | TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock | ReplyEnded | ReplyFailed
+    ReplyStarted
+    | TextDelta
+    | TextEnded
+    | ThinkingDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | OpaqueBlock
+    | ReplyEnded
+    | ReplyFailed
 )
 Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock
 

@@ -70,6 +70,7 @@ def target(candidate: Candidate) -> Target:
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,
+        knows=provider.knows,
     )
 
 

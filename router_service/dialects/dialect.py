@@ -32,6 +32,7 @@ class Target:
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    knows: frozenset[str] = frozenset()
     maker: str = ""
     signs_calls: bool = False
     documents: bool = True

@@ -16,5 +16,6 @@ PROVIDER = Provider(
     auth_scheme="",
     tool_id_length=openai.PROVIDER.tool_id_length,
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
+    knows=openai.PROVIDER.knows,
     models=openai.PROVIDER.models,
 )

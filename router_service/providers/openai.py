@@ -22,6 +22,7 @@ PROVIDER = Provider(
     key_variable="OPENAI_API_KEY",
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
+    knows=frozenset({"annotations", "refusal"}),
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
         ModelFacts("gpt-4", 8_192, 4_096),

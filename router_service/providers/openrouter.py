@@ -10,6 +10,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
+    knows=frozenset({"annotations"}),
     models=(
         ModelFacts("anthropic/claude-", images=True, documents=True),
         ModelFacts("google/gemini-", images=True, documents=True),

@@ -71,7 +71,8 @@ class Provider:
     the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
     image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
-    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for clients of
+    other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Provider:
     strict_order: bool = False
     documents_as_images: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    knows: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
     models: tuple[ModelFacts, ...] = ()
 

@@ -5,7 +5,18 @@ import binascii
 import json
 from collections.abc import Iterable
 
-from router_service.conversation import Document, Image, Json, Opaque, Part, Text, Thinking, ToolCall, ToolResult
+from router_service.conversation import (
+    Citation,
+    Document,
+    Image,
+    Json,
+    Opaque,
+    Part,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
 from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.parts import fit
 
@@ -41,8 +52,8 @@ def arguments_object(arguments: str) -> Json:
 
 def _block(part: Part, warnings: list[str]) -> Json | None:
     match part:
-        case Text(words):
-            return text(words) if words.strip() else None
+        case Text(words, told):
+            return text(words) | _citations(told, warnings) if words.strip() else None
         case Thinking(words, signature, hidden=hidden):
             return thinking(words, signature, hidden=hidden)
         case ToolCall(call_id, name, arguments):
@@ -57,6 +68,17 @@ def _block(part: Part, warnings: list[str]) -> Json | None:
             return raw
     warnings.append(f"{part.kind} left out: Anthropic does not know it")
     return None
+
+
+def _citations(told: tuple[Citation, ...], warnings: list[str]) -> Json:
+    """Anthropic takes its own back, and no others: they refer to what it holds of the sources."""
+    own = [one.raw for one in told if one.dialect == NAME]
+    if len(own) < len(told):
+        warnings.append(FOREIGN_CITATIONS)
+    return {"citations": own} if own else {}
+
+
+FOREIGN_CITATIONS = "citations left out: Anthropic takes back only those that it gave"
 
 
 def _source(media_type: str, data: str, url: str) -> Json:
@@ -77,6 +99,8 @@ def _tool_result(result: ToolResult, warnings: list[str]) -> Json:
 def _document(document: Document, warnings: list[str]) -> Json | None:
     """PDFs as they are, other files as their text: Anthropic takes nothing else."""
     title: Json = {"title": document.title} if document.title else {}
+    title |= {"context": document.context} if document.context else {}
+    title |= {"citations": {"enabled": True}} if document.cited else {}
     if document.url or document.media_type == "application/pdf":
         return {"type": "document", "source": _source(document.media_type, document.data, document.url)} | title
     words = document.text or _decoded(document.data)

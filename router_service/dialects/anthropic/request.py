@@ -4,6 +4,7 @@ https://platform.claude.com/docs/en/api/messages, and what Claude Code 2.1.330 s
 Anthropic understands rides along: blocks as `Opaque`, fields and server tools in `extras`.
 """
 
+from functools import partial
 from typing import Any
 
 from router_service.conversation import (
@@ -23,6 +24,7 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
+from router_service.dialects.anthropic import citations
 from router_service.dialects.parts import check
 from router_service.dialects.parts.fit import compact
 from router_service.dialects.parts.messages import read_parts
@@ -94,7 +96,9 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(block.get("type"), f"{path}.type")
     match kind:
         case "text":
-            return Text(check.string(block.get("text"), f"{path}.text"))
+            words = check.string(block.get("text"), f"{path}.text")
+            given = block.get("citations")
+            return Text(words, citations.read(given, f"{path}.citations", len(words))) if given else Text(words)
         case "image":
             return _image(block, path)
         case "document":
@@ -134,16 +138,21 @@ def _image(block: Json, path: str) -> Part:
 
 def _document(block: Json, path: str) -> Part:
     source = check.mapping(block.get("source"), f"{path}.source")
-    title = check.optional(check.string, block, "title", path) or ""
+    told = partial(
+        Document,
+        title=check.optional(check.string, block, "title", path) or "",
+        context=check.optional(check.string, block, "context", path) or "",
+        cited=(check.optional(check.mapping, block, "citations", path) or {}).get("enabled") is True,
+    )
     data = source.get("url" if source.get("type") == "url" else "data")
     match source.get("type"):
         case "base64":
             media_type = check.filled(source.get("media_type"), f"{path}.source.media_type")
-            return Document(media_type=media_type, data=check.string(data, f"{path}.source.data"), title=title)
+            return told(media_type=media_type, data=check.string(data, f"{path}.source.data"))
         case "text":
-            return Document(media_type="text/plain", text=check.string(data, f"{path}.source.data"), title=title)
+            return told(media_type="text/plain", text=check.string(data, f"{path}.source.data"))
         case "url":
-            return Document(url=check.filled(data, f"{path}.source.url"), title=title)
+            return told(url=check.filled(data, f"{path}.source.url"))
     return Opaque(NAME, "document", block)
 
 

@@ -23,8 +23,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
+from router_service.dialects.openai import citations
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import fit, plain, thinking
+from router_service.dialects.parts import cited, fit, plain, thinking
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -117,14 +118,26 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
 
 def _assistant(parts: Iterable[Part], target: Target, custom: set[str], warnings: list[str]) -> Json:
     length = target.tool_id_length or ID_LENGTH
-    texts = [part.text for part in parts if isinstance(part, Text)]
+    said = [part for part in cited.in_runs(parts) if isinstance(part, Text)]
     calls = [made for part in parts if (made := _tool_call(part, length, target, custom, warnings))]
     if target.signs_calls and calls:
         calls[0].setdefault("extra_content", UNSIGNED)
-    message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
+    message: Json = {"role": "assistant", **_said(said, target, warnings)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
     return message | own_thoughts([part for part in parts if isinstance(part, Thinking)], target, calls=bool(calls))
+
+
+def _said(texts: Sequence[Text], target: Target, warnings: list[str]) -> Json:
+    """The content, and what it rests on where the vendor reads that back. A refusal stands alone."""
+    if texts and all(text.refusal for text in texts) and "refusal" in target.knows:
+        return {"content": [{"type": "refusal", "refusal": "\n\n".join(text.text for text in texts)}]}
+    whole = cited.joined(texts, "\n\n")
+    made = [citations.render(one, len(whole.text)) for one in whole.citations if "annotations" in target.knows]
+    known = [raw for raw in made if raw]
+    if len(known) < len(whole.citations):
+        warnings.append("citations left out: this model's vendor does not take them back")
+    return {"content": whole.text} | ({"annotations": known} if known else {})
 
 
 def signed(state: str) -> Json:
@@ -209,9 +222,9 @@ def _text(part: Part, warnings: list[str]) -> str:
         case Document(url=url):
             warnings.append("document given as its address: this model's vendor does not fetch files")
             return f"Document: {url}"
-        case Opaque(_, "tool_reference", raw):
-            return f"Tool loaded: {raw.get('tool_name')}"
-        case Opaque(_, kind, _):
+        case Opaque(_, kind, raw):
+            if known := plain.words(kind, raw):
+                return known
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return ""
 

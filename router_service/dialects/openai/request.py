@@ -6,6 +6,7 @@ replaced in 2023, are refused in words.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -25,6 +26,7 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
+from router_service.dialects.openai import citations
 from router_service.dialects.parts import check, plain, thinking
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
@@ -116,13 +118,23 @@ def _assistant(message: Json, path: str) -> tuple[Part, ...]:
     _refuse_functions(message, f"{path}.")
     content = message.get("content")
     refusal = check.optional(check.string, message, "refusal", path)
+    said = () if content is None else read_parts(content, f"{path}.content", _part)
     calls = check.optional(check.sequence, message, "tool_calls", path) or []
     return (
         *read_thoughts(message),
-        *(() if content is None else read_parts(content, f"{path}.content", _part)),
-        *((Text(refusal),) if refusal else ()),
+        *_cited(said, message.get("annotations")),
+        *((Text(refusal, refusal=True),) if refusal else ()),
         *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
     )
+
+
+def _cited(parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
+    """With what it rests on at the end of the last text."""
+    texts = [part for part in parts if isinstance(part, Text)]
+    if not annotations or not texts:
+        return parts
+    told = replace(texts[-1], citations=citations.read(annotations, sum(len(text.text) for text in texts)))
+    return tuple(told if part is texts[-1] else part for part in parts)
 
 
 def read_thoughts(message: Json) -> tuple[Thinking, ...]:
@@ -184,7 +196,7 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(part.get("type"), f"{path}.type")
     match kind:
         case "text" | "refusal":
-            return Text(check.string(part.get(kind), f"{path}.{kind}"))
+            return Text(check.string(part.get(kind), f"{path}.{kind}"), refusal=kind == "refusal")
         case "thinking":  # Mistral's reasoning models
             inner = check.optional(check.sequence, part, "thinking", path) or []
             return Thinking("".join(str(one.get("text") or "") for one in inner if isinstance(one, dict)), maker=NAME)

@@ -178,7 +178,18 @@ def left_out(conversation: Conversation) -> list[str]:
     return [
         *(f"tool {name} left out: only its own vendor runs it" for name in tools),
         *(f"{name} left out: this model's vendor does not know it" for name in fields),
+        *_of_documents(conversation),
     ]
+
+
+def _of_documents(conversation: Conversation) -> Iterator[str]:
+    for message in conversation.messages:
+        for part in message.parts:
+            for one in part.parts if isinstance(part, ToolResult) else (part,):
+                if isinstance(one, Document) and one.cited:
+                    yield "citations of documents left out: this model's vendor gives none"
+                if isinstance(one, Document) and one.context:
+                    yield "context of a document left out: this model's vendor has no place for it"
 
 
 def _says_much(name: str, value: Any) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from router_service.conversation import (
+    Citation,
     Conversation,
     Document,
     Image,
@@ -25,8 +26,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, plain, thinking
+from router_service.dialects.parts import cited, fit, plain, thinking
 from router_service.dialects.parts.turns import Turn, split, without_orphans
+from router_service.dialects.responses import citations
 from router_service.dialects.responses.request import NAME
 
 GO_ON = "Continue."
@@ -99,7 +101,7 @@ def _put_back(conversation: Conversation, body: Json) -> None:
 
 def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> list[Json]:
     """`custom` are the names of the tools that take plain text."""
-    items = [item for part in turn.assistant if (item := _said(part, target, custom, warnings))]
+    items = [item for part in cited.in_runs(turn.assistant) if (item := _said(part, target, custom, warnings))]
     while items and items[-1]["type"] == "reasoning":  # refused where nothing came of it
         items.pop()
     called = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
@@ -109,8 +111,11 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
 
 def _said(part: Part, target: Target, custom: set[str], warnings: list[str]) -> Json | None:
     match part:
-        case Text(words):
-            return message("assistant", [{"type": "output_text", "text": words}]) if words else None
+        case Text(words, refusal=True):
+            return message("assistant", [{"type": "refusal", "refusal": words}]) if words else None
+        case Text(words, told):
+            output = {"type": "output_text", "text": words} | _annotations(words, told, warnings)
+            return message("assistant", [output]) if words else None
         case Thinking():
             return reasoning_item(part) if is_own(part, target) else None
         case ToolCall(call_id, name, arguments):
@@ -120,6 +125,13 @@ def _said(part: Part, target: Target, custom: set[str], warnings: list[str]) -> 
         case Opaque(_, kind, _):
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return None
+
+
+def _annotations(words: str, told: tuple[Citation, ...], warnings: list[str]) -> Json:
+    made = [raw for one in told if (raw := citations.render(one, len(words)))]
+    if len(made) < len(told):
+        warnings.append("citations left out: OpenAI knows only those of the web")
+    return {"annotations": made} if made else {}
 
 
 def is_own(thought: Thinking, target: Target) -> bool:
@@ -190,9 +202,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
             return {"type": "input_text", "text": f"{title}\n\n{words}" if title else words}
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
-        case Opaque(_, "tool_reference", raw):
-            return {"type": "input_text", "text": f"Tool loaded: {raw.get('tool_name')}"}
-        case Opaque(_, kind, _):
+        case Opaque(_, kind, raw):
+            if known := plain.words(kind, raw):
+                return {"type": "input_text", "text": known}
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return None
 

@@ -31,6 +31,7 @@ from router_service.dialects.parts import check, plain, thinking
 from router_service.dialects.parts.fit import compact, fingerprint
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.dialects.parts.turns import with_call_states
+from router_service.dialects.responses import citations
 from router_service.provenance import CALL, hidden_state, opened
 
 NAME = "openai_responses"
@@ -172,9 +173,10 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(part.get("type"), f"{path}.type")
     match kind:
         case "input_text" | "output_text" | "text":
-            return Text(check.string(part.get("text"), f"{path}.text"))
+            words = check.string(part.get("text"), f"{path}.text")
+            return Text(words, citations.read(given, len(words))) if (given := part.get("annotations")) else Text(words)
         case "refusal":
-            return Text(check.string(part.get("refusal"), f"{path}.refusal"))
+            return Text(check.string(part.get("refusal"), f"{path}.refusal"), refusal=True)
         case "input_image" if part.get("image_url"):
             url = check.string(part["image_url"], f"{path}.image_url")
             return image(url)

@@ -164,8 +164,27 @@ def parts(place: str, content: Any, allowed: tuple[str, ...]) -> None:
         kind = part.get("type")
         if kind not in allowed:
             raise invalid(f"{place}[{at}].type", kind, " and ".join(f"'{name}'" for name in allowed))
+        for index, raw in enumerate(listed(part.get("annotations"))):
+            annotation(f"{place}[{at}].annotations[{index}]", raw)
         if kind == "input_image" and part.get("image_url"):
             check_image(f"{place}[{at}].image_url", part["image_url"])
+
+
+ANNOTATIONS = {
+    "url_citation": ("url", "title", "start_index", "end_index"),
+    "file_citation": ("file_id", "index"),
+    "container_file_citation": ("container_id", "file_id", "start_index", "end_index"),
+    "file_path": ("file_id", "index"),
+}
+
+
+def annotation(place: str, raw: Json) -> None:
+    kind = str(raw.get("type"))
+    if kind not in ANNOTATIONS:
+        raise invalid(f"{place}.type", kind, ", ".join(repr(name) for name in ANNOTATIONS))
+    for name in ANNOTATIONS[kind]:
+        if raw.get(name) is None:
+            raise missing(f"{place}.{name}")
 
 
 def calls_answered(asked: Asked) -> None:
