@@ -41,11 +41,12 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Either `data` (base64, with its media type) or `url`."""
+    """Either `data` (base64, with its media type) or `url`. `detail`: how closely to look, in OpenAI's words."""
 
     media_type: str = ""
     data: str = ""
     url: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,7 @@ class OutputSchema:
     name: str = ""
     schema: Json | None = None
     strict: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,9 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
-    `words` are the roles and the fields of messages that the client used, for the vendors that refuse some of them;
-    `source` are its messages as they came, for targets that take them with a block more or less.
+    `verbosity`: how much to write, in OpenAI's words. `words` are the roles and the fields of messages that the client
+    used, for the vendors that refuse some of them; `source` are its messages as they came, for targets that take them
+    with a block more or less.
     """
 
     model: str
@@ -187,6 +190,7 @@ class Conversation:
     stream: bool = False
     reasoning: Reasoning | None = None
     output_schema: OutputSchema | None = None
+    verbosity: str = ""
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
     dialect: str = ""

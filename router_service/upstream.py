@@ -63,7 +63,7 @@ def target(candidate: Candidate) -> Target:
         refuses=provider.refuses,
         prefill=facts.prefill,
         structured=facts.structured,
-        verbosity=facts.verbosity,
+        verbosity=facts.verbosity or not facts.prefix,
         efforts=facts.efforts,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,

@@ -3,7 +3,11 @@
 It fits parameters to each model by itself (openrouter.ai/docs/api-reference), so few facts are needed.
 """
 
+from functools import partial
+
 from router_service.providers.provider import ModelFacts, Provider
+
+Seer = partial(ModelFacts, images=True, documents=True, verbosity=True)
 
 PROVIDER = Provider(
     name="openrouter",
@@ -12,10 +16,10 @@ PROVIDER = Provider(
     key_variable="OPENROUTER_API_KEY",
     knows=frozenset({"annotations"}),
     models=(
-        ModelFacts("anthropic/claude-", images=True, documents=True),
-        ModelFacts("google/gemini-", images=True, documents=True),
-        ModelFacts("openai/gpt-4o", images=True, documents=True),
-        ModelFacts("openai/gpt-4.1", images=True, documents=True),
-        ModelFacts("openai/gpt-5", images=True, documents=True),
+        Seer("anthropic/claude-"),
+        Seer("google/gemini-"),
+        Seer("openai/gpt-4o"),
+        Seer("openai/gpt-4.1"),
+        Seer("openai/gpt-5"),
     ),
 )

@@ -61,6 +61,8 @@ def _block(part: Part, warnings: list[str]) -> Json | None:
         case ToolResult():
             return _tool_result(part, warnings)
         case Image():
+            if part.detail not in ("", "auto"):
+                warnings.append(f"detail {part.detail} of an image left out: Anthropic looks at all of it")
             return {"type": "image", "source": _source(part.media_type, part.data, part.url)}
         case Document():
             return _document(part, warnings)

@@ -6,6 +6,7 @@ a temperature; a budget below max_tokens.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -51,6 +52,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     elif conversation.output_schema:
         body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
     fit.thought(conversation, target, warnings)
+    fit.verbosity(conversation, replace(target, verbosity=False), warnings)
     if conversation.stream:
         body["stream"] = True
     if own:

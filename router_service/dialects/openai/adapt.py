@@ -59,9 +59,11 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["stop"] = None
     if not target.reasoning and conversation.reasoning:
         changes["reasoning_effort"] = None
+    if conversation.verbosity and not fit.verbosity(conversation, target, warnings):
+        changes["verbosity"] = None
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
-    return changes | dict.fromkeys(fit.refused(_given(conversation), target, warnings))
+    return changes | dict.fromkeys(fit.refused(_given(conversation, target), target, warnings))
 
 
 def _own(message: Json, target: Target) -> Json:
@@ -88,8 +90,9 @@ def _signed(message: Json, target: Target) -> Json:
     return message | {"tool_calls": [calls[0] | {"extra_content": UNSIGNED}, *calls[1:]]}
 
 
-def _given(conversation: Conversation) -> list[str]:
+def _given(conversation: Conversation, target: Target) -> list[str]:
     """The fields that vendors differ about."""
     given = [*conversation.extras]
+    given += ["verbosity"] if conversation.verbosity and target.verbosity else []
     given += ["metadata"] if conversation.metadata else []
     return given + (["parallel_tool_calls"] if conversation.parallel_tools is not None else [])

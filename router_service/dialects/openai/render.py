@@ -49,6 +49,8 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if conversation.reasoning and target.reasoning and (effort := _effort(conversation.reasoning, target)):
         body["reasoning_effort"] = effort
     body |= _response_format(conversation)
+    if verbosity := fit.verbosity(conversation, target, warnings):
+        body["verbosity"] = verbosity
     fit.thought(conversation, target, warnings)
     if conversation.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -202,8 +204,9 @@ def _content(parts: Iterable[Part], warnings: list[str]) -> str | list[Json]:
 
 def _part(part: Part, warnings: list[str]) -> Json | None:
     match part:
-        case Image(media_type, data, url):
-            return {"type": "image_url", "image_url": {"url": url or f"data:{media_type};base64,{data}"}}
+        case Image(media_type, data, url, detail):
+            shown = {"url": url or f"data:{media_type};base64,{data}"} | ({"detail": detail} if detail else {})
+            return {"type": "image_url", "image_url": shown}
         case Document(media_type, data) if data:
             name = part.title or "document.pdf"
             return {"type": "file", "file": {"filename": name, "file_data": f"data:{media_type};base64,{data}"}}
@@ -291,6 +294,6 @@ def _response_format(conversation: Conversation) -> Json:
     if wanted.schema is None:
         return {"response_format": {"type": "json_object"}}
     named: Json = {"name": wanted.name or "reply", "schema": wanted.schema}
-    if wanted.strict:
-        named["strict"] = True
+    named |= {"description": wanted.description} if wanted.description else {}
+    named |= {"strict": True} if wanted.strict else {}
     return {"response_format": {"type": "json_schema", "json_schema": named}}

@@ -36,7 +36,7 @@ WORDS = ("reasoning_content", "reasoning")
 READ = frozenset(
     {
         "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
-        "temperature", "top_p", "stop", "stream", "reasoning_effort", "response_format", "metadata",
+        "temperature", "top_p", "stop", "stream", "reasoning_effort", "response_format", "metadata", "verbosity",
     }
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -66,6 +66,7 @@ def parse_request(body: Json) -> Conversation:
         stream=check.optional(check.boolean, body, "stream") or False,
         reasoning=thinking.asked(check.optional(check.string, body, "reasoning_effort")),
         output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
+        verbosity=check.optional(check.string, body, "verbosity") or "",
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
@@ -202,8 +203,9 @@ def _part(value: Any, path: str) -> Part:
             return Thinking("".join(str(one.get("text") or "") for one in inner if isinstance(one, dict)), maker=NAME)
         case "image_url":
             shown = part.get("image_url")  # Mistral takes the bare string as well
-            url = shown if isinstance(shown, str) else check.mapping(shown, f"{path}.image_url").get("url")
-            return image(check.filled(url, f"{path}.image_url.url"))
+            shown = {"url": shown} if isinstance(shown, str) else check.mapping(shown, f"{path}.image_url")
+            detail = check.optional(check.string, shown, "detail", f"{path}.image_url") or ""
+            return image(check.filled(shown.get("url"), f"{path}.image_url.url"), detail)
         case "file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
@@ -271,7 +273,8 @@ def _output_schema(form: Json | None) -> OutputSchema | None:
         case {"type": "json_object"}:
             return OutputSchema()
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)} as named}:
-            return OutputSchema(str(named.get("name") or ""), schema, bool(named.get("strict")))
+            name, description = (str(named.get(word) or "") for word in ("name", "description"))
+            return OutputSchema(name, schema, bool(named.get("strict")), description)
         case {"type": "json_schema"}:
             raise check.refusal("response_format.json_schema.schema", "an object", None)
     return None

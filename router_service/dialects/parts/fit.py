@@ -86,6 +86,15 @@ def thought(conversation: Conversation, target: Target, warnings: list[str]) -> 
         warnings.append(f"thinking left out: {target.model} is not asked how hard to think")
 
 
+def verbosity(conversation: Conversation, target: Target, warnings: list[str]) -> str:
+    """How much to write, for models that can be told; `medium` is what all others do."""
+    if not conversation.verbosity or target.verbosity:
+        return conversation.verbosity
+    if conversation.verbosity != "medium":
+        warnings.append(f"verbosity left out: {target.model} cannot be told how much to write")
+    return ""
+
+
 def stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
     if conversation.stop and not target.stop:
         warnings.append(f"stop sequences left out: {target.model} does not take them")

@@ -34,9 +34,9 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes |= _without_reasoning(conversation)
     elif conversation.reasoning and conversation.reasoning.effort:
         changes |= _effort(conversation, conversation.reasoning.effort, target)
-    if not target.verbosity and "verbosity" in conversation.extras.get("text", {}):
-        form = {"format": render.form(conversation.output_schema)} if conversation.output_schema else {}
-        changes |= render.without_verbosity(conversation.extras["text"] | form)
+    if conversation.verbosity and not target.verbosity:
+        text = conversation.extras.get("text", {}) | render.text_fields(conversation, target, warnings)
+        changes["text"] = text or None
     if conversation.source and (items := _items(conversation.source, target)) != list(conversation.source):
         changes["input"] = items
     return changes | dict.fromkeys(fit.refused(list(conversation.extras), target, warnings))

@@ -6,7 +6,6 @@ all there is. The API has no stop sequences, and takes no fewer than 16 tokens o
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from router_service.conversation import (
     Citation,
@@ -57,16 +56,14 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if conversation.stop:
         warnings.append("stop sequences left out: OpenAI's Responses take none")
     body |= _reasoning(conversation.reasoning, target, own=own)
-    if conversation.output_schema:
-        body["text"] = {"format": form(conversation.output_schema)}
+    if text := text_fields(conversation, target, warnings):
+        body["text"] = text
     fit.thought(conversation, target, warnings)
     if conversation.stream:
         body["stream"] = True
     body["store"] = False
     if own:
         _put_back(conversation, body)
-        if not target.verbosity:
-            body |= without_verbosity(body.get("text"))
     else:
         warnings += fit.left_out(conversation)
     for name in fit.refused(list(body), target, warnings):
@@ -75,11 +72,10 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     return Rendered(body, tuple(dict.fromkeys(warnings)))
 
 
-def without_verbosity(text: Any) -> Json:
-    """`text` for a model that cannot be told how much to write; a change of nothing where it was not told."""
-    if not isinstance(text, dict) or "verbosity" not in text:
-        return {}
-    return {"text": {name: value for name, value in text.items() if name != "verbosity"} or None}
+def text_fields(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    wanted = {"verbosity": fit.verbosity(conversation, target, warnings)}
+    form_ = {"format": form(conversation.output_schema)} if conversation.output_schema else {}
+    return form_ | {name: value for name, value in wanted.items() if value}
 
 
 def _put_back(conversation: Conversation, body: Json) -> None:
@@ -191,8 +187,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
     match part:
         case Text(words):
             return {"type": "input_text", "text": words} if words else None
-        case Image(media_type, data, url):
-            return {"type": "input_image", "image_url": url or f"data:{media_type};base64,{data}"}
+        case Image(media_type, data, url, detail):
+            shown = {"type": "input_image", "image_url": url or f"data:{media_type};base64,{data}"}
+            return shown | ({"detail": detail} if detail else {})
         case Document(url=url, title=title) if url:
             return {"type": "input_file", "file_url": url}
         case Document(media_type, data, title=title) if data:
@@ -262,4 +259,5 @@ def form(wanted: OutputSchema) -> Json:
     if wanted.schema is None:
         return {"type": "json_object"}
     named: Json = {"type": "json_schema", "name": wanted.name or "reply", "schema": wanted.schema}
+    named |= {"description": wanted.description} if wanted.description else {}
     return named | ({"strict": True} if wanted.strict else {})

@@ -41,6 +41,7 @@ READ = frozenset(
         "temperature", "top_p", "stream", "reasoning", "text", "metadata",
     }
 )  # fmt: skip
+TEXT = ("format", "verbosity")
 ROLES = ("system", "developer", "user", "assistant")
 KEPT = "archgw keeps no responses; send the whole input with every request, as with store: false"
 
@@ -68,6 +69,7 @@ def parse_request(body: Json) -> Conversation:
         stream=check.optional(check.boolean, body, "stream") or False,
         reasoning=thinking.asked(check.optional(check.string, reasoning, "effort", "reasoning")),
         output_schema=_output_schema(check.optional(check.mapping, text, "format", "text")),
+        verbosity=check.optional(check.string, text, "verbosity", "text") or "",
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=_extras(body, reasoning, text, tools=other_tools, namespaces=spaces, tool_choice=other_choice),
         dialect=NAME,
@@ -179,7 +181,7 @@ def _part(value: Any, path: str) -> Part:
             return Text(check.string(part.get("refusal"), f"{path}.refusal"), refusal=True)
         case "input_image" if part.get("image_url"):
             url = check.string(part["image_url"], f"{path}.image_url")
-            return image(url)
+            return image(url, check.optional(check.string, part, "detail", path) or "")
         case "input_file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
@@ -258,7 +260,8 @@ def _output_schema(form: Json | None) -> OutputSchema | None:
         case {"type": "json_object"}:
             return OutputSchema()
         case {"type": "json_schema", "schema": dict(schema), **named}:
-            return OutputSchema(str(named.get("name") or ""), schema, bool(named.get("strict")))
+            name, description = (str(named.get(word) or "") for word in ("name", "description"))
+            return OutputSchema(name, schema, bool(named.get("strict")), description)
         case {"type": "json_schema"}:
             raise check.refusal("text.format.schema", "an object", None)
     return None
@@ -268,6 +271,6 @@ def _extras(body: Json, reasoning: Json, text: Json, **read: Any) -> Json:
     extras = {name: value for name, value in body.items() if name not in READ and value is not None}
     rest = {
         "reasoning": {name: value for name, value in reasoning.items() if name != "effort" and value is not None},
-        "text": {name: value for name, value in text.items() if name != "format" and value is not None},
+        "text": {name: value for name, value in text.items() if name not in TEXT and value is not None},
     }
     return extras | {name: value for name, value in (read | rest).items() if value}

@@ -239,7 +239,12 @@ def images(asked: Asked) -> None:
         image = part.get("image_url")
         if not isinstance(image, dict):
             raise wrong_type(f"{place}.image_url", "an object", image)
+        if image.get("detail") not in DETAILS:
+            raise invalid(f"{place}.image_url.detail", image["detail"], "'auto', 'low', and 'high'")
         check_image(f"{place}.image_url.url", image.get("url"))
+
+
+DETAILS = (None, "auto", "low", "high", "original")
 
 
 def check_image(place: str, url: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from archgw.simulate.received import Asked
 from archgw.simulate.refusal import Json, Refused
 from archgw.simulate.responses_wire import bound, pieces
-from archgw.simulate.rules.openai_messages import check_image
+from archgw.simulate.rules.openai_messages import DETAILS, check_image
 from archgw.simulate.rules.openai_tools import NAME, list_without_items
 from archgw.simulate.rules.openai_words import (
     above,
@@ -14,6 +14,7 @@ from archgw.simulate.rules.openai_words import (
     invalid,
     missing,
     no_match,
+    only_medium,
     too_long,
     unknown,
     unsupported,
@@ -166,6 +167,8 @@ def parts(place: str, content: Any, allowed: tuple[str, ...]) -> None:
             raise invalid(f"{place}[{at}].type", kind, " and ".join(f"'{name}'" for name in allowed))
         for index, raw in enumerate(listed(part.get("annotations"))):
             annotation(f"{place}[{at}].annotations[{index}]", raw)
+        if kind == "input_image" and part.get("detail") not in DETAILS:
+            raise invalid(f"{place}[{at}].detail", part["detail"], "'low', 'high', and 'auto'")
         if kind == "input_image" and part.get("image_url"):
             check_image(f"{place}[{at}].image_url", part["image_url"])
 
@@ -274,6 +277,14 @@ def schema(place: str, tool: Json) -> None:
         )
 
 
+def verbosity(asked: Asked) -> None:
+    value = (asked.body.get("text") or {}).get("verbosity")
+    if value not in (None, "low", "medium", "high"):
+        raise invalid("text.verbosity", value, "'low', 'medium', and 'high'")
+    if "verbosity" not in asked.model.flags and value not in (None, "medium"):
+        raise only_medium("text.verbosity", value)
+
+
 def text_format(asked: Asked) -> None:
     form = (asked.body.get("text") or {}).get("format") or {}
     if form.get("type") not in (None, "text", "json_object", "json_schema"):
@@ -303,6 +314,7 @@ RESPONSES: tuple[Rule, ...] = (
     shapes,
     tools,
     text_format,
+    verbosity,
     calls_answered,
     reasoning_items,
     context,
