@@ -102,6 +102,21 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """A search of the web that the vendor made for the model, and the pages it found, as (address, title).
+
+    `raw` are the blocks of `dialect` that told it; no dialect: they are our own translation.
+    """
+
+    id: str = field(compare=False)
+    query: str
+    pages: tuple[tuple[str, str], ...] = ()
+    error: str = field(default="", compare=False)
+    dialect: str = field(default="", compare=False)
+    raw: tuple[Json, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Opaque:
     """A content block that only `dialect` understands, as it came."""
 
@@ -110,7 +125,7 @@ class Opaque:
     raw: Json
 
 
-Part = Text | Image | Document | Thinking | ToolCall | ToolResult | Opaque
+Part = Text | Image | Document | Thinking | ToolCall | ToolResult | Search | Opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +152,23 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSearch:
+    """The vendor's own search of the web, offered to the model.
+
+    `uses`: how many searches at most; `only` and `never`: domains; `near`: city, region, country and timezone of the
+    user; `depth`: how much to read, in OpenAI's words.
+    """
+
+    uses: int | None = None
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    near: Json = field(default_factory=dict)
+    depth: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """`named` asks for the tool `name`; `required` for any of them."""
+    """`named` asks for the tool `name`, `web_search` for the vendor's own; `required` for any of them."""
 
     mode: Literal["auto", "none", "required", "named"]
     name: str = ""
@@ -172,15 +202,18 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
-    `verbosity`: how much to write, in OpenAI's words. `words` are the roles and the fields of messages that the client
-    used, for the vendors that refuse some of them; `source` are its messages as they came, for targets that take them
-    with a block more or less.
+    `vendor_tools` are the kinds of tools in `extras` that their vendor runs itself; `search` is the one that others
+    have, too. `verbosity`: how much to write, in OpenAI's words. `words` are the roles and the fields of messages that
+    the client used, for the vendors that refuse some of them; `source` are its messages as they came, for targets that
+    take them with a block more or less.
     """
 
     model: str
     messages: tuple[Message, ...]
     system: tuple[Text, ...] = ()
     tools: tuple[Tool, ...] = ()
+    search: WebSearch | None = None
+    vendor_tools: tuple[str, ...] = field(default=(), compare=False)
     tool_choice: ToolChoice | None = None
     parallel_tools: bool | None = None
     max_tokens: int | None = None
@@ -301,11 +334,12 @@ ReplyEvent = (
     | ThinkingDelta
     | ToolCallStarted
     | ToolCallDelta
+    | Search
     | OpaqueBlock
     | ReplyEnded
     | ReplyFailed
 )
-Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock
+Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | Search | OpaqueBlock
 
 
 def is_content(event: ReplyEvent) -> bool:
@@ -313,7 +347,7 @@ def is_content(event: ReplyEvent) -> bool:
     match event:
         case TextDelta(text) | ThinkingDelta(text):
             return text != ""
-        case ToolCallStarted() | OpaqueBlock():
+        case ToolCallStarted() | Search() | OpaqueBlock():
             return True
     return False
 

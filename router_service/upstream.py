@@ -33,14 +33,23 @@ class Upstream:
 
 def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
     """What has been sent before anything was."""
-    return Upstream({}, b"", DIALECTS[candidate.dialect(exchange.dialect.name)])
+    return Upstream({}, b"", dialect_of(candidate, exchange.dialect.name, exchange.conversation))
 
 
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
-    dialect = DIALECTS[candidate.dialect(exchange.dialect.name)]
+    dialect = dialect_of(candidate, exchange.dialect.name, exchange.conversation)
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
     return Upstream(_headers(exchange, candidate, dialect, same=same), body, dialect, warnings)
+
+
+def dialect_of(candidate: Candidate, spoken: str, conversation: Conversation) -> Dialect:
+    """What the candidate is asked in; OpenAI searches the web for those alone who ask in Responses."""
+    asked, provider = candidate.dialect(spoken), candidate.provider
+    searching = conversation.search and "web_search" in (provider.vendor_tools or ())
+    if searching and asked != spoken and "openai_responses" in provider.also:
+        asked = "openai_responses"
+    return DIALECTS[asked]
 
 
 def target(candidate: Candidate) -> Target:
@@ -71,6 +80,7 @@ def target(candidate: Candidate) -> Target:
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,
         knows=provider.knows,
+        vendor_tools=provider.vendor_tools,
     )
 
 

@@ -33,6 +33,7 @@ class Target:
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
     knows: frozenset[str] = frozenset()
+    vendor_tools: frozenset[str] | None = None
     maker: str = ""
     signs_calls: bool = False
     documents: bool = True

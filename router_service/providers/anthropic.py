@@ -22,6 +22,16 @@ PROVIDER = Provider(
     key_variable="ANTHROPIC_API_KEY",
     auth_header="x-api-key",
     auth_scheme="",
+    vendor_tools=frozenset(
+        {
+            "code_execution",
+            "mcp_toolset",
+            "tool_search_tool_bm25",
+            "tool_search_tool_regex",
+            "web_fetch",
+            "web_search",
+        }
+    ),
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
         Claude("claude-3-", 200_000, 4_096, structured=False),

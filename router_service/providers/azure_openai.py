@@ -16,6 +16,7 @@ PROVIDER = Provider(
     auth_scheme="",
     tool_id_length=openai.PROVIDER.tool_id_length,
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
+    vendor_tools=openai.PROVIDER.vendor_tools,
     knows=openai.PROVIDER.knows,
     models=openai.PROVIDER.models,
 )

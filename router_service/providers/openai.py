@@ -22,6 +22,7 @@ PROVIDER = Provider(
     key_variable="OPENAI_API_KEY",
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
+    vendor_tools=frozenset({"code_interpreter", "file_search", "image_generation", "mcp", "web_search"}),
     knows=frozenset({"annotations", "refusal"}),
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),

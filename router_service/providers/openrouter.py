@@ -14,6 +14,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
+    vendor_tools=frozenset({"web_search"}),  # as web_search_options
     knows=frozenset({"annotations"}),
     models=(
         Seer("anthropic/claude-"),

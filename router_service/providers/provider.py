@@ -71,8 +71,9 @@ class Provider:
     the same the id is of letters and digits alone. `documents_as_images`: a PDF goes where an
     image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
-    `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for clients of
-    other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    `vendor_tools` are the kinds of tools that it runs itself (see dialects/parts/vendor_tools.py), None where nobody
+    can tell. `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for
+    clients of other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Provider:
     refuses_in_messages: frozenset[str] = frozenset()
     knows: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
+    vendor_tools: frozenset[str] | None = frozenset()
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:

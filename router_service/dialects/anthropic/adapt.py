@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from router_service.conversation import Conversation, Json, Reasoning
-from router_service.dialects.anthropic import citations, content, render
+from router_service.dialects.anthropic import citations, content, render, searches
 from router_service.dialects.anthropic.request import THOUGHTS, read_thinking
 from router_service.dialects.dialect import Target
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, vendor_tools
 
 
 def takes(conversation: Conversation, target: Target) -> bool:
     inline = any(message.role == "system" for message in conversation.messages)
-    return (target.inline_system or not inline) and (target.tools or not conversation.tools)
+    return (
+        (target.inline_system or not inline)
+        and (target.tools or not conversation.tools)
+        and not vendor_tools.lacking(conversation, target)
+    )
 
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
@@ -53,6 +57,9 @@ def _blocks(message: Json, target: Target, warnings: list[str]) -> list[Json] | 
 def _block(block: Json, target: Target, warnings: list[str]) -> Json | None:
     if block["type"] == "text" and block.get("citations"):
         return _cited(block, warnings)
+    if block["type"] in ("server_tool_use", searches.RESULT) and searches.is_ours(block):
+        warnings.append(searches.FOREIGN)
+        return None
     if block["type"] not in THOUGHTS:
         return block
     thought = read_thinking(block, "")

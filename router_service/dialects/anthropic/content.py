@@ -12,17 +12,19 @@ from router_service.conversation import (
     Json,
     Opaque,
     Part,
+    Search,
     Text,
     Thinking,
     ToolCall,
     ToolResult,
 )
+from router_service.dialects.anthropic import searches
 from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.parts import fit
 
 
 def blocks(parts: Iterable[Part], warnings: list[str]) -> list[Json]:
-    return [made for part in parts if (made := _block(part, warnings))]
+    return [made for part in parts for made in _blocks(part, warnings)]
 
 
 def text(words: str) -> Json:
@@ -50,7 +52,18 @@ def arguments_object(arguments: str) -> Json:
     return value if isinstance(value, dict) else {"_raw": arguments}
 
 
-def _block(part: Part, warnings: list[str]) -> Json | None:
+def _blocks(part: Part, warnings: list[str]) -> Iterable[Json]:
+    if isinstance(part, Search):
+        if part.dialect == NAME:
+            return part.raw
+        warnings.append(searches.FOREIGN)
+        return ()
+    return [made] if (made := _block(part, warnings)) else []
+
+
+def _block(
+    part: Text | Image | Document | Thinking | ToolCall | ToolResult | Opaque, warnings: list[str]
+) -> Json | None:
     match part:
         case Text(words, told):
             return text(words) | _citations(told, warnings) if words.strip() else None

@@ -8,7 +8,6 @@ from typing import Any
 from router_service.conversation import (
     Citation,
     Json,
-    OpaqueBlock,
     ReplyEnded,
     ReplyEvent,
     ReplyStarted,
@@ -20,8 +19,9 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.anthropic import citations, content
+from router_service.dialects.anthropic import citations, content, searches
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import cited, fit
 from router_service.dialects.parts.replies import Block, collect, tokens_of
@@ -50,7 +50,9 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     blocks = body.get("content")
     if body.get("type") != "message" or not isinstance(blocks, list):
         raise ValueError("not an Anthropic message")
-    read = [event for before, block in pairwise([{}, *blocks]) for event in _events(block, before)]
+    pairs = Pairs()
+    read = [event for before, block in pairwise([{}, *blocks]) for event in _events(block, before, pairs)]
+    read += pairs.close()
     calls = 0
     events: list[ReplyEvent] = [ReplyStarted(str(body.get("id") or ""), str(body.get("model") or ""))]
     for event in read:
@@ -64,19 +66,25 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     return [*events, ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or ""))]
 
 
+PLAIN = ("text", "tool_use", "thinking", "redacted_thinking")
+
+
 def between(after: str) -> Iterator[ReplyEvent]:
     """What lies between a text and a block of the kind `after`: neighbouring texts are one running text in pieces."""
     if after == "text":
         yield TextEnded()
-    elif after not in ("tool_use", "thinking", "redacted_thinking"):
+    elif after not in PLAIN:
         yield TextEnded(apart=True)
 
 
-def _events(block: Json, before: Json) -> Iterator[ReplyEvent]:
+def _events(block: Json, before: Json, pairs: Pairs) -> Iterator[ReplyEvent]:
     """A block's events, and what lies between it and the one before; the caller numbers the tool calls."""
     match before, block:
         case {"type": "text"}, {"type": str(kind)}:
             yield from between(kind)
+    match block:
+        case {"type": str(kind)} if kind in PLAIN:
+            yield from pairs.close()
     match block:
         case {"type": "text", "text": str(words)}:
             yield TextDelta(words)
@@ -93,7 +101,7 @@ def _events(block: Json, before: Json) -> Iterator[ReplyEvent]:
             yield ToolCallStarted(0, call_id, name)
             yield ToolCallDelta(0, fit.compact(block.get("input") or {}))
         case {"type": str(kind)}:
-            yield OpaqueBlock(NAME, kind, block)
+            yield from pairs.feed(block)
         case _:
             raise ValueError("not a content block of an Anthropic message")
 
@@ -115,7 +123,9 @@ def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
 def _blocks(block: Block, maker: str) -> Iterator[Json]:
     if block.kind == "tool_call" and block.signature and maker:
         yield content.thinking("", seal_call(maker, fit.tool_id(block.id), block.signature), hidden=True)
-    if made := _block(block, maker):
+    if block.search:
+        yield from searches.blocks(block.search)
+    elif made := _block(block, maker):
         yield made
 
 

@@ -24,8 +24,8 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.anthropic import citations
-from router_service.dialects.parts import check
+from router_service.dialects.anthropic import citations, searches
+from router_service.dialects.parts import check, vendor_tools
 from router_service.dialects.parts.fit import compact
 from router_service.dialects.parts.messages import read_parts
 from router_service.dialects.parts.turns import with_call_states
@@ -53,6 +53,10 @@ def parse_request(body: Json) -> Conversation:
         messages=odd + _messages(body.get("messages")),
         system=system,
         tools=tools,
+        search=next(
+            (vendor_tools.read(t, t) for t in server_tools if vendor_tools.kind(t) == vendor_tools.SEARCH), None
+        ),
+        vendor_tools=vendor_tools.run(server_tools),
         tool_choice=choice,
         parallel_tools=parallel,
         max_tokens=check.optional(check.count, body, "max_tokens"),
@@ -88,6 +92,8 @@ def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
     role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
     parts = with_call_states(read_parts(message.get("content"), f"{path}.content", _part, called="blocks"))
+    if any(isinstance(part, Opaque) for part in parts):
+        parts = tuple(searches.paired(parts))
     return Message(role, parts)  # type: ignore[arg-type]  # just checked
 
 

@@ -17,6 +17,7 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     StopReason,
     TextDelta,
     TextEnded,
@@ -25,9 +26,18 @@ from router_service.conversation import (
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.anthropic import citations, content
-from router_service.dialects.anthropic.reply import REASONS, STOP_REASONS, between, cite, parse_usage, render_usage
+from router_service.dialects.anthropic import citations, content, searches
+from router_service.dialects.anthropic.reply import (
+    PLAIN,
+    REASONS,
+    STOP_REASONS,
+    between,
+    cite,
+    parse_usage,
+    render_usage,
+)
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
@@ -45,6 +55,7 @@ class Reader:
         self._calls: dict[int, int] = {}
         self._count = 0
         self._opaque: Json | None = None
+        self._pairs = Pairs()
         self._input = ""
         self._last = ""  # kind of the block under way, or of the last
         self._letters = 0  # of its text
@@ -105,6 +116,8 @@ class Reader:
         before, self._last = self._last, str(block["type"])
         if before == "text":
             yield from between(self._last)
+        if self._last in PLAIN:
+            yield from self._pairs.close()
         match block["type"]:
             case "text":
                 text = str(block.get("text") or "")
@@ -151,10 +164,11 @@ class Reader:
         block, self._opaque = self._opaque, None
         if self._input:
             block = block | {"input": json.loads(self._input)}
-        yield OpaqueBlock(NAME, block["type"], block)
+        yield from self._pairs.feed(block)
 
     def _end(self) -> Iterator[ReplyEvent]:
         self._done = True
+        yield from self._pairs.close()
         reason = self._reason or ("tool_calls" if self._count else "end")
         yield ReplyEnded(reason, self._usage, self._stop_sequence)
 
@@ -242,8 +256,11 @@ class Writer:
             case ToolCallDelta(index, arguments) if arguments:
                 self._calls[index].arguments += arguments
                 self._calls[index].unsaid.append({"type": "input_json_delta", "partial_json": arguments})
+            case Search():
+                for raw in searches.blocks(event):
+                    self._begin_whole(raw)
             case OpaqueBlock(dialect, _, raw) if dialect == NAME:
-                self._begin(raw)
+                self._begin_whole(raw)
 
     def _end_text(self, told: tuple[Citation, ...]) -> None:
         block = self._queue[-1] if self._queue else None
@@ -268,6 +285,13 @@ class Writer:
     def _begin(self, start: Json) -> _Block:
         self._queue.append(_Block(start))
         return self._queue[-1]
+
+    def _begin_whole(self, raw: Json) -> None:
+        """Clients gather what a tool is called with out of deltas."""
+        given = raw.get("input")
+        block = self._begin(raw | {"input": {}} if given else raw)
+        if given:
+            block.unsaid.append({"type": "input_json_delta", "partial_json": fit.compact(given)})
 
     def _drain(self, *, to_the_end: bool) -> Iterator[bytes]:
         while self._queue:

@@ -7,7 +7,7 @@ from router_service.conversation import Conversation, Json, Message, ToolCall, T
 from router_service.dialects.dialect import Target
 from router_service.dialects.openai.render import UNSIGNED, own_thoughts
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, vendor_tools
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs", "logit_bias")
@@ -63,6 +63,9 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["verbosity"] = None
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
+    if vendor_tools.lacking(conversation, target) and "web_search_options" not in target.refuses:
+        warnings.append(f"web_search_options left out: {target.model} cannot search the web")
+        changes["web_search_options"] = None
     return changes | dict.fromkeys(fit.refused(_given(conversation, target), target, warnings))
 
 

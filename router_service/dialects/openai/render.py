@@ -16,6 +16,7 @@ from router_service.conversation import (
     Opaque,
     Part,
     Reasoning,
+    Search,
     Text,
     Thinking,
     Tool,
@@ -25,7 +26,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.openai import citations
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import cited, fit, plain, thinking
+from router_service.dialects.parts import cited, fit, plain, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -57,7 +58,8 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if own:
         _put_back(conversation, body)
     else:
-        warnings += fit.left_out(conversation)
+        body |= _search_options(conversation, target, warnings)
+        warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
     return Rendered(body, tuple(dict.fromkeys(warnings)))
@@ -167,6 +169,8 @@ def _tool_call(
             return raw
         case Opaque(_, kind, _):
             warnings.append(f"{kind} left out: this model's vendor does not know it")
+        case Search():
+            warnings.append("a search of the web left out of the history: chat completions have no word for it")
     return None
 
 
@@ -238,7 +242,7 @@ def _text(part: Part, warnings: list[str]) -> str:
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     if not conversation.tools:
-        return _choice_without_tools(conversation, warnings)
+        return _choice_without_tools(conversation, target, warnings)
     if not target.tools:
         warnings.append(f"tools left out: {target.model} takes none")
         return {}
@@ -267,12 +271,22 @@ def _function(tool: Tool, *, kin: bool) -> Json:
     return {"type": "function", "function": function}
 
 
-def _choice_without_tools(conversation: Conversation, warnings: list[str]) -> Json:
+def _choice_without_tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     """OpenAI refuses `tools: []` and a choice among none."""
     choice = conversation.tool_choice
-    if choice and choice.mode in ("named", "required"):
+    if choice and choice.mode in ("named", "required") and not vendor_tools.searches(conversation, target):
         warnings.append("tool_choice left out: there is no tool for this model to choose")
     return {}
+
+
+def _search_options(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    wanted = vendor_tools.searches(conversation, target)
+    if wanted is None:
+        return {}
+    if wanted.uses or wanted.only or wanted.never:
+        warnings.append("domains and number of searches left out: chat completions search without such bounds")
+    near = {"user_location": {"type": "approximate", "approximate": wanted.near}} if wanted.near else {}
+    return {"web_search_options": near | ({"search_context_size": wanted.depth} if wanted.depth else {})}
 
 
 def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:

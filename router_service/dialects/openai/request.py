@@ -25,9 +25,10 @@ from router_service.conversation import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    WebSearch,
 )
 from router_service.dialects.openai import citations
-from router_service.dialects.parts import check, plain, thinking
+from router_service.dialects.parts import check, plain, thinking, vendor_tools
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
 
@@ -49,14 +50,16 @@ def parse_request(body: Json) -> Conversation:
     tools, other_tools = _tools(check.optional(check.sequence, body, "tools") or [])
     choice, other_choice = _tool_choice(body.get("tool_choice"))
     extras = {name: value for name, value in body.items() if name not in READ and value is not None}
-    options = check.optional(check.mapping, body, "stream_options")
-    named = {"tools": other_tools, "tool_choice": other_choice, "stream_options": options}
+    streaming = check.optional(check.mapping, body, "stream_options")
+    named = {"tools": other_tools, "tool_choice": other_choice, "stream_options": streaming}
     most = check.optional(check.count, body, "max_completion_tokens")
     return Conversation(
         model=check.filled(body.get("model"), "model"),
         messages=messages,
         system=system,
         tools=tools,
+        search=_search(options) if (options := body.get("web_search_options")) is not None else None,
+        vendor_tools=(vendor_tools.SEARCH,) if options is not None else (),
         tool_choice=choice,
         parallel_tools=check.optional(check.boolean, body, "parallel_tool_calls"),
         max_tokens=check.optional(check.count, body, "max_tokens") if most is None else most,
@@ -231,6 +234,14 @@ def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
 
 
 OWN = ("function", "custom")
+
+
+def _search(options: Any) -> WebSearch:
+    """Where the user is stands one deeper than in Responses."""
+    known: Json = options if isinstance(options, dict) else {}
+    near = known.get("user_location")
+    found = vendor_tools.read(known, None)
+    return replace(found, near=vendor_tools.read_place(near.get("approximate"))) if isinstance(near, dict) else found
 
 
 def _tool(tool: Json, path: str) -> Tool:

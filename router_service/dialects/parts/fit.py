@@ -9,6 +9,7 @@ from typing import Any
 
 from router_service.conversation import Conversation, Document, Image, Json, Message, Part, Text, ToolResult
 from router_service.dialects.dialect import Target
+from router_service.dialects.parts import vendor_tools
 
 # Fields that change nothing about the answer, or that the target's own vendor takes care of.
 UNMISSED = frozenset(
@@ -179,13 +180,14 @@ def with_documents_as_images(conversation: Conversation, target: Target) -> Conv
     return conversation if messages == conversation.messages else replace(conversation, messages=messages)
 
 
-def left_out(conversation: Conversation) -> list[str]:
+def left_out(conversation: Conversation, target: Target) -> list[str]:
     """What of another dialect's own fields the client will miss, in words."""
-    extras = conversation.extras
-    tools = [str(tool.get("name") or tool.get("type")) for tool in extras.get("tools", ())]
-    fields = [name for name, value in extras.items() if name not in {"tools", *UNMISSED} and _says_much(name, value)]
+    extras, searched = conversation.extras, vendor_tools.searches(conversation, target)
+    tools = [tool for tool in extras.get("tools", ()) if not (searched and vendor_tools.kind(tool) == "web_search")]
+    given = {"tools", *UNMISSED, *(("web_search_options", "max_tool_calls", "tool_choice") if searched else ())}
+    fields = [name for name, value in extras.items() if name not in given and _says_much(name, value)]
     return [
-        *(f"tool {name} left out: only its own vendor runs it" for name in tools),
+        *map(vendor_tools.not_run, tools),
         *(f"{name} left out: this model's vendor does not know it" for name in fields),
         *_of_documents(conversation),
     ]

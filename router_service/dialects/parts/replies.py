@@ -12,6 +12,7 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     StopReason,
     Text,
     TextDelta,
@@ -31,7 +32,7 @@ class Block:
     Of a text, `citations` are told at its end; `ended`: what follows is another piece, and `apart` another text.
     """
 
-    kind: Literal["text", "thinking", "tool_call", "opaque"]
+    kind: Literal["text", "thinking", "tool_call", "search", "opaque"]
     text: str = ""
     signature: str = ""
     hidden: bool = False
@@ -41,6 +42,7 @@ class Block:
     raw: Json = field(default_factory=dict)
     citations: tuple[Citation, ...] = ()
     refusal: bool = False
+    search: Search | None = None
     ended: bool = field(default=False, compare=False)
     apart: bool = field(default=False, compare=False)
 
@@ -78,6 +80,8 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
                 reply.blocks.append(calls[index])
             case ToolCallDelta(index, arguments):
                 calls[index].text += arguments
+            case Search():
+                reply.blocks.append(Block("search", search=event))
             case OpaqueBlock(dialect, _, raw):
                 reply.blocks.append(Block("opaque", dialect=dialect, raw=raw))
             case ReplyEnded():

@@ -5,7 +5,7 @@ from typing import Any
 
 from router_service.conversation import Conversation, Json
 from router_service.dialects.dialect import Target
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, thinking, vendor_tools
 from router_service.dialects.responses import render
 from router_service.dialects.responses.request import NAME, read_reasoning
 
@@ -18,6 +18,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         (target.inline_system or not inline)
         and (target.tools or not conversation.tools)
         and not fit.unseen(conversation, target)
+        and not vendor_tools.lacking(conversation, target)
     )
 
 

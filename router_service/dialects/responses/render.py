@@ -18,6 +18,7 @@ from router_service.conversation import (
     OutputSchema,
     Part,
     Reasoning,
+    Search,
     Text,
     Thinking,
     Tool,
@@ -25,9 +26,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import cited, fit, plain, thinking
+from router_service.dialects.parts import cited, fit, plain, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
-from router_service.dialects.responses import citations
+from router_service.dialects.responses import citations, searches
 from router_service.dialects.responses.request import NAME
 
 GO_ON = "Continue."
@@ -63,9 +64,11 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         body["stream"] = True
     body["store"] = False
     if own:
-        _put_back(conversation, body)
+        _put_back(conversation, target, body, warnings)
     else:
-        warnings += fit.left_out(conversation)
+        if vendor_tools.searches(conversation, target):
+            body["include"] = [*body.get("include", ()), searches.SOURCES]
+        warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
     body = {name: value for name, value in body.items() if value is not None and (name, value) != ("tools", [])}
@@ -78,11 +81,12 @@ def text_fields(conversation: Conversation, target: Target, warnings: list[str])
     return form_ | {name: value for name, value in wanted.items() if value}
 
 
-def _put_back(conversation: Conversation, body: Json) -> None:
+def _put_back(conversation: Conversation, target: Target, body: Json, warnings: list[str]) -> None:
     extras = dict(conversation.extras)
     if conversation.metadata:
         body["metadata"] = conversation.metadata
-    if tools := extras.pop("namespaces", []) + extras.pop("tools", []):
+    extras.pop("tools", None)
+    if tools := extras.pop("namespaces", []) + vendor_tools.own(conversation, target, warnings):
         body["tools"] = body.get("tools", []) + tools
     for name in ("reasoning", "text"):
         if rest := extras.pop(name, None):
@@ -116,6 +120,8 @@ def _said(part: Part, target: Target, custom: set[str], warnings: list[str]) -> 
             return reasoning_item(part) if is_own(part, target) else None
         case ToolCall(call_id, name, arguments):
             return call_item(fit.tool_id(call_id, ID_LENGTH), name, arguments, custom=name in custom)
+        case Search():
+            return searches.replayed(part)
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
         case Opaque(_, kind, _):
@@ -212,8 +218,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     choice = conversation.tool_choice
-    if not conversation.tools:
-        if choice and choice.mode in ("named", "required") and not conversation.extras.get("tools"):
+    wanted = None if own else vendor_tools.searches(conversation, target)
+    if not conversation.tools and not wanted:
+        if choice and choice.mode in ("named", "required") and not (own and conversation.extras.get("tools")):
             warnings.append("tool_choice left out: there is no tool for this model to choose")
         return {}
     if not target.tools:
@@ -221,7 +228,13 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
         return {}
     offered = [tool for tool in conversation.tools if not (own and tool.space)]  # those in namespaces are put back
     body: Json = {"tools": [(own and tool.freeform) or _function(tool, kin=kin) for tool in offered]}
-    if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
+    if wanted:
+        body["tools"].append(searches.tool(wanted))
+        body |= {"max_tool_calls": wanted.uses} if wanted.uses else {}
+    named = {tool.name for tool in conversation.tools}
+    if choice and choice.name == vendor_tools.SEARCH and choice.name not in named:
+        body |= {"tool_choice": {"type": vendor_tools.SEARCH}} if wanted else {}
+    elif choice and choice.mode == "named" and choice.name not in named:
         warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
     elif choice:
         kind = (

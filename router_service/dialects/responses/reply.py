@@ -22,7 +22,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import Block, collect, text_of, tokens_of
-from router_service.dialects.responses import citations
+from router_service.dialects.responses import citations, searches
 from router_service.dialects.responses.render import call_item, in_its_space
 from router_service.dialects.responses.request import NAME
 from router_service.provenance import seal, seal_call, seal_thought
@@ -60,6 +60,8 @@ def item_events(item: Json, index: int) -> Iterator[ReplyEvent]:
         case "function_call" | "custom_tool_call":
             yield ToolCallStarted(index, str(item.get("call_id") or item.get("id") or ""), str(item.get("name") or ""))
             yield ToolCallDelta(index, arguments(item))
+        case searches.CALL:
+            yield searches.read(item)
         case str(kind):
             yield OpaqueBlock(NAME, kind, item)
         case _:
@@ -176,6 +178,8 @@ def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
             prefix = "ctc_" if custom else "fc_"
             call = call_item(fit.tool_id(block.id), block.name, block.text, custom=custom)
             return {"id": f"{prefix}{id_}", "status": "completed", **in_its_space(call, to.spaces)}
+        case "search" if block.search:
+            return searches.item(block.search, id_)
     return block.raw if block.dialect == NAME else None
 
 
@@ -189,6 +193,8 @@ def opening_item(block: Block, id_: str, to: Addressee) -> Json:
         case "tool_call":
             key = "input" if block.name in to.plain else "arguments"
             return (block_item(block, id_, to) or {}) | {"status": "in_progress", key: ""}
+        case "search" if block.search:
+            return searches.item(block.search, id_) | {"status": "in_progress"}
     return block.raw
 
 

@@ -26,12 +26,13 @@ from router_service.conversation import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    WebSearch,
 )
-from router_service.dialects.parts import check, plain, thinking
+from router_service.dialects.parts import check, plain, thinking, vendor_tools
 from router_service.dialects.parts.fit import compact, fingerprint
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.dialects.parts.turns import with_call_states
-from router_service.dialects.responses import citations
+from router_service.dialects.responses import citations, searches
 from router_service.provenance import CALL, hidden_state, opened
 
 NAME = "openai_responses"
@@ -61,6 +62,8 @@ def parse_request(body: Json) -> Conversation:
         messages=messages,
         system=((Text(instructions),) if instructions else ()) + system,
         tools=tools,
+        search=_search(other_tools, body.get("max_tool_calls")),
+        vendor_tools=vendor_tools.run(other_tools),
         tool_choice=choice,
         parallel_tools=check.optional(check.boolean, body, "parallel_tool_calls"),
         max_tokens=check.optional(check.count, body, "max_output_tokens"),
@@ -132,6 +135,8 @@ def _item(value: Any, path: str) -> Message:
             return Message("assistant", (_call(item, path),))
         case "function_call_output" | "custom_tool_call_output":
             return Message("user", (_result(item, path),))
+        case "web_search_call":
+            return Message("assistant", (searches.read(item),))
         case "item_reference":
             raise BadRequest(f"{path}: item_reference is not supported, {KEPT}")
     role_: Role = "user" if kind.endswith("_output") or kind == "mcp_approval_response" else "assistant"
@@ -241,6 +246,12 @@ def _tool(tool: Json, path: str) -> Tool:
     return Tool(name, description, schema, check.optional(check.boolean, tool, "strict", path) or None)
 
 
+def _search(tools: Sequence[Json], most: Any) -> WebSearch | None:
+    """How many calls at most is said of all tools together."""
+    found = next((tool for tool in tools if vendor_tools.kind(tool) == vendor_tools.SEARCH), None)
+    return vendor_tools.read(found | {"max_uses": most}, found.get("filters")) if found else None
+
+
 def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
     """The choice, or as it came what only OpenAI knows (`allowed_tools`, its own tools)."""
     match value:
@@ -250,6 +261,8 @@ def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
             return ToolChoice(value), None
         case {"type": "function" | "custom", "name": str(name)} if name:
             return ToolChoice("named", name), None
+        case dict() if vendor_tools.kind(value) == vendor_tools.SEARCH:
+            return ToolChoice("named", vendor_tools.SEARCH), value
         case dict():
             return None, value
     raise check.refusal("tool_choice", "auto, none, required or a function", value)

@@ -27,7 +27,8 @@ from router_service.sse import ServerSentEvent
 UNREAD = frozenset(
     {
         "response.in_progress", "response.content_part.added", "response.queued",
-        "response.output_text.done", "response.refusal.done",
+        "response.web_search_call.in_progress", "response.web_search_call.searching",
+        "response.web_search_call.completed", "response.output_text.done", "response.refusal.done",
         "response.function_call_arguments.done", "response.custom_tool_call_input.done", "keepalive",
         "response.reasoning_summary_text.done", "response.reasoning_summary_part.done", "response.reasoning_text.done",
     }

@@ -18,6 +18,7 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     TextDelta,
     TextEnded,
     ThinkingDelta,
@@ -118,6 +119,10 @@ class Writer:
                 self._calls[index] = self._begin(block)
             case ToolCallDelta(index, arguments) if arguments:
                 self._argue(self._calls[index], arguments)
+            case Search():
+                item = self._begin(Block("search", search=event))
+                for word in ("in_progress", "searching", "completed"):
+                    item.say(f"web_search_call.{word}")
             case OpaqueBlock(dialect, _, raw) if dialect == NAME:
                 self._begin(Block("opaque", dialect=NAME, raw=raw))
 
@@ -178,7 +183,7 @@ class Writer:
     def _drain(self, *, to_the_end: bool) -> Iterator[bytes]:
         while self._queue:
             item = self._queue[0]
-            ends = to_the_end or item.block.kind == "opaque" or (len(self._queue) > 1 and item.complete())
+            ends = to_the_end or item.block.kind in ("opaque", "search") or (len(self._queue) > 1 and item.complete())
             done = self._close(item) if ends else None
             for kind, fields in item.unsaid:
                 yield self._encoded(kind, **fields)

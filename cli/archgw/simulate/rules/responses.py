@@ -117,6 +117,7 @@ ITEM_FIELDS = {
     "custom_tool_call": names("type id call_id name input status"),
     "custom_tool_call_output": names("type id call_id output status"),
     "reasoning": names("type id summary encrypted_content content status"),
+    "web_search_call": names("type id status action"),
 }
 REQUIRED = {
     "message": ("role", "content"),
@@ -125,6 +126,7 @@ REQUIRED = {
     "custom_tool_call": ("call_id", "name", "input"),
     "custom_tool_call_output": ("call_id", "output"),
     "reasoning": ("id", "summary"),
+    "web_search_call": ("action",),
 }
 
 
@@ -191,7 +193,7 @@ def annotation(place: str, raw: Json) -> None:
 
 
 def calls_answered(asked: Asked) -> None:
-    called = {item["call_id"] for _, item in items(asked) if str(item.get("type")).endswith("_call")}
+    called = {item.get("call_id") for _, item in items(asked) if str(item.get("type")).endswith("_call")}
     answered = {item["call_id"] for _, item in items(asked) if str(item.get("type")).endswith("_call_output")}
     for place, item in items(asked):
         kind = str(item.get("type"))
@@ -241,6 +243,8 @@ def tools(asked: Asked) -> None:
         place = f"tools[{at}]"
         if tool.get("type") is None:
             raise missing(f"{place}.type")
+        if str(tool["type"]).startswith("web_search"):
+            search(place, tool)
         if tool["type"] not in ("function", "custom"):
             continue
         if not isinstance(tool.get("name"), str):
@@ -255,6 +259,18 @@ def tools(asked: Asked) -> None:
     called = choice.get("name") if isinstance(choice, dict) and choice.get("type") == "function" else None
     if called and called not in [tool.get("name") for tool in offered]:
         raise Refused(f"Tool choice '{called}' not found in 'tools' parameter.", param="tool_choice")
+
+
+SEARCH_FIELDS = names("type filters user_location search_context_size external_web_access search_content_types")
+
+
+def search(place: str, tool: Json) -> None:
+    for name in set(tool) - SEARCH_FIELDS:
+        raise unknown(f"{place}.{name}")
+    for name in set(tool.get("filters") or ()) - {"allowed_domains", "blocked_domains"}:
+        raise unknown(f"{place}.filters.{name}")
+    if tool.get("search_context_size") not in (None, "low", "medium", "high"):
+        raise invalid(f"{place}.search_context_size", tool["search_context_size"], "'low', 'medium', and 'high'")
 
 
 def schema(place: str, tool: Json) -> None:
