@@ -14,28 +14,55 @@ StopReason = Literal["end", "length", "stop_sequence", "tool_calls", "refusal", 
 
 
 @dataclass(frozen=True, slots=True)
+class Citation:
+    """What words rest on, told behind them: a page of the web (`url`), or what `dialect` alone can say of it (`raw`).
+
+    It stands for the letters from `since` to `until`, both counted back from where it is told; `quote` are words of
+    the source. No dialect: `raw` is our own translation, and nobody's to take back.
+    """
+
+    dialect: str = field(compare=False)
+    raw: Json = field(compare=False)
+    url: str = ""
+    title: str = ""
+    quote: str = field(default="", compare=False)
+    since: int = 0
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
+    """`citations` are told at its end. `refusal`: with these words the model declined."""
+
     text: str
+    citations: tuple[Citation, ...] = ()
+    refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Either `data` (base64, with its media type) or `url`."""
+    """Either `data` (base64, with its media type) or `url`. `detail`: how closely to look, in OpenAI's words."""
 
     media_type: str = ""
     data: str = ""
     url: str = ""
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file such as a PDF: `data` (base64, with its media type), `url`, or plain `text`."""
+    """A file such as a PDF: `data` (base64, with its media type), `url`, or plain `text`.
+
+    `context` is what the client says about it; `cited`: the answer is to say which words of it it rests on.
+    """
 
     media_type: str = ""
     data: str = ""
     url: str = ""
     text: str = ""
     title: str = ""
+    context: str = ""
+    cited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +102,21 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """A search of the web that the vendor made for the model, and the pages it found, as (address, title).
+
+    `raw` are the blocks of `dialect` that told it; no dialect: they are our own translation.
+    """
+
+    id: str = field(compare=False)
+    query: str
+    pages: tuple[tuple[str, str], ...] = ()
+    error: str = field(default="", compare=False)
+    dialect: str = field(default="", compare=False)
+    raw: tuple[Json, ...] = field(default=(), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Opaque:
     """A content block that only `dialect` understands, as it came."""
 
@@ -83,7 +125,7 @@ class Opaque:
     raw: Json
 
 
-Part = Text | Image | Document | Thinking | ToolCall | ToolResult | Opaque
+Part = Text | Image | Document | Thinking | ToolCall | ToolResult | Search | Opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +152,23 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSearch:
+    """The vendor's own search of the web, offered to the model.
+
+    `uses`: how many searches at most; `only` and `never`: domains; `near`: city, region, country and timezone of the
+    user; `depth`: how much to read, in OpenAI's words.
+    """
+
+    uses: int | None = None
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    near: Json = field(default_factory=dict)
+    depth: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """`named` asks for the tool `name`; `required` for any of them."""
+    """`named` asks for the tool `name`, `web_search` for the vendor's own; `required` for any of them."""
 
     mode: Literal["auto", "none", "required", "named"]
     name: str = ""
@@ -137,6 +194,7 @@ class OutputSchema:
     name: str = ""
     schema: Json | None = None
     strict: bool = False
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +202,18 @@ class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
-    `words` are the roles and the fields of messages that the client used, for the vendors that refuse some of them;
-    `source` are its messages as they came, for targets that take them with a block more or less.
+    `vendor_tools` are the kinds of tools in `extras` that their vendor runs itself; `search` is the one that others
+    have, too. `verbosity`: how much to write, in OpenAI's words. `words` are the roles and the fields of messages that
+    the client used, for the vendors that refuse some of them; `source` are its messages as they came, for targets that
+    take them with a block more or less.
     """
 
     model: str
     messages: tuple[Message, ...]
     system: tuple[Text, ...] = ()
     tools: tuple[Tool, ...] = ()
+    search: WebSearch | None = None
+    vendor_tools: tuple[str, ...] = field(default=(), compare=False)
     tool_choice: ToolChoice | None = None
     parallel_tools: bool | None = None
     max_tokens: int | None = None
@@ -161,6 +223,7 @@ class Conversation:
     stream: bool = False
     reasoning: Reasoning | None = None
     output_schema: OutputSchema | None = None
+    verbosity: str = ""
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
     dialect: str = ""
@@ -194,7 +257,21 @@ class ReplyStarted:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`refusal`: with these words the model declines."""
+
     text: str
+    refusal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextEnded:
+    """The text so far is a piece of its own, and rests on `citations`.
+
+    `apart`: what follows is another text; else it goes on in the same sentence, as Anthropic's cited blocks do.
+    """
+
+    citations: tuple[Citation, ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +328,18 @@ class ReplyFailed:
 
 
 ReplyEvent = (
-    ReplyStarted | TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock | ReplyEnded | ReplyFailed
+    ReplyStarted
+    | TextDelta
+    | TextEnded
+    | ThinkingDelta
+    | ToolCallStarted
+    | ToolCallDelta
+    | Search
+    | OpaqueBlock
+    | ReplyEnded
+    | ReplyFailed
 )
-Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | OpaqueBlock
+Content = TextDelta | ThinkingDelta | ToolCallStarted | ToolCallDelta | Search | OpaqueBlock
 
 
 def is_content(event: ReplyEvent) -> bool:
@@ -261,7 +347,7 @@ def is_content(event: ReplyEvent) -> bool:
     match event:
         case TextDelta(text) | ThinkingDelta(text):
             return text != ""
-        case ToolCallStarted() | OpaqueBlock():
+        case ToolCallStarted() | Search() | OpaqueBlock():
             return True
     return False
 

@@ -19,12 +19,15 @@ MOST_LETTERS_PER_TOKEN = 8  # more than any tokenizer makes of text or code: who
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """`tokens` is the least that the request may come to."""
+    """`tokens` is the least that the request may come to. `vendor_tools` are kinds of tools that their vendor runs,
+    where an answer without them would be none: there are no others, or one of them is forced.
+    """
 
     images: bool = False
     documents: bool = False
     tools: bool = False
     tokens: int = 0
+    vendor_tools: frozenset[str] = frozenset()
 
     @property
     def about(self) -> int:
@@ -49,7 +52,17 @@ def of(conversation: Conversation) -> Needs:
         documents=any(isinstance(part, Document) and (part.data or part.url) for part in parts),
         tools=bool(conversation.tools),
         tokens=letters // MOST_LETTERS_PER_TOKEN,
+        vendor_tools=_vendor_tools(conversation),
     )
+
+
+def _vendor_tools(conversation: Conversation) -> frozenset[str]:
+    choice = conversation.tool_choice
+    if choice and choice.mode == "none":
+        return frozenset()
+    forced = choice.name if choice and choice.name not in {tool.name for tool in conversation.tools} else ""
+    needed = (kind for kind in conversation.vendor_tools if kind == forced or not conversation.tools)
+    return frozenset(needed)
 
 
 def _letters(part: Part) -> int:
@@ -70,7 +83,9 @@ def _flat(parts: tuple[Part, ...]) -> list[Part]:
 
 def obstacle(candidate: Candidate, needs: Needs) -> str:
     """Why the candidate cannot take it; empty where it can, or where nobody knows the model."""
-    facts = candidate.facts
+    facts, run = candidate.facts, candidate.provider.vendor_tools
+    if run is not None and (lacking := sorted(needs.vendor_tools - run)):
+        return f"its vendor runs no {', '.join(lacking)}"
     if not facts.prefix:
         return ""
     if needs.images and not facts.images:

@@ -34,11 +34,11 @@ class Upstream:
 
 def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
     """What has been sent before anything was."""
-    return Upstream({}, b"", DIALECTS[candidate.dialect(exchange.dialect.name)])
+    return Upstream({}, b"", dialect_of(candidate, exchange.dialect.name, exchange.conversation))
 
 
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
-    dialect = DIALECTS[candidate.dialect(exchange.dialect.name)]
+    dialect = dialect_of(candidate, exchange.dialect.name, exchange.conversation)
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
     headers = _headers(exchange, candidate, dialect, dialect.upstream_path, same=same)
@@ -59,6 +59,15 @@ def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:
         rendered = dialect.render_request(_addressed(conversation, to), to).body
         body = _json({name: value for name, value in rendered.items() if name in counter.fields})
     return Upstream(_headers(exchange, candidate, dialect, counter.upstream_path, same=same), body, dialect)
+
+
+def dialect_of(candidate: Candidate, spoken: str, conversation: Conversation) -> Dialect:
+    """What the candidate is asked in; OpenAI searches the web for those alone who ask in Responses."""
+    asked, provider = candidate.dialect(spoken), candidate.provider
+    searching = conversation.search and "web_search" in (provider.vendor_tools or ())
+    if searching and asked != spoken and "openai_responses" in provider.also:
+        asked = "openai_responses"
+    return DIALECTS[asked]
 
 
 def target(candidate: Candidate) -> Target:
@@ -85,7 +94,7 @@ def target(candidate: Candidate) -> Target:
         schema_beside_tools=provider.schema_beside_tools,
         prefill=facts.prefill,
         structured=facts.structured,
-        verbosity=facts.verbosity,
+        verbosity=facts.verbosity or not facts.prefix,
         efforts=facts.efforts,
         thoughts=facts.thoughts,
         signs_calls=facts.signs_calls,
@@ -93,6 +102,8 @@ def target(candidate: Candidate) -> Target:
         tool_id_length=provider.tool_id_length,
         strict_order=provider.strict_order,
         refuses_in_messages=provider.refuses_in_messages,
+        knows=provider.knows,
+        vendor_tools=provider.vendor_tools,
     )
 
 

@@ -140,7 +140,7 @@ def cell(feature: Feature, candidate: Candidate) -> tuple[str, str]:
     conversation = spoken.parse_request(feature.body)
     if words := needs.obstacle(candidate, needs.of(conversation)):
         return "passed over", words
-    dialect, target = DIALECTS[candidate.dialect("")], upstream.target(candidate)
+    dialect, target = upstream.dialect_of(candidate, "", conversation), upstream.target(candidate)
     if dialect is spoken and spoken.takes(conversation, target):
         warnings: list[str] = []
         body = feature.body | spoken.adapt(conversation, target, warnings)

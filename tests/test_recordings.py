@@ -162,7 +162,9 @@ def due(body: dict[str, Any], candidate: Candidate) -> dict[str, str]:
 
 def takes(body: dict[str, Any], candidate: Candidate) -> bool:
     """Whether the model takes messages of this kind at all; if not, they are written anew."""
-    told, facts = json.dumps(body), candidate.facts
+    told, facts, runs = json.dumps(body), candidate.facts, candidate.provider.vendor_tools
+    if runs is not None and "web_search" not in runs and '"type": "web_search' in told:
+        return False
     inline = any(m.get("role") == "system" for m in body.get("messages", ())[1:])
     words = {*re.findall(r'"role": "(\w+)"', told), *re.findall(r'"(\w+)": ', told)}
     if candidate.dialect("") == "anthropic_messages":

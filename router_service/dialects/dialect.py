@@ -33,6 +33,8 @@ class Target:
     tool_id_length: tuple[int, int] | None = None
     strict_order: bool = False
     refuses_in_messages: frozenset[str] = frozenset()
+    knows: frozenset[str] = frozenset()
+    vendor_tools: frozenset[str] | None = None
     maker: str = ""
     signs_calls: bool = False
     documents: bool = True

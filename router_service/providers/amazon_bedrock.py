@@ -71,6 +71,7 @@ PROVIDER = Provider(
         "tool-examples-",
         "tool-search-tool-",
     ),
+    vendor_tools=frozenset({"tool_search_tool_regex"}),  # code and the web are Anthropic's own API's
     models=(
         *(
             replace(facts, prefix=f"{profile}anthropic.{facts.prefix}", dialect="anthropic_messages")

@@ -24,6 +24,16 @@ PROVIDER = Provider(
     auth_scheme="",
     counts="anthropic_messages",
     tokenizer="claude-4.7",
+    vendor_tools=frozenset(
+        {
+            "code_execution",
+            "mcp_toolset",
+            "tool_search_tool_bm25",
+            "tool_search_tool_regex",
+            "web_fetch",
+            "web_search",
+        }
+    ),
     models=(
         Newest("claude-"),  # what is newer than this list behaves as the newest on it
         Claude("claude-3-", 200_000, 4_096, structured=False),

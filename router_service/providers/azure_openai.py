@@ -17,5 +17,7 @@ PROVIDER = Provider(
     tool_id_length=openai.PROVIDER.tool_id_length,
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
     tokenizer=openai.PROVIDER.tokenizer,
+    vendor_tools=openai.PROVIDER.vendor_tools,
+    knows=openai.PROVIDER.knows,
     models=openai.PROVIDER.models,
 )

@@ -26,6 +26,8 @@ PROVIDER = Provider(
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
     tokenizer="o200k",
+    vendor_tools=frozenset({"code_interpreter", "file_search", "image_generation", "mcp", "web_search"}),
+    knows=frozenset({"annotations", "refusal"}),
     models=(
         Older("gpt-3.5-turbo", 16_385, 4_096),
         Older("gpt-4", 8_192, 4_096),

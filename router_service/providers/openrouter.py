@@ -3,18 +3,24 @@
 It fits parameters to each model by itself (openrouter.ai/docs/api-reference), so few facts are needed.
 """
 
+from functools import partial
+
 from router_service.providers.provider import ModelFacts, Provider
+
+Seer = partial(ModelFacts, images=True, documents=True, verbosity=True)
 
 PROVIDER = Provider(
     name="openrouter",
     dialect="openai_chat",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
+    vendor_tools=frozenset({"web_search"}),  # as web_search_options
+    knows=frozenset({"annotations"}),
     models=(
-        ModelFacts("anthropic/claude-", images=True, documents=True, tokenizer="claude-4.7"),
-        ModelFacts("google/gemini-", images=True, documents=True, tokenizer="gemini"),
-        ModelFacts("openai/gpt-4o", images=True, documents=True, tokenizer="o200k"),
-        ModelFacts("openai/gpt-4.1", images=True, documents=True, tokenizer="o200k"),
-        ModelFacts("openai/gpt-5", images=True, documents=True, tokenizer="o200k"),
+        Seer("anthropic/claude-", tokenizer="claude-4.7"),
+        Seer("google/gemini-", tokenizer="gemini"),
+        Seer("openai/gpt-4o", tokenizer="o200k"),
+        Seer("openai/gpt-4.1", tokenizer="o200k"),
+        Seer("openai/gpt-5", tokenizer="o200k"),
     ),
 )

@@ -117,9 +117,11 @@ class Provider:
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
     `hottest` is the highest temperature, `most_stops` the number of stop sequences that it takes.
     `schema_beside_tools`: answers within a schema though it has tools as well.
-    `betas` are the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which
-    it says how many tokens a request comes to; empty where it does not. `tokenizer` is the family of
-    `tokens` that its models count in.
+    `vendor_tools` are the kinds of tools that it runs itself (see dialects/parts/vendor_tools.py), None where nobody
+    can tell. `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for
+    clients of other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    `counts` is the dialect in which it says how many tokens a request comes to; empty where it does not. `tokenizer`
+    is the family of `tokens` that its models count in.
     """
 
     name: str
@@ -141,7 +143,9 @@ class Provider:
     hottest: float = 2.0
     most_stops: int = 4
     schema_beside_tools: bool = True
+    knows: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
+    vendor_tools: frozenset[str] | None = frozenset()
     counts: str = ""
     tokenizer: str = "any"
     models: tuple[ModelFacts, ...] = ()

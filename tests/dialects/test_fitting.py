@@ -136,10 +136,72 @@ def test_responses_are_fitted_to_the_model_within_the_clients_bytes() -> None:
         "text": {"verbosity": "low", "format": {"type": "json_object"}},
     }
     target = Target("m", reasoning=True, efforts=("high",))
-    assert RESPONSES.adapt(RESPONSES.parse_request(body), target, []) == {
+    warnings: list[str] = []
+    assert RESPONSES.adapt(RESPONSES.parse_request(body), target, warnings) == {
         "reasoning": {"effort": "high", "summary": "auto"},
         "text": {"format": {"type": "json_object"}},
     }
+    assert warnings == ["verbosity left out: m cannot be told how much to write"]
+
+
+TOLD = "verbosity left out: m cannot be told how much to write"
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "openai_responses"])
+@pytest.mark.parametrize(
+    ("vendor", "word", "target", "field", "warnings"),
+    [
+        ("openai_chat", "low", Target("m", verbosity=True), {"verbosity": "low"}, []),
+        ("openai_responses", "low", Target("m", verbosity=True), {"text": {"verbosity": "low"}}, []),
+        ("openai_chat", "low", Target("m"), {}, [TOLD]),
+        ("openai_responses", "high", Target("m"), {}, [TOLD]),
+        ("anthropic_messages", "low", Target("m"), {}, [TOLD]),
+        ("openai_chat", "medium", Target("m"), {}, []),
+        ("anthropic_messages", "medium", Target("m"), {}, []),
+    ],
+)
+def test_how_much_to_write_is_told_to_whom_it_can_be_told(
+    client: str, vendor: str, word: str, target: Target, field: Any, warnings: list[str]
+) -> None:
+    body = {"input": [USER], "text": {"verbosity": word}} if client == "openai_responses" else messages(USER)
+    body |= {"model": "m"} | ({"verbosity": word} if client == "openai_chat" else {})
+    conversation = DIALECTS[client].parse_request(body)
+    made = DIALECTS[vendor].render_request(conversation, target)
+    assert {name: made.body[name] for name in ("text", "verbosity") if name in made.body} == field
+    assert list(made.warnings) == warnings
+    if client == vendor:
+        said: list[str] = []
+        changed = DIALECTS[client].adapt(conversation, target, said)
+        assert bool({"verbosity", "text"} & changed.keys()) == (not field)
+        assert said == warnings
+
+
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
+
+
+@pytest.mark.parametrize(("detail", "told"), [("low", 1), ("high", 1), ("auto", 0)])
+def test_how_closely_to_look_is_said_to_openai_and_left_out_for_anthropic(detail: str, told: int) -> None:
+    chat_part = {"type": "image_url", "image_url": {"url": PIXEL, "detail": detail}}
+    part = {"type": "input_image", "image_url": PIXEL, "detail": detail}
+    asked = {"type": "message", "role": "user", "content": [part]}
+    for conversation in (
+        CHAT.parse_request(messages({"role": "user", "content": [chat_part]})),
+        RESPONSES.parse_request({"model": "m", "input": [asked]}),
+    ):
+        assert CHAT.render_request(conversation, Target("m")).body["messages"][0]["content"] == [chat_part]
+        assert RESPONSES.render_request(conversation, Target("m")).body["input"] == [asked]
+        warnings = ANTHROPIC.render_request(conversation, Target("m")).warnings
+        assert warnings == (f"detail {detail} of an image left out: Anthropic looks at all of it",) * told
+
+
+def test_a_schema_keeps_its_name_and_what_is_said_about_it() -> None:
+    named = {"name": "city", "schema": {"type": "object"}, "description": "A city.", "strict": True}
+    conversation = CHAT.parse_request(messages(USER, response_format={"type": "json_schema", "json_schema": named}))
+    form = RESPONSES.render_request(conversation, Target("m")).body["text"]["format"]
+    assert form == {"type": "json_schema", **named}
+    again = RESPONSES.parse_request({"model": "m", "input": [USER], "text": {"format": form}})
+    made = CHAT.render_request(again, Target("m")).body["response_format"]
+    assert made == {"type": "json_schema", "json_schema": named}
 
 
 def test_items_lose_their_ids_when_the_reasoning_they_hang_on_goes() -> None:

@@ -32,7 +32,7 @@ def completion(finish: str | None = "stop", **message: Any) -> dict[str, Any]:
     [
         (completion(content="a"), [TextDelta("a"), ReplyEnded("end")]),
         (completion(content="a", reasoning="hm"), [ThinkingDelta("hm"), TextDelta("a"), ReplyEnded("end")]),
-        (completion(content=None, refusal="No."), [TextDelta("No."), ReplyEnded("refusal")]),
+        (completion(content=None, refusal="No."), [TextDelta("No.", refusal=True), ReplyEnded("refusal")]),
         (completion(None, content="a"), [TextDelta("a"), ReplyEnded("end")]),
         (
             completion(tool_calls=[{"id": "a", "function": {"name": "f", "arguments": ""}}]),

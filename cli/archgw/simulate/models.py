@@ -23,6 +23,7 @@ Flag = Literal[
     "reasoning",  # max_completion_tokens instead of max_tokens, temperature 1 only
     "reasons_aloud",  # sends its reasoning in the reply
     "signs_calls",  # refuses a call of its own or anybody's that comes back without a signature
+    "verbosity",  # can be told how much to write
     "responses_only",  # does not answer chat completions
     "no_stop",
     "no_system",
@@ -109,7 +110,7 @@ GPT: tuple[Model, ...] = (
     *family(
         "gpt-5 gpt-5-mini gpt-5-nano gpt-5.1 gpt-5.2 gpt-5.4 gpt-5.4-mini gpt-5.4-nano "
         "gpt-5.5 gpt-5.6-sol gpt-5.6-terra gpt-5.6-luna gpt-6-sol gpt-6-luna gpt-6-astra",
-        128_000, 400_000, "reasoning", "no_stop",
+        128_000, 400_000, "reasoning", "no_stop", "verbosity",
     ),
 )  # fmt: skip
 

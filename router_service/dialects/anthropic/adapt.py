@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from router_service.conversation import Conversation, Json, Reasoning
-from router_service.dialects.anthropic import content, render
+from router_service.dialects.anthropic import citations, content, render, searches
 from router_service.dialects.anthropic.request import THOUGHTS, read_thinking
 from router_service.dialects.dialect import Target
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import fit, vendor_tools
 
 
 def takes(conversation: Conversation, target: Target) -> bool:
     inline = any(message.role == "system" for message in conversation.messages)
-    return (target.inline_system or not inline) and (target.tools or not conversation.tools)
+    return (
+        (target.inline_system or not inline)
+        and (target.tools or not conversation.tools)
+        and not vendor_tools.lacking(conversation, target)
+    )
 
 
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     most = render.max_tokens(conversation, target, warnings)
     if most != conversation.max_tokens:
         changes["max_tokens"] = most
-    messages = _messages(conversation.source, target)
+    messages = _messages(conversation.source, target, warnings)
     if not target.prefill and messages and messages[-1]["role"] == "assistant":
         messages.append({"role": "user", "content": render.GO_ON})
     if messages != list(conversation.source):
@@ -36,33 +40,48 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     return changes | dict.fromkeys(fit.refused(conversation.extras, target, warnings))
 
 
-def _messages(source: Sequence[Json], target: Target) -> list[Json]:
+def _messages(source: Sequence[Json], target: Target, warnings: list[str]) -> list[Json]:
     """The client's messages without what other models thought, and with the target's own state as it gave it.
 
     Claude Code 2.1.330 has the system say nothing but an effort: where that is refused, nothing is left of it.
     """
     taken = [{name: message[name] for name in message if name not in target.refuses_in_messages} for message in source]
-    kept = [(message, _blocks(message, target)) for message in taken]
+    kept = [(message, _blocks(message, target, warnings)) for message in taken]
     said = [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
     return [message for message in said if message["content"] or message["role"] != "system" or len(message) > 2]
 
 
-def _blocks(message: Json, target: Target) -> list[Json] | None:
+def _blocks(message: Json, target: Target, warnings: list[str]) -> list[Json] | None:
     """None where the message stays as it is."""
     blocks = message["content"]
     if message["role"] != "assistant" or not isinstance(blocks, list):
         return None
-    made = [_block(block, target) for block in blocks]
+    made = [_block(block, target, warnings) for block in blocks]
     return None if made == blocks else [block for block in made if block is not None]
 
 
-def _block(block: Json, target: Target) -> Json | None:
+def _block(block: Json, target: Target, warnings: list[str]) -> Json | None:
+    if block["type"] == "text" and block.get("citations"):
+        return _cited(block, warnings)
+    if block["type"] in ("server_tool_use", searches.RESULT) and searches.is_ours(block):
+        warnings.append(searches.FOREIGN)
+        return None
     if block["type"] not in THOUGHTS:
         return block
     thought = read_thinking(block, "")
     if not render.is_own(thought, target):
         return None
     return block | content.thinking(thought.text, thought.signature, hidden=thought.hidden)
+
+
+def _cited(block: Json, warnings: list[str]) -> Json:
+    """Without the citations that we wrote for other vendors' models."""
+    own = [raw for raw in block["citations"] if not citations.is_ours(raw)]
+    if len(own) == len(block["citations"]):
+        return block
+    warnings.append(content.FOREIGN_CITATIONS)
+    rest = {name: value for name, value in block.items() if name != "citations"}
+    return rest | ({"citations": own} if own else {})
 
 
 def _thinking(conversation: Conversation, reasoning: Reasoning, target: Target, most: int, warnings: list[str]) -> Json:

@@ -5,13 +5,26 @@ import binascii
 import json
 from collections.abc import Iterable
 
-from router_service.conversation import Document, Image, Json, Opaque, Part, Text, Thinking, ToolCall, ToolResult
+from router_service.conversation import (
+    Citation,
+    Document,
+    Image,
+    Json,
+    Opaque,
+    Part,
+    Search,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from router_service.dialects.anthropic import searches
 from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.parts import fit
 
 
 def blocks(parts: Iterable[Part], warnings: list[str]) -> list[Json]:
-    return [made for part in parts if (made := _block(part, warnings))]
+    return [made for part in parts for made in _blocks(part, warnings)]
 
 
 def text(words: str) -> Json:
@@ -39,10 +52,21 @@ def arguments_object(arguments: str) -> Json:
     return value if isinstance(value, dict) else {"_raw": arguments}
 
 
-def _block(part: Part, warnings: list[str]) -> Json | None:
+def _blocks(part: Part, warnings: list[str]) -> Iterable[Json]:
+    if isinstance(part, Search):
+        if part.dialect == NAME:
+            return part.raw
+        warnings.append(searches.FOREIGN)
+        return ()
+    return [made] if (made := _block(part, warnings)) else []
+
+
+def _block(
+    part: Text | Image | Document | Thinking | ToolCall | ToolResult | Opaque, warnings: list[str]
+) -> Json | None:
     match part:
-        case Text(words):
-            return text(words) if words.strip() else None
+        case Text(words, told):
+            return text(words) | _citations(told, warnings) if words.strip() else None
         case Thinking(words, signature, hidden=hidden):
             return thinking(words, signature, hidden=hidden)
         case ToolCall(call_id, name, arguments):
@@ -50,6 +74,8 @@ def _block(part: Part, warnings: list[str]) -> Json | None:
         case ToolResult():
             return _tool_result(part, warnings)
         case Image():
+            if part.detail not in ("", "auto"):
+                warnings.append(f"detail {part.detail} of an image left out: Anthropic looks at all of it")
             return {"type": "image", "source": _source(part.media_type, part.data, part.url)}
         case Document():
             return _document(part, warnings)
@@ -57,6 +83,17 @@ def _block(part: Part, warnings: list[str]) -> Json | None:
             return raw
     warnings.append(f"{part.kind} left out: Anthropic does not know it")
     return None
+
+
+def _citations(told: tuple[Citation, ...], warnings: list[str]) -> Json:
+    """Anthropic takes its own back, and no others: they refer to what it holds of the sources."""
+    own = [one.raw for one in told if one.dialect == NAME]
+    if len(own) < len(told):
+        warnings.append(FOREIGN_CITATIONS)
+    return {"citations": own} if own else {}
+
+
+FOREIGN_CITATIONS = "citations left out: Anthropic takes back only those that it gave"
 
 
 def _source(media_type: str, data: str, url: str) -> Json:
@@ -77,6 +114,8 @@ def _tool_result(result: ToolResult, warnings: list[str]) -> Json:
 def _document(document: Document, warnings: list[str]) -> Json | None:
     """PDFs as they are, other files as their text: Anthropic takes nothing else."""
     title: Json = {"title": document.title} if document.title else {}
+    title |= {"context": document.context} if document.context else {}
+    title |= {"citations": {"enabled": True}} if document.cited else {}
     if document.url or document.media_type == "application/pdf":
         return {"type": "document", "source": _source(document.media_type, document.data, document.url)} | title
     words = document.text or _decoded(document.data)

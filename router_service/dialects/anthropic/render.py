@@ -16,10 +16,10 @@ from router_service.conversation import (
     Reasoning,
     Thinking,
 )
-from router_service.dialects.anthropic import content
+from router_service.dialects.anthropic import content, searches
 from router_service.dialects.anthropic.request import CHOICES, NAME
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, schemas, thinking
+from router_service.dialects.parts import fit, schemas, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 GO_ON = "Continue."
@@ -53,6 +53,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     elif conversation.output_schema:
         body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
     fit.thought(conversation, target, warnings)
+    fit.verbosity(conversation, replace(target, verbosity=False), warnings)
     if conversation.stream:
         body["stream"] = True
     if own:
@@ -60,7 +61,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         for name in fit.refused(list(body), target, warnings):
             del body[name]
     else:
-        warnings += fit.left_out(conversation)
+        warnings += fit.left_out(conversation, target)
         if conversation.tools:  # an agent, who will come back with more of the same; the mark is for the last block
             body["cache_control"] = {"type": "ephemeral"}
     return Rendered({name: value for name, value in body.items() if value != {}}, tuple(dict.fromkeys(warnings)))
@@ -133,9 +134,10 @@ def _trim_prefill(messages: list[Json]) -> None:
 
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own = conversation.dialect == NAME  # whose schema is within what Anthropic can hold a model to
-    if not conversation.tools:
+    server_tools = _server_tools(conversation, target, warnings)
+    if not conversation.tools and not server_tools:
         wanted = conversation.tool_choice
-        if wanted and wanted.mode in ("named", "required") and not (own and conversation.extras.get("tools")):
+        if wanted and wanted.mode in ("named", "required"):
             warnings.append("tool_choice left out: there is no tool for this model to choose")
         return {}
     if not target.tools:
@@ -149,29 +151,32 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
             | ({"strict": True} if tool.strict and own else {})
             for tool in conversation.tools
         ]
+        + server_tools
     }
-    if choice := _tool_choice(conversation, warnings):
+    if choice := _tool_choice(conversation, [str(tool.get("name")) for tool in body["tools"]], warnings):
         body["tool_choice"] = choice
     return body
 
 
-def _tool_choice(conversation: Conversation, warnings: list[str]) -> Json:
+def _server_tools(conversation: Conversation, target: Target, warnings: list[str]) -> list[Json]:
+    if conversation.dialect == NAME:
+        return vendor_tools.own(conversation, target, warnings)
+    wanted = vendor_tools.searches(conversation, target)
+    return [searches.tool(wanted)] if wanted else []
+
+
+def _tool_choice(conversation: Conversation, offered: Sequence[str], warnings: list[str]) -> Json:
     choice = conversation.tool_choice
     kind = CHOICE_TYPES[choice.mode] if choice else "auto"
     named: Json = {}
     if choice and choice.mode == "named":
-        if not _offers(conversation, choice.name):
+        if choice.name not in offered:
             warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
             return {}
         named = {"name": choice.name}
     if conversation.parallel_tools is False and kind != "none":
         named["disable_parallel_tool_use"] = True
     return {"type": kind, **named} if choice or named else {}
-
-
-def _offers(conversation: Conversation, name: str) -> bool:
-    server_tools = conversation.extras.get("tools", ()) if conversation.dialect == NAME else ()
-    return name in [*(tool.name for tool in conversation.tools), *(tool.get("name") for tool in server_tools)]
 
 
 def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
@@ -279,9 +284,6 @@ def _put_back(conversation: Conversation, body: Json) -> None:
     extras = conversation.extras
     if conversation.metadata:
         body["metadata"] = conversation.metadata
-    if server_tools := extras.get("tools"):
-        body["tools"] = body.get("tools", []) + server_tools
-        body |= {"tool_choice": choice} if (choice := _tool_choice(conversation, [])) else {}
     if thinks(body):
         body["thinking"] = body["thinking"] | extras.get("thinking", {})
     if config := extras.get("output_config"):

@@ -2,25 +2,28 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from router_service.conversation import (
+    Citation,
     Json,
-    OpaqueBlock,
     ReplyEnded,
     ReplyEvent,
     ReplyStarted,
     StopReason,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.anthropic import content
+from router_service.dialects.anthropic import citations, content, searches
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.dialect import Addressee
-from router_service.dialects.parts import fit
+from router_service.dialects.parts import cited, fit
 from router_service.dialects.parts.replies import Block, collect, tokens_of
 from router_service.provenance import seal, seal_call
 
@@ -47,7 +50,9 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     blocks = body.get("content")
     if body.get("type") != "message" or not isinstance(blocks, list):
         raise ValueError("not an Anthropic message")
-    read = [event for block in blocks for event in _events(block)]
+    pairs = Pairs()
+    read = [event for before, block in pairwise([{}, *blocks]) for event in _events(block, before, pairs)]
+    read += pairs.close()
     calls = 0
     events: list[ReplyEvent] = [ReplyStarted(str(body.get("id") or ""), str(body.get("model") or ""))]
     for event in read:
@@ -61,11 +66,30 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     return [*events, ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or ""))]
 
 
-def _events(block: Json) -> Iterator[ReplyEvent]:
-    """A block's events; the caller numbers the tool calls."""
+PLAIN = ("text", "tool_use", "thinking", "redacted_thinking")
+
+
+def between(after: str) -> Iterator[ReplyEvent]:
+    """What lies between a text and a block of the kind `after`: neighbouring texts are one running text in pieces."""
+    if after == "text":
+        yield TextEnded()
+    elif after not in PLAIN:
+        yield TextEnded(apart=True)
+
+
+def _events(block: Json, before: Json, pairs: Pairs) -> Iterator[ReplyEvent]:
+    """A block's events, and what lies between it and the one before; the caller numbers the tool calls."""
+    match before, block:
+        case {"type": "text"}, {"type": str(kind)}:
+            yield from between(kind)
+    match block:
+        case {"type": str(kind)} if kind in PLAIN:
+            yield from pairs.close()
     match block:
         case {"type": "text", "text": str(words)}:
             yield TextDelta(words)
+            if told := block.get("citations"):
+                yield TextEnded(citations.read(told, "citations", len(words)))
         case {"type": "thinking", "thinking": str(words)}:
             if words:
                 yield ThinkingDelta(words)
@@ -77,7 +101,7 @@ def _events(block: Json) -> Iterator[ReplyEvent]:
             yield ToolCallStarted(0, call_id, name)
             yield ToolCallDelta(0, fit.compact(block.get("input") or {}))
         case {"type": str(kind)}:
-            yield OpaqueBlock(NAME, kind, block)
+            yield from pairs.feed(block)
         case _:
             raise ValueError("not a content block of an Anthropic message")
 
@@ -99,19 +123,32 @@ def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
 def _blocks(block: Block, maker: str) -> Iterator[Json]:
     if block.kind == "tool_call" and block.signature and maker:
         yield content.thinking("", seal_call(maker, fit.tool_id(block.id), block.signature), hidden=True)
-    if made := _block(block, maker):
+    if block.search:
+        yield from searches.blocks(block.search)
+    elif made := _block(block, maker):
         yield made
 
 
 def _block(block: Block, maker: str) -> Json | None:
     match block.kind:
         case "text":
-            return content.text(block.text) if block.text else None
+            return content.text(block.text) | _citations(block, maker) if block.text else None
         case "thinking":
             return content.thinking(block.text, seal(maker, block.signature), hidden=block.hidden)
         case "tool_call":
             return content.tool_use(block.id, block.name, block.text)
     return block.raw if block.dialect == NAME else None
+
+
+def _citations(block: Block, maker: str) -> Json:
+    made = [told for one in block.citations if (told := cite(one, maker, block.text))]
+    return {"citations": made} if made else {}
+
+
+def cite(citation: Citation, maker: str, text: str) -> Json | None:
+    """Told at the end of the text."""
+    start, end = cited.placed(citation, len(text))
+    return citations.render(citation, maker, text[start:end])
 
 
 def sealed(told: Json, maker: str) -> Json:

@@ -4,6 +4,7 @@ https://platform.claude.com/docs/en/api/messages, and what Claude Code 2.1.330 s
 Anthropic understands rides along: blocks as `Opaque`, fields and server tools in `extras`.
 """
 
+from functools import partial
 from typing import Any
 
 from router_service.conversation import (
@@ -23,7 +24,8 @@ from router_service.conversation import (
     ToolChoice,
     ToolResult,
 )
-from router_service.dialects.parts import check
+from router_service.dialects.anthropic import citations, searches
+from router_service.dialects.parts import check, vendor_tools
 from router_service.dialects.parts.fit import compact
 from router_service.dialects.parts.messages import read_parts
 from router_service.dialects.parts.turns import with_call_states
@@ -57,6 +59,10 @@ def parse_request(body: Json) -> Conversation:
         messages=odd + _messages(body.get("messages")),
         system=system,
         tools=tools,
+        search=next(
+            (vendor_tools.read(t, t) for t in server_tools if vendor_tools.kind(t) == vendor_tools.SEARCH), None
+        ),
+        vendor_tools=vendor_tools.run(server_tools),
         tool_choice=choice,
         parallel_tools=parallel,
         max_tokens=check.optional(check.count, body, "max_tokens"),
@@ -92,6 +98,8 @@ def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
     role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
     parts = with_call_states(read_parts(message.get("content"), f"{path}.content", _part, called="blocks"))
+    if any(isinstance(part, Opaque) for part in parts):
+        parts = tuple(searches.paired(parts))
     return Message(role, parts)  # type: ignore[arg-type]  # just checked
 
 
@@ -100,7 +108,9 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(block.get("type"), f"{path}.type")
     match kind:
         case "text":
-            return Text(check.string(block.get("text"), f"{path}.text"))
+            words = check.string(block.get("text"), f"{path}.text")
+            given = block.get("citations")
+            return Text(words, citations.read(given, f"{path}.citations", len(words))) if given else Text(words)
         case "image":
             return _image(block, path)
         case "document":
@@ -140,16 +150,21 @@ def _image(block: Json, path: str) -> Part:
 
 def _document(block: Json, path: str) -> Part:
     source = check.mapping(block.get("source"), f"{path}.source")
-    title = check.optional(check.string, block, "title", path) or ""
+    told = partial(
+        Document,
+        title=check.optional(check.string, block, "title", path) or "",
+        context=check.optional(check.string, block, "context", path) or "",
+        cited=(check.optional(check.mapping, block, "citations", path) or {}).get("enabled") is True,
+    )
     data = source.get("url" if source.get("type") == "url" else "data")
     match source.get("type"):
         case "base64":
             media_type = check.filled(source.get("media_type"), f"{path}.source.media_type")
-            return Document(media_type=media_type, data=check.string(data, f"{path}.source.data"), title=title)
+            return told(media_type=media_type, data=check.string(data, f"{path}.source.data"))
         case "text":
-            return Document(media_type="text/plain", text=check.string(data, f"{path}.source.data"), title=title)
+            return told(media_type="text/plain", text=check.string(data, f"{path}.source.data"))
         case "url":
-            return Document(url=check.filled(data, f"{path}.source.url"), title=title)
+            return told(url=check.filled(data, f"{path}.source.url"))
     return Opaque(NAME, "document", block)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from router_service.conversation import (
+    Citation,
     Failure,
     Json,
     OpaqueBlock,
@@ -16,16 +17,27 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     StopReason,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.anthropic import content
-from router_service.dialects.anthropic.reply import REASONS, STOP_REASONS, parse_usage, render_usage
+from router_service.dialects.anthropic import citations, content, searches
+from router_service.dialects.anthropic.reply import (
+    PLAIN,
+    REASONS,
+    STOP_REASONS,
+    between,
+    cite,
+    parse_usage,
+    render_usage,
+)
 from router_service.dialects.anthropic.request import NAME
+from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
@@ -43,7 +55,11 @@ class Reader:
         self._calls: dict[int, int] = {}
         self._count = 0
         self._opaque: Json | None = None
+        self._pairs = Pairs()
         self._input = ""
+        self._last = ""  # kind of the block under way, or of the last
+        self._letters = 0  # of its text
+        self._cited: list[Json] = []
         self._reason: StopReason | None = None
         self._stop_sequence = ""
         self._usage = Usage()
@@ -97,10 +113,17 @@ class Reader:
                 yield errors.failed(data)
 
     def _start(self, index: int, block: Json) -> Iterator[ReplyEvent]:
+        before, self._last = self._last, str(block["type"])
+        if before == "text":
+            yield from between(self._last)
+        if self._last in PLAIN:
+            yield from self._pairs.close()
         match block["type"]:
             case "text":
-                if words := block.get("text"):
-                    yield TextDelta(str(words))
+                text = str(block.get("text") or "")
+                self._letters, self._cited = len(text), list(block.get("citations") or ())
+                if text:
+                    yield TextDelta(text)
             case "thinking":
                 if words := block.get("thinking"):
                     yield ThinkingDelta(str(words))
@@ -118,7 +141,10 @@ class Reader:
     def _delta(self, index: int, delta: Json) -> Iterator[ReplyEvent]:
         match delta:
             case {"type": "text_delta", "text": str(words)}:
+                self._letters += len(words)
                 yield TextDelta(words)
+            case {"type": "citations_delta", "citation": dict(raw)}:
+                self._cited.append(raw)
             case {"type": "thinking_delta", "thinking": str(words)}:
                 yield ThinkingDelta(words)
             case {"type": "signature_delta", "signature": str(signature)} if signature:
@@ -130,15 +156,19 @@ class Reader:
                     yield ToolCallDelta(self._calls[index], arguments)
 
     def _stop(self) -> Iterator[ReplyEvent]:
+        if self._cited:
+            yield TextEnded(citations.read(self._cited, "citations", self._letters))
+            self._cited = []
         if self._opaque is None:
             return
         block, self._opaque = self._opaque, None
         if self._input:
             block = block | {"input": json.loads(self._input)}
-        yield OpaqueBlock(NAME, block["type"], block)
+        yield from self._pairs.feed(block)
 
     def _end(self) -> Iterator[ReplyEvent]:
         self._done = True
+        yield from self._pairs.close()
         reason = self._reason or ("tool_calls" if self._count else "end")
         yield ReplyEnded(reason, self._usage, self._stop_sequence)
 
@@ -151,6 +181,8 @@ class _Block:
     unsaid: list[Json] = field(default_factory=list)
     arguments: str = ""
     signed: bool = False
+    text: str = ""
+    ended: bool = False
 
     @property
     def kind(self) -> str:
@@ -203,7 +235,10 @@ class Writer:
         match event:
             case TextDelta(text) if text:
                 block = self._last("text", {"type": "text", "text": ""})
+                block.text += text
                 block.unsaid.append({"type": "text_delta", "text": text})
+            case TextEnded(told):
+                self._end_text(told)
             case ThinkingDelta(signature=state, hidden=True):
                 self._begin(content.thinking("", seal(self._to.maker, state), hidden=True))
             case ThinkingDelta(text, signature) if text or signature:
@@ -221,8 +256,18 @@ class Writer:
             case ToolCallDelta(index, arguments) if arguments:
                 self._calls[index].arguments += arguments
                 self._calls[index].unsaid.append({"type": "input_json_delta", "partial_json": arguments})
+            case Search():
+                for raw in searches.blocks(event):
+                    self._begin_whole(raw)
             case OpaqueBlock(dialect, _, raw) if dialect == NAME:
-                self._begin(raw)
+                self._begin_whole(raw)
+
+    def _end_text(self, told: tuple[Citation, ...]) -> None:
+        block = self._queue[-1] if self._queue else None
+        if block and block.kind == "text":
+            block.ended = True
+            made = (cite(one, self._to.maker, block.text) for one in told)
+            block.unsaid += [{"type": "citations_delta", "citation": raw} for raw in made if raw]
 
     def _sign(self, block: _Block, state: str) -> None:
         """Thinking whose maker signs nothing is still known as the maker's when it comes back."""
@@ -232,13 +277,21 @@ class Writer:
 
     def _last(self, kind: str, start: Json) -> _Block:
         """The last block when it can go on, else a new one; a signature ends its thinking."""
-        if self._queue and self._queue[-1].kind == kind and not self._queue[-1].signed:
-            return self._queue[-1]
+        last = self._queue[-1] if self._queue else None
+        if last and last.kind == kind and not last.signed and not last.ended:
+            return last
         return self._begin(start)
 
     def _begin(self, start: Json) -> _Block:
         self._queue.append(_Block(start))
         return self._queue[-1]
+
+    def _begin_whole(self, raw: Json) -> None:
+        """Clients gather what a tool is called with out of deltas."""
+        given = raw.get("input")
+        block = self._begin(raw | {"input": {}} if given else raw)
+        if given:
+            block.unsaid.append({"type": "input_json_delta", "partial_json": fit.compact(given)})
 
     def _drain(self, *, to_the_end: bool) -> Iterator[bytes]:
         while self._queue:

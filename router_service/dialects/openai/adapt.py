@@ -7,7 +7,7 @@ from router_service.conversation import Conversation, Json, Message, ToolCall, T
 from router_service.dialects.dialect import Target
 from router_service.dialects.openai.render import UNSIGNED, beside_tools, forced, own_thoughts, stop
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, thinking, vendor_tools
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
 USUAL, USUAL_STOPS = Target("").hottest, Target("").most_stops  # who takes that, is the judge of more
@@ -67,12 +67,17 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["reasoning_effort"] = None
     elif conversation.reasoning and conversation.reasoning.effort and target.efforts:
         changes["reasoning_effort"] = thinking.nearest(conversation.reasoning.effort, target.efforts)
+    if conversation.verbosity and not fit.verbosity(conversation, target, warnings):
+        changes["verbosity"] = None
     if not conversation.tools and not conversation.extras.get("tools"):
         changes |= {"tools": None, "tool_choice": None, "parallel_tool_calls": None}
     if beside_tools(conversation, target, warnings):
         changes["response_format"] = None
     changes |= forced(conversation, target, warnings)
-    return changes | dict.fromkeys(fit.refused(_given(conversation), target, warnings))
+    if vendor_tools.lacking(conversation, target) and "web_search_options" not in target.refuses:
+        warnings.append(f"web_search_options left out: {target.model} cannot search the web")
+        changes["web_search_options"] = None
+    return changes | dict.fromkeys(fit.refused(_given(conversation, target), target, warnings))
 
 
 def _own(message: Json, target: Target) -> Json:
@@ -99,8 +104,9 @@ def _signed(message: Json, target: Target) -> Json:
     return message | {"tool_calls": [calls[0] | {"extra_content": UNSIGNED}, *calls[1:]]}
 
 
-def _given(conversation: Conversation) -> list[str]:
+def _given(conversation: Conversation, target: Target) -> list[str]:
     """The fields that vendors differ about."""
     given = [*conversation.extras]
+    given += ["verbosity"] if conversation.verbosity and target.verbosity else []
     given += ["metadata"] if conversation.metadata else []
     return given + (["parallel_tool_calls"] if conversation.parallel_tools is not None else [])

@@ -16,6 +16,7 @@ from router_service.conversation import (
     Opaque,
     Part,
     Reasoning,
+    Search,
     Text,
     Thinking,
     Tool,
@@ -23,8 +24,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
+from router_service.dialects.openai import citations
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import fit, names, plain, thinking
+from router_service.dialects.parts import cited, fit, names, plain, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -51,13 +53,16 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     body |= _response_format(conversation, target, warnings)
     for name, value in forced(conversation, target, warnings).items():
         body[name] = value
+    if verbosity := fit.verbosity(conversation, target, warnings):
+        body["verbosity"] = verbosity
     fit.thought(conversation, target, warnings)
     if conversation.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     if own:
         _put_back(conversation, body)
     else:
-        warnings += fit.left_out(conversation)
+        body |= _search_options(conversation, target, warnings)
+        warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
     body = {name: value for name, value in body.items() if value is not None}
@@ -121,14 +126,26 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
 
 def _assistant(parts: Iterable[Part], target: Target, custom: set[str], warnings: list[str]) -> Json:
     length = target.tool_id_length or ID_LENGTH
-    texts = [part.text for part in parts if isinstance(part, Text)]
+    said = [part for part in cited.in_runs(parts) if isinstance(part, Text)]
     calls = [made for part in parts if (made := _tool_call(part, length, target, custom, warnings))]
     if target.signs_calls and calls:
         calls[0].setdefault("extra_content", UNSIGNED)
-    message: Json = {"role": "assistant", "content": "\n\n".join(texts)}
+    message: Json = {"role": "assistant", **_said(said, target, warnings)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
     return message | own_thoughts([part for part in parts if isinstance(part, Thinking)], target, calls=bool(calls))
+
+
+def _said(texts: Sequence[Text], target: Target, warnings: list[str]) -> Json:
+    """The content, and what it rests on where the vendor reads that back. A refusal stands alone."""
+    if texts and all(text.refusal for text in texts) and "refusal" in target.knows:
+        return {"content": [{"type": "refusal", "refusal": "\n\n".join(text.text for text in texts)}]}
+    whole = cited.joined(texts, "\n\n")
+    made = [citations.render(one, len(whole.text)) for one in whole.citations if "annotations" in target.knows]
+    known = [raw for raw in made if raw]
+    if len(known) < len(whole.citations):
+        warnings.append("citations left out: this model's vendor does not take them back")
+    return {"content": whole.text} | ({"annotations": known} if known else {})
 
 
 def signed(state: str) -> Json:
@@ -156,6 +173,8 @@ def _tool_call(
             return raw
         case Opaque(_, kind, _):
             warnings.append(f"{kind} left out: this model's vendor does not know it")
+        case Search():
+            warnings.append("a search of the web left out of the history: chat completions have no word for it")
     return None
 
 
@@ -193,8 +212,9 @@ def _content(parts: Iterable[Part], warnings: list[str]) -> str | list[Json]:
 
 def _part(part: Part, warnings: list[str]) -> Json | None:
     match part:
-        case Image(media_type, data, url):
-            return {"type": "image_url", "image_url": {"url": url or f"data:{media_type};base64,{data}"}}
+        case Image(media_type, data, url, detail):
+            shown = {"url": url or f"data:{media_type};base64,{data}"} | ({"detail": detail} if detail else {})
+            return {"type": "image_url", "image_url": shown}
         case Document(media_type, data) if data:
             name = part.title or "document.pdf"
             return {"type": "file", "file": {"filename": name, "file_data": f"data:{media_type};base64,{data}"}}
@@ -213,9 +233,9 @@ def _text(part: Part, warnings: list[str]) -> str:
         case Document(url=url):
             warnings.append("document given as its address: this model's vendor does not fetch files")
             return f"Document: {url}"
-        case Opaque(_, "tool_reference", raw):
-            return f"Tool loaded: {raw.get('tool_name')}"
-        case Opaque(_, kind, _):
+        case Opaque(_, kind, raw):
+            if known := plain.words(kind, raw):
+                return known
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return ""
 
@@ -226,7 +246,7 @@ def _text(part: Part, warnings: list[str]) -> str:
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     if not conversation.tools:
-        return _choice_without_tools(conversation, warnings)
+        return _choice_without_tools(conversation, target, warnings)
     if not target.tools:
         warnings.append(f"tools left out: {target.model} takes none")
         return {}
@@ -255,10 +275,10 @@ def _function(tool: Tool, *, kin: bool) -> Json:
     return {"type": "function", "function": function}
 
 
-def _choice_without_tools(conversation: Conversation, warnings: list[str]) -> Json:
+def _choice_without_tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     """OpenAI refuses `tools: []` and a choice among none."""
     choice = conversation.tool_choice
-    if choice and choice.mode in ("named", "required"):
+    if choice and choice.mode in ("named", "required") and not vendor_tools.searches(conversation, target):
         warnings.append("tool_choice left out: there is no tool for this model to choose")
     return {}
 
@@ -289,6 +309,16 @@ def stop(conversation: Conversation, target: Target, warnings: list[str]) -> lis
     return wanted[:most]
 
 
+def _search_options(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    wanted = vendor_tools.searches(conversation, target)
+    if wanted is None:
+        return {}
+    if wanted.uses or wanted.only or wanted.never:
+        warnings.append("domains and number of searches left out: chat completions search without such bounds")
+    near = {"user_location": {"type": "approximate", "approximate": wanted.near}} if wanted.near else {}
+    return {"web_search_options": near | ({"search_context_size": wanted.depth} if wanted.depth else {})}
+
+
 def _effort(reasoning: Reasoning, target: Target) -> str:
     """Not to think at all is `low`, the least that every reasoning model takes."""
     return thinking.nearest(thinking.effort(reasoning) if reasoning.enabled else "low", target.efforts)
@@ -309,6 +339,6 @@ def _response_format(conversation: Conversation, target: Target, warnings: list[
     if wanted.schema is None:
         return {"response_format": {"type": "json_object"}}
     named: Json = {"name": wanted.name or "reply", "schema": wanted.schema}
-    if wanted.strict:
-        named["strict"] = True
+    named |= {"description": wanted.description} if wanted.description else {}
+    named |= {"strict": True} if wanted.strict else {}
     return {"response_format": {"type": "json_schema", "json_schema": named}}

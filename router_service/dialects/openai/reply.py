@@ -11,16 +11,18 @@ from router_service.conversation import (
     ReplyStarted,
     StopReason,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
 from router_service.dialects.dialect import Addressee
+from router_service.dialects.openai import citations
 from router_service.dialects.openai.render import render_call
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import fit, plain
-from router_service.dialects.parts.replies import Block, collect, tokens_of
+from router_service.dialects.parts.replies import Block, collect, text_of, tokens_of
 from router_service.provenance import seal
 
 REASONS: dict[str, StopReason] = {
@@ -54,7 +56,12 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     calls = message.get("tool_calls") or []
     if not isinstance(calls, list):
         raise ValueError("not a list of tool calls of a chat completion")
-    events = [begun, *said(message), *(event for at, call in enumerate(calls) for event in _call(begun, at, call))]
+    events = [
+        begun,
+        *said(message),
+        *_cited(message),
+        *(event for at, call in enumerate(calls) for event in _call(begun, at, call)),
+    ]
     finish = str(choices[0].get("finish_reason") or "")
     return [*events, ended(finish, parse_usage(body.get("usage")), calls=bool(calls), refused=refuses(message))]
 
@@ -72,7 +79,14 @@ def said(message: Json) -> Iterator[ReplyEvent]:
             case {"type": "thinking", "thinking": list(inner)}:
                 yield from (ThinkingDelta(str(item["text"])) for item in inner if item.get("text"))
     if refuses(message):
-        yield TextDelta(str(message["refusal"]))
+        yield TextDelta(str(message["refusal"]), refusal=True)
+
+
+def _cited(message: Json) -> Iterator[ReplyEvent]:
+    told = message.get("annotations")
+    letters = sum(len(event.text) for event in said(message) if isinstance(event, TextDelta)) if told else 0
+    if letters:
+        yield TextEnded(citations.read(told, letters))
 
 
 def refuses(message: Json) -> bool:
@@ -115,21 +129,25 @@ def ended(finish: str, usage: Usage, *, calls: bool, refused: bool) -> ReplyEnde
 
 def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     reply = collect(events)
-    text = "".join(block.text for block in reply.blocks if block.kind == "text")
+    texts = [block for block in reply.blocks if block.kind == "text"]
+    whole = text_of([block for block in texts if not block.refusal])
+    text, refusal = whole.text, "".join(block.text for block in texts if block.refusal)
     thoughts = [block for block in reply.blocks if block.kind == "thinking"]
     thought = "".join(block.text for block in thoughts)
     blocks = [block for block in reply.blocks if block.kind == "tool_call"]
     calls = [render_call(block.id, block.name, block.text, custom=block.name in to.plain) for block in blocks]
-    message: Json = {"role": "assistant", "content": text or (None if calls else "")}
+    message: Json = {"role": "assistant", "content": text or (None if calls or refusal else "")}
+    if told := [made for one in whole.citations if (made := citations.render(one, len(text)))]:
+        message["annotations"] = told
     message |= {"reasoning_content": thought} if thought else {}
     if thoughts and to.maker:
         message["reasoning_details"] = [render_detail(at, block, to.maker) for at, block in enumerate(thoughts)]
     message |= {"tool_calls": calls} if calls else {}
     choice = {
         "index": 0,
-        "message": message | {"refusal": None},
+        "message": message | {"refusal": refusal or None},
         "logprobs": None,
-        "finish_reason": FINISH_REASONS[reply.reason],
+        "finish_reason": finish_reason(reply.reason, refused=bool(refusal)),
     }
     return {
         "id": fit.reply_id("chatcmpl-", reply.id),
@@ -139,6 +157,11 @@ def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
         "choices": [choice],
         "usage": render_usage(reply.usage),
     }
+
+
+def finish_reason(reason: StopReason, *, refused: bool) -> str:
+    """A model that declines in words has ended by itself; the filter is who cuts it off."""
+    return "stop" if reason == "refusal" and refused else FINISH_REASONS[reason]
 
 
 def render_detail(index: int, block: Block, maker: str) -> Json:

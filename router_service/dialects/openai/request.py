@@ -6,6 +6,7 @@ replaced in 2023, are refused in words.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -24,8 +25,10 @@ from router_service.conversation import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    WebSearch,
 )
-from router_service.dialects.parts import check, plain, thinking
+from router_service.dialects.openai import citations
+from router_service.dialects.parts import check, plain, thinking, vendor_tools
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
 
@@ -34,7 +37,7 @@ WORDS = ("reasoning_content", "reasoning")
 READ = frozenset(
     {
         "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
-        "temperature", "top_p", "stop", "stream", "reasoning_effort", "response_format", "metadata",
+        "temperature", "top_p", "stop", "stream", "reasoning_effort", "response_format", "metadata", "verbosity",
     }
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -47,14 +50,16 @@ def parse_request(body: Json) -> Conversation:
     tools, other_tools = _tools(check.optional(check.sequence, body, "tools") or [])
     choice, other_choice = _tool_choice(body.get("tool_choice"))
     extras = {name: value for name, value in body.items() if name not in READ and value is not None}
-    options = check.optional(check.mapping, body, "stream_options")
-    named = {"tools": other_tools, "tool_choice": other_choice, "stream_options": options}
+    streaming = check.optional(check.mapping, body, "stream_options")
+    named = {"tools": other_tools, "tool_choice": other_choice, "stream_options": streaming}
     most = check.optional(check.count, body, "max_completion_tokens")
     return Conversation(
         model=check.filled(body.get("model"), "model"),
         messages=messages,
         system=system,
         tools=tools,
+        search=_search(options) if (options := body.get("web_search_options")) is not None else None,
+        vendor_tools=(vendor_tools.SEARCH,) if options is not None else (),
         tool_choice=choice,
         parallel_tools=check.optional(check.boolean, body, "parallel_tool_calls"),
         max_tokens=check.optional(check.count, body, "max_tokens") if most is None else most,
@@ -64,6 +69,7 @@ def parse_request(body: Json) -> Conversation:
         stream=check.optional(check.boolean, body, "stream") or False,
         reasoning=thinking.asked(check.optional(check.string, body, "reasoning_effort")),
         output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
+        verbosity=check.optional(check.string, body, "verbosity") or "",
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
@@ -116,13 +122,23 @@ def _assistant(message: Json, path: str) -> tuple[Part, ...]:
     _refuse_functions(message, f"{path}.")
     content = message.get("content")
     refusal = check.optional(check.string, message, "refusal", path)
+    said = () if content is None else read_parts(content, f"{path}.content", _part)
     calls = check.optional(check.sequence, message, "tool_calls", path) or []
     return (
         *read_thoughts(message),
-        *(() if content is None else read_parts(content, f"{path}.content", _part)),
-        *((Text(refusal),) if refusal else ()),
+        *_cited(said, message.get("annotations")),
+        *((Text(refusal, refusal=True),) if refusal else ()),
         *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
     )
+
+
+def _cited(parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
+    """With what it rests on at the end of the last text."""
+    texts = [part for part in parts if isinstance(part, Text)]
+    if not annotations or not texts:
+        return parts
+    told = replace(texts[-1], citations=citations.read(annotations, sum(len(text.text) for text in texts)))
+    return tuple(told if part is texts[-1] else part for part in parts)
 
 
 def read_thoughts(message: Json) -> tuple[Thinking, ...]:
@@ -184,14 +200,15 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(part.get("type"), f"{path}.type")
     match kind:
         case "text" | "refusal":
-            return Text(check.string(part.get(kind), f"{path}.{kind}"))
+            return Text(check.string(part.get(kind), f"{path}.{kind}"), refusal=kind == "refusal")
         case "thinking":  # Mistral's reasoning models
             inner = check.optional(check.sequence, part, "thinking", path) or []
             return Thinking("".join(str(one.get("text") or "") for one in inner if isinstance(one, dict)), maker=NAME)
         case "image_url":
             shown = part.get("image_url")  # Mistral takes the bare string as well
-            url = shown if isinstance(shown, str) else check.mapping(shown, f"{path}.image_url").get("url")
-            return image(check.filled(url, f"{path}.image_url.url"))
+            shown = {"url": shown} if isinstance(shown, str) else check.mapping(shown, f"{path}.image_url")
+            detail = check.optional(check.string, shown, "detail", f"{path}.image_url") or ""
+            return image(check.filled(shown.get("url"), f"{path}.image_url.url"), detail)
         case "file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
@@ -217,6 +234,14 @@ def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
 
 
 OWN = ("function", "custom")
+
+
+def _search(options: Any) -> WebSearch:
+    """Where the user is stands one deeper than in Responses."""
+    known: Json = options if isinstance(options, dict) else {}
+    near = known.get("user_location")
+    found = vendor_tools.read(known, None)
+    return replace(found, near=vendor_tools.read_place(near.get("approximate"))) if isinstance(near, dict) else found
 
 
 def _tool(tool: Json, path: str) -> Tool:
@@ -259,7 +284,8 @@ def _output_schema(form: Json | None) -> OutputSchema | None:
         case {"type": "json_object"}:
             return OutputSchema()
         case {"type": "json_schema", "json_schema": {"schema": dict(schema)} as named}:
-            return OutputSchema(str(named.get("name") or ""), schema, bool(named.get("strict")))
+            name, description = (str(named.get(word) or "") for word in ("name", "description"))
+            return OutputSchema(name, schema, bool(named.get("strict")), description)
         case {"type": "json_schema"}:
             raise check.refusal("response_format.json_schema.schema", "an object", None)
     return None

@@ -10,11 +10,13 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    TextDelta,
+    TextEnded,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.openai import reply
+from router_service.dialects.openai import citations, reply
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import merged
@@ -41,6 +43,8 @@ class Reader:
         self._calls: list[_Call] = []
         self._by_index: dict[int, _Call] = {}
         self._finish = ""
+        self._letters = 0  # of all texts so far
+        self._cited: list[Any] = []
         self._usage = Usage()
 
     def feed(self, event: ServerSentEvent) -> list[ReplyEvent]:
@@ -61,7 +65,11 @@ class Reader:
     def _end(self) -> list[ReplyEvent]:
         self._done = True
         texts = [ToolCallDelta(call.index, plain.arguments(call.unsaid)) for call in self._calls if call.custom]
-        return [*texts, reply.ended(self._finish, self._usage, calls=bool(self._calls), refused=self._refused)]
+        return [
+            *self._citations(),
+            *texts,
+            reply.ended(self._finish, self._usage, calls=bool(self._calls), refused=self._refused),
+        ]
 
     def _fail(self, message: str) -> ReplyFailed:
         self._done = True
@@ -83,10 +91,23 @@ class Reader:
             self._finish = str(choice.get("finish_reason") or self._finish)
 
     def _on_delta(self, delta: Json) -> Iterator[ReplyEvent]:
-        yield from reply.said(delta)
+        for event in reply.said(delta):
+            if isinstance(event, TextDelta):
+                self._letters += len(event.text)
+            yield event
         self._refused = self._refused or reply.refuses(delta)
-        for piece in delta.get("tool_calls") or []:
-            yield from self._on_call(piece)
+        if told := delta.get("annotations"):
+            self._cited += told
+        if pieces := delta.get("tool_calls"):
+            yield from self._citations()
+            for piece in pieces:
+                yield from self._on_call(piece)
+
+    def _citations(self) -> Iterator[ReplyEvent]:
+        """At the end of the text, whenever they came: some vendors tell them first."""
+        told, self._cited = self._cited, []
+        if told and self._letters:
+            yield TextEnded(citations.read(told, self._letters))
 
     def _on_call(self, piece: Json) -> Iterator[ReplyEvent]:
         function = piece.get("function") or piece.get("custom") or {}

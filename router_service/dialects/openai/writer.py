@@ -11,14 +11,16 @@ from router_service.conversation import (
     ReplyFailed,
     ReplyStarted,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
 from router_service.dialects.dialect import Addressee
+from router_service.dialects.openai import citations
 from router_service.dialects.openai.render import ID_LENGTH
-from router_service.dialects.openai.reply import FINISH_REASONS, render_detail, render_usage
+from router_service.dialects.openai.reply import finish_reason, render_detail, render_usage
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
 from router_service.sse import ServerSentEvent
@@ -44,6 +46,8 @@ class Writer:
         self._thought: Block | None = None  # under way
         self._thoughts = 0  # done
         self._id = ""
+        self._letters = 0  # of the content
+        self._apart = self._refused = False
         self._usage = Usage()
         self._empty_calls: set[int] = set()
         self._texts: dict[int, str] = {}  # arguments of calls of plain text, which can be read when they are all there
@@ -61,8 +65,15 @@ class Writer:
             return
         yield from self._thought_through()
         match event:
+            case TextDelta(text, refusal=True) if text:
+                self._refused = True
+                yield self._chunk({"refusal": text})
             case TextDelta(text) if text:
-                yield self._chunk({"content": text})
+                yield self._text(text)
+            case TextEnded(told, apart):
+                self._apart = apart
+                if made := [raw for one in told if (raw := citations.render(one, self._letters))]:
+                    yield self._chunk({"annotations": made})
             case ToolCallStarted(index, call_id, name):
                 call = {"id": fit.tool_id(call_id, ID_LENGTH)}
                 if name in self._to.plain:
@@ -81,6 +92,14 @@ class Writer:
             case ReplyFailed(kind, message):
                 self._done = True
                 yield render_error_event(Failure(500, kind, message))
+
+    def _text(self, text: str) -> bytes:
+        """All texts are one content."""
+        if self._apart and self._letters:
+            text = f"\n\n{text}"
+        self._apart = False
+        self._letters += len(text)
+        return self._chunk({"content": text})
 
     def _think(self, event: ThinkingDelta) -> Iterator[bytes]:
         if event.hidden:
@@ -111,7 +130,7 @@ class Writer:
             yield self._call(index, {"custom": {"input": plain.text(arguments)}})
         for index in sorted(self._empty_calls):
             yield self._call(index, {"function": {"arguments": "{}"}})
-        yield self._chunk({}, finish=FINISH_REASONS[event.reason])
+        yield self._chunk({}, finish=finish_reason(event.reason, refused=self._refused))
         if self._to.include_usage:
             usage = render_usage(merged(self._usage, event.usage))
             yield self._encoded({"choices": [], "usage": usage})

@@ -9,6 +9,7 @@ from typing import Any
 
 from router_service.conversation import Conversation, Document, Image, Json, Message, Part, Text, ToolResult
 from router_service.dialects.dialect import Target
+from router_service.dialects.parts import vendor_tools
 
 # Fields that change nothing about the answer, or that the target's own vendor takes care of.
 UNMISSED = frozenset(
@@ -90,6 +91,15 @@ def thought(conversation: Conversation, target: Target, warnings: list[str]) -> 
     reasoning = conversation.reasoning
     if reasoning and reasoning.enabled and not target.reasoning:
         warnings.append(f"thinking left out: {target.model} is not asked how hard to think")
+
+
+def verbosity(conversation: Conversation, target: Target, warnings: list[str]) -> str:
+    """How much to write, for models that can be told; `medium` is what all others do."""
+    if not conversation.verbosity or target.verbosity:
+        return conversation.verbosity
+    if conversation.verbosity != "medium":
+        warnings.append(f"verbosity left out: {target.model} cannot be told how much to write")
+    return ""
 
 
 def stop(conversation: Conversation, target: Target, warnings: list[str]) -> list[str]:
@@ -186,15 +196,27 @@ def described(conversation: Conversation, target: Target, warnings: list[str]) -
     return replace(conversation, tools=tools)
 
 
-def left_out(conversation: Conversation) -> list[str]:
+def left_out(conversation: Conversation, target: Target) -> list[str]:
     """What of another dialect's own fields the client will miss, in words."""
-    extras = conversation.extras
-    tools = [str(tool.get("name") or tool.get("type")) for tool in extras.get("tools", ())]
-    fields = [name for name, value in extras.items() if name not in {"tools", *UNMISSED} and _says_much(name, value)]
+    extras, searched = conversation.extras, vendor_tools.searches(conversation, target)
+    tools = [tool for tool in extras.get("tools", ()) if not (searched and vendor_tools.kind(tool) == "web_search")]
+    given = {"tools", *UNMISSED, *(("web_search_options", "max_tool_calls", "tool_choice") if searched else ())}
+    fields = [name for name, value in extras.items() if name not in given and _says_much(name, value)]
     return [
-        *(f"tool {name} left out: only its own vendor runs it" for name in tools),
+        *map(vendor_tools.not_run, tools),
         *(f"{name} left out: this model's vendor does not know it" for name in fields),
+        *_of_documents(conversation),
     ]
+
+
+def _of_documents(conversation: Conversation) -> Iterator[str]:
+    for message in conversation.messages:
+        for part in message.parts:
+            for one in part.parts if isinstance(part, ToolResult) else (part,):
+                if isinstance(one, Document) and one.cited:
+                    yield "citations of documents left out: this model's vendor gives none"
+                if isinstance(one, Document) and one.context:
+                    yield "context of a document left out: this model's vendor has no place for it"
 
 
 def _says_much(name: str, value: Any) -> bool:

@@ -33,6 +33,6 @@ def answers_only(message: Message) -> bool:
     return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
 
 
-def image(url: str) -> Image:
+def image(url: str, detail: str) -> Image:
     data = DATA_URL.fullmatch(url)
-    return Image(media_type=data[1], data=data[2]) if data else Image(url=url)
+    return Image(media_type=data[1], data=data[2], detail=detail) if data else Image(url=url, detail=detail)

@@ -5,26 +5,34 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from router_service.conversation import (
+    Citation,
     Json,
     OpaqueBlock,
     ReplyEnded,
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     StopReason,
+    Text,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
+from router_service.dialects.parts.cited import together
 
 
 @dataclass(slots=True)
 class Block:
-    """One block as far as it has come; of a tool call, `text` is its arguments, `signature` what it was signed with."""
+    """One block as far as it has come; of a tool call, `text` is its arguments, `signature` what it was signed with.
 
-    kind: Literal["text", "thinking", "tool_call", "opaque"]
+    Of a text, `citations` are told at its end; `ended`: what follows is another piece, and `apart` another text.
+    """
+
+    kind: Literal["text", "thinking", "tool_call", "search", "opaque"]
     text: str = ""
     signature: str = ""
     hidden: bool = False
@@ -32,6 +40,11 @@ class Block:
     name: str = ""
     dialect: str = ""
     raw: Json = field(default_factory=dict)
+    citations: tuple[Citation, ...] = ()
+    refusal: bool = False
+    search: Search | None = None
+    ended: bool = field(default=False, compare=False)
+    apart: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -52,8 +65,10 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
         match event:
             case ReplyStarted():
                 reply.id, reply.model, reply.usage = event.id, event.model, event.usage
-            case TextDelta(text):
-                _open(reply, "text").text += text
+            case TextDelta(text, refusal):
+                _open(reply, "text", refusal=refusal).text += text
+            case TextEnded(citations, apart):
+                _end_text(reply, citations, apart=apart)
             case ThinkingDelta(signature=signature, hidden=True):
                 reply.blocks.append(Block("thinking", signature=signature, hidden=True))
             case ThinkingDelta(text, signature):
@@ -65,6 +80,8 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
                 reply.blocks.append(calls[index])
             case ToolCallDelta(index, arguments):
                 calls[index].text += arguments
+            case Search():
+                reply.blocks.append(Block("search", search=event))
             case OpaqueBlock(dialect, _, raw):
                 reply.blocks.append(Block("opaque", dialect=dialect, raw=raw))
             case ReplyEnded():
@@ -75,11 +92,30 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
     return reply
 
 
-def _open(reply: Reply, kind: Literal["text", "thinking"]) -> Block:
+def _open(reply: Reply, kind: Literal["text", "thinking"], *, refusal: bool = False) -> Block:
     """The last block when it can go on, else a new one; a signature ends its thinking."""
-    if not reply.blocks or reply.blocks[-1].kind != kind or reply.blocks[-1].signature:
-        reply.blocks.append(Block(kind))
-    return reply.blocks[-1]
+    last = reply.blocks[-1] if reply.blocks else None
+    if last is None or last.kind != kind or last.signature or last.ended or last.refusal != refusal:
+        last = Block(kind, refusal=refusal)
+        reply.blocks.append(last)
+    return last
+
+
+def _end_text(reply: Reply, citations: tuple[Citation, ...], *, apart: bool) -> None:
+    last = reply.blocks[-1] if reply.blocks else None
+    if last and last.kind == "text":
+        last.citations += citations
+        last.ended, last.apart = True, last.apart or apart
+
+
+def text_of(blocks: Sequence[Block]) -> Text:
+    """The pieces of texts as one, with what they rest on."""
+    whole, apart = Text(""), False
+    for block in blocks:
+        piece = Text(block.text, block.citations)
+        whole = together(whole, piece, "\n\n" if apart and whole.text else "")
+        apart = block.apart
+    return whole
 
 
 def merged(before: Usage, after: Usage) -> Usage:

@@ -5,7 +5,7 @@ from typing import Any
 
 from router_service.conversation import Conversation, Json
 from router_service.dialects.dialect import Target
-from router_service.dialects.parts import fit, thinking
+from router_service.dialects.parts import fit, thinking, vendor_tools
 from router_service.dialects.responses import render
 from router_service.dialects.responses.request import NAME, read_reasoning
 
@@ -18,6 +18,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         (target.inline_system or not inline)
         and (target.tools or not conversation.tools)
         and not fit.unseen(conversation, target)
+        and not vendor_tools.lacking(conversation, target)
     )
 
 
@@ -34,9 +35,9 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes |= _without_reasoning(conversation)
     elif conversation.reasoning and conversation.reasoning.effort:
         changes |= _effort(conversation, conversation.reasoning.effort, target)
-    if not target.verbosity and "verbosity" in conversation.extras.get("text", {}):
-        form = {"format": render.form(conversation.output_schema)} if conversation.output_schema else {}
-        changes |= render.without_verbosity(conversation.extras["text"] | form)
+    if conversation.verbosity and not target.verbosity:
+        text = conversation.extras.get("text", {}) | render.text_fields(conversation, target, warnings)
+        changes["text"] = text or None
     if conversation.source and (items := _items(conversation.source, target)) != list(conversation.source):
         changes["input"] = items
     return changes | dict.fromkeys(fit.refused(list(conversation.extras), target, warnings))

@@ -6,9 +6,9 @@ all there is. The API has no stop sequences, and takes no fewer than 16 tokens o
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from router_service.conversation import (
+    Citation,
     Conversation,
     Document,
     Image,
@@ -18,6 +18,7 @@ from router_service.conversation import (
     OutputSchema,
     Part,
     Reasoning,
+    Search,
     Text,
     Thinking,
     Tool,
@@ -25,8 +26,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, names, plain, thinking
+from router_service.dialects.parts import cited, fit, names, plain, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
+from router_service.dialects.responses import citations, searches
 from router_service.dialects.responses.request import NAME
 
 GO_ON = "Continue."
@@ -56,36 +58,36 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if conversation.stop:
         warnings.append("stop sequences left out: OpenAI's Responses take none")
     body |= _reasoning(conversation.reasoning, target, own=own)
-    if conversation.output_schema:
-        body["text"] = {"format": form(conversation.output_schema)}
+    if text := text_fields(conversation, target, warnings):
+        body["text"] = text
     fit.thought(conversation, target, warnings)
     if conversation.stream:
         body["stream"] = True
     body["store"] = False
     if own:
-        _put_back(conversation, body)
-        if not target.verbosity:
-            body |= without_verbosity(body.get("text"))
+        _put_back(conversation, target, body, warnings)
     else:
-        warnings += fit.left_out(conversation)
+        if vendor_tools.searches(conversation, target):
+            body["include"] = [*body.get("include", ()), searches.SOURCES]
+        warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
         del body[name]
     body = {name: value for name, value in body.items() if value is not None and (name, value) != ("tools", [])}
     return Rendered(body, tuple(dict.fromkeys(warnings)))
 
 
-def without_verbosity(text: Any) -> Json:
-    """`text` for a model that cannot be told how much to write; a change of nothing where it was not told."""
-    if not isinstance(text, dict) or "verbosity" not in text:
-        return {}
-    return {"text": {name: value for name, value in text.items() if name != "verbosity"} or None}
+def text_fields(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
+    wanted = {"verbosity": fit.verbosity(conversation, target, warnings)}
+    form_ = {"format": form(conversation.output_schema)} if conversation.output_schema else {}
+    return form_ | {name: value for name, value in wanted.items() if value}
 
 
-def _put_back(conversation: Conversation, body: Json) -> None:
+def _put_back(conversation: Conversation, target: Target, body: Json, warnings: list[str]) -> None:
     extras = dict(conversation.extras)
     if conversation.metadata:
         body["metadata"] = conversation.metadata
-    if tools := extras.pop("namespaces", []) + extras.pop("tools", []):
+    extras.pop("tools", None)
+    if tools := extras.pop("namespaces", []) + vendor_tools.own(conversation, target, warnings):
         body["tools"] = body.get("tools", []) + tools
     for name in ("reasoning", "text"):
         if rest := extras.pop(name, None):
@@ -100,7 +102,7 @@ def _put_back(conversation: Conversation, body: Json) -> None:
 
 def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> list[Json]:
     """`custom` are the names of the tools that take plain text."""
-    items = [item for part in turn.assistant if (item := _said(part, target, custom, warnings))]
+    items = [item for part in cited.in_runs(turn.assistant) if (item := _said(part, target, custom, warnings))]
     while items and items[-1]["type"] == "reasoning":  # refused where nothing came of it
         items.pop()
     called = {item["call_id"] for item in items if item["type"] == "custom_tool_call"}
@@ -110,17 +112,29 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
 
 def _said(part: Part, target: Target, custom: set[str], warnings: list[str]) -> Json | None:
     match part:
-        case Text(words):
-            return message("assistant", [{"type": "output_text", "text": words}]) if words else None
+        case Text(words, refusal=True):
+            return message("assistant", [{"type": "refusal", "refusal": words}]) if words else None
+        case Text(words, told):
+            output = {"type": "output_text", "text": words} | _annotations(words, told, warnings)
+            return message("assistant", [output]) if words else None
         case Thinking():
             return reasoning_item(part) if is_own(part, target) else None
         case ToolCall(call_id, name, arguments):
             return call_item(fit.tool_id(call_id, ID_LENGTH), name, arguments, custom=name in custom)
+        case Search():
+            return searches.replayed(part)
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
         case Opaque(_, kind, _):
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return None
+
+
+def _annotations(words: str, told: tuple[Citation, ...], warnings: list[str]) -> Json:
+    made = [raw for one in told if (raw := citations.render(one, len(words)))]
+    if len(made) < len(told):
+        warnings.append("citations left out: OpenAI knows only those of the web")
+    return {"annotations": made} if made else {}
 
 
 def is_own(thought: Thinking, target: Target) -> bool:
@@ -180,8 +194,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
     match part:
         case Text(words):
             return {"type": "input_text", "text": words} if words else None
-        case Image(media_type, data, url):
-            return {"type": "input_image", "image_url": url or f"data:{media_type};base64,{data}"}
+        case Image(media_type, data, url, detail):
+            shown = {"type": "input_image", "image_url": url or f"data:{media_type};base64,{data}"}
+            return shown | ({"detail": detail} if detail else {})
         case Document(url=url, title=title) if url:
             return {"type": "input_file", "file_url": url}
         case Document(media_type, data, title=title) if data:
@@ -191,9 +206,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
             return {"type": "input_text", "text": f"{title}\n\n{words}" if title else words}
         case Opaque(dialect, _, raw) if dialect == NAME:
             return raw
-        case Opaque(_, "tool_reference", raw):
-            return {"type": "input_text", "text": f"Tool loaded: {raw.get('tool_name')}"}
-        case Opaque(_, kind, _):
+        case Opaque(_, kind, raw):
+            if known := plain.words(kind, raw):
+                return {"type": "input_text", "text": known}
             warnings.append(f"{kind} left out: this model's vendor does not know it")
     return None
 
@@ -204,8 +219,9 @@ def _part(part: Part, warnings: list[str]) -> Json | None:
 def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> Json:
     own, kin = conversation.dialect == NAME, conversation.dialect.startswith("openai_")
     choice = conversation.tool_choice
-    if not conversation.tools:
-        if choice and choice.mode in ("named", "required") and not conversation.extras.get("tools"):
+    wanted = None if own else vendor_tools.searches(conversation, target)
+    if not conversation.tools and not wanted:
+        if choice and choice.mode in ("named", "required") and not (own and conversation.extras.get("tools")):
             warnings.append("tool_choice left out: there is no tool for this model to choose")
         return {}
     if not target.tools:
@@ -213,7 +229,13 @@ def _tools(conversation: Conversation, target: Target, warnings: list[str]) -> J
         return {}
     offered = [tool for tool in conversation.tools if not (own and tool.space)]  # those in namespaces are put back
     body: Json = {"tools": [(own and tool.freeform) or _function(tool, kin=kin) for tool in offered]}
-    if choice and choice.mode == "named" and choice.name not in {tool.name for tool in conversation.tools}:
+    if wanted:
+        body["tools"].append(searches.tool(wanted))
+        body |= {"max_tool_calls": wanted.uses} if wanted.uses else {}
+    named = {tool.name for tool in conversation.tools}
+    if choice and choice.name == vendor_tools.SEARCH and choice.name not in named:
+        body |= {"tool_choice": {"type": vendor_tools.SEARCH}} if wanted else {}
+    elif choice and choice.mode == "named" and choice.name not in named:
         warnings.append(f"tool_choice left out: there is no tool {choice.name} for this model")
     elif choice:
         kind = (
@@ -251,4 +273,5 @@ def form(wanted: OutputSchema) -> Json:
     if wanted.schema is None:
         return {"type": "json_object"}
     named: Json = {"type": "json_schema", "name": wanted.name or "reply", "schema": wanted.schema}
+    named |= {"description": wanted.description} if wanted.description else {}
     return named | ({"strict": True} if wanted.strict else {})

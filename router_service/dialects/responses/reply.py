@@ -1,6 +1,7 @@
 """A whole response as events and back; the words that streams and whole responses share."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from router_service.conversation import (
@@ -12,6 +13,7 @@ from router_service.conversation import (
     ReplyStarted,
     StopReason,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
@@ -19,7 +21,8 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import errors, fit, plain
-from router_service.dialects.parts.replies import Block, collect, tokens_of
+from router_service.dialects.parts.replies import Block, collect, text_of, tokens_of
+from router_service.dialects.responses import citations, searches
 from router_service.dialects.responses.render import call_item, in_its_space
 from router_service.dialects.responses.request import NAME
 from router_service.provenance import seal, seal_call, seal_thought
@@ -48,10 +51,8 @@ def item_events(item: Json, index: int) -> Iterator[ReplyEvent]:
     """All that an item says, when nothing of it has been said before; `index` is the number of its call."""
     match item.get("type"):
         case "message":
-            said = [
-                str(words) for part in _objects(item, "content") if (words := part.get("text") or part.get("refusal"))
-            ]
-            yield from (TextDelta(words) for words in said)
+            for part in _objects(item, "content"):
+                yield from _said(part)
         case "reasoning":
             if words := thoughts(item):
                 yield ThinkingDelta(words)
@@ -59,10 +60,29 @@ def item_events(item: Json, index: int) -> Iterator[ReplyEvent]:
         case "function_call" | "custom_tool_call":
             yield ToolCallStarted(index, str(item.get("call_id") or item.get("id") or ""), str(item.get("name") or ""))
             yield ToolCallDelta(index, arguments(item))
+        case searches.CALL:
+            yield searches.read(item)
         case str(kind):
             yield OpaqueBlock(NAME, kind, item)
         case _:
             raise ValueError("not an item of a response")
+
+
+def _said(part: Json) -> Iterator[ReplyEvent]:
+    """A text with each source told where the letters end that rest on it, as streams tell them."""
+    refusal = part.get("type") == "refusal"
+    words = str(part.get("refusal" if refusal else "text") or "")
+    out = 0
+    for raw in _objects(part, "annotations"):
+        at = max(len(words) - citations.read_one(raw, len(words)).until, out)
+        if at > out:
+            yield TextDelta(words[out:at])
+        yield TextEnded((citations.read_one(raw, at),))
+        out = at
+    if words[out:]:
+        yield TextDelta(words[out:], refusal)
+    if words:
+        yield TextEnded(apart=True)
 
 
 def thoughts(item: Json) -> str:
@@ -110,9 +130,23 @@ def ended(response: Json, *, calls: bool, refused: bool) -> ReplyEnded | ReplyFa
 def render_reply(events: Sequence[ReplyEvent], to: Addressee) -> Json:
     reply = collect(events)
     id_ = fit.reply_id("resp_", reply.id)
-    items = (item for at, block in enumerate(reply.blocks) for item in _items(block, item_id(id_, at), to))
-    output = list(items)
-    return envelope(id_, to, output) | outcome(reply.reason, reply.usage)
+    blocks = enumerate(_in_runs(reply.blocks))
+    items = (item for at, block in blocks for item in _items(block, item_id(id_, at), to))
+    refused = any(block.refusal for block in reply.blocks)
+    return envelope(id_, to, list(items)) | outcome(reply.reason, reply.usage, refused=refused)
+
+
+def _in_runs(blocks: Sequence[Block]) -> list[Block]:
+    """With the pieces of one running text as one."""
+    runs: list[Block] = []
+    for block in blocks:
+        before = runs[-1] if runs else None
+        if before and before.kind == block.kind == "text" and not before.apart and before.refusal == block.refusal:
+            whole = text_of([before, block])
+            runs[-1] = replace(block, text=whole.text, citations=whole.citations)
+        else:
+            runs.append(block)
+    return runs
 
 
 def item_id(response: str, index: int) -> str:
@@ -136,7 +170,7 @@ def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
     """The finished item of a block; None for what only another dialect knows."""
     match block.kind:
         case "text":
-            return message_item(id_, block.text) if block.text else None
+            return message_item(id_, text_part(block)) if block.text else None
         case "thinking":
             return reasoning_item(id_, block, to.maker)
         case "tool_call":
@@ -144,6 +178,8 @@ def block_item(block: Block, id_: str, to: Addressee) -> Json | None:
             prefix = "ctc_" if custom else "fc_"
             call = call_item(fit.tool_id(block.id), block.name, block.text, custom=custom)
             return {"id": f"{prefix}{id_}", "status": "completed", **in_its_space(call, to.spaces)}
+        case "search" if block.search:
+            return searches.item(block.search, id_)
     return block.raw if block.dialect == NAME else None
 
 
@@ -151,22 +187,28 @@ def opening_item(block: Block, id_: str, to: Addressee) -> Json:
     """The item of a block that has just begun."""
     match block.kind:
         case "text":
-            return message_item(id_, "", status="in_progress")
+            return message_item(id_, None)
         case "thinking":
             return {"id": f"rs_{id_}", "type": "reasoning", "summary": []}
         case "tool_call":
             key = "input" if block.name in to.plain else "arguments"
             return (block_item(block, id_, to) or {}) | {"status": "in_progress", key: ""}
+        case "search" if block.search:
+            return searches.item(block.search, id_) | {"status": "in_progress"}
     return block.raw
 
 
-def message_item(id_: str, text: str, *, status: str = "completed") -> Json:
-    content = [text_part(text)] if status == "completed" else []
+def message_item(id_: str, part: Json | None) -> Json:
+    """Without a part it is in progress."""
+    content, status = ([part], "completed") if part else ([], "in_progress")
     return {"id": f"msg_{id_}", "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def text_part(text: str) -> Json:
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+def text_part(block: Block) -> Json:
+    if block.refusal:
+        return {"type": "refusal", "refusal": block.text}
+    told = [raw for one in block.citations if (raw := citations.render(one, len(block.text)))]
+    return {"type": "output_text", "annotations": told, "logprobs": [], "text": block.text}
 
 
 def reasoning_item(id_: str, block: Block, maker: str) -> Json:
@@ -209,9 +251,9 @@ def envelope(id_: str, to: Addressee, output: Sequence[Json]) -> Json:
     }
 
 
-def outcome(reason: StopReason, usage: Usage) -> Json:
-    """How a response ended, to lay over its envelope."""
-    cause = INCOMPLETE.get(reason)
+def outcome(reason: StopReason, usage: Usage, *, refused: bool) -> Json:
+    """How a response ended, to lay over its envelope. A model that declines in words has completed it."""
+    cause = None if reason == "refusal" and refused else INCOMPLETE.get(reason)
     return {
         "status": "incomplete" if cause else "completed",
         "incomplete_details": {"reason": cause} if cause else None,

@@ -26,11 +26,13 @@ from router_service.conversation import (
     ToolCall,
     ToolChoice,
     ToolResult,
+    WebSearch,
 )
-from router_service.dialects.parts import check, plain, thinking
+from router_service.dialects.parts import check, plain, thinking, vendor_tools
 from router_service.dialects.parts.fit import compact, fingerprint
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.dialects.parts.turns import with_call_states
+from router_service.dialects.responses import citations, searches
 from router_service.provenance import CALL, hidden_state, opened
 
 NAME = "openai_responses"
@@ -46,6 +48,7 @@ COUNTED = frozenset(  # https://platform.openai.com/docs/api-reference/responses
         "truncation",
     }
 )  # fmt: skip
+TEXT = ("format", "verbosity")
 ROLES = ("system", "developer", "user", "assistant")
 KEPT = "archgw keeps no responses; send the whole input with every request, as with store: false"
 
@@ -65,6 +68,8 @@ def parse_request(body: Json) -> Conversation:
         messages=messages,
         system=((Text(instructions),) if instructions else ()) + system,
         tools=tools,
+        search=_search(other_tools, body.get("max_tool_calls")),
+        vendor_tools=vendor_tools.run(other_tools),
         tool_choice=choice,
         parallel_tools=check.optional(check.boolean, body, "parallel_tool_calls"),
         max_tokens=check.optional(check.count, body, "max_output_tokens"),
@@ -73,6 +78,7 @@ def parse_request(body: Json) -> Conversation:
         stream=check.optional(check.boolean, body, "stream") or False,
         reasoning=thinking.asked(check.optional(check.string, reasoning, "effort", "reasoning")),
         output_schema=_output_schema(check.optional(check.mapping, text, "format", "text")),
+        verbosity=check.optional(check.string, text, "verbosity", "text") or "",
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=_extras(body, reasoning, text, tools=other_tools, namespaces=spaces, tool_choice=other_choice),
         dialect=NAME,
@@ -135,6 +141,8 @@ def _item(value: Any, path: str) -> Message:
             return Message("assistant", (_call(item, path),))
         case "function_call_output" | "custom_tool_call_output":
             return Message("user", (_result(item, path),))
+        case "web_search_call":
+            return Message("assistant", (searches.read(item),))
         case "item_reference":
             raise BadRequest(f"{path}: item_reference is not supported, {KEPT}")
     role_: Role = "user" if kind.endswith("_output") or kind == "mcp_approval_response" else "assistant"
@@ -178,12 +186,13 @@ def _part(value: Any, path: str) -> Part:
     kind = check.filled(part.get("type"), f"{path}.type")
     match kind:
         case "input_text" | "output_text" | "text":
-            return Text(check.string(part.get("text"), f"{path}.text"))
+            words = check.string(part.get("text"), f"{path}.text")
+            return Text(words, citations.read(given, len(words))) if (given := part.get("annotations")) else Text(words)
         case "refusal":
-            return Text(check.string(part.get("refusal"), f"{path}.refusal"))
+            return Text(check.string(part.get("refusal"), f"{path}.refusal"), refusal=True)
         case "input_image" if part.get("image_url"):
             url = check.string(part["image_url"], f"{path}.image_url")
-            return image(url)
+            return image(url, check.optional(check.string, part, "detail", path) or "")
         case "input_file":
             return _file(part, path)
     return Opaque(NAME, kind, part)
@@ -243,6 +252,12 @@ def _tool(tool: Json, path: str) -> Tool:
     return Tool(name, description, schema, check.optional(check.boolean, tool, "strict", path) or None)
 
 
+def _search(tools: Sequence[Json], most: Any) -> WebSearch | None:
+    """How many calls at most is said of all tools together."""
+    found = next((tool for tool in tools if vendor_tools.kind(tool) == vendor_tools.SEARCH), None)
+    return vendor_tools.read(found | {"max_uses": most}, found.get("filters")) if found else None
+
+
 def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
     """The choice, or as it came what only OpenAI knows (`allowed_tools`, its own tools)."""
     match value:
@@ -252,6 +267,8 @@ def _tool_choice(value: Any) -> tuple[ToolChoice | None, Json | None]:
             return ToolChoice(value), None
         case {"type": "function" | "custom", "name": str(name)} if name:
             return ToolChoice("named", name), None
+        case dict() if vendor_tools.kind(value) == vendor_tools.SEARCH:
+            return ToolChoice("named", vendor_tools.SEARCH), value
         case dict():
             return None, value
     raise check.refusal("tool_choice", "auto, none, required or a function", value)
@@ -262,7 +279,8 @@ def _output_schema(form: Json | None) -> OutputSchema | None:
         case {"type": "json_object"}:
             return OutputSchema()
         case {"type": "json_schema", "schema": dict(schema), **named}:
-            return OutputSchema(str(named.get("name") or ""), schema, bool(named.get("strict")))
+            name, description = (str(named.get(word) or "") for word in ("name", "description"))
+            return OutputSchema(name, schema, bool(named.get("strict")), description)
         case {"type": "json_schema"}:
             raise check.refusal("text.format.schema", "an object", None)
     return None
@@ -272,6 +290,6 @@ def _extras(body: Json, reasoning: Json, text: Json, **read: Any) -> Json:
     extras = {name: value for name, value in body.items() if name not in READ and value is not None}
     rest = {
         "reasoning": {name: value for name, value in reasoning.items() if name != "effort" and value is not None},
-        "text": {name: value for name, value in text.items() if name != "format" and value is not None},
+        "text": {name: value for name, value in text.items() if name not in TEXT and value is not None},
     }
     return extras | {name: value for name, value in (read | rest).items() if value}

@@ -15,23 +15,26 @@ from router_service.conversation import (
     ReplyFailed,
     ReplyStarted,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
 )
 from router_service.dialects.parts import errors
-from router_service.dialects.responses import reply
+from router_service.dialects.responses import citations, reply
 from router_service.sse import ServerSentEvent
 
 UNREAD = frozenset(
     {
-        "response.in_progress", "response.content_part.added", "response.content_part.done", "response.queued",
-        "response.output_text.done", "response.output_text.annotation.added", "response.refusal.done",
+        "response.in_progress", "response.content_part.added", "response.queued",
+        "response.web_search_call.in_progress", "response.web_search_call.searching",
+        "response.web_search_call.completed", "response.output_text.done", "response.refusal.done",
         "response.function_call_arguments.done", "response.custom_tool_call_input.done", "keepalive",
         "response.reasoning_summary_text.done", "response.reasoning_summary_part.done", "response.reasoning_text.done",
     }
 )  # fmt: skip
 TEXTS = ("response.output_text.delta", "response.refusal.delta")
+PART_DONE = "response.content_part.done"  # its name says all
 THOUGHTS = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
 ARGUMENTS = ("response.function_call_arguments.delta",)
 ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
@@ -43,6 +46,7 @@ class _Item:
 
     said: bool = False
     call: int = -1
+    letters: int = 0  # of the part of its text under way
 
 
 class Reader:
@@ -80,9 +84,13 @@ class Reader:
         item = self._items.setdefault(at, _Item())
         if kind in TEXTS or kind in THOUGHTS:
             item.said = True
-            self._refused = self._refused or kind == "response.refusal.delta"
             words = str(data["delta"])
-            yield TextDelta(words) if kind in TEXTS else ThinkingDelta(words)
+            yield self._words(item, words, kind) if kind in TEXTS else ThinkingDelta(words)
+        elif kind == "response.output_text.annotation.added":
+            yield TextEnded((citations.read_one(data["annotation"], item.letters),))
+        elif kind == PART_DONE and item.letters:
+            item.letters = 0
+            yield TextEnded(apart=True)
         elif kind == "response.reasoning_summary_part.added" and data.get("summary_index"):
             yield ThinkingDelta("\n\n")
         elif kind == "response.output_item.added" and data["item"].get("type") == "function_call":
@@ -96,6 +104,12 @@ class Reader:
             self._done = True
             yield reply.ended(data["response"], calls=bool(self._calls), refused=self._refused)
 
+    def _words(self, item: _Item, words: str, kind: str) -> TextDelta:
+        refusal = kind == "response.refusal.delta"
+        self._refused = self._refused or refusal
+        item.letters += len(words)
+        return TextDelta(words, refusal)
+
     def _start(self, response: Json) -> ReplyStarted:
         self._started = True
         return ReplyStarted(str(response.get("id") or ""), str(response.get("model") or ""))
@@ -108,7 +122,9 @@ class Reader:
     def _whole(self, item: _Item, told: Json) -> Iterator[ReplyEvent]:
         """What of the item has not been said in deltas."""
         kind: Any = told.get("type")
-        if kind == "function_call" and item.call >= 0:
+        if kind == "message" and item.letters:  # no word of its part's end
+            yield TextEnded(apart=True)
+        elif kind == "function_call" and item.call >= 0:
             if not item.said:
                 yield ToolCallDelta(item.call, reply.arguments(told))
         elif kind == "reasoning" and item.said:

@@ -1,13 +1,16 @@
-"""A streamed response, written as OpenAI's own clients expect it: every item opened, filled and closed.
+"""A streamed response, written as OpenAI's own clients expect it: one item after another, opened, filled and closed.
 
-Text and thinking end when something else begins; calls, which other vendors interleave, stay open to the end.
+Other vendors interleave parallel tool calls. Here the first is written as it comes, and what belongs to later
+items waits until it is complete.
 """
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from router_service.conversation import (
+    Citation,
     Failure,
     Json,
     OpaqueBlock,
@@ -15,7 +18,9 @@ from router_service.conversation import (
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
@@ -25,6 +30,7 @@ from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai.writer import render_error
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
+from router_service.dialects.responses import citations
 from router_service.dialects.responses.reply import (
     block_item,
     envelope,
@@ -38,15 +44,32 @@ from router_service.dialects.responses.request import NAME
 from router_service.sse import ServerSentEvent
 
 
-class _Open:
-    """An item under way."""
+@dataclass(slots=True)
+class _Item:
+    """An item that waits for its turn or is being written; `unsaid` are its events that are not out yet.
 
-    def __init__(self, at: int, block: Block, item: Json) -> None:
-        self.at, self.block, self.item = at, block, item
+    `annotations` are what its text rests on. `ended`: the next text is another item.
+    """
 
-    @property
-    def place(self) -> Json:
-        return {"item_id": self.item["id"], "output_index": self.at}
+    at: int
+    block: Block
+    opening: Json
+    unsaid: list[tuple[str, Json]] = field(default_factory=list)
+    annotations: list[Json] = field(default_factory=list)
+    ended: bool = False
+
+    def say(self, kind: str, **fields: Any) -> None:
+        place = {"item_id": self.opening["id"], "output_index": self.at}
+        self.unsaid.append((f"response.{kind}", place | fields))
+
+    def complete(self) -> bool:
+        """Whether nothing can follow, now that another item has begun."""
+        if self.block.kind != "tool_call":
+            return True
+        try:
+            return isinstance(json.loads(self.block.text), dict)
+        except ValueError:
+            return False
 
 
 class Writer:
@@ -55,10 +78,11 @@ class Writer:
         self._id = ""
         self._number = 0
         self._usage = Usage()
-        self._output: list[Json] = []
-        self._open: list[_Open] = []
-        self._calls: dict[int, _Open] = {}
-        self._started = self._done = False
+        self._output: list[Json] = []  # of the items that are written
+        self._queue: list[_Item] = []
+        self._calls: dict[int, _Item] = {}
+        self._begun = 0
+        self._started = self._done = self._refused = False
 
     def feed(self, event: ReplyEvent) -> bytes:
         return b"" if self._done else b"".join(self._write(event))
@@ -68,105 +92,132 @@ class Writer:
             self._started = True
             yield from self._start(event if isinstance(event, ReplyStarted) else ReplyStarted("", ""))
         match event:
-            case TextDelta(text) if text:
-                yield from self._text(text)
-            case ThinkingDelta() if event.text or event.signature:
-                yield from self._think(event)
-            case ToolCallStarted(index, call_id, name, state):
-                yield from self._close_words()
-                block = Block("tool_call", id=call_id, name=name, signature=state)
-                if state and self._to.maker:
-                    yield from self._signed(block)
-                self._calls[index] = yield from self._begin(block)
-            case ToolCallDelta(index, arguments) if arguments:
-                yield from self._argue(self._calls[index], arguments)
-            case OpaqueBlock(dialect, _, raw) if dialect == NAME:
-                yield from self._close_words()
-                opened = yield from self._begin(Block("opaque", dialect=NAME, raw=raw))
-                yield from self._close(opened)
             case ReplyEnded():
-                yield from self._end(event)
+                yield from self._drain(to_the_end=True)
+                yield self._end(event)
             case ReplyFailed(kind, message):
                 yield self._fail(kind, message)
+            case _:
+                self._take(event)
+                yield from self._drain(to_the_end=False)
 
     # -- items -------------------------------------------------------------------------------------------------
 
-    def _text(self, text: str) -> Iterator[bytes]:
-        opened = self._last("text")
-        if opened is None:
-            yield from self._close_words()
-            opened = yield from self._begin(Block("text"))
-            yield self._event("response.content_part.added", opened, content_index=0, part=text_part(""))
-        opened.block.text += text
-        yield self._event("response.output_text.delta", opened, content_index=0, delta=text, logprobs=[])
+    def _take(self, event: ReplyEvent) -> None:
+        match event:
+            case TextDelta(text, refusal) if text:
+                self._text(text, refusal=refusal)
+            case TextEnded(told, apart):
+                self._end_text(told, apart=apart)
+            case ThinkingDelta() if event.text or event.signature:
+                self._think(event)
+            case ToolCallStarted(index, call_id, name, state):
+                block = Block("tool_call", id=call_id, name=name, signature=state)
+                if state and self._to.maker:
+                    signing = signed_item(item_id(self._id, self._begun), block, self._to.maker)
+                    self._begin(Block("opaque", dialect=NAME, raw=signing))
+                self._calls[index] = self._begin(block)
+            case ToolCallDelta(index, arguments) if arguments:
+                self._argue(self._calls[index], arguments)
+            case Search():
+                item = self._begin(Block("search", search=event))
+                for word in ("in_progress", "searching", "completed"):
+                    item.say(f"web_search_call.{word}")
+            case OpaqueBlock(dialect, _, raw) if dialect == NAME:
+                self._begin(Block("opaque", dialect=NAME, raw=raw))
 
-    def _think(self, event: ThinkingDelta) -> Iterator[bytes]:
-        opened = None if event.hidden else self._last("thinking")
-        if opened is None:
-            yield from self._close_words()
-            opened = yield from self._begin(Block("thinking", hidden=event.hidden))
+    def _text(self, text: str, *, refusal: bool) -> None:
+        item = self._last("text")
+        if item is None or item.block.refusal != refusal:
+            self._refused = self._refused or refusal
+            item = self._begin(Block("text", refusal=refusal))
+            item.say("content_part.added", content_index=0, part=text_part(item.block))
+        item.block.text += text
+        if refusal:
+            item.say("refusal.delta", content_index=0, delta=text)
+        else:
+            item.say("output_text.delta", content_index=0, delta=text, logprobs=[])
+
+    def _end_text(self, told: tuple[Citation, ...], *, apart: bool) -> None:
+        item = self._last("text")
+        if item is None or item.block.refusal:
+            return
+        for citation in told:
+            if raw := citations.render(citation, len(item.block.text)):
+                at = {"content_index": 0, "annotation_index": len(item.annotations)}
+                item.say("output_text.annotation.added", **at, annotation=raw)
+                item.annotations.append(raw)
+        item.ended = apart
+
+    def _think(self, event: ThinkingDelta) -> None:
+        item = None if event.hidden else self._last("thinking")
+        item = item or self._begin(Block("thinking", hidden=event.hidden))
         if event.text:
-            if not opened.block.text:
+            if not item.block.text:
                 part = {"type": "summary_text", "text": ""}
-                yield self._event("response.reasoning_summary_part.added", opened, summary_index=0, part=part)
-            opened.block.text += event.text
-            yield self._event("response.reasoning_summary_text.delta", opened, summary_index=0, delta=event.text)
+                item.say("reasoning_summary_part.added", summary_index=0, part=part)
+            item.block.text += event.text
+            item.say("reasoning_summary_text.delta", summary_index=0, delta=event.text)
         if event.signature:
-            opened.block.signature = event.signature
-            yield from self._close(opened)
+            item.block.signature = event.signature
+            item.ended = True
 
-    def _signed(self, call: Block) -> Iterator[bytes]:
-        at = len(self._output)
-        item = signed_item(item_id(self._id, at), call, self._to.maker)
-        self._output.append(item)
-        for kind in ("response.output_item.added", "response.output_item.done"):
-            yield self._encoded(kind, output_index=at, item=item)
-
-    def _argue(self, opened: _Open, arguments: str) -> Iterator[bytes]:
+    def _argue(self, item: _Item, arguments: str) -> None:
         """The text for a tool of plain text can only be read when it is all there."""
-        opened.block.text += arguments
-        if opened.block.name not in self._to.plain:
-            yield self._event("response.function_call_arguments.delta", opened, delta=arguments)
+        item.block.text += arguments
+        if item.block.name not in self._to.plain:
+            item.say("function_call_arguments.delta", delta=arguments)
 
-    def _last(self, kind: str) -> _Open | None:
-        return self._open[-1] if self._open and self._open[-1].block.kind == kind else None
+    def _last(self, kind: str) -> _Item | None:
+        last = self._queue[-1] if self._queue else None
+        return last if last and last.block.kind == kind and not last.ended else None
 
-    def _begin(self, block: Block) -> Generator[bytes, None, _Open]:
-        at = len(self._output)
-        item = opening_item(block, item_id(self._id, at), self._to)
-        opened = _Open(at, block, item)
-        self._output.append(item)
-        self._open.append(opened)
-        yield self._encoded("response.output_item.added", output_index=at, item=item)
-        return opened
+    def _begin(self, block: Block) -> _Item:
+        opening = opening_item(block, item_id(self._id, self._begun), self._to)
+        item = _Item(self._begun, block, opening)
+        item.unsaid.append(("response.output_item.added", {"output_index": item.at, "item": opening}))
+        self._begun += 1
+        self._queue.append(item)
+        return item
 
-    def _close_words(self) -> Iterator[bytes]:
-        """Whatever is no call ends when something else begins."""
-        for opened in [opened for opened in self._open if opened.block.kind != "tool_call"]:
-            yield from self._close(opened)
+    def _drain(self, *, to_the_end: bool) -> Iterator[bytes]:
+        while self._queue:
+            item = self._queue[0]
+            ends = to_the_end or item.block.kind in ("opaque", "search") or (len(self._queue) > 1 and item.complete())
+            done = self._close(item) if ends else None
+            for kind, fields in item.unsaid:
+                yield self._encoded(kind, **fields)
+            item.unsaid = []
+            if done is None:
+                return
+            self._output.append(done)
+            yield self._encoded("response.output_item.done", output_index=item.at, item=done)
+            self._queue.pop(0)
 
-    def _close(self, opened: _Open) -> Iterator[bytes]:
-        self._open.remove(opened)
-        item = block_item(opened.block, item_id(self._id, opened.at), self._to) or opened.item
-        self._output[opened.at] = item
-        block = opened.block
+    def _close(self, item: _Item) -> Json:
+        """The item as it is in the end; its last events are still to be said."""
+        block = item.block
+        done = block_item(block, item_id(self._id, item.at), self._to) or item.opening
         match block.kind:
             case "text":
-                part = text_part(block.text)
-                yield self._event("response.output_text.done", opened, content_index=0, text=block.text, logprobs=[])
-                yield self._event("response.content_part.done", opened, content_index=0, part=part)
+                part = text_part(block) | ({} if block.refusal else {"annotations": item.annotations})
+                if block.refusal:
+                    item.say("refusal.done", content_index=0, refusal=block.text)
+                else:
+                    item.say("output_text.done", content_index=0, text=block.text, logprobs=[])
+                item.say("content_part.done", content_index=0, part=part)
+                return done | {"content": [part]}
             case "thinking" if block.text:
                 part = {"type": "summary_text", "text": block.text}
-                yield self._event("response.reasoning_summary_text.done", opened, summary_index=0, text=block.text)
-                yield self._event("response.reasoning_summary_part.done", opened, summary_index=0, part=part)
+                item.say("reasoning_summary_text.done", summary_index=0, text=block.text)
+                item.say("reasoning_summary_part.done", summary_index=0, part=part)
             case "tool_call" if block.name in self._to.plain:
                 text = plain.text(block.text)
-                yield self._event("response.custom_tool_call_input.delta", opened, delta=text)
-                yield self._event("response.custom_tool_call_input.done", opened, input=text)
+                item.say("custom_tool_call_input.delta", delta=text)
+                item.say("custom_tool_call_input.done", input=text)
             case "tool_call":
-                arguments, name = item["arguments"], item["name"]
-                yield self._event("response.function_call_arguments.done", opened, name=name, arguments=arguments)
-        yield self._encoded("response.output_item.done", output_index=opened.at, item=item)
+                item.say("function_call_arguments.done", name=done["name"], arguments=done["arguments"])
+        return done
 
     # -- beginning and end -------------------------------------------------------------------------------------
 
@@ -175,20 +226,15 @@ class Writer:
         for kind in ("response.created", "response.in_progress"):
             yield self._encoded(kind, response=envelope(self._id, self._to, ()))
 
-    def _end(self, event: ReplyEnded) -> Iterator[bytes]:
+    def _end(self, event: ReplyEnded) -> bytes:
         self._done = True
-        for opened in list(self._open):
-            yield from self._close(opened)
-        told = outcome(event.reason, merged(self._usage, event.usage))
+        told = outcome(event.reason, merged(self._usage, event.usage), refused=self._refused)
         response = envelope(self._id, self._to, self._output) | told
-        yield self._encoded(f"response.{told['status']}", response=response)
+        return self._encoded(f"response.{told['status']}", response=response)
 
     def _fail(self, kind: str, message: str) -> bytes:
         self._done = True
         return _failed(Failure(500, kind, message), envelope(self._id, self._to, self._output), self._number)
-
-    def _event(self, kind: str, opened: _Open, **fields: Any) -> bytes:
-        return self._encoded(kind, **opened.place, **fields)
 
     def _encoded(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1

@@ -142,6 +142,34 @@ def texts(asked: Asked) -> None:
             raise Refused("messages: text content blocks must contain non-whitespace text")
 
 
+CITATIONS = {
+    "char_location": "document_index start_char_index end_char_index",
+    "page_location": "document_index start_page_number end_page_number",
+    "content_block_location": "document_index start_block_index end_block_index",
+    "web_search_result_location": "encrypted_index url",
+    "search_result_location": "search_result_index source start_block_index end_block_index",
+}
+
+
+def citations(asked: Asked) -> None:
+    """Those of the web refer to what Anthropic had found itself, and are checked against it."""
+    for block in blocks(asked):
+        if block.kind != "text":
+            continue
+        for at, raw in enumerate(listed(block.raw.get("citations"))):
+            place, kind = f"{block.place}.text.citations.{at}", str(raw.get("type"))
+            if kind not in CITATIONS:
+                tags = ", ".join(repr(tag) for tag in CITATIONS)
+                raise Refused(
+                    f"{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {tags}"
+                )
+            for name in ("cited_text", *CITATIONS[kind].split()):
+                if name not in raw:
+                    raise Refused(f"{place}.{kind}.{name}: Field required")
+            if not raw.get("encrypted_index", "x") or str(raw.get("encrypted_index")).startswith("archgw"):
+                raise Refused(f"{place}.{kind}.encrypted_index: Invalid encrypted_index")
+
+
 def result_contents(asked: Asked) -> None:
     for block in blocks(asked):
         if block.kind != "tool_result":
@@ -250,6 +278,7 @@ MESSAGES: tuple[Rule, ...] = (
     content,
     known_blocks,
     texts,
+    citations,
     result_contents,
     prefill,
     media,

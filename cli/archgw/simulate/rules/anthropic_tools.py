@@ -37,6 +37,41 @@ def tool_types(asked: Asked) -> None:
             )
 
 
+SEARCH = re.compile(r"web_search_\d{8}")
+SEARCH_FIELDS = names(
+    "type name max_uses allowed_domains blocked_domains user_location cache_control allowed_callers "
+    "defer_loading strict"
+)
+OF_ITS_OWN_API = re.compile(r"(web_search|web_fetch|code_execution)_\d{8}")  # Amazon does not run them
+
+
+def server_tools(asked: Asked) -> None:
+    for index, tool in enumerate(listed(asked.body.get("tools"))):
+        kind = str(tool.get("type"))
+        if asked.vendor.name == "amazon_bedrock" and OF_ITS_OWN_API.fullmatch(kind):
+            raise Refused(
+                f"tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags"
+            )
+        if not SEARCH.fullmatch(kind):
+            continue
+        if tool.get("name") != "web_search":
+            raise Refused(f"tools.{index}.{kind}.name: Input should be 'web_search'")
+        for name in set(tool) - SEARCH_FIELDS:
+            raise Refused(f"tools.{index}.{kind}.{name}: Extra inputs are not permitted")
+        if tool.get("allowed_domains") and tool.get("blocked_domains"):
+            raise Refused(f"tools.{index}.{kind}: Only one of allowed_domains and blocked_domains may be given")
+        place = tool.get("user_location")
+        if place is not None and place.get("type") != "approximate":
+            raise Refused(f"tools.{index}.{kind}.user_location.type: Input should be 'approximate'")
+
+
+def searches_back(asked: Asked) -> None:
+    """What was found comes back as it was sealed."""
+    for block in blocks(asked):
+        if str(block.raw.get("id") or block.raw.get("tool_use_id")).startswith("srvtoolu_archgw"):
+            raise Refused(f"{block.place}: Invalid encrypted_content")
+
+
 def tools(asked: Asked) -> None:
     for place, tool in custom_tools(asked):
         for name in ("name", "input_schema"):
@@ -151,4 +186,13 @@ def results_called(asked: Asked) -> None:
         called = {block.raw["id"] for block in spoken if block.kind == "tool_use"}
 
 
-TOOLS: tuple[Rule, ...] = (tool_types, tools, tool_choice, tool_uses, tools_answered, results_called)
+TOOLS: tuple[Rule, ...] = (
+    tool_types,
+    server_tools,
+    searches_back,
+    tools,
+    tool_choice,
+    tool_uses,
+    tools_answered,
+    results_called,
+)

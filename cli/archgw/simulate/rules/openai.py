@@ -5,7 +5,7 @@ from archgw.simulate.received import Asked
 from archgw.simulate.refusal import Refused
 from archgw.simulate.rules.openai_messages import MESSAGES, OPENAI_MESSAGES
 from archgw.simulate.rules.openai_tools import OPENAI_TOOLS, TOOLS
-from archgw.simulate.rules.openai_words import above, below, invalid, missing, unsupported, wrong_type
+from archgw.simulate.rules.openai_words import above, below, invalid, missing, only_medium, unsupported, wrong_type
 from archgw.simulate.rules.rule import Rule, names
 from archgw.simulate.tokens import total
 
@@ -167,6 +167,14 @@ REFUSED_BY_FLAG = {
 }
 
 
+def verbosity(asked: Asked) -> None:
+    value = asked.body.get("verbosity")
+    if value not in (None, "low", "medium", "high"):
+        raise invalid("verbosity", value, "'low', 'medium', and 'high'")
+    if "verbosity" not in asked.model.flags and value not in (None, "medium"):
+        raise only_medium("verbosity", value)
+
+
 def model_parameters(asked: Asked) -> None:
     for flag, refused in REFUSED_BY_FLAG.items():
         for name in refused:
@@ -184,6 +192,7 @@ OPENAI: tuple[Rule, ...] = (
     response_format,
     reasoning_parameters,
     model_parameters,
+    verbosity,
     max_tokens,
     ranges,
     stop_texts,

@@ -176,6 +176,17 @@ def no_unknown_fields(asked: Asked) -> None:
             raise unknown(f"{place}.{name}")
 
 
+def annotations(asked: Asked) -> None:
+    for index, message in enumerate(messages(asked)):
+        for at, raw in enumerate(listed(message.get("annotations"))):
+            place = f"messages[{index}].annotations[{at}]"
+            if raw.get("type") != "url_citation":
+                raise invalid(f"{place}.type", raw.get("type"), "'url_citation'")
+            for name in ("url", "title", "start_index", "end_index"):
+                if (raw.get("url_citation") or {}).get(name) is None:
+                    raise missing(f"{place}.url_citation.{name}")
+
+
 def model_roles(asked: Asked) -> None:
     for index, message in enumerate(messages(asked)):
         role, place = message.get("role"), f"messages[{index}].role"
@@ -228,7 +239,12 @@ def images(asked: Asked) -> None:
         image = part.get("image_url")
         if not isinstance(image, dict):
             raise wrong_type(f"{place}.image_url", "an object", image)
+        if image.get("detail") not in DETAILS:
+            raise invalid(f"{place}.image_url.detail", image["detail"], "'auto', 'low', and 'high'")
         check_image(f"{place}.image_url.url", image.get("url"))
+
+
+DETAILS = (None, "auto", "low", "high", "original")
 
 
 def check_image(place: str, url: Any) -> None:
@@ -253,6 +269,7 @@ def check_image(place: str, url: Any) -> None:
 
 OPENAI_MESSAGES: tuple[Rule, ...] = (
     no_unknown_fields,
+    annotations,
     model_roles,
     no_empty_calls,
     tool_ids,

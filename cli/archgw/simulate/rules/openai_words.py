@@ -83,3 +83,8 @@ def above(place: str, value: float, most: float) -> Refused:
         param=place,
         code="decimal_above_max_value",
     )
+
+
+def only_medium(name: str, value: object) -> Refused:
+    words = f"Unsupported value: '{value}' is not supported with this model. Supported values are: 'medium'."
+    return Refused(words, param=name, code="unsupported_value")

@@ -6,7 +6,7 @@ from typing import Any
 from archgw.simulate.received import Asked
 from archgw.simulate.refusal import Json, Refused
 from archgw.simulate.responses_wire import bound, pieces
-from archgw.simulate.rules.openai_messages import check_image
+from archgw.simulate.rules.openai_messages import DETAILS, check_image
 from archgw.simulate.rules.openai_tools import NAME, list_without_items
 from archgw.simulate.rules.openai_words import (
     above,
@@ -14,6 +14,7 @@ from archgw.simulate.rules.openai_words import (
     invalid,
     missing,
     no_match,
+    only_medium,
     too_long,
     unknown,
     unsupported,
@@ -116,6 +117,7 @@ ITEM_FIELDS = {
     "custom_tool_call": names("type id call_id name input status"),
     "custom_tool_call_output": names("type id call_id output status"),
     "reasoning": names("type id summary encrypted_content content status"),
+    "web_search_call": names("type id status action"),
 }
 REQUIRED = {
     "message": ("role", "content"),
@@ -124,6 +126,7 @@ REQUIRED = {
     "custom_tool_call": ("call_id", "name", "input"),
     "custom_tool_call_output": ("call_id", "output"),
     "reasoning": ("id", "summary"),
+    "web_search_call": ("action",),
 }
 
 
@@ -164,12 +167,33 @@ def parts(place: str, content: Any, allowed: tuple[str, ...]) -> None:
         kind = part.get("type")
         if kind not in allowed:
             raise invalid(f"{place}[{at}].type", kind, " and ".join(f"'{name}'" for name in allowed))
+        for index, raw in enumerate(listed(part.get("annotations"))):
+            annotation(f"{place}[{at}].annotations[{index}]", raw)
+        if kind == "input_image" and part.get("detail") not in DETAILS:
+            raise invalid(f"{place}[{at}].detail", part["detail"], "'low', 'high', and 'auto'")
         if kind == "input_image" and part.get("image_url"):
             check_image(f"{place}[{at}].image_url", part["image_url"])
 
 
+ANNOTATIONS = {
+    "url_citation": ("url", "title", "start_index", "end_index"),
+    "file_citation": ("file_id", "index"),
+    "container_file_citation": ("container_id", "file_id", "start_index", "end_index"),
+    "file_path": ("file_id", "index"),
+}
+
+
+def annotation(place: str, raw: Json) -> None:
+    kind = str(raw.get("type"))
+    if kind not in ANNOTATIONS:
+        raise invalid(f"{place}.type", kind, ", ".join(repr(name) for name in ANNOTATIONS))
+    for name in ANNOTATIONS[kind]:
+        if raw.get(name) is None:
+            raise missing(f"{place}.{name}")
+
+
 def calls_answered(asked: Asked) -> None:
-    called = {item["call_id"] for _, item in items(asked) if str(item.get("type")).endswith("_call")}
+    called = {item.get("call_id") for _, item in items(asked) if str(item.get("type")).endswith("_call")}
     answered = {item["call_id"] for _, item in items(asked) if str(item.get("type")).endswith("_call_output")}
     for place, item in items(asked):
         kind = str(item.get("type"))
@@ -219,6 +243,8 @@ def tools(asked: Asked) -> None:
         place = f"tools[{at}]"
         if tool.get("type") is None:
             raise missing(f"{place}.type")
+        if str(tool["type"]).startswith("web_search"):
+            search(place, tool)
         if tool["type"] not in ("function", "custom"):
             continue
         if not isinstance(tool.get("name"), str):
@@ -233,6 +259,18 @@ def tools(asked: Asked) -> None:
     called = choice.get("name") if isinstance(choice, dict) and choice.get("type") == "function" else None
     if called and called not in [tool.get("name") for tool in offered]:
         raise Refused(f"Tool choice '{called}' not found in 'tools' parameter.", param="tool_choice")
+
+
+SEARCH_FIELDS = names("type filters user_location search_context_size external_web_access search_content_types")
+
+
+def search(place: str, tool: Json) -> None:
+    for name in set(tool) - SEARCH_FIELDS:
+        raise unknown(f"{place}.{name}")
+    for name in set(tool.get("filters") or ()) - {"allowed_domains", "blocked_domains"}:
+        raise unknown(f"{place}.filters.{name}")
+    if tool.get("search_context_size") not in (None, "low", "medium", "high"):
+        raise invalid(f"{place}.search_context_size", tool["search_context_size"], "'low', 'medium', and 'high'")
 
 
 def schema(place: str, tool: Json) -> None:
@@ -253,6 +291,14 @@ def schema(place: str, tool: Json) -> None:
             param=f"{place}.parameters",
             code="invalid_function_parameters",
         )
+
+
+def verbosity(asked: Asked) -> None:
+    value = (asked.body.get("text") or {}).get("verbosity")
+    if value not in (None, "low", "medium", "high"):
+        raise invalid("text.verbosity", value, "'low', 'medium', and 'high'")
+    if "verbosity" not in asked.model.flags and value not in (None, "medium"):
+        raise only_medium("text.verbosity", value)
 
 
 def text_format(asked: Asked) -> None:
@@ -307,6 +353,7 @@ RESPONSES: tuple[Rule, ...] = (
     shapes,
     tools,
     text_format,
+    verbosity,
     calls_answered,
     reasoning_items,
     context,
