@@ -7,7 +7,9 @@ from functools import partial
 
 from router_service.providers.provider import ModelFacts, Provider
 
-Seer = partial(ModelFacts, images=True, documents=True, verbosity=True)
+# docs/use-cases/reasoning-tokens: "the entire sequence of consecutive reasoning blocks must match"
+Model = partial(ModelFacts, verbosity=True, thoughts="reasoning_details")
+Seer = partial(Model, images=True, documents=True)
 
 PROVIDER = Provider(
     name="openrouter",
@@ -17,6 +19,7 @@ PROVIDER = Provider(
     vendor_tools=frozenset({"web_search"}),  # as web_search_options
     knows=frozenset({"annotations"}),
     models=(
+        Model(""),  # any other; nobody knows what it sees
         Seer("anthropic/claude-"),
         Seer("google/gemini-"),
         Seer("openai/gpt-4o"),

@@ -24,7 +24,7 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.openai import citations
+from router_service.dialects.openai import citations, details
 from router_service.dialects.openai.request import NAME
 from router_service.dialects.parts import cited, fit, plain, thinking, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
@@ -153,7 +153,11 @@ def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -
     look for the field in every message that calls a tool."""
     if not target.thoughts:
         return {}
-    words = "".join(thought.text for thought in thoughts if thought.maker in (NAME, target.maker))
+    own = [thought for thought in thoughts if thought.maker in (NAME, target.maker)]
+    words = "".join(thought.text for thought in own)
+    if target.thoughts == details.FIELD:
+        held = details.of(own)
+        return ({"reasoning": words} if words else {}) | ({details.FIELD: held} if held else {})
     return {target.thoughts: words or " "} if words or calls else {}
 
 
