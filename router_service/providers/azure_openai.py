@@ -17,6 +17,6 @@ PROVIDER = Provider(
     tool_id_length=openai.PROVIDER.tool_id_length,
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
     vendor_tools=openai.PROVIDER.vendor_tools,
-    knows=openai.PROVIDER.knows,
+    knows=openai.PROVIDER.knows - {"service_tier"},
     models=openai.PROVIDER.models,
 )

@@ -10,8 +10,9 @@ PROVIDER = Provider(
     refuses=OPENAIS_OWN - {"metadata", "service_tier", "store"},  # "property 'verbosity' is unsupported"
     refuses_in_messages=(THOUGHTS - {"reasoning"}) | {"annotations", "audio"},
     models=(
-        ModelFacts("llama-3.1-8b-instant", 131_072, 131_072),
-        ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768),
+        # "This model does not support response format `json_schema`"
+        ModelFacts("llama-3.1-8b-instant", 131_072, 131_072, structured=False),
+        ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768, structured=False),
         ModelFacts("meta-llama/llama-4-", 131_072, 8_192, images=True),
         ModelFacts("openai/gpt-oss-", 131_072, 65_536, reasoning=True),
     ),

@@ -14,6 +14,8 @@ Newest = partial(Gpt5, dialect="openai_responses", efforts=("low", "medium", "hi
 Seer = partial(ModelFacts, images=True, documents=True)
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
+CACHE_AND_USER = ("prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user")
+
 PROVIDER = Provider(
     name="openai",
     dialect="openai_chat",
@@ -23,7 +25,7 @@ PROVIDER = Provider(
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
     vendor_tools=frozenset({"code_interpreter", "file_search", "image_generation", "mcp", "web_search"}),
-    knows=frozenset({"annotations", "refusal"}),
+    knows=frozenset({"annotations", "refusal", "metadata", *CACHE_AND_USER, "service_tier"}),
     models=(
         ModelFacts("gpt-3.5-turbo", 16_385, 4_096),
         ModelFacts("gpt-4", 8_192, 4_096),

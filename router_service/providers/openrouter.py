@@ -17,7 +17,7 @@ PROVIDER = Provider(
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
     vendor_tools=frozenset({"web_search"}),  # as web_search_options
-    knows=frozenset({"annotations"}),
+    knows=frozenset({"annotations", "prompt_cache_key", "user"}),
     models=(
         Model(""),  # any other; nobody knows what it sees
         Seer("anthropic/claude-"),

@@ -7,6 +7,7 @@ and pi do it for Mistral; mere reminders go into the result before them, lest th
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from router_service.conversation import (
     Conversation,
@@ -14,6 +15,7 @@ from router_service.conversation import (
     Image,
     Json,
     Opaque,
+    OutputSchema,
     Part,
     Reasoning,
     Search,
@@ -26,7 +28,7 @@ from router_service.conversation import (
 from router_service.dialects.dialect import Rendered, Target
 from router_service.dialects.openai import citations, details
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import cited, fit, plain, thinking, vendor_tools
+from router_service.dialects.parts import cited, fit, plain, schemas, thinking, users, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -40,6 +42,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     warnings: list[str] = []
     own = conversation.dialect == NAME
     conversation = fit.with_documents_as_images(fit.without_unseen(conversation, target, warnings), target)
+    conversation = _without_schema(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
@@ -58,6 +61,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if own:
         _put_back(conversation, body)
     else:
+        body |= users.for_openai(conversation, target)
         body |= _search_options(conversation, target, warnings)
         warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
@@ -303,6 +307,15 @@ def _stop(conversation: Conversation, target: Target, warnings: list[str]) -> li
 def _effort(reasoning: Reasoning, target: Target) -> str:
     """Not to think at all is `low`, the least that every reasoning model takes."""
     return thinking.nearest(thinking.effort(reasoning) if reasoning.enabled else "low", target.efforts)
+
+
+def _without_schema(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+    """Who knows `json_object` alone is told the schema in words."""
+    wanted = conversation.output_schema
+    if target.structured or wanted is None or wanted.schema is None:
+        return conversation
+    told = Text(schemas.in_words(wanted, warnings))
+    return replace(conversation, system=(*conversation.system, told), output_schema=OutputSchema())
 
 
 def _response_format(conversation: Conversation) -> Json:

@@ -70,6 +70,7 @@ def parse_request(body: Json) -> Conversation:
         reasoning=thinking.asked(check.optional(check.string, body, "reasoning_effort")),
         output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
         verbosity=check.optional(check.string, body, "verbosity") or "",
+        user=str(body.get("safety_identifier") or body.get("user") or ""),
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,

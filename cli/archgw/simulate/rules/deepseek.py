@@ -41,4 +41,9 @@ def no_empty_tools(asked: Asked) -> None:
         raise Refused("[] is too short - 'tools'")
 
 
-DEEPSEEK: tuple[Rule, ...] = (roles, only_text, no_empty_tools, *COMPATIBLE, max_tokens)
+def response_format(asked: Asked) -> None:
+    if (asked.body.get("response_format") or {}).get("type") == "json_schema":
+        raise Refused("This response_format type is unavailable now")
+
+
+DEEPSEEK: tuple[Rule, ...] = (response_format, roles, only_text, no_empty_tools, *COMPATIBLE, max_tokens)

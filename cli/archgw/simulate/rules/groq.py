@@ -34,4 +34,11 @@ def max_tokens(asked: Asked) -> None:
             )
 
 
-GROQ: tuple[Rule, ...] = (known_fields, *COMPATIBLE, max_tokens)
+def response_format(asked: Asked) -> None:
+    """https://console.groq.com/docs/structured-outputs#supported-models."""
+    if (asked.body.get("response_format") or {}).get("type") == "json_schema" and "llama-3" in asked.body["model"]:
+        words = "This model does not support response format `json_schema`. See supported models at"
+        raise Refused(f"{words} https://console.groq.com/docs/structured-outputs#supported-models")
+
+
+GROQ: tuple[Rule, ...] = (response_format, known_fields, *COMPATIBLE, max_tokens)
