@@ -388,9 +388,8 @@ class Attempt:
 
     def _new_sealer(self) -> Sealer | None:
         """Where several models speak the client's dialect, it must come back whose reasoning is whose."""
-        dialect, candidate = self._upstream.dialect, self._candidate
-        makers = self._gateway.plan.makers(dialect.name)
-        needed = self._same and len(makers) > 1 and candidate.maker in makers
+        dialect, candidate, plan = self._upstream.dialect, self._candidate, self._gateway.plan
+        needed = self._same and plan.several(dialect.name) and candidate.maker in plan.makers(dialect.name)
         return Sealer(dialect, candidate.maker) if needed else None
 
     def _new_writer(self) -> Writer:

@@ -203,9 +203,9 @@ class Conversation:
 
     `metadata` and `extras` are words of `dialect`, the one that the client spoke: no other may repeat them.
     `vendor_tools` are the kinds of tools in `extras` that their vendor runs itself; `search` is the one that others
-    have, too. `verbosity`: how much to write, in OpenAI's words. `words` are the roles and the fields of messages that
-    the client used, for the vendors that refuse some of them; `source` are its messages as they came, for targets that
-    take them with a block more or less.
+    have, too. `verbosity`: how much to write, in OpenAI's words; `user`: who it is that asks. `words` are the roles and
+    the fields of messages that the client used, for the vendors that refuse some of them; `source` are its messages as
+    they came, for targets that take them with a block more or less.
     """
 
     model: str
@@ -224,6 +224,7 @@ class Conversation:
     reasoning: Reasoning | None = None
     output_schema: OutputSchema | None = None
     verbosity: str = ""
+    user: str = ""
     metadata: Json = field(default_factory=dict)
     extras: Json = field(default_factory=dict)
     dialect: str = ""

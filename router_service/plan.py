@@ -158,6 +158,10 @@ class Plan:
         asked = [candidate for candidate in self.candidates if candidate.dialect(dialect) == dialect]
         return {one.maker for one in asked if dialect != "openai_chat" or one.facts.thoughts}
 
+    def several(self, dialect: str) -> bool:
+        """Whether more than one model may be asked in this dialect."""
+        return sum(candidate.dialect(dialect) == dialect for candidate in self.candidates) > 1
+
     def candidate(self, id: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.id == id), None)
 

@@ -57,7 +57,7 @@ def models() -> Iterator[str]:
     """Every model of every vendor's table, and all that the simulated vendors know; of Bedrock's regions one."""
     for name, provider in PROVIDERS.items():
         known = [facts.prefix for facts in provider.models] + [model.name for model in VENDORS[name].models]
-        for model in dict.fromkeys(known):
+        for model in filter(None, dict.fromkeys(known)):
             if name != "amazon_bedrock" or model.startswith(("us.", "openai.")):
                 yield f"{name}/{model}"
     yield from ("openrouter/x/some-model", "ollama/llama3.1", "together/some/model", "moonshot/new", "zai/new")
@@ -157,6 +157,8 @@ def due(body: dict[str, Any], candidate: Candidate) -> dict[str, str]:
         found |= {"thinking": found.get("thinking", "")}
     if any(name in candidate.provider.refuses_in_messages for message in body.get("messages", ()) for name in message):
         found |= {"messages": ""}
+    if candidate.provider.name != "anthropic" and "account" in str((body.get("metadata") or {}).get("user_id", "")):
+        found |= {"metadata": ""}  # whose account of Anthropic's it is goes to Anthropic alone
     return found | {name: "" for name in body if name in refused}
 
 

@@ -18,6 +18,6 @@ PROVIDER = Provider(
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
     tokenizer=openai.PROVIDER.tokenizer,
     vendor_tools=openai.PROVIDER.vendor_tools,
-    knows=openai.PROVIDER.knows,
+    knows=openai.PROVIDER.knows - {"service_tier"},
     models=openai.PROVIDER.models,
 )

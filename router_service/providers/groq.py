@@ -12,8 +12,9 @@ PROVIDER = Provider(
     refuses_in_messages=(THOUGHTS - {"reasoning"}) | {"annotations", "audio", "name"},
     schema_beside_tools=False,  # "json mode cannot be combined with tool/function calling"
     models=(
-        ModelFacts("llama-3.1-8b-instant", 131_072, 131_072, tokenizer="cl100k"),
-        ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768, tokenizer="cl100k"),
+        # "This model does not support response format `json_schema`"
+        ModelFacts("llama-3.1-8b-instant", 131_072, 131_072, structured=False, tokenizer="cl100k"),
+        ModelFacts("llama-3.3-70b-versatile", 131_072, 32_768, structured=False, tokenizer="cl100k"),
         ModelFacts("meta-llama/llama-4-", 131_072, 8_192, images=True, tokenizer="cl100k"),
         ModelFacts("openai/gpt-oss-", 131_072, 65_536, reasoning=True, tokenizer="o200k"),
     ),

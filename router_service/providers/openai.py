@@ -16,6 +16,8 @@ Seer = partial(ModelFacts, images=True, documents=True)
 Older = partial(ModelFacts, description_length=1024, tokenizer="cl100k")
 FirstReasoner = partial(Reasoner, reasoning=False, system=False, tools=False)
 
+CACHE_AND_USER = ("prompt_cache_key", "prompt_cache_retention", "safety_identifier", "user")
+
 PROVIDER = Provider(
     name="openai",
     dialect="openai_chat",
@@ -27,7 +29,7 @@ PROVIDER = Provider(
     refuses_in_messages=THOUGHTS,
     tokenizer="o200k",
     vendor_tools=frozenset({"code_interpreter", "file_search", "image_generation", "mcp", "web_search"}),
-    knows=frozenset({"annotations", "refusal"}),
+    knows=frozenset({"annotations", "refusal", "metadata", *CACHE_AND_USER, "service_tier"}),
     models=(
         Older("gpt-3.5-turbo", 16_385, 4_096),
         Older("gpt-4", 8_192, 4_096),

@@ -7,7 +7,9 @@ from functools import partial
 
 from router_service.providers.provider import ModelFacts, Provider
 
-Seer = partial(ModelFacts, images=True, documents=True, verbosity=True)
+# docs/use-cases/reasoning-tokens: "the entire sequence of consecutive reasoning blocks must match"
+Model = partial(ModelFacts, verbosity=True, thoughts="reasoning_details")
+Seer = partial(Model, images=True, documents=True)
 
 PROVIDER = Provider(
     name="openrouter",
@@ -15,8 +17,9 @@ PROVIDER = Provider(
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
     vendor_tools=frozenset({"web_search"}),  # as web_search_options
-    knows=frozenset({"annotations"}),
+    knows=frozenset({"annotations", "prompt_cache_key", "user"}),
     models=(
+        Model(""),  # any other; nobody knows what it sees
         Seer("anthropic/claude-", tokenizer="claude-4.7"),
         Seer("google/gemini-", tokenizer="gemini"),
         Seer("openai/gpt-4o", tokenizer="o200k"),

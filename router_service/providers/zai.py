@@ -8,7 +8,8 @@ from functools import partial
 from router_service.providers.provider import ModelFacts, Provider
 
 EFFORTS = ("low", "high", "max")
-Glm = partial(ModelFacts, forcing="auto")
+# docs.z.ai/guides/capabilities/struct-output knows `json_object` and asks for the schema in words.
+Glm = partial(ModelFacts, structured=False, forcing="auto")
 
 PROVIDER = Provider(
     name="zai",

@@ -8,6 +8,7 @@ import pytest
 from router_service.conversation import ReplyEnded, ReplyStarted, TextDelta, ThinkingDelta
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Addressee, Target
+from router_service.dialects.parts.fit import compact
 from router_service.dialects.parts.thinking import nearest
 
 ANTHROPIC, CHAT, RESPONSES = (DIALECTS[name] for name in ("anthropic_messages", "openai_chat", "openai_responses"))
@@ -246,3 +247,42 @@ def test_agents_of_other_dialects_get_anthropics_prompt_cache() -> None:
     made = ANTHROPIC.render_request(CHAT.parse_request(messages(USER, tools=[tool])), Target("m")).body
     assert made["cache_control"] == {"type": "ephemeral"}
     assert "cache_control" not in ANTHROPIC.render_request(CHAT.parse_request(messages(USER)), Target("m")).body
+
+
+SCHEMA: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
+IN_WORDS = "structured output asked for in words: this model knows no other way"
+
+
+@pytest.mark.parametrize("client", ["openai_chat", "openai_responses"])
+def test_who_knows_any_json_alone_is_told_the_schema_in_words(client: str) -> None:
+    named = {"name": "city", "schema": SCHEMA, "description": "Where it is."}
+    body = messages(USER, response_format={"type": "json_schema", "json_schema": named})
+    if client == "openai_responses":
+        body = {"model": "m", "input": [USER], "text": {"format": {"type": "json_schema", **named}}}
+    conversation = DIALECTS[client].parse_request(body)
+    target = Target("m", structured=False)
+    assert client != "openai_chat" or not CHAT.takes(conversation, target)
+    made = CHAT.render_request(conversation, target)
+    assert made.body["response_format"] == {"type": "json_object"}
+    words = (
+        f"Answer with a JSON object and nothing else. Where it is. It must match this JSON schema: {compact(SCHEMA)}"
+    )
+    assert made.body["messages"][0] == {"role": "system", "content": words}
+    assert made.warnings == (IN_WORDS,)
+    assert CHAT.takes(CHAT.parse_request(messages(USER, response_format={"type": "json_object"})), target)
+
+
+@pytest.mark.parametrize("structured", [True, False])
+def test_claude_is_asked_in_words_for_json_of_any_form(structured: bool) -> None:
+    conversation = CHAT.parse_request(messages(USER, response_format={"type": "json_object"}))
+    made = ANTHROPIC.render_request(conversation, Target("m", structured=structured))
+    assert made.body["system"] == [{"type": "text", "text": "Answer with a JSON object and nothing else."}]
+    assert made.warnings == (IN_WORDS,)
+    assert "output_config" not in made.body
+
+
+def test_what_is_said_about_a_schema_stands_in_it_for_claude() -> None:
+    named = {"name": "city", "schema": SCHEMA, "description": "Where it is."}
+    conversation = CHAT.parse_request(messages(USER, response_format={"type": "json_schema", "json_schema": named}))
+    form = ANTHROPIC.render_request(conversation, Target("m")).body["output_config"]["format"]
+    assert form["schema"] == {"description": "Where it is.", **SCHEMA, "additionalProperties": False}

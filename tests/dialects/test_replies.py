@@ -1,5 +1,6 @@
 """Whole replies: what only one vendor says, and what is no reply at all."""
 
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from router_service.dialects import DIALECTS
 from router_service.dialects.anthropic import reply as anthropic
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai import reply as openai
+from router_service.sse import ServerSentEvent
 
 STARTED = ReplyStarted("1", "m")
 
@@ -147,3 +149,31 @@ def test_ids_get_the_dialects_prefix(given: str, msg: str, chatcmpl: str) -> Non
     events = [ReplyStarted(given, "m"), ReplyEnded("end")]
     assert anthropic.render_reply(events, Addressee("m"))["id"] == msg
     assert openai.render_reply(events, Addressee("m"))["id"] == chatcmpl
+
+
+def test_why_anthropic_refused_is_told_to_openais_clients() -> None:
+    details = {"type": "refusal", "category": "cyber", "explanation": "It could harm."}
+    told = {"type": "message", "id": "msg_1", "content": [], "stop_reason": "refusal", "stop_details": details}
+    events = DIALECTS["anthropic_messages"].parse_reply(told)
+    (choice,) = DIALECTS["openai_chat"].render_reply(events, Addressee("m"))["choices"]
+    assert (choice["message"]["refusal"], choice["message"]["content"]) == ("It could harm.", None)
+    assert choice["finish_reason"] == "stop"
+    response = DIALECTS["openai_responses"].render_reply(events, Addressee("m"))
+    assert response["output"][0]["content"] == [{"type": "refusal", "refusal": "It could harm."}]
+    assert response["status"] == "completed"
+    lines = [
+        {"type": "message_start", "message": {"id": "msg_1", "model": ""}},
+        {"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}},
+        {"type": "message_stop"},
+    ]
+    reader = DIALECTS["anthropic_messages"].reader()
+    heard = [e for line in lines for e in reader.feed(ServerSentEvent(json.dumps(line), str(line["type"])))]
+    assert heard == events
+
+
+def test_who_is_cut_off_by_a_filter_has_not_declined() -> None:
+    events = [ReplyStarted("1", "m"), TextDelta("Well"), ReplyEnded("refusal")]
+    (choice,) = DIALECTS["openai_chat"].render_reply(events, Addressee("m"))["choices"]
+    assert (choice["finish_reason"], choice["message"]["refusal"]) == ("content_filter", None)
+    response = DIALECTS["openai_responses"].render_reply(events, Addressee("m"))
+    assert response["incomplete_details"] == {"reason": "content_filter"}

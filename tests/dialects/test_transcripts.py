@@ -100,7 +100,7 @@ def story(events: list[ReplyEvent]) -> list[ReplyEvent]:
                 known = Usage(usage.input, usage.cached or 0, usage.cache_write or 0, usage.output, usage.reasoning)
                 told.append(ReplyEnded(reason, known, event.stop_sequence))
             case [TextDelta(before)], TextDelta(text):
-                told[-1] = TextDelta(before + text)
+                told[-1] = replace(event, text=before + text)
             case [ThinkingDelta(before, "")], ThinkingDelta(text, signature):
                 told[-1] = ThinkingDelta(before + text, signature)
             case [ToolCallDelta(index, before)], ToolCallDelta(other, text) if index == other:

@@ -34,6 +34,8 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         messages.append({"role": "user", "content": render.GO_ON})
     if messages != list(conversation.source):
         changes["messages"] = messages
+    if render.hides_user(conversation, target):
+        changes["metadata"] = None
     if conversation.reasoning:
         changes |= _thinking(conversation, conversation.reasoning, target, most, warnings)
     changes |= _sampling(conversation, target, warnings)

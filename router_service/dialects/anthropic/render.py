@@ -12,6 +12,7 @@ from typing import Any
 from router_service.conversation import (
     Conversation,
     Json,
+    OutputSchema,
     Part,
     Reasoning,
     Thinking,
@@ -19,7 +20,7 @@ from router_service.conversation import (
 from router_service.dialects.anthropic import content, searches
 from router_service.dialects.anthropic.request import CHOICES, NAME
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import fit, schemas, thinking, vendor_tools
+from router_service.dialects.parts import fit, schemas, thinking, users, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 GO_ON = "Continue."
@@ -48,19 +49,21 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
         body["stop_sequences"] = stop
     thought = _thinking(conversation, target, turns, body, warnings)
     body |= sampling(conversation, target, warnings, thinks=thinks(thought)) | thought
-    if conversation.output_schema and not target.structured:
-        body["system"] = _with_schema(body.get("system"), conversation, warnings)
-    elif conversation.output_schema:
-        body["output_config"] = body.get("output_config", {}) | _format(conversation, warnings)
+    if wanted := conversation.output_schema:
+        if target.structured and wanted.schema:
+            body["output_config"] = body.get("output_config", {}) | _format(wanted, conversation)
+        else:
+            body["system"] = _with_schema(body.get("system"), wanted, warnings)
     fit.thought(conversation, target, warnings)
     fit.verbosity(conversation, replace(target, verbosity=False), warnings)
     if conversation.stream:
         body["stream"] = True
     if own:
-        _put_back(conversation, body)
+        _put_back(conversation, target, body)
         for name in fit.refused(list(body), target, warnings):
             del body[name]
     else:
+        body |= {"metadata": {"user_id": conversation.user}} if conversation.user else {}
         warnings += fit.left_out(conversation, target)
         if conversation.tools:  # an agent, who will come back with more of the same; the mark is for the last block
             body["cache_control"] = {"type": "ephemeral"}
@@ -261,28 +264,29 @@ def _is_signed(part: Part) -> bool:
     return isinstance(part, Thinking)
 
 
-def _format(conversation: Conversation, warnings: list[str]) -> Json:
-    schema = conversation.output_schema and conversation.output_schema.schema
-    if schema:
-        own = conversation.dialect == NAME
-        return {"format": {"type": "json_schema", "schema": schema if own else schemas.strict(schema)}}
-    warnings.append("response_format json_object left out: Anthropic knows JSON only with a schema")
-    return {}
+def _format(wanted: OutputSchema, conversation: Conversation) -> Json:
+    """Its name is OpenAI's alone; what is said about it can stand in the schema."""
+    schema = wanted.schema or {}
+    if conversation.dialect != NAME:
+        about = {"description": wanted.description} if wanted.description else {}
+        schema = schemas.strict(about | schema)
+    return {"format": {"type": "json_schema", "schema": schema}}
 
 
-def _with_schema(system: Any, conversation: Conversation, warnings: list[str]) -> list[Json]:
-    """For models that know no structured output: asked for in words."""
-    schema = conversation.output_schema and conversation.output_schema.schema
-    warnings.append("structured output asked for in words: this model knows no other way")
-    words = "Answer with a JSON object and nothing else."
-    words += f" It must match this JSON schema: {fit.compact(schema)}" if schema else ""
+def _with_schema(system: Any, wanted: OutputSchema, warnings: list[str]) -> list[Json]:
+    """For models that know no structured output, or none without a schema: asked for in words."""
     before = [content.text(system)] if isinstance(system, str) else system or []
-    return [*before, content.text(words)]
+    return [*before, content.text(schemas.in_words(wanted, warnings))]
 
 
-def _put_back(conversation: Conversation, body: Json) -> None:
+def hides_user(conversation: Conversation, target: Target) -> bool:
+    """The vendor of another maker's API is not told whose account it is."""
+    return users.is_account(conversation.user) and not users.is_anthropic(target)
+
+
+def _put_back(conversation: Conversation, target: Target, body: Json) -> None:
     extras = conversation.extras
-    if conversation.metadata:
+    if conversation.metadata and not hides_user(conversation, target):
         body["metadata"] = conversation.metadata
     if thinks(body):
         body["thinking"] = body["thinking"] | extras.get("thinking", {})

@@ -63,7 +63,19 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
             event = replace(event, index=calls - 1)
         events.append(event)
     reason = REASONS.get(str(body.get("stop_reason")), "tool_calls" if calls else "end")
-    return [*events, ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or ""))]
+    return [
+        *events,
+        *declined(body),
+        ReplyEnded(reason, parse_usage(body.get("usage")), str(body.get("stop_sequence") or "")),
+    ]
+
+
+def declined(told: Json) -> Iterator[ReplyEvent]:
+    """Why Anthropic refused, which stands behind the content; most clients of other dialects show nothing else."""
+    match told.get("stop_details"):
+        case {"explanation": str(words)} if words:
+            yield TextEnded(apart=True)
+            yield TextDelta(words, refusal=True)
 
 
 PLAIN = ("text", "tool_use", "thinking", "redacted_thinking")

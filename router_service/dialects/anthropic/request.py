@@ -54,6 +54,7 @@ def parse_request(body: Json) -> Conversation:
     tools, server_tools = _tools(check.optional(check.sequence, body, "tools") or [])
     choice, parallel = _tool_choice(check.optional(check.mapping, body, "tool_choice"))
     output = check.optional(check.mapping, body, "output_config") or {}
+    metadata = check.optional(check.mapping, body, "metadata") or {}
     return Conversation(
         model=check.filled(body.get("model"), "model"),
         messages=odd + _messages(body.get("messages")),
@@ -72,7 +73,8 @@ def parse_request(body: Json) -> Conversation:
         stream=check.optional(check.boolean, body, "stream") or False,
         reasoning=_reasoning(body, output),
         output_schema=_output_schema(body, output),
-        metadata=check.optional(check.mapping, body, "metadata") or {},
+        user=str(metadata.get("user_id") or ""),
+        metadata=metadata,
         extras=_extras(body, output, server_tools),
         dialect=NAME,
         source=tuple(body["messages"]),

@@ -33,6 +33,7 @@ from router_service.dialects.anthropic.reply import (
     STOP_REASONS,
     between,
     cite,
+    declined,
     parse_usage,
     render_usage,
 )
@@ -105,6 +106,7 @@ class Reader:
                 self._usage = merged(self._usage, parse_usage(data.get("usage")))
                 if reason := delta.get("stop_reason"):
                     self._reason = REASONS.get(str(reason), "end")
+                yield from declined(delta)
                 self._stop_sequence = str(delta.get("stop_sequence") or self._stop_sequence)
             case "message_stop":
                 yield from self._end()

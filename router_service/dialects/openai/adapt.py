@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from router_service.conversation import Conversation, Json, Message, ToolCall, ToolResult
+from router_service.conversation import Conversation, Json, Message, OutputSchema, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
 from router_service.dialects.openai.render import UNSIGNED, beside_tools, forced, own_thoughts, stop
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
@@ -22,6 +22,7 @@ def takes(conversation: Conversation, target: Target) -> bool:
         and target.refuses_in_messages.isdisjoint(conversation.words)
         and (target.tools or not conversation.tools)
         and not fit.unseen(conversation, target)
+        and (target.structured or conversation.output_schema in (None, OutputSchema()))
         and fit.with_documents_as_images(conversation, target) is conversation
         and fit.described(conversation, target, []) is conversation
         and (target.tool_id_length is None or _ids_fit(conversation, target.tool_id_length))

@@ -7,6 +7,7 @@ and pi do it for Mistral; mere reminders go into the result before them, lest th
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from router_service.conversation import (
     Conversation,
@@ -14,6 +15,7 @@ from router_service.conversation import (
     Image,
     Json,
     Opaque,
+    OutputSchema,
     Part,
     Reasoning,
     Search,
@@ -24,9 +26,9 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.openai import citations
+from router_service.dialects.openai import citations, details
 from router_service.dialects.openai.request import NAME
-from router_service.dialects.parts import cited, fit, names, plain, thinking, vendor_tools
+from router_service.dialects.parts import cited, fit, names, plain, schemas, thinking, users, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 
 ID_LENGTH = (1, 40)  # what OpenAI itself takes
@@ -41,6 +43,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     conversation = conversation if own else names.shortened(conversation)
     conversation = fit.with_documents_as_images(fit.without_unseen(conversation, target, warnings), target)
     conversation = fit.described(conversation, target, warnings)
+    conversation = _without_schema(conversation, target, warnings)
     body: Json = {"model": target.model, "messages": _messages(conversation, target, warnings)}
     body |= _tools(conversation, target, warnings)
     if conversation.max_tokens is not None:
@@ -61,6 +64,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if own:
         _put_back(conversation, body)
     else:
+        body |= users.for_openai(conversation, target)
         body |= _search_options(conversation, target, warnings)
         warnings += fit.left_out(conversation, target)
     for name in fit.refused(list(body), target, warnings):
@@ -157,7 +161,11 @@ def own_thoughts(thoughts: Sequence[Thinking], target: Target, *, calls: bool) -
     look for the field in every message that calls a tool."""
     if not target.thoughts:
         return {}
-    words = "".join(thought.text for thought in thoughts if thought.maker in (NAME, target.maker))
+    own = [thought for thought in thoughts if thought.maker in (NAME, target.maker)]
+    words = "".join(thought.text for thought in own)
+    if target.thoughts == details.FIELD:
+        held = details.of(own)
+        return ({"reasoning": words} if words else {}) | ({details.FIELD: held} if held else {})
     return {target.thoughts: words or " "} if words or calls else {}
 
 
@@ -322,6 +330,15 @@ def _search_options(conversation: Conversation, target: Target, warnings: list[s
 def _effort(reasoning: Reasoning, target: Target) -> str:
     """Not to think at all is `low`, the least that every reasoning model takes."""
     return thinking.nearest(thinking.effort(reasoning) if reasoning.enabled else "low", target.efforts)
+
+
+def _without_schema(conversation: Conversation, target: Target, warnings: list[str]) -> Conversation:
+    """Who knows `json_object` alone is told the schema in words."""
+    wanted = conversation.output_schema
+    if target.structured or wanted is None or wanted.schema is None:
+        return conversation
+    told = Text(schemas.in_words(wanted, warnings))
+    return replace(conversation, system=(*conversation.system, told), output_schema=OutputSchema())
 
 
 def beside_tools(conversation: Conversation, target: Target, warnings: list[str]) -> bool:

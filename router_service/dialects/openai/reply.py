@@ -1,6 +1,6 @@
 """A whole chat completion as events and back; the words that streams and whole completions share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from router_service.conversation import (
@@ -18,7 +18,7 @@ from router_service.conversation import (
     Usage,
 )
 from router_service.dialects.dialect import Addressee
-from router_service.dialects.openai import citations
+from router_service.dialects.openai import citations, details
 from router_service.dialects.openai.render import render_call
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import fit, plain
@@ -58,7 +58,7 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
         raise ValueError("not a list of tool calls of a chat completion")
     events = [
         begun,
-        *said(message),
+        *said(message, _state(message)),
         *_cited(message),
         *(event for at, call in enumerate(calls) for event in _call(begun, at, call)),
     ]
@@ -66,11 +66,22 @@ def parse_reply(body: Json) -> list[ReplyEvent]:
     return [*events, ended(finish, parse_usage(body.get("usage")), calls=bool(calls), refused=refuses(message))]
 
 
-def said(message: Json) -> Iterator[ReplyEvent]:
-    """Thinking and text of a message or a delta. Mistral's reasoning models write both as a list of parts."""
+def _state(message: Json) -> Iterator[ReplyEvent]:
+    if held := details.listed(message.get(details.FIELD)):
+        yield ThinkingDelta("", details.state(held), hidden=not _thought(message))
+
+
+def _thought(message: Json) -> str:
     thought = message.get("reasoning_content") or message.get("reasoning")
-    if isinstance(thought, str) and thought:
+    return thought if isinstance(thought, str) else ""
+
+
+def said(message: Json, state: Iterable[ReplyEvent] = ()) -> Iterator[ReplyEvent]:
+    """Thinking, the state of it, and text of a message or a delta. Mistral's reasoning models write thinking and text
+    as a list of parts."""
+    if thought := _thought(message):
         yield ThinkingDelta(thought)
+    yield from state
     content = message.get("content")
     for part in content if isinstance(content, list) else [content]:
         match part:
@@ -172,6 +183,9 @@ def render_detail(index: int, block: Block, maker: str) -> Json:
     return {"type": "reasoning.text", "text": block.text, "signature": seal(maker, block.signature), **head}
 
 
+BEHIND = 1_000  # clients put the pieces of a stream together by their index; no vendor has so many
+
+
 def sealed(told: Json, maker: str) -> Json:
     """A whole completion, or the chunk that ends one: whose thoughts there are in it."""
     choices = told.get("choices")
@@ -187,10 +201,9 @@ def _sealed(choice: Any, maker: str) -> Any:
     said = choice.get(held) or {}
     if not isinstance(said, dict):
         return choice
-    own = said.get("reasoning_details")
-    details = own if isinstance(own, list) else []
-    ours = render_detail(len(details), Block("thinking", hidden=True), maker)
-    return choice | {held: said | {"reasoning_details": [*details, ours]}}
+    own = details.listed(said.get(details.FIELD))
+    ours = render_detail(len(own) if held == "message" else BEHIND, Block("thinking", hidden=True), maker)
+    return choice | {held: said | {details.FIELD: [*own, ours]}}
 
 
 # -- usage -----------------------------------------------------------------------------------------------------
@@ -224,7 +237,7 @@ def render_usage(usage: Usage) -> Json:
     counted: Json = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
     read = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write}
     written = {"reasoning_tokens": usage.reasoning}
-    for name, details in (("prompt_tokens_details", read), ("completion_tokens_details", written)):
-        if known := {key: value for key, value in details.items() if value is not None}:
+    for name, counts in (("prompt_tokens_details", read), ("completion_tokens_details", written)):
+        if known := {key: value for key, value in counts.items() if value is not None}:
             counted[name] = known
     return counted

@@ -27,7 +27,7 @@ from router_service.conversation import (
     ToolResult,
     WebSearch,
 )
-from router_service.dialects.openai import citations
+from router_service.dialects.openai import citations, details
 from router_service.dialects.parts import check, plain, thinking, vendor_tools
 from router_service.dialects.parts.messages import DATA_URL, answers_only, image, read_parts, system_apart
 from router_service.provenance import opened
@@ -70,6 +70,7 @@ def parse_request(body: Json) -> Conversation:
         reasoning=thinking.asked(check.optional(check.string, body, "reasoning_effort")),
         output_schema=_output_schema(check.optional(check.mapping, body, "response_format")),
         verbosity=check.optional(check.string, body, "verbosity") or "",
+        user=str(body.get("safety_identifier") or body.get("user") or ""),
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
@@ -143,11 +144,15 @@ def _cited(parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
 
 def read_thoughts(message: Json) -> tuple[Thinking, ...]:
     """`reasoning_content` is DeepSeek's and others' word, `reasoning` OpenRouter's and Ollama's; neither says whose
-    thoughts they are. The details that we add do."""
-    details = message.get("reasoning_details")
-    sealed = [_detail(detail) for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    thoughts they are. The details that we add do; what else stands there is OpenRouter's state."""
+    given = details.listed(message.get(details.FIELD))
+    sealed = [_detail(detail) for detail in given if details.is_ours(detail)]
+    theirs = [detail for detail in given if not details.is_ours(detail)]
     words = next((words for name in WORDS if isinstance(words := message.get(name), str) and words), "")
-    if known := tuple(thought for thought in sealed if thought.maker):
+    if theirs:  # ours beside them says whose they are
+        maker = next((thought.maker for thought in sealed), NAME)
+        return (Thinking(words, details.state(theirs), maker, hidden=not words),)
+    if known := tuple(sealed):
         silent = words and not any(thought.text for thought in known)
         return (Thinking(words, maker=known[0].maker), *known) if silent else known
     return (Thinking(words, maker=NAME),) if words else ()

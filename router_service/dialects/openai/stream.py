@@ -12,11 +12,12 @@ from router_service.conversation import (
     ReplyStarted,
     TextDelta,
     TextEnded,
+    ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
     Usage,
 )
-from router_service.dialects.openai import citations, reply
+from router_service.dialects.openai import citations, details, reply
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import merged
@@ -45,6 +46,8 @@ class Reader:
         self._finish = ""
         self._letters = 0  # of all texts so far
         self._cited: list[Any] = []
+        self._details: list[Json] = []
+        self._thinking = False
         self._usage = Usage()
 
     def feed(self, event: ServerSentEvent) -> list[ReplyEvent]:
@@ -66,6 +69,7 @@ class Reader:
         self._done = True
         texts = [ToolCallDelta(call.index, plain.arguments(call.unsaid)) for call in self._calls if call.custom]
         return [
+            *self._state(),
             *self._citations(),
             *texts,
             reply.ended(self._finish, self._usage, calls=bool(self._calls), refused=self._refused),
@@ -91,17 +95,29 @@ class Reader:
             self._finish = str(choice.get("finish_reason") or self._finish)
 
     def _on_delta(self, delta: Json) -> Iterator[ReplyEvent]:
+        self._details += details.listed(delta.get(details.FIELD))
         for event in reply.said(delta):
             if isinstance(event, TextDelta):
+                yield from self._state()
                 self._letters += len(event.text)
+            else:
+                self._thinking = True
             yield event
         self._refused = self._refused or reply.refuses(delta)
         if told := delta.get("annotations"):
             self._cited += told
         if pieces := delta.get("tool_calls"):
+            yield from self._state()
             yield from self._citations()
             for piece in pieces:
                 yield from self._on_call(piece)
+
+    def _state(self) -> Iterator[ReplyEvent]:
+        """What the model wants back of its thinking so far."""
+        if self._details:
+            held = details.state(details.merged(self._details))
+            yield ThinkingDelta("", held, hidden=not self._thinking)
+            self._details, self._thinking = [], False
 
     def _citations(self) -> Iterator[ReplyEvent]:
         """At the end of the text, whenever they came: some vendors tell them first."""

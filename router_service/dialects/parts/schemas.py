@@ -5,7 +5,8 @@ https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-sc
 
 from typing import Any
 
-from router_service.conversation import Json
+from router_service.conversation import Json, OutputSchema
+from router_service.dialects.parts.fit import compact
 
 REFUSED = frozenset(
     {
@@ -15,6 +16,14 @@ REFUSED = frozenset(
     }
 )  # fmt: skip
 BY_NAME = frozenset({"properties", "$defs", "definitions"})  # of these the keys are names, not words of the schema
+
+
+def in_words(wanted: OutputSchema, warnings: list[str]) -> str:
+    """What a model is told that cannot be held to it."""
+    warnings.append("structured output asked for in words: this model knows no other way")
+    words = "Answer with a JSON object and nothing else."
+    words += f" {wanted.description}" if wanted.description else ""
+    return words + (f" It must match this JSON schema: {compact(wanted.schema)}" if wanted.schema else "")
 
 
 def strict(schema: Json) -> Json:

@@ -26,7 +26,7 @@ from router_service.conversation import (
     ToolResult,
 )
 from router_service.dialects.dialect import Rendered, Target
-from router_service.dialects.parts import cited, fit, names, plain, thinking, vendor_tools
+from router_service.dialects.parts import cited, fit, names, plain, thinking, users, vendor_tools
 from router_service.dialects.parts.turns import Turn, split, without_orphans
 from router_service.dialects.responses import citations, searches
 from router_service.dialects.responses.request import NAME
@@ -67,6 +67,7 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     if own:
         _put_back(conversation, target, body, warnings)
     else:
+        body |= users.for_openai(conversation, target)
         if vendor_tools.searches(conversation, target):
             body["include"] = [*body.get("include", ()), searches.SOURCES]
         warnings += fit.left_out(conversation, target)

@@ -79,6 +79,7 @@ def parse_request(body: Json) -> Conversation:
         reasoning=thinking.asked(check.optional(check.string, reasoning, "effort", "reasoning")),
         output_schema=_output_schema(check.optional(check.mapping, text, "format", "text")),
         verbosity=check.optional(check.string, text, "verbosity", "text") or "",
+        user=str(body.get("safety_identifier") or body.get("user") or ""),
         metadata=check.optional(check.mapping, body, "metadata") or {},
         extras=_extras(body, reasoning, text, tools=other_tools, namespaces=spaces, tool_choice=other_choice),
         dialect=NAME,

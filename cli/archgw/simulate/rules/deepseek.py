@@ -53,4 +53,9 @@ def thinking(asked: Asked) -> None:
             raise Refused("The `reasoning_content` in the thinking mode must be passed back to the API.")
 
 
-DEEPSEEK: tuple[Rule, ...] = (roles, only_text, no_empty_tools, *COMPATIBLE, thinking, max_tokens)
+def response_format(asked: Asked) -> None:
+    if (asked.body.get("response_format") or {}).get("type") == "json_schema":
+        raise Refused("This response_format type is unavailable now")
+
+
+DEEPSEEK: tuple[Rule, ...] = (response_format, roles, only_text, no_empty_tools, *COMPATIBLE, thinking, max_tokens)

@@ -50,4 +50,11 @@ def unsupported(asked: Asked) -> None:
         raise Refused("`reasoning_effort` is not supported with this model", param="reasoning_effort")
 
 
-GROQ: tuple[Rule, ...] = (known_fields, unsupported, *COMPATIBLE, max_tokens)
+def response_format(asked: Asked) -> None:
+    """https://console.groq.com/docs/structured-outputs#supported-models."""
+    if (asked.body.get("response_format") or {}).get("type") == "json_schema" and "llama-3" in asked.body["model"]:
+        words = "This model does not support response format `json_schema`. See supported models at"
+        raise Refused(f"{words} https://console.groq.com/docs/structured-outputs#supported-models")
+
+
+GROQ: tuple[Rule, ...] = (response_format, known_fields, unsupported, *COMPATIBLE, max_tokens)
