@@ -18,7 +18,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai import citations
-from router_service.dialects.openai.render import ID_LENGTH
+from router_service.dialects.openai.messages import ID_LENGTH
 from router_service.dialects.openai.reply import finish_reason, render_detail, render_usage
 from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import Block, merged
