@@ -203,7 +203,7 @@ def _provider(entry: ProviderEntry) -> Provider:
     provider = by_name(entry.provider)
     if not entry.interface:
         return provider
-    return replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None)
+    return replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None, accounts=False)
 
 
 def _free(wanted: str, taken: set[str]) -> str:

@@ -22,6 +22,7 @@ PROVIDER = Provider(
     key_variable="ANTHROPIC_API_KEY",
     auth_header="x-api-key",
     auth_scheme="",
+    accounts=True,
     vendor_tools=frozenset(
         {
             "code_execution",

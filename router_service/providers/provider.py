@@ -72,8 +72,9 @@ class Provider:
     image would. `strict_order`: after the results of tools the model has to
     speak, and the system's words stand at the beginning. `refuses_in_messages` are roles and fields of messages.
     `vendor_tools` are the kinds of tools that it runs itself (see dialects/parts/vendor_tools.py), None where nobody
-    can tell. `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for
-    clients of other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
+    can tell. `accounts`: it may be told whose account of Claude Code's a request is of. `knows` are those of OpenAI's
+    own words (fields of a request, of its messages) that it is given for clients of other dialects, too. `betas` are
+    the beginnings of Anthropic's beta flags that it takes; None for all.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Provider:
     knows: frozenset[str] = frozenset()
     betas: tuple[str, ...] | None = None
     vendor_tools: frozenset[str] | None = frozenset()
+    accounts: bool = False
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:
