@@ -236,7 +236,7 @@ def _provider(entry: ProviderEntry) -> Provider:
     """An endpoint of the user's own speaks what the user says, and nothing besides."""
     provider = by_name(entry.provider)
     if entry.interface:
-        return replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None)
+        return replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None, accounts=False)
     if entry.variables:
         known = dict(entry.variables)
         return replace(provider, roots=tuple((dialect, root.format_map(known)) for dialect, root in provider.roots))

@@ -104,6 +104,7 @@ def target(candidate: Candidate) -> Target:
         refuses_in_messages=provider.refuses_in_messages,
         knows=provider.knows,
         vendor_tools=provider.vendor_tools,
+        accounts=provider.accounts,
     )
 
 

@@ -56,6 +56,20 @@ def asked(*messages: Any, **fields: Any) -> dict[str, Any]:
 
 PDF = {"type": "document", "source": source("application/pdf")}
 SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+CODE = {"type": "code_execution_20250825", "name": "code_execution"}
+CITATION = {
+    "type": "web_search_result_location",
+    "url": "https://MARK/page",
+    "title": "t",
+    "encrypted_index": "Eo8B",
+    "cited_text": "c",
+}
+CITED = {"type": "text", "text": "a", "citations": [CITATION]}
+SEARCHED = [
+    {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "MARK-query"}},
+    {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+    {"type": "text", "text": "a"},
+]
 
 
 @dataclass(frozen=True)
@@ -107,11 +121,20 @@ FEATURES = (
         "MARK-schema",
     ),
     Feature(
+        "words cited from a PDF",
+        asked({"role": "user", "content": [PDF | {"citations": {"enabled": True}}]}),
+        '"citations"',
+    ),
+    Feature("a page cited before", asked(USER, {"role": "assistant", "content": [CITED]}, USER), "https://MARK/page"),
+    Feature("a search made before", asked(USER, {"role": "assistant", "content": SEARCHED}, USER), "MARK-query"),
+    Feature("who the user is", asked(metadata={"user_id": "MARK-user-id"}), "MARK-user-id"),
+    Feature("who Claude Code's user is", asked(metadata={"user_id": "user_1_account_MARK_session_1"}), "account_MARK"),
+    Feature(
         "words put into the model's mouth", asked(USER, {"role": "assistant", "content": "MARK-begun"}), "MARK-begun"
     ),
-    Feature(
-        "web search by the vendor", asked(tools=[{"type": "web_search_20250305", "name": "web_search"}]), "web_search"
-    ),
+    Feature("web search by the vendor", asked(tools=[SEARCH]), "web_search"),
+    Feature("web search among others", asked(tools=[TOOL, SEARCH]), "web_search"),
+    Feature("code run by the vendor", asked(tools=[TOOL, CODE]), "code_execution"),
 )
 
 
@@ -120,8 +143,34 @@ HEAD = (
     "",
     "Written by `python tests/features.py`, which sends each feature through the gateway's own translation to the",
     "model of each vendor that is named in the head, and looks for it in what comes out. *passed over*: another model",
-    "answers, as long as one can. What is adapted or left out is told in `x-arch-warnings`, in the words below.",
+    "answers, as long as one can. What is adapted or left out is told in `x-arch-warnings`, in the words below; what",
+    "has no number changes nothing about the answer.",
     "",
+)
+
+
+REPLIES = (
+    "",
+    "## What comes back",
+    "",
+    "A reply cannot carry a warning once it has begun, so what a client's dialect has no word for is told in the",
+    "nearest form, or left out as this list says. The text always stays.",
+    "",
+    "| the vendor's answer | Anthropic Messages | OpenAI Responses | OpenAI Chat Completions |",
+    "|---|---|---|---|",
+    "| a page of the web cited | `web_search_result_location`, whose `encrypted_index` is our seal; the text up to it "
+    "is a block | `url_citation` | `url_citation` |",
+    "| a passage of a document or file cited | as it came from Anthropic, else left out | as it came from OpenAI, else "
+    "left out | left out |",
+    "| a search of the web | `server_tool_use` and `web_search_tool_result` | `web_search_call` | left out; the pages "
+    "that are cited stay |",
+    "| what another tool of the vendor's did (code, files, images) | as it came from Anthropic, else left out | as it "
+    "came from OpenAI, else left out | left out |",
+    "| two messages in one answer | two blocks | two messages | one content, with a blank line between |",
+    "| the model declines in words | the words, and stop reason `refusal` | `refusal` part | `refusal` |",
+    "| a filter cuts the answer off | stop reason `refusal` | `incomplete`, `content_filter` | `content_filter` |",
+    "| thinking, and the state of it | `thinking`, `redacted_thinking` | `reasoning` item | `reasoning_content`, "
+    "`reasoning_details` |",
 )
 
 
@@ -172,6 +221,7 @@ def page() -> str:
             lines.append(f"| {feature.name} | {' | '.join(cells)} |")
         lines.append("")
     lines += [f"{number}. {words}" for words, number in notes.items()]
+    lines += REPLIES
     return "\n".join(lines) + "\n"
 
 

@@ -37,6 +37,17 @@ def sent(label: str, *, path: str = MESSAGES, body: bytes | None = None, **field
     return render(exchange, gateway.plan.names[label])
 
 
+SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 2}
+
+
+def test_who_searches_asks_openai_in_responses() -> None:
+    made = sent(GPT, tools=[SEARCH])
+    assert made.headers[":path"] == "/v1/responses"
+    body = json.loads(made.body)
+    assert (body["tools"], body["max_tool_calls"]) == ([{"type": "web_search"}], 2)
+    assert made.dialect.name == "openai_responses"
+
+
 # -- where and with which key --------------------------------------------------------------------------------------
 
 

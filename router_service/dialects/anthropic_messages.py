@@ -1,6 +1,6 @@
 """Anthropic Messages, as Claude Code speaks it: the dialect put together from its pieces."""
 
-from router_service.dialects.anthropic import adapt, render, reply, request, stream
+from router_service.dialects.anthropic import adapt, render, reply, request, stream, writer
 from router_service.dialects.dialect import Addressee, Counter, Reader, Writer
 from router_service.dialects.parts import errors
 
@@ -22,11 +22,11 @@ class AnthropicMessages:
     parse_reply = staticmethod(reply.parse_reply)
     render_reply = staticmethod(reply.render_reply)
     parse_error = staticmethod(errors.parse_error)
-    render_error = staticmethod(stream.render_error)
-    render_error_event = staticmethod(stream.render_error_event)
+    render_error = staticmethod(writer.render_error)
+    render_error_event = staticmethod(writer.render_error_event)
 
     def reader(self) -> Reader:
         return stream.Reader()
 
     def writer(self, to: Addressee) -> Writer:
-        return stream.Writer(to)
+        return writer.Writer(to)

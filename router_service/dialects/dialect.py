@@ -35,6 +35,7 @@ class Target:
     refuses_in_messages: frozenset[str] = frozenset()
     knows: frozenset[str] = frozenset()
     vendor_tools: frozenset[str] | None = None
+    accounts: bool = True
     maker: str = ""
     signs_calls: bool = False
     documents: bool = True

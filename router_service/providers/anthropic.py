@@ -24,6 +24,7 @@ PROVIDER = Provider(
     auth_scheme="",
     counts="anthropic_messages",
     tokenizer="claude-4.7",
+    accounts=True,
     vendor_tools=frozenset(
         {
             "code_execution",

@@ -118,10 +118,11 @@ class Provider:
     `hottest` is the highest temperature, `most_stops` the number of stop sequences that it takes.
     `schema_beside_tools`: answers within a schema though it has tools as well.
     `vendor_tools` are the kinds of tools that it runs itself (see dialects/parts/vendor_tools.py), None where nobody
-    can tell. `knows` are those of OpenAI's own words (fields of a request, of its messages) that it is given for
-    clients of other dialects, too. `betas` are the beginnings of Anthropic's beta flags that it takes; None for all.
-    `counts` is the dialect in which it says how many tokens a request comes to; empty where it does not. `tokenizer`
-    is the family of `tokens` that its models count in.
+    can tell. `accounts`: it may be told whose account of Claude Code's a request is of. `knows` are those of OpenAI's
+    own words (fields of a request, of its messages) that it is given for clients of other dialects, too. `betas` are
+    the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which it says how
+    many tokens a request comes to; empty where it does not. `tokenizer` is the family of `tokens` that its models
+    count in.
     """
 
     name: str
@@ -148,6 +149,7 @@ class Provider:
     vendor_tools: frozenset[str] | None = frozenset()
     counts: str = ""
     tokenizer: str = "any"
+    accounts: bool = False
     models: tuple[ModelFacts, ...] = ()
 
     def root(self, dialect: str) -> str:

@@ -16,6 +16,7 @@ from spoiling import places, spoilt
 from router_service.conversation import (
     BadRequest,
     Conversation,
+    Document,
     ReplyEnded,
     ReplyEvent,
     ReplyFailed,
@@ -23,6 +24,7 @@ from router_service.conversation import (
     StopReason,
     Text,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
@@ -30,7 +32,7 @@ from router_service.conversation import (
 )
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Addressee, Dialect, Target
-from router_service.dialects.parts.replies import Block, Reply, collect
+from router_service.dialects.parts.replies import Block, Reply, collect, text_of
 from router_service.dialects.parts.seals import Sealer
 from router_service.sse import EventDecoder, ServerSentEvent
 
@@ -48,14 +50,21 @@ tokens = st.one_of(st.none(), st.integers(0, 10**6))
 reasons: list[StopReason] = ["end", "length", "stop_sequence", "tool_calls", "refusal", "pause"]
 
 
+KINDS = ["text", "thinking", "signed", "hidden", "call", "more", "ended", "apart"]
+
+
 @st.composite
 def replies(draw: st.DrawFn) -> list[ReplyEvent]:
     events: list[ReplyEvent] = [ReplyStarted(draw(names), "m")]
     calls = 0
-    for kind in draw(st.lists(st.sampled_from(["text", "thinking", "signed", "hidden", "call", "more"]), max_size=8)):
+    for kind in draw(st.lists(st.sampled_from(KINDS), max_size=8)):
         match kind:
             case "text":
                 events += [TextDelta(draw(words)) for _ in range(draw(st.integers(1, 3)))]
+            case "ended":
+                events.append(TextEnded())
+            case "apart":
+                events.append(TextEnded(apart=True))
             case "thinking":
                 events.append(ThinkingDelta(draw(words)))
             case "signed":
@@ -86,11 +95,25 @@ def as_told(events: Sequence[ReplyEvent], dialect: str) -> tuple[list[Block], st
     calls = [block for block in told if block.kind == "tool_call"]
     if reason in ("end", "stop_sequence", "pause") or (reason == "tool_calls" and dialect == "openai_responses"):
         reason = "tool_calls" if calls else "end"
+    if dialect == "openai_responses":
+        told = _in_runs(told)
     if dialect == "openai_chat":  # one text, one thought, and no state where no maker is named
-        text, thought = ("".join(b.text for b in told if b.kind == kind) for kind in ("text", "thinking"))
+        text = text_of([b for b in told if b.kind == "text"]).text
+        thought = "".join(b.text for b in told if b.kind == "thinking")
         joined = [Block("thinking", thought)] if thought else []
         return [*joined, *([Block("text", text)] if text else []), *calls], reason
     return told, reason
+
+
+def _in_runs(told: Sequence[Block]) -> list[Block]:
+    """Pieces of one running text are one text."""
+    runs: list[Block] = []
+    for block in told:
+        if runs and runs[-1].kind == block.kind == "text" and not runs[-1].apart:
+            runs[-1] = replace(block, text=runs[-1].text + block.text)
+        else:
+            runs.append(block)
+    return runs
 
 
 def told_again(events: Sequence[ReplyEvent], dialect: str) -> tuple[list[Block], str]:
@@ -242,7 +265,9 @@ def said(conversation: Conversation) -> list[tuple[str, Any]]:
     told: list[tuple[str, Any]] = [("system", part.text) for part in conversation.system]
     for message in conversation.messages:
         for part in message.parts:
-            if not isinstance(part, Text):
+            if isinstance(part, Document) and part.data:  # a file without a name gets one: OpenAI wants it
+                told.append((message.role, replace(part, title=part.title or "document.pdf")))
+            elif not isinstance(part, Text):
                 told.append((message.role, part))
             elif part.text.strip():
                 told.append((message.role, part.text.strip()))

@@ -9,12 +9,15 @@ import openai
 import pytest
 
 from router_service.conversation import (
+    Citation,
     Failure,
     ReplyEnded,
     ReplyEvent,
     ReplyFailed,
     ReplyStarted,
+    Search,
     TextDelta,
+    TextEnded,
     ThinkingDelta,
     ToolCallDelta,
     ToolCallStarted,
@@ -123,3 +126,79 @@ def test_the_clients_raise_an_error_in_mid_stream() -> None:
     )
     with pytest.raises(openai.APIError, match="too busy"):
         list(chunks)
+
+
+PAGE = "https://envoyproxy.io/1.40"
+SEARCHED: list[ReplyEvent] = [
+    ReplyStarted("1", "upstream"),
+    Search("ws_1", "Envoy news", ((PAGE, "1.40"),)),
+    TextDelta("It came out "),
+    TextDelta("in October"),
+    TextEnded((Citation("", {}, PAGE, "1.40", since=10),)),
+    TextDelta("."),
+    TextEnded(apart=True),
+    TextDelta("Anything else?"),
+    ReplyEnded("end"),
+]
+
+
+def test_anthropics_client_gathers_a_search_and_what_is_cited() -> None:
+    client = anthropics(200, stream("anthropic_messages", SEARCHED), "text/event-stream")
+    with client.messages.stream(model="m", max_tokens=9, messages=ASK) as reply:
+        asked, found, cited, rest, more = reply.get_final_message().content
+    assert asked.type == "server_tool_use"
+    assert asked.input == {"query": "Envoy news"}
+    assert found.type == "web_search_tool_result"
+    assert isinstance(found.content, list)
+    assert [page.url for page in found.content] == [PAGE]
+    assert cited.type == rest.type == more.type == "text"
+    assert [cited.text, rest.text, more.text] == ["It came out in October", ".", "Anything else?"]
+    (citation,) = cited.citations or ()
+    assert citation.type == "web_search_result_location"
+    assert (citation.url, citation.cited_text) == (PAGE, "in October")
+
+
+def test_openais_client_gathers_a_search_and_what_is_cited() -> None:
+    client = openais(200, stream("openai_responses", SEARCHED), "text/event-stream")
+    with client.responses.stream(model="m", input="?") as reply:
+        at = [event.output_index for event in reply if event.type == "response.output_item.done"]
+        search, message, more = reply.get_final_response().output
+    assert at == [0, 1, 2]
+    assert search.type == "web_search_call"
+    assert message.type == more.type == "message"
+    (text,) = message.content
+    assert text.type == "output_text"
+    assert text.text == "It came out in October."
+    (annotation,) = text.annotations
+    assert annotation.type == "url_citation"
+    assert text.text[annotation.start_index : annotation.end_index] == "in October"
+
+
+def test_openais_client_of_chat_has_the_pages_too() -> None:
+    body = json.dumps(DIALECTS["openai_chat"].render_reply(SEARCHED, Addressee("m"))).encode()
+    (choice,) = openais(200, body).chat.completions.create(model="m", messages=ASK).choices
+    assert choice.message.content == "It came out in October.\n\nAnything else?"
+    (annotation,) = choice.message.annotations or ()
+    place = annotation.url_citation
+    assert choice.message.content[place.start_index : place.end_index] == "in October"
+
+
+def test_items_come_in_order_though_a_call_ends_late() -> None:
+    events = [
+        ReplyStarted("1", "upstream"),
+        ToolCallStarted(0, "a", "f"),
+        ToolCallDelta(0, '{"x":'),
+        TextDelta("meanwhile"),
+        ToolCallStarted(1, "b", "g"),
+        ToolCallDelta(1, "{}"),
+        ToolCallDelta(0, "1}"),
+        ReplyEnded("tool_calls"),
+    ]
+    client = openais(200, stream("openai_responses", events), "text/event-stream")
+    with client.responses.stream(model="m", input="?") as reply:
+        told = [(e.type, e.output_index) for e in reply if e.type.startswith("response.output_item.")]  # type: ignore[union-attr]
+        output = reply.get_final_response().output
+    kinds = ("response.output_item.added", "response.output_item.done")
+    assert told == [(kind, at) for at in range(3) for kind in kinds]
+    assert [item.type for item in output] == ["function_call", "message", "function_call"]
+    assert output[0].arguments == '{"x":1}'  # type: ignore[union-attr]

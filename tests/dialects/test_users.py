@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from dialogue import plan_of
 
+from router_service import upstream
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Target
 from router_service.providers import by_name
@@ -15,7 +17,7 @@ ASK = {"role": "user", "content": "hi"}
 OPENAI = Target("m", maker="openai/m", knows=by_name("openai").knows)
 PLAIN = Target("m", maker="deepseek/m", knows=by_name("deepseek").knows)
 CLAUDE = Target("m", maker="anthropic/m")
-BEDROCK = Target("m", maker="amazon_bedrock/anthropic.m")
+BEDROCK = Target("m", maker="amazon_bedrock/anthropic.m", accounts=False)
 
 
 def made(client: str, body: dict[str, Any], vendor: str, target: Target) -> dict[str, Any]:
@@ -43,6 +45,19 @@ def test_the_account_of_claude_codes_user_is_told_to_nobody_else(user: str, vend
     assert "5f0c" not in json.dumps(body)
     assert not {"user", "safety_identifier"} & body.keys()
     assert ("prompt_cache_key" in body) == (target is OPENAI)
+
+
+def test_who_may_be_told() -> None:
+    entries = "".join(
+        f"\n  - {{model: {model}, access_key: k{more}}}"
+        for model, more in (
+            ("anthropic/claude-opus-4-8", ""),
+            ("bedrock/us.anthropic.claude-opus-4-8", ""),
+            ("anthropic/glm-5", ", base_url: 'https://api.z.test/anthropic', provider_interface: anthropic"),
+        )
+    )
+    plan = plan_of(f"llm_providers:{entries}", AWS_REGION="r", AWS_BEARER_TOKEN_BEDROCK="k")
+    assert [upstream.target(candidate).accounts for candidate in plan.candidates] == [True, False, False]
 
 
 @pytest.mark.parametrize("user", [HASH, OBJECT])

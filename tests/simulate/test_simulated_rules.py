@@ -68,7 +68,31 @@ def without(body: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != name}
 
 
+SEARCH = {"type": "web_search_20250305", "name": "web_search"}
+WEB = {"type": "web_search_result_location", "url": "u", "title": "t", "cited_text": "c", "encrypted_index": "Eo8B"}
+
+
+def cited(**changes: Any) -> dict[str, Any]:
+    return told(user(), assistant([text(citations=[{**WEB, **changes}])]), user())
+
+
 REFUSED_BY_ANTHROPIC = {
+    "citation of another's": (cited(encrypted_index=""), "web_search_result_location.encrypted_index: Invalid"),
+    "citation of no kind": (cited(type="url_citation"), "Input tag 'url_citation' found using 'type' does not match"),
+    "citation without a page": (cited(type="page_location"), "page_location.document_index: Field required"),
+    "search by another name": (claude(tools=[{**SEARCH, "name": "s"}]), "name: Input should be 'web_search'"),
+    "search of OpenAI's fields": (
+        claude(tools=[{**SEARCH, "filters": {}}]),
+        "tools.0.web_search_20250305.filters: Extra inputs are not permitted",
+    ),
+    "search with both lists": (
+        claude(tools=[{**SEARCH, "allowed_domains": ["a.b"], "blocked_domains": ["c.d"]}]),
+        "Only one of allowed_domains and blocked_domains may be given",
+    ),
+    "search that another vendor made": (
+        told(user(), assistant([{"type": "server_tool_use", "id": "srvtoolu_archgw_1", "name": "web_search"}]), user()),
+        "Invalid encrypted_content",
+    ),
     "unknown field": (claude(n=2), "n: Extra inputs are not permitted"),
     "field of OpenAI": (claude(max_completion_tokens=1), "max_completion_tokens: Extra inputs are not permitted"),
     "no max_tokens": (without(claude(), "max_tokens"), "max_tokens: Field required"),
@@ -266,6 +290,8 @@ ACCEPTED_BY_ANTHROPIC = {
     "effort with beta": claude(model="claude-opus-4-5", output_config={"effort": "high"}),
     "effort on a new model": claude(model=NEW, output_config={"effort": "xhigh"}, max_tokens=128000),
     "server tool": claude(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 8}]),
+    "citation": cited(),
+    "search near somebody": claude(tools=[{**SEARCH, "user_location": {"type": "approximate", "city": "Berlin"}}]),
     "deferred tool": claude(tools=[{**TOOL, "defer_loading": True, **EPHEMERAL}]),
     "tool_reference": told(
         user(), assistant([USE]), user([{**RESULT, "content": [{"type": "tool_reference", "tool_name": "x"}]}])
@@ -312,7 +338,27 @@ def picture(url: str) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+def annotated(**place: Any) -> dict[str, Any]:
+    return assistant(annotations=[{"type": "url_citation", "url_citation": place}])
+
+
 REFUSED_BY_OPENAI = {
+    "verbosity on a plain model": (
+        gpt(verbosity="low"),
+        "Unsupported value: 'low' is not supported with this model. Supported values are: 'medium'.",
+    ),
+    "verbosity of no kind": (
+        gpt(model="gpt-5", verbosity="lavish"),
+        "Supported values are: 'low', 'medium', and 'high'",
+    ),
+    "detail of no kind": (
+        gpt(user([{"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "most"}}])),
+        "Invalid value: 'most'. Supported values are: 'auto', 'low', and 'high'.",
+    ),
+    "annotation without a place": (
+        gpt(user(), annotated(url="u", title="t"), user()),
+        "Missing required parameter: 'messages[1].annotations[0].url_citation.start_index'.",
+    ),
     "unknown field": (gpt(thinking={}), "Unrecognized request argument supplied: thinking"),
     "unknown fields": (gpt(top_k=1, system="x"), "Unrecognized request arguments supplied: top_k, system"),
     "effort on a plain model": (
@@ -497,6 +543,20 @@ REFUSED_BY_OTHERS = {
         {"max_tokens": 32000},
         400,
         "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]",
+    ),
+    "deepseek schema": (
+        "deepseek",
+        "deepseek-v4-pro",
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
+        400,
+        "This response_format type is unavailable now",
+    ),
+    "groq schema": (
+        "groq",
+        "llama-3.3-70b-versatile",
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
+        400,
+        "does not support response format `json_schema`",
     ),
     "mistral field": ("mistral", "mistral-large-latest", {"store": True}, 422, "extra_forbidden"),
     "mistral field in part": (

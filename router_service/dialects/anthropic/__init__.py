@@ -1,1 +1,1 @@
-"""The pieces of `anthropic_messages`: request (parse), render, reply (whole), stream (reader and writer)."""
+"""The pieces of `anthropic_messages`: request (parse), render, adapt, reply (whole), stream (reader), writer."""

@@ -281,7 +281,7 @@ def _with_schema(system: Any, wanted: OutputSchema, warnings: list[str]) -> list
 
 def hides_user(conversation: Conversation, target: Target) -> bool:
     """The vendor of another maker's API is not told whose account it is."""
-    return users.is_account(conversation.user) and not users.is_anthropic(target)
+    return users.is_account(conversation.user) and not target.accounts
 
 
 def _put_back(conversation: Conversation, target: Target, body: Json) -> None:

@@ -1,1 +1,1 @@
-"""The pieces of `openai_chat`: request (parse), render, reply (whole), stream (reader), writer."""
+"""The pieces of `openai_chat`: request (parse), messages and render, adapt, reply (whole), stream (reader), writer."""

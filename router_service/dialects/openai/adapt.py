@@ -5,7 +5,8 @@ from typing import Any
 
 from router_service.conversation import Conversation, Json, Message, OutputSchema, ToolCall, ToolResult
 from router_service.dialects.dialect import Target
-from router_service.dialects.openai.render import UNSIGNED, beside_tools, forced, own_thoughts, stop
+from router_service.dialects.openai.messages import UNSIGNED, own_thoughts
+from router_service.dialects.openai.render import beside_tools, forced, stop
 from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
 from router_service.dialects.parts import fit, thinking, vendor_tools
 
@@ -76,7 +77,7 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
         changes["response_format"] = None
     changes |= forced(conversation, target, warnings)
     if vendor_tools.lacking(conversation, target) and "web_search_options" not in target.refuses:
-        warnings.append(f"web_search_options left out: {target.model} cannot search the web")
+        warnings.append(vendor_tools.cannot_search(target))
         changes["web_search_options"] = None
     return changes | dict.fromkeys(fit.refused(_given(conversation, target), target, warnings))
 

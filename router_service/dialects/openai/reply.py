@@ -19,7 +19,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai import citations, details
-from router_service.dialects.openai.render import render_call
+from router_service.dialects.openai.messages import render_call
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, collect, text_of, tokens_of

@@ -19,7 +19,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.openai import citations
-from router_service.dialects.openai.render import ID_LENGTH
+from router_service.dialects.openai.messages import ID_LENGTH
 from router_service.dialects.openai.reply import finish_reason, render_detail, render_usage
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
@@ -47,7 +47,7 @@ class Writer:
         self._thoughts = 0  # done
         self._id = ""
         self._letters = 0  # of the content
-        self._apart = self._refused = False
+        self._apart = self._refused = self._speaking = False
         self._usage = Usage()
         self._empty_calls: set[int] = set()
         self._texts: dict[int, str] = {}  # arguments of calls of plain text, which can be read when they are all there
@@ -61,9 +61,12 @@ class Writer:
             self._started = True
             yield self._start(event if isinstance(event, ReplyStarted) else ReplyStarted("", ""))
         if isinstance(event, ThinkingDelta):
+            self._speaking = False
             yield from self._think(event)
             return
         yield from self._thought_through()
+        if not isinstance(event, TextDelta | TextEnded):
+            self._speaking = False
         match event:
             case TextDelta(text, refusal=True) if text:
                 self._refused = True
@@ -71,7 +74,7 @@ class Writer:
             case TextDelta(text) if text:
                 yield self._text(text)
             case TextEnded(told, apart):
-                self._apart = apart
+                self._apart = self._apart or (apart and self._speaking)
                 if made := [raw for one in told if (raw := citations.render(one, self._letters))]:
                     yield self._chunk({"annotations": made})
             case ToolCallStarted(index, call_id, name):
@@ -97,7 +100,7 @@ class Writer:
         """All texts are one content."""
         if self._apart and self._letters:
             text = f"\n\n{text}"
-        self._apart = False
+        self._apart, self._speaking = False, True
         self._letters += len(text)
         return self._chunk({"content": text})
 

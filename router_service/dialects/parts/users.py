@@ -18,11 +18,6 @@ def is_account(user: str) -> bool:
     return "_account_" in user or user.startswith("{")
 
 
-def is_anthropic(target: Target) -> bool:
-    """A target without a maker is nobody in particular."""
-    return not target.maker or target.maker.startswith("anthropic/")
-
-
 def for_openai(conversation: Conversation, target: Target) -> Json:
     """The fields of either of OpenAI's dialects, for a client of another one."""
     if conversation.dialect.startswith("openai_"):

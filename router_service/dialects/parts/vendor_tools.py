@@ -47,6 +47,10 @@ def not_run(tool: Json) -> str:
     return f"tool {tool.get('name') or tool.get('type')} left out: only its own vendor runs it"
 
 
+def cannot_search(target: Target) -> str:
+    return f"web_search_options left out: {target.model} cannot search the web"
+
+
 def searches(conversation: Conversation, target: Target) -> WebSearch | None:
     """The search that the target, of another dialect than the client's, is to be offered."""
     return conversation.search if SEARCH in (target.vendor_tools or ()) else None
