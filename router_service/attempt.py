@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from router_service import kinds, pricing, upstream
+from router_service import kinds, upstream
+from router_service.bill import settle
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
@@ -52,7 +53,7 @@ from router_service.model_field import rename_stream, replace_fields
 from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.selection import Gateway
-from router_service.session import Pin, Served, main_thread
+from router_service.session import Pin
 from router_service.sse import EventDecoder
 from router_service.verdict import (
     EVENT_STREAM,
@@ -443,39 +444,13 @@ class Attempt:
         )
 
     def _bill(self, now: float) -> tuple[float | None, float | None]:
-        """What it cost and what the baseline would have; the session keeps both, and what the model has read."""
+        """What it cost, and what the baseline would have."""
         if self._first_content is None:
             return None, None
-        exchange, usage, sessions = self._exchange, self._usage, self._gateway.sessions
+        gateway, exchange = self._gateway, self._exchange
         at = exchange.wall + now - exchange.started
-        session = sessions.get(exchange.session)
-        cost = pricing.cost(self._candidate.price, usage)
-        other = self._gateway.plan.baseline
-        baseline = pricing.cost(other.price if other else None, pricing.had_it_stayed(usage, session.known(at)))
-        kind = exchange.intent.kind
-        if kind in kinds.TURNS:
-            session = session.answered(self._candidate.id, usage, at, opens_turn=kind == "user turn")
-            session = replace(session, served=self._served(at))
-        sessions.put(exchange.session, session.paid(cost, baseline))
-        main = main_thread(exchange.session)
-        if main != exchange.session:  # what a sub-agent costs is the session's cost
-            sessions.put(main, sessions.get(main).paid(cost, baseline))
-        return cost, baseline
-
-    def _served(self, at: float) -> Served:
-        exchange, usage = self._exchange, self._usage
-        read = pricing.total(usage)
-        return Served(
-            model=self._candidate.label,
-            route=exchange.decision.name,
-            reason=exchange.decision.reason,
-            kind=exchange.intent.kind,
-            request=exchange.id,
-            attempts=exchange.tried - exchange.passed,
-            at=at,
-            cached=None if usage.cached is None or not read else usage.cached / read,
-            prompt=exchange.prompt,
-        )
+        baseline = gateway.plan.baseline
+        return settle(gateway.sessions, exchange, self._candidate, self._usage, baseline=baseline, at=at)
 
     def _reply_headers(self) -> dict[str, str]:
         exchange = self._exchange

@@ -1,0 +1,44 @@
+"""What an answered request cost, and what its session keeps of it. Dollars, and seconds since the epoch."""
+
+from dataclasses import replace
+
+from router_service import kinds, pricing
+from router_service.conversation import Usage
+from router_service.exchange import Exchange
+from router_service.plan import Candidate
+from router_service.session import Served, Sessions, main_thread
+
+
+def settle(
+    sessions: Sessions, exchange: Exchange, candidate: Candidate, usage: Usage, *, baseline: Candidate | None, at: float
+) -> tuple[float | None, float | None]:
+    """What it cost, and what it would have on the baseline had that answered all along; None where nobody knows.
+
+    The session keeps both, and of its turns what the model has read.
+    """
+    session, kind = sessions.get(exchange.session), exchange.intent.kind
+    cost = pricing.cost(candidate.price, usage)
+    other = pricing.cost(baseline.price if baseline else None, pricing.had_it_stayed(usage, session.known(at)))
+    if kind in kinds.TURNS:
+        session = session.answered(candidate.id, usage, at, opens_turn=kind == "user turn")
+        session = replace(session, served=_served(exchange, candidate, usage, at))
+    sessions.put(exchange.session, session.paid(cost, other))
+    main = main_thread(exchange.session)
+    if main != exchange.session:  # what a sub-agent costs is the session's cost
+        sessions.put(main, sessions.get(main).paid(cost, other))
+    return cost, other
+
+
+def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float) -> Served:
+    read = pricing.total(usage)
+    return Served(
+        model=candidate.label,
+        route=exchange.decision.name,
+        reason=exchange.decision.reason,
+        kind=exchange.intent.kind,
+        request=exchange.id,
+        attempts=exchange.tried - exchange.passed,
+        at=at,
+        cached=None if usage.cached is None or not read else usage.cached / read,
+        prompt=exchange.prompt,
+    )
