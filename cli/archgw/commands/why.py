@@ -23,7 +23,7 @@ def why(
     request: Annotated[
         str,
         typer.Argument(
-            help="'last', or the id of a request (x-arch-request-id, archgw top) or how it begins.", metavar="[REQUEST]"
+            help="'last', or the id of a request (x-arch-request-id, archgw top) or how it begins.", metavar="REQUEST"
         ),
     ] = "last",
     session: Annotated[
