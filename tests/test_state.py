@@ -150,6 +150,12 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request waits a twentieth of a second; what is tested here is not how busy this machine is."""
+    monkeypatch.setattr(state, "_PATIENCE", 10.0)
+
+
 async def replica(url: str) -> tuple[Redis, Sessions]:
     store, sessions = Redis(url), Sessions()
     await store.open(sessions)
