@@ -20,6 +20,8 @@ llm_providers:
   - {model: openai/gpt-4o-mini, base_url: "$URL_OPENAI", access_key: k, default: true, price: $MINI}
   - {model: anthropic/claude-sonnet-4-5, base_url: "$URL_ANTHROPIC", access_key: k, price: $SONNET}
   - {model: deepseek/deepseek-chat, base_url: "$URL_DEEPSEEK", access_key: k, price: $CHAT}
+  - {model: xai/grok-4}
+failover: {put_aside_for: 1s}
 routing_preferences:
   - {name: writing code, description: writing new functions and scripts, models: [claude-sonnet-4-5, gpt-4o-mini]}
   - {name: jokes, description: telling jokes and funny stories, models: [deepseek-chat, gpt-4o-mini]}
@@ -160,3 +162,16 @@ async def test_what_a_subagent_costs_is_the_sessions_cost(running: Gateway) -> N
 
 async def test_a_session_that_nobody_knows(running: Gateway) -> None:
     assert await asyncio.to_thread(session_of, running.url, "0a0a0a0a-0000-4000-8000-00000000dead") is None
+
+
+# -- last, for it leaves a vendor put aside ------------------------------------------------------------------------
+
+
+async def test_who_is_put_aside_and_who_has_no_key_is_told(running: Gateway) -> None:
+    """Whom Envoy does not ask any more, and whom nobody can ask."""
+    running.providers["anthropic"].fault = Fault("status", status=503)
+    for number in range(4):
+        await asked(running, CODE, session=f"0a0a0a0a-0000-4000-8000-00000000001{number}")
+    words = await told(running)
+    assert "anthropic/claude-sonnet-4-5: put aside after repeated failures" in words
+    assert "xai/grok-4: $XAI_API_KEY is not set" in words

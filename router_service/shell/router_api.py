@@ -98,7 +98,7 @@ def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
         seconds=trace.seconds,
         trouble=trace.trouble,
         candidates=trace.candidates,
-        passed_over=[pb.PassedOver(model=model, why=why) for model, why in trace.passed_over],
+        passed_over=[pb.PassedOver(model=model, why=why) for model, why in _passed_over(outcome, plan)],
         served_before=trace.served_before,
         switch=trace.switch,
         tries=[
@@ -112,6 +112,16 @@ def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
         session_cost=session.spent,
         session_baseline=session.baseline,
     )
+
+
+def _passed_over(outcome: Outcome, plan: Plan) -> list[tuple[str, str]]:
+    """Who could not take the request, whom Envoy did not ask, and who cannot be asked at all; and why."""
+    trace, tried = outcome.trace, {attempt.candidate for attempt in outcome.attempts}
+    unfit = dict(trace.passed_over)
+    served = trace.candidates.index(outcome.model_served) if outcome.model_served in trace.candidates else 0
+    aside = [label for label in trace.candidates[:served] if label not in tried and label not in unfit]
+    unusable = [(one.label, one.reason) for one in plan.disabled]
+    return [*trace.passed_over, *((label, "put aside after repeated failures") for label in aside), *unusable]
 
 
 def told(outcome: Outcome) -> pb.Request:
