@@ -252,6 +252,7 @@ routing_preferences:
   - {name: code generation, description: writing new functions and scripts, models: [gpt-4o-mini]}
   - {name: scripts, description: writing small scripts, models: [claude-opus-4-8, gpt-4o-mini]}
   - {name: riddles, description: "riddles, rhymes and jokes", models: [gpt-of-nobody]}
+routing: {sticky: never}
 """
 PRICES = {
     "claude-opus-4-8": Price(5, 0.5, 6.25, 25),
@@ -303,6 +304,13 @@ def test_a_switch_pays_for_reading_anew_what_was_cached(plan: Plan) -> None:
     _, back = replayed(plan, (asked(), {CODE: 0.9}), (asked(), {SCRIPTS: 0.9}))
     again = 20_000 * (6.25 - 0.5) / 1e6
     assert back.switched and back.again == pytest.approx(again) and back.would == pytest.approx(REALLY + again)
+
+
+def test_whom_it_costs_too_much_to_leave_is_not_left(shell: Shell) -> None:
+    """Unless the config says otherwise, a switch is priced in a replay as the gateway prices it."""
+    thrifty = configs.complete(Path(shell.config(CONFIG.replace("never", "user_turn"))))
+    first, second = replayed(thrifty, (asked(), {CODE: 0.9}), (asked(), {SCRIPTS: 0.9}))
+    assert second.fits == "scripts" and second.candidate is first.candidate and not second.switched
 
 
 def test_only_the_first_answer_after_a_switch_is_read_anew(plan: Plan) -> None:
@@ -580,7 +588,7 @@ def test_replay_of_nothing(run: Callable[..., Any], tmp_path: Path, arguments: S
     ("config", "said"),
     [
         (
-            CONFIG + 'routing: {model: {base_url: "http://127.0.0.1:9/v1", name: judge}}\n',
+            CONFIG.replace("sticky: never", 'model: {base_url: "http://127.0.0.1:9/v1", name: judge}'),
             "your history would go there",
         ),
         (CONFIG.partition("routing_preferences")[0], "the config has no preferences to replay by"),

@@ -5,23 +5,21 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from archgw import lint
 from archgw.transcripts import Answer, Turn
-from router_service.conversation import BadRequest, Usage
+from router_service.conversation import BadRequest
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import explicit, preference
 from router_service.policies.policy import Decision, Scores
-from router_service.pricing import Price
-from router_service.session import Pin, Session
+from router_service.pricing import Price, cost
+from router_service.session import NEW, Pin, Read, Session
 
 PriceOf = Callable[[str, str], Price | None]
 
 NONE, FAST = "none", "fast"  # what fits no preference; what the client asks a small model for
-_WARM = timedelta(minutes=5)  # how long Anthropic's cache keeps what is not read; others promise no more
 _EXAMPLES = 3
 _LINE = 100
 
@@ -56,41 +54,51 @@ def is_fast(plan: Plan, turn: Turn) -> bool:
 
 
 def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) -> Iterator[Replayed]:
-    """The turns, oldest first, as the gateway would have decided them; a thread's pin goes on to its next turn."""
-    pins: dict[str, Pin] = {}
-    read: dict[tuple[str, str], tuple[datetime, int]] = {}  # by thread and candidate: until when, how much
+    """The turns, oldest first, as the gateway would have decided them, what a switch costs included.
+
+    Each thread is a session as the gateway keeps one, which goes on to its next turn.
+    """
+    sessions: dict[str, Session] = {}
     names = {route.id: route.name for route in plan.routes}
     for turn, scores in scored:
-        pin = pins.get(turn.thread)
-        fits, decision = _decided(plan, turn, scores, pin)
+        session, now = sessions.get(turn.thread, NEW), turn.at.timestamp()
+        fits, decision = _decided(plan, turn, scores, session, now)
         candidate = decision.first
-        if fits != FAST:
-            pins[turn.thread] = Pin(decision.route.id, candidate.id, decision.score)
-        switched = fits != FAST and pin is not None and pin.candidate != candidate.id
-        known = _still_known(turn, read.get((turn.thread, candidate.id)))
+        switched = fits != FAST and session.pin is not None and session.pin.candidate != candidate.id
         theirs = price(candidate.provider.name, candidate.model)
-        again = _again(turn.answers, known, theirs) if switched else 0.0
-        would = _sum(_cost(answer, theirs) for answer in turn.answers)
-        if turn.answers:
-            read[turn.thread, candidate.id] = (turn.answers[-1].at, _size(turn.answers[-1].usage))
+        again = _again(turn.answers, session.reads.get(candidate.id), now, theirs) if switched else 0.0
+        would = _sum(cost(theirs, answer.usage) for answer in turn.answers)
+        sessions[turn.thread] = _after(session, turn, decision, theirs, moves=fits != FAST)
         yield Replayed(
             turn,
             fits,
             candidate,
             {names[id]: share for id, share in scores.routes.items()},
-            _sum(_cost(answer, price(*_maker(plan, answer.model))) for answer in turn.answers),
+            _sum(cost(price(*_maker(plan, answer.model)), answer.usage) for answer in turn.answers),
             None if would is None else would + again,
             again,
             switched,
         )
 
 
-def _decided(plan: Plan, turn: Turn, scores: Scores, pin: Pin | None) -> tuple[str, Decision]:
+def _decided(plan: Plan, turn: Turn, scores: Scores, session: Session, now: float) -> tuple[str, Decision]:
     if is_fast(plan, turn):
         return FAST, explicit.choose(plan, explicit.Named("fast", plan.fast), turn.requested)
     alone = preference.choose(plan, scores)
     fits = NONE if alone.route is plan.default else alone.route.name
-    return fits, preference.choose(plan, scores, Session(pin))
+    return fits, preference.choose(plan, scores, session, now=now)
+
+
+def _after(session: Session, turn: Turn, decision: Decision, theirs: Price | None, *, moves: bool) -> Session:
+    """The session once the candidate has answered the turn."""
+    if moves:
+        paid = max(0.0, decision.switch.price) if decision.switch and decision.switch.done else 0.0
+        session = session.turned(Pin(decision.route.id, decision.first.id, decision.score), paid)
+    for number, answer in enumerate(turn.answers):
+        session = session.answered(decision.first.id, answer.usage, answer.at.timestamp(), opens_turn=number == 0)
+        bill = cost(theirs, answer.usage)
+        session = session.paid(bill, bill)
+    return session
 
 
 def _maker(plan: Plan, model: str) -> tuple[str, str]:
@@ -99,32 +107,11 @@ def _maker(plan: Plan, model: str) -> tuple[str, str]:
     return (known.provider.name, known.model) if known else ("", model)
 
 
-def _still_known(turn: Turn, last: tuple[datetime, int] | None) -> int:
-    """Tokens of the session that the candidate's cache still holds from the last time that it answered in it."""
-    return last[1] if last and turn.at - last[0] <= _WARM else 0
-
-
-def _again(answers: Sequence[Answer], known: int, price: Price | None) -> float:
-    """What the first answer read from a cache is written to another one, but for what that one knows."""
+def _again(answers: Sequence[Answer], read: Read | None, now: float, price: Price | None) -> float:
+    """What the first answer read from a cache is written to another one, but for what that one still knows."""
     cached = (answers[0].usage.cached or 0) if answers else 0
-    anew = max(0, cached - known)
+    anew = max(0, cached - (read.tokens if read and read.warm(now) else 0))
     return price.bill(cache_write=anew) - price.bill(cached=anew) if price else 0.0
-
-
-def _size(usage: Usage) -> int:
-    return (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0) + (usage.output or 0)
-
-
-def _cost(answer: Answer, price: Price | None) -> float | None:
-    usage = answer.usage
-    if price is None:
-        return None
-    return price.bill(
-        input=usage.input or 0,
-        cached=usage.cached or 0,
-        cache_write=usage.cache_write or 0,
-        output=usage.output or 0,
-    )
 
 
 def _sum(costs: Iterable[float | None]) -> float | None:
