@@ -1,8 +1,10 @@
 """Programs that tests run as they are: found where they were named, on the PATH, or installed for the tests to keep."""
 
+import asyncio
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,27 @@ def installed(name: str, package: str, version: str, variable: str = "") -> Path
 def node() -> str:
     """The folder of what starts programs from npm."""
     return str(Path(shutil.which("node") or "/usr/bin/node").parent)
+
+
+async def finished(
+    command: Sequence[str], work: Path, environment: Mapping[str, str], *, patience: float, said: str = ""
+) -> tuple[int, str, str]:
+    """(exit code, what it printed, what it complained of), with this environment alone; `said` is typed in.
+
+    Raises TimeoutError after so many seconds, and ends it.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=work,
+        env=dict(environment),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(said.encode()), patience)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    return process.returncode or 0, out.decode(), err.decode()

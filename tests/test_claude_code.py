@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
-from programs import installed, node
+from programs import finished, installed, node
 from stack import CODE, Gateway, gateway
 
 OLD, NEW = "2.1.197", "2.1.330"
@@ -123,21 +123,9 @@ class Client:
     async def ask(self, prompt: str, *arguments: str) -> Run:
         """`archgw cli-agent claude -- -p prompt`, with nothing of ours around it."""
         before = len(self.log())
-        process = await asyncio.create_subprocess_exec(
-            *self.launch("-p", prompt, "--output-format", "json", *arguments),
-            cwd=self.work,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-        return Run(process.returncode or 0, out.decode(), err.decode(), self.log()[before:])
+        command = self.launch("-p", prompt, "--output-format", "json", *arguments)
+        told = await finished(command, self.work, self.environment, patience=PATIENCE)
+        return Run(*told, self.log()[before:])
 
     def log(self) -> list[dict[str, Any]]:
         """The requests of this generation that have ended, as the gateway logs them."""

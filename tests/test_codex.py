@@ -1,6 +1,5 @@
 """Codex itself, headless, through the gateway in OpenAI's Responses, answered by models of every dialect."""
 
-import asyncio
 import json
 import struct
 import zlib
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
-from programs import node, program
+from programs import finished, node, program
 from stack import Gateway, gateway
 
 VERSION = "0.171.0"
@@ -109,22 +108,10 @@ async def run(running: Gateway, codex: Path, folder: Path, model: str, *argument
         "LANG": "C.UTF-8",
     }
     first, *more = arguments
-    process = await asyncio.create_subprocess_exec(
-        *(str(codex), "exec", *more, "--json", "--skip-git-repo-check", "-m", model, first),
-        cwd=work,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    told = [json.loads(line) for line in out.decode().splitlines() if line.startswith("{")]
-    return Run(process.returncode or 0, err.decode(), told)
+    command = (str(codex), "exec", *more, "--json", "--skip-git-repo-check", "-m", model, first)
+    code, out, err = await finished(command, work, environment, patience=PATIENCE)
+    told = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return Run(code, err, told)
 
 
 def asked(running: Gateway) -> list[dict[str, Any]]:

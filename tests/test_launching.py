@@ -5,7 +5,6 @@ and aider (a hundred packages) are run where they are installed; ARCHGW_TEST_OPE
 tests to keep.
 """
 
-import asyncio
 import json
 import os
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Simulator
-from programs import installed, node, program
+from programs import finished, installed, node, program
 from stack import CODE, Gateway, gateway
 
 PATIENCE = 120.0  # seconds for one run
@@ -97,29 +96,17 @@ def work(tmp_path: Path) -> Path:
 
 async def run(running: Gateway, program: Path, work: Path, *arguments: str, said: str = "", **environment: str) -> Run:
     """`archgw cli-agent ...` in the folder, with a home of its own and nothing of ours around it."""
-    process = await asyncio.create_subprocess_exec(
-        *(str(Path(sys.executable).with_name("archgw")), "cli-agent", *arguments),
-        cwd=work,
-        env={
-            **CODE,
-            "PATH": f"{program.parent}:{node()}:/usr/local/bin:/usr/bin:/bin",
-            "HOME": str(work.parent / "home"),
-            "ARCHGW_HOME": str(running.home.folder),
-            "TERM": "dumb",
-            "LANG": "C.UTF-8",
-            **environment,
-        },
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(said.encode()), PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    return Run(process.returncode or 0, out.decode(), err.decode())
+    command = (str(Path(sys.executable).with_name("archgw")), "cli-agent", *arguments)
+    alone = {
+        **CODE,
+        "PATH": f"{program.parent}:{node()}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(work.parent / "home"),
+        "ARCHGW_HOME": str(running.home.folder),
+        "TERM": "dumb",
+        "LANG": "C.UTF-8",
+        **environment,
+    }
+    return Run(*await finished(command, work, alone, patience=PATIENCE, said=said))
 
 
 def script(*turns: list[dict[str, Any]]) -> str:

@@ -1,6 +1,5 @@
 """opencode and Qwen Code themselves, headless, through the gateway: a tool loop answered by models of other vendors."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from archgw.simulate import Simulator
-from programs import node, program
+from programs import finished, node, program
 from stack import Gateway, gateway
 
 PATIENCE = 90.0  # seconds for one run; both look for updates first
@@ -45,22 +44,9 @@ async def run(command: list[str], prompt: str, home: Path, work: Path, **more: s
     """What it printed, with a home of its own and nothing of ours around it; `prompt` is typed in."""
     path = f"{Path(command[0]).parent}:{node()}:/usr/local/bin:/usr/bin:/bin"
     environment = {"PATH": path, "HOME": str(home), "TERM": "dumb", "LANG": "C.UTF-8", **more}
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=work,
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(prompt.encode()), PATIENCE)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode == 0, err.decode() + out.decode()
-    return out.decode()
+    code, out, err = await finished(command, work, environment, patience=PATIENCE, said=prompt)
+    assert code == 0, err + out
+    return out
 
 
 def opencode(package: str) -> Callable[..., Any]:
