@@ -1,5 +1,6 @@
 """Config -> Plan: routes, candidates and chains, all resolved; the one input of the service and the renderers."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +72,8 @@ class Candidate:
 
     @property
     def cluster(self) -> str:
-        return f"provider.{self.id}"
+        """Named after its address, too: a request that began before a reload ends where it was meant to."""
+        return f"provider.{self.id}.{_mark(self.address.scheme, self.address.authority)}"
 
     @property
     def maker(self) -> str:
@@ -113,13 +115,21 @@ class Route:
 class Chain:
     """First candidate, then who steps in for it, in order: one aggregate cluster. `attempts` counts all tries."""
 
-    name: str
+    route: str
     candidates: tuple[Candidate, ...]
     attempts: int
 
     @property
     def first(self) -> Candidate:
         return self.candidates[0]
+
+    @property
+    def name(self) -> str:
+        """Named after all that it holds: a reload that changes the order makes another chain, and cuts none short."""
+        return f"chain.{self.route}.{self.first.id}.{_mark(*(candidate.id for candidate in self.candidates))}"
+
+    def candidate(self, id: str) -> Candidate | None:
+        return next((candidate for candidate in self.candidates if candidate.id == id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,7 @@ class Plan:
     routing: Routing
     failover: Failover
     state: State
-    chains: Mapping[str, Chain]
+    chains: Mapping[tuple[str, str], Chain]  # by the ids of the route and of the first candidate
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
@@ -151,7 +161,7 @@ class Plan:
     def chain(self, route: Route, first: Candidate) -> Chain:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
         inside = first in route.candidates
-        return self.chains[_chain_name(route.id if inside else DEFAULT, first)]
+        return self.chains[route.id if inside else DEFAULT, first.id]
 
     def makers(self, dialect: str) -> set[str]:
         """The models that have a state of reasoning and may be asked in this dialect."""
@@ -264,20 +274,21 @@ def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]
             yield Route(id, preference.name, preference.description, pool, preference.prefer)
 
 
-def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[str, Chain]:
+def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[tuple[str, str], Chain]:
     chains = [_chain(route, first, default, failover) for route in routes for first in route.candidates]
-    return {chain.name: chain for chain in chains}
+    return {(chain.route, chain.first.id): chain for chain in chains}
 
 
 def _chain(route: Route, first: Candidate, default: Route, failover: Failover) -> Chain:
     pool = route.candidates + (default.candidates if failover.fall_back_to_default else ())
     rest = [candidate for candidate in pool if candidate.label not in failover.never]
     candidates = tuple(dict.fromkeys((first, *rest)))
-    return Chain(_chain_name(route.id, first), candidates, attempts=min(failover.attempts, len(candidates)))
+    return Chain(route.id, candidates, attempts=min(failover.attempts, len(candidates)))
 
 
-def _chain_name(route: str, first: Candidate) -> str:
-    return f"chain.{route}.{first.id}"
+def _mark(*parts: str) -> str:
+    """A few letters that differ when one of the parts does."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]
 
 
 def _fast(aliases: Mapping[str, Candidate], default: Route) -> Candidate:

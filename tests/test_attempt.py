@@ -130,7 +130,7 @@ def test_the_provider_is_asked_and_a_timer_set() -> None:
     exchange = exchange_of(gateway, model=GPT)
     asked, wake = Attempt(gateway, exchange, exchange.decision.first, 0.0).feed(RequestHeaders({}), 0.0)
     assert isinstance(asked, Ask)
-    assert asked.cluster == "provider.openai-gpt-4o-mini"
+    assert asked.cluster.startswith("provider.openai-gpt-4o-mini.")
     assert asked.headers[":path"] == "/v1/chat/completions"
     assert json.loads(asked.body)["model"] == "gpt-4o-mini"
     assert wake == Wake(300.0)

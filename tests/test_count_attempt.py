@@ -98,7 +98,7 @@ def test_who_serves_the_session_counts() -> None:
     gateway = gateway_of()
     gateway.sessions.set_pin("s/", Pin("coding", gateway.plan.names[CLAUDE].id, 0.9))
     _, (choose,) = ask(gateway, path=MESSAGES, given=SESSION, model="claude-opus-5-5")
-    assert isinstance(choose, Choose) and choose.chain.endswith(gateway.plan.names[CLAUDE].id)
+    assert isinstance(choose, Choose) and f".{gateway.plan.names[CLAUDE].id}." in choose.chain
     assert gateway.sessions.pin("s/") == Pin("coding", gateway.plan.names[CLAUDE].id, 0.9)
 
 

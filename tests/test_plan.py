@@ -6,7 +6,8 @@ from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
 from router_service.plan import Address, Plan, address, slug
 
 
-def labels(plan: Plan, chain: str) -> list[str]:
+def labels(plan: Plan, chain: tuple[str, str]) -> list[str]:
+    """`chain`: the ids of the route and of the first candidate."""
     return [candidate.label for candidate in plan.chains[chain].candidates]
 
 
@@ -44,10 +45,8 @@ def test_an_address(url: str, like: str, expected: Address, authority: str) -> N
 def test_a_candidate_is_provider_model_and_key() -> None:
     candidate = plan_of().candidates[1]
     assert (candidate.id, candidate.label, candidate.model) == ("anthropic-claude-sonnet-4-5", CLAUDE, CLAUDE[10:])
-    assert (candidate.leaf, candidate.cluster) == (
-        "leaf.anthropic-claude-sonnet-4-5",
-        "provider.anthropic-claude-sonnet-4-5",
-    )
+    assert candidate.leaf == "leaf.anthropic-claude-sonnet-4-5"
+    assert candidate.cluster.startswith("provider.anthropic-claude-sonnet-4-5.")
     assert candidate.key and candidate.key.value == "key-of-anthropic"
     assert candidate.provider.name == "anthropic" and candidate.facts.max_output == 64_000
 
@@ -71,11 +70,11 @@ def test_the_default_leads_wherever_it_stands() -> None:
 
 
 def test_a_chain_goes_through_its_route_and_then_the_default() -> None:
-    assert labels(plan_of(), "chain.coding.anthropic-claude-sonnet-4-5") == [CLAUDE, DEEPSEEK, GPT]
+    assert labels(plan_of(), ("coding", "anthropic-claude-sonnet-4-5")) == [CLAUDE, DEEPSEEK, GPT]
 
 
 def test_a_chain_may_begin_with_any_candidate_of_its_route() -> None:
-    assert labels(plan_of(), "chain.coding.deepseek-deepseek-chat") == [DEEPSEEK, CLAUDE, GPT]
+    assert labels(plan_of(), ("coding", "deepseek-deepseek-chat")) == [DEEPSEEK, CLAUDE, GPT]
 
 
 @pytest.mark.parametrize(
@@ -91,20 +90,34 @@ def test_a_chain_may_begin_with_any_candidate_of_its_route() -> None:
 )
 def test_what_failover_allows(failover: str, chain: list[str], attempts: int) -> None:
     plan = plan_of(f"{THREE}failover: {failover}\n")
-    name = "chain.coding.anthropic-claude-sonnet-4-5"
+    name = ("coding", "anthropic-claude-sonnet-4-5")
     assert (labels(plan, name), plan.chains[name].attempts) == (chain, attempts)
 
 
 def test_there_is_a_chain_for_each_route_and_each_of_its_candidates() -> None:
     plan = plan_of()
     assert sorted(plan.chains) == sorted(
-        f"chain.{route.id}.{candidate.id}" for route in (*plan.routes, plan.default) for candidate in route.candidates
+        (route.id, candidate.id) for route in (*plan.routes, plan.default) for candidate in route.candidates
     )
 
 
 def test_who_is_not_in_a_route_leads_the_defaults_chain() -> None:
     plan = plan_of()
-    assert plan.chain(plan.routes[0], plan.candidates[0]).name == "chain.default.openai-gpt-4o-mini"
+    assert plan.chain(plan.routes[0], plan.candidates[0]).name.startswith("chain.default.openai-gpt-4o-mini.")
+
+
+def test_what_changes_its_address_or_its_order_has_another_name() -> None:
+    """So that a reload puts the new beside the old, and a request that is under way ends where it was meant to."""
+    one = plan_of("llm_providers: [{model: openai/gpt-4o}, {model: deepseek/deepseek-chat}]")
+    moved = plan_of(
+        "llm_providers: [{model: openai/gpt-4o, base_url: 'https://eu.test/v1'}, {model: deepseek/deepseek-chat}]"
+    )
+    assert one.candidates[0].leaf == moved.candidates[0].leaf
+    assert one.candidates[0].cluster != moved.candidates[0].cluster
+    assert one.candidates[1].cluster == moved.candidates[1].cluster
+    alone = plan_of("llm_providers: [{model: openai/gpt-4o}]")
+    assert one.chain(one.default, one.candidates[0]).name != alone.chain(alone.default, alone.candidates[0]).name
+    assert one.chain(one.default, one.candidates[0]).name == moved.chain(moved.default, moved.candidates[0]).name
 
 
 @pytest.mark.parametrize(
@@ -163,7 +176,7 @@ routing_preferences:
 """
     )
     assert [route.id for route in plan.routes] == ["c", "c-2"]
-    assert set(plan.chains) >= {"chain.c.openai-gpt-4o", "chain.c-2.openai-gpt-4o"}
+    assert set(plan.chains) >= {("c", "openai-gpt-4o"), ("c-2", "openai-gpt-4o")}
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,12 @@ def endpoint(cluster: str) -> Any:
     return only
 
 
+def provider(candidate: str) -> str:
+    found = PLAN.candidate(candidate)
+    assert found
+    return found.cluster
+
+
 def members(value: Any) -> Iterator[tuple[str, Any]]:
     """Every member of every object, however deep."""
     if isinstance(value, dict):
@@ -57,13 +63,13 @@ def test_there_are_a_leaf_and_a_provider_for_each_candidate_and_a_chain_for_each
             "nobody",
             *(candidate.leaf for candidate in PLAN.candidates),
             *(candidate.cluster for candidate in PLAN.candidates),
-            *(f"chain.{route.id}.{first.id}" for route in (*PLAN.routes, PLAN.default) for first in route.candidates),
+            *(PLAN.chain(route, first).name for route in (*PLAN.routes, PLAN.default) for first in route.candidates),
         ]
     )
     assert len(CLUSTERS) == len(RENDERED["static_resources"]["clusters"]), "each name stands once"
 
 
-@pytest.mark.parametrize("chain", PLAN.chains.values(), ids=PLAN.chains.keys())
+@pytest.mark.parametrize("chain", PLAN.chains.values(), ids=map("/".join, PLAN.chains))
 def test_a_chain_leads_to_its_leaves_in_order(chain: Any) -> None:
     kind = CLUSTERS[chain.name]["cluster_type"]
     assert kind["name"] == "envoy.clusters.aggregate"
@@ -89,9 +95,9 @@ def test_a_leaf_is_a_door_to_the_attempt_hop_that_tells_whose_turn_it_is(candida
     ids=["a name", "an address", "an IPv6 address"],
 )
 def test_a_provider_is_reached_at_its_address(candidate: str, address: str, port: int, kind: str) -> None:
-    where = endpoint(f"provider.{candidate}")["endpoint"]["address"]["socket_address"]
+    where = endpoint(provider(candidate))["endpoint"]["address"]["socket_address"]
     assert where == {"address": address, "port_value": port}
-    assert CLUSTERS[f"provider.{candidate}"]["type"] == kind
+    assert CLUSTERS[provider(candidate)]["type"] == kind
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,7 @@ def test_a_provider_is_reached_at_its_address(candidate: str, address: str, port
     ids=["a name", "an address"],
 )
 def test_a_provider_must_prove_who_it_is(candidate: str, kind: str, name: str, sni: dict[str, str]) -> None:
-    tls = CLUSTERS[f"provider.{candidate}"]["transport_socket"]["typed_config"]
+    tls = CLUSTERS[provider(candidate)]["transport_socket"]["typed_config"]
     context = tls["common_tls_context"]["validation_context"]
     assert context["trusted_ca"] == {"filename": "/ca.pem"}
     assert context["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": name}}]
@@ -111,7 +117,7 @@ def test_a_provider_must_prove_who_it_is(candidate: str, kind: str, name: str, s
 
 
 def test_a_provider_without_tls_has_none() -> None:
-    assert "transport_socket" not in CLUSTERS["provider.ollama-llama3-1"]
+    assert "transport_socket" not in CLUSTERS[provider("ollama-llama3-1")]
 
 
 def test_every_cluster_that_is_named_exists() -> None:

@@ -173,9 +173,14 @@ def test_what_is_asked_does_not_matter(fields: dict[str, Any], given: dict[str, 
     assert model in exchange.decision.reason
 
 
+def chain_of(gateway: Gateway, route: str, first: str) -> str:
+    return gateway.plan.chains[route, first].name
+
+
 def test_without_preferences_the_default_answers() -> None:
-    _, (choose,) = ask(gateway_of("llm_providers: [{model: openai/gpt-4o}, {model: deepseek/deepseek-chat}]"))
-    assert choose == Choose("chain.default.openai-gpt-4o", "id-1", 2, 300.0)
+    gateway = gateway_of("llm_providers: [{model: openai/gpt-4o}, {model: deepseek/deepseek-chat}]")
+    _, (choose,) = ask(gateway)
+    assert choose == Choose(chain_of(gateway, "default", "openai-gpt-4o"), "id-1", 2, 300.0)
 
 
 def test_a_user_turn_asks_the_router_model() -> None:
@@ -188,7 +193,7 @@ def test_the_preference_that_fits_best_leads() -> None:
     gateway = gateway_of()
     selection, _ = ask(gateway)
     effects = selection.feed(Scored(Scores({"coding": 0.7, "small-talk": 0.2}, none=0.1)), 1.0)
-    assert effects == [Choose("chain.coding.anthropic-claude-sonnet-4-5", "id-1", 3, 300.0)]
+    assert effects == [Choose(chain_of(gateway, "coding", "anthropic-claude-sonnet-4-5"), "id-1", 3, 300.0)]
     exchange = gateway.exchanges.get("id-1")
     assert exchange and exchange.decision.reason == f"coding (0.70 over small talk 0.20) -> {CLAUDE}"
 
@@ -205,7 +210,7 @@ def test_no_answer_of_the_router_model_costs_an_answer(scores: Scores, words: st
     gateway = gateway_of()
     selection, _ = ask(gateway)
     (choose,) = selection.feed(Scored(scores), 1.0)
-    assert isinstance(choose, Choose) and choose.chain == "chain.default.openai-gpt-4o-mini"
+    assert isinstance(choose, Choose) and choose.chain == chain_of(gateway, "default", "openai-gpt-4o-mini")
     exchange = gateway.exchanges.get(choose.exchange)
     assert exchange and words in exchange.decision.reason
 
@@ -262,7 +267,7 @@ def test_a_turn_stays_with_who_began_it(fields: dict[str, Any], given: dict[str,
     gateway = in_session()
     _, effects = ask(gateway, given=SESSION | given, **fields)
     choose = one(effects, Choose)
-    assert choose and choose.chain == "chain.coding.anthropic-claude-sonnet-4-5"
+    assert choose and choose.chain == chain_of(gateway, "coding", "anthropic-claude-sonnet-4-5")
 
 
 def test_the_next_turn_is_routed_anew_and_moves_the_session() -> None:
@@ -315,16 +320,16 @@ def test_a_turn_that_nobody_has_seen_begin_is_routed_by_what_began_it() -> None:
 
 @pytest.mark.parametrize(
     ("letters", "chain"),
-    [(100_000, "chain.coding.anthropic-claude-sonnet-4-5"), (1_000_000, "chain.default.gemini-gemini-2-5-pro")],
+    [(100_000, ("coding", "anthropic-claude-sonnet-4-5")), (1_000_000, ("default", "gemini-gemini-2-5-pro"))],
     ids=["it fits", "too long for the session's model"],
 )
-def test_compaction_goes_to_who_holds_the_whole(letters: int, chain: str) -> None:
+def test_compaction_goes_to_who_holds_the_whole(letters: int, chain: tuple[str, str]) -> None:
     gateway = gateway_of(f"{THREE.replace('routing_', '  - {model: gemini/gemini-2.5-pro}' + chr(10) + 'routing_')}")
     exchange_of(gateway, scores={"coding": 0.9}, given=SESSION)
     long = [ASKED, {"role": "assistant", "content": "word " * (letters // 5)}, SUMMARY]
     _, effects = ask(gateway, given=SESSION, messages=long)
     choose = one(effects, Choose)
-    assert choose and choose.chain == chain
+    assert choose and choose.chain == chain_of(gateway, *chain)
     assert gateway.sessions.pin("s/") == Pin("coding", "anthropic-claude-sonnet-4-5", 0.9), "the pin does not move"
 
 
