@@ -13,7 +13,7 @@ from router_service.config import ConfigErrors, usable
 from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell import state
-from router_service.shell.files import load, variables
+from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 from router_service.shell.onnx_model import BadModel
 
@@ -21,14 +21,20 @@ from router_service.shell.onnx_model import BadModel
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
+    parser.add_argument("--accepted", type=Path, help="the config as the supervisor accepted it: --config is not read")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
-        config = usable(load(arguments.config))
-        os.environ.update(variables(arguments.config))  # the clouds' libraries look there, and know of no .env
+        given = (
+            Source.from_json(arguments.accepted.read_text(), os.environ)
+            if arguments.accepted
+            else source(arguments.config)
+        )
+        config = usable(given.config())
+        os.environ.update(given.variables)  # the clouds' libraries look there, and know of no .env
     except (OSError, ConfigErrors) as error:
         sys.exit(str(error))
     gateway = Gateway(

@@ -389,7 +389,7 @@ class Attempt:
 
     def _new_sealer(self) -> Sealer | None:
         """Where several models speak the client's dialect, it must come back whose reasoning is whose."""
-        dialect, candidate, plan = self._upstream.dialect, self._candidate, self._gateway.plan
+        dialect, candidate, plan = self._upstream.dialect, self._candidate, self._exchange.plan
         needed = self._same and plan.several(dialect.name) and candidate.maker in plan.makers(dialect.name)
         return Sealer(dialect, candidate.maker) if needed else None
 
@@ -449,7 +449,7 @@ class Attempt:
             return None, None
         gateway, exchange = self._gateway, self._exchange
         at = exchange.wall + now - exchange.started
-        baseline = gateway.plan.baseline
+        baseline = exchange.plan.baseline
         return settle(gateway.sessions, exchange, self._candidate, self._usage, baseline=baseline, at=at)
 
     def _reply_headers(self) -> dict[str, str]:

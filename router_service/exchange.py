@@ -13,7 +13,7 @@ from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
-from router_service.plan import Candidate
+from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
 
 Headers = Mapping[str, str]
@@ -179,6 +179,7 @@ class Exchange:
     intent: Intent
     session: str
     decision: Decision
+    plan: Plan  # as it was when the request began: a reload changes nothing for it
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
     counts: bool = False  # only how many tokens it comes to is asked

@@ -218,6 +218,7 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
+            plan=self._gateway.plan,
             trace=self._trace(understood, decision),
             counts=counts,
             obstacles=understood.fitting.obstacles,

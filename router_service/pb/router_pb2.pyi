@@ -6,6 +6,31 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AdoptRequest(_message.Message):
+    __slots__ = ("file", "text", "variables", "clouds_found", "clouds_lacking")
+    class VariablesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    VARIABLES_FIELD_NUMBER: _ClassVar[int]
+    CLOUDS_FOUND_FIELD_NUMBER: _ClassVar[int]
+    CLOUDS_LACKING_FIELD_NUMBER: _ClassVar[int]
+    file: str
+    text: str
+    variables: _containers.ScalarMap[str, str]
+    clouds_found: _containers.RepeatedScalarFieldContainer[str]
+    clouds_lacking: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, file: _Optional[str] = ..., text: _Optional[str] = ..., variables: _Optional[_Mapping[str, str]] = ..., clouds_found: _Optional[_Iterable[str]] = ..., clouds_lacking: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AdoptReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class DecideRequest(_message.Message):
     __slots__ = ("prompt", "context", "explain")
     PROMPT_FIELD_NUMBER: _ClassVar[int]

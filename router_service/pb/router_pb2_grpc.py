@@ -54,6 +54,11 @@ class RouterStub:
                 request_serializer=router__service_dot_pb_dot_router__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=router__service_dot_pb_dot_router__pb2.Explanation.FromString,
                 _registered_method=True)
+        self.Adopt = channel.unary_unary(
+                '/archgw.v1.Router/Adopt',
+                request_serializer=router__service_dot_pb_dot_router__pb2.AdoptRequest.SerializeToString,
+                response_deserializer=router__service_dot_pb_dot_router__pb2.AdoptReply.FromString,
+                _registered_method=True)
 
 
 class RouterServicer:
@@ -86,6 +91,13 @@ class RouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Adopt(self, request, context):
+        """Another config, for requests that begin from now on. Fails with FAILED_PRECONDITION and in words, and then changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +120,11 @@ def add_RouterServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=router__service_dot_pb_dot_router__pb2.ExplainRequest.FromString,
                     response_serializer=router__service_dot_pb_dot_router__pb2.Explanation.SerializeToString,
+            ),
+            'Adopt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Adopt,
+                    request_deserializer=router__service_dot_pb_dot_router__pb2.AdoptRequest.FromString,
+                    response_serializer=router__service_dot_pb_dot_router__pb2.AdoptReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -218,6 +235,33 @@ class Router:
             '/archgw.v1.Router/Explain',
             router__service_dot_pb_dot_router__pb2.ExplainRequest.SerializeToString,
             router__service_dot_pb_dot_router__pb2.Explanation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Adopt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archgw.v1.Router/Adopt',
+            router__service_dot_pb_dot_router__pb2.AdoptRequest.SerializeToString,
+            router__service_dot_pb_dot_router__pb2.AdoptReply.FromString,
             options,
             channel_credentials,
             insecure,

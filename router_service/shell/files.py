@@ -1,7 +1,9 @@
 """Reads config.yaml and the .env beside it, and looks which clouds' credentials the machine has."""
 
+import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,15 +12,48 @@ from router_service.providers import PROVIDERS
 from router_service.providers.provider import Cloud
 
 
-def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
-    """Raises OSError when there is no such file, ConfigErrors when it says what cannot be."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """All that a config is made of, as it was read: the same source is the same config, whatever becomes of the files.
+
+    `variables` holds keys; so may `text`.
+    """
+
+    file: str
+    text: str = field(repr=False)
+    variables: Mapping[str, str] = field(repr=False)
+    clouds: Clouds
+
+    def config(self) -> Config:
+        """Raises ConfigErrors when it says what cannot be."""
+        return parse(self.text, file=self.file, environment=self.variables, clouds=self.clouds)
+
+    def to_json(self) -> str:
+        """Without the variables, which a process is given as its environment."""
+        clouds = {"found": sorted(self.clouds.found), "lacking": sorted(self.clouds.lacking)}
+        return json.dumps({"file": self.file, "text": self.text, "clouds": clouds})
+
+    @classmethod
+    def from_json(cls, text: str, variables: Mapping[str, str]) -> "Source":
+        kept = json.loads(text)
+        clouds = Clouds(frozenset(kept["clouds"]["found"]), frozenset(kept["clouds"]["lacking"]))
+        return cls(kept["file"], kept["text"], variables, clouds)
+
+
+def source(path: Path, environment: Mapping[str, str] | None = None) -> Source:
+    """Raises OSError when there is no such file, ConfigErrors when it is no text."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
         place = Place(str(path), 1, "")
         raise ConfigErrors([Mistake(place, f"not text in UTF-8 (byte {error.start})", "save it as UTF-8")]) from error
     known = variables(path, environment)
-    return parse(text, file=str(path), environment=known, clouds=clouds(known))
+    return Source(str(path), text, known, clouds(known))
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """Raises OSError when there is no such file, ConfigErrors when it says what cannot be."""
+    return source(path, environment).config()
 
 
 def variables(config: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:

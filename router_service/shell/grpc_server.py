@@ -38,6 +38,7 @@ from router_service.shell.journal import Journal
 from router_service.shell.proof import NoProof
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
+from router_service.shell.serving import Serving
 from router_service.shell.state import Store
 
 _log = logging.getLogger("archgw")
@@ -51,16 +52,14 @@ Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
 
 
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal, store: Store, identities: Identities) -> None:
-        self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
-        self._identities = identities
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
 
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
         role = str(metadata.get("x-archgw-role"))
-        hop = Hop(
-            self._gateway, self._model, self._journal, self._store, context, role=role, identities=self._identities
-        )
+        now = self._serving
+        hop = Hop(now.gateway, now.model, now.journal, now.store, context, role=role, identities=now.identities)
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -121,7 +120,7 @@ class Hop:
             self._machine = Selection(self._gateway, wall=time.time())
             return True
         exchange = self._gateway.exchanges.get(event.headers.get("x-archgw-exchange", ""))
-        candidate = self._gateway.plan.candidate(wire.candidate(message))
+        candidate = exchange.decision.chain.candidate(wire.candidate(message)) if exchange else None
         if exchange is None or candidate is None:
             return False
         if exchange.counts:
@@ -209,30 +208,25 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
 
 async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
-    model = router_model.of(gateway.plan)
+    serving = Serving(gateway, router_model.of(gateway.plan), Journal(), store, Identities())
     await store.open(gateway.sessions)
-    journal, identities = Journal(), Identities()
     server = grpc.aio.server(options=_OPTIONS)
-    processor = ExternalProcessor(gateway, model, journal, store, identities)
-    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(processor, server)
-    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
+    ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
+    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
-    await model.warm_up()
+    await serving.model.warm_up()
     await server.start()
-    wanted = {candidate.identity for candidate in gateway.plan.candidates if candidate.identity}
-    finding = asyncio.create_task(identities.warm_up(wanted))
+    serving.find_identities()
     _make_private(socket)
     _log.info("serving on %s", socket)
     try:
-        await asyncio.gather(_sweep(gateway, journal), _remember(gateway, store))
+        await asyncio.gather(_sweep(gateway, serving.journal), _remember(gateway, store))
     finally:
-        finding.cancel()
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
         await store.close()
-        await model.close()
-        identities.close()
+        await serving.close()
 
 
 def _unlink(socket: Path) -> None:

@@ -7,27 +7,30 @@ from typing import Any
 
 import grpc
 
+from router_service.config import Clouds, ConfigErrors
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
-from router_service.selection import Gateway
 from router_service.session import Session, main_thread
-from router_service.shell.journal import Journal, Tally
-from router_service.shell.router_model import Model
+from router_service.shell.files import Source
+from router_service.shell.journal import Tally
+from router_service.shell.onnx_model import BadModel
+from router_service.shell.serving import Serving
 
 
 class RouterApi(router_pb2_grpc.RouterServicer):
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal) -> None:
-        self._gateway, self._model, self._journal = gateway, model, journal
+    def __init__(self, serving: Serving) -> None:
+        self._serving, self._journal = serving, serving.journal
         self._started = time.monotonic()
 
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
         said = request.prompt, tuple(request.context)
-        scores = await self._model.score(*said)
-        return decided(self._gateway.plan, scores, self._model.reading(*said) if request.explain else None)
+        now, model = self._serving.gateway, self._serving.model
+        scores = await model.score(*said)
+        return decided(now.plan, scores, model.reading(*said) if request.explain else None)
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
         with self._journal.watch() as queue:
@@ -41,11 +44,11 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such request among the recent ones")
             raise AssertionError("abort raises")
-        gateway = self._gateway
+        gateway = self._serving.gateway
         return explained(found, gateway.plan, gateway.sessions.get(main_thread(found.session)))
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
-        gateway, journal = self._gateway, self._journal
+        gateway, journal = self._serving.gateway, self._journal
         tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
         return pb.StatusReply(
             requests_under_way=len(gateway.exchanges),
@@ -64,6 +67,14 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 for candidate, tally in tallies
             ],
         )
+
+    async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
+        found = Clouds(frozenset(request.clouds_found), frozenset(request.clouds_lacking))
+        try:
+            await self._serving.adopt(Source(request.file, request.text, dict(request.variables), found))
+        except (ConfigErrors, BadModel) as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        return pb.AdoptReply()
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:

@@ -29,13 +29,15 @@ class Model(Protocol):
     async def close(self) -> None: ...
 
 
-def of(plan: Plan) -> Model:
-    """The model that the plan asks for. Raises BadModel when its files are of no use."""
+def of(plan: Plan, *, judge: Judge | None = None) -> Model:
+    """The model that the plan asks for; `judge`, where it is loaded already. Raises BadModel when its files are of no
+    use.
+    """
     wanted = plan.routing.model
     if isinstance(wanted, RemoteModel):
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
-    return InThread(OnnxRouter(preferences, onnx_model(wanted)), plan.routing.deadline)
+    return InThread(OnnxRouter(preferences, judge or onnx_model(wanted)), plan.routing.deadline)
 
 
 def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
@@ -53,6 +55,10 @@ class InThread:
     def __init__(self, router: OnnxRouter, deadline: float) -> None:
         self._router, self._deadline = router, deadline
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-model")
+
+    @property
+    def judge(self) -> Judge:
+        return self._router.model
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
         job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)

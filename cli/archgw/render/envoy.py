@@ -6,33 +6,73 @@ once per try (attempt) and the request goes on to one provider. Retry and outlie
 Why two hops, and each odd line below: docs/architecture.md. Seen on Envoy 1.40.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePath
+
 from archgw.render.envoy_clusters import chain_cluster, leaf_cluster, provider_cluster, router_cluster
 from archgw.render.envoy_pieces import EXTENSIONS, MAX_BODY, Json, Place, seconds, socket_address, typed
 from archgw.render.envoy_replies import local_replies
 from router_service.plan import Plan
 
-__all__ = ["Place", "render"]
+__all__ = ["Files", "Place", "files", "render", "resources"]
 
 _MAX_CONNECTIONS = 10_000
+_ADMIN = ("/clusters", "/config_dump", "/drain_listeners", "/ready", "/server_info", "/stats")  # and no way to end it
+_TYPES = "type.googleapis.com/envoy.config"
 
 
 def render(plan: Plan, place: Place) -> Json:
+    """All in one file, which Envoy reads once."""
+    listeners = [_front_listener(plan, place, {"route_config": _front_routes(plan)}), _attempt_listener(plan, place)]
+    return _bootstrap(place, listeners, [*_own_clusters(place), *_clusters(plan, place)])
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The same in three files: `routes` and `clusters` are read anew whenever they are replaced, `bootstrap` never."""
+
+    bootstrap: Json
+    routes: tuple[Json, ...]
+    clusters: tuple[Json, ...]
+
+
+def files(plan: Plan, place: Place, *, routes: str, clusters: str) -> Files:
+    """`routes`, `clusters`: the paths at which Envoy finds these files; what they hold is `resources` of it."""
+    discovered = {"rds": {"route_config_name": "front", "config_source": _file(routes)}}
+    listeners = [_front_listener(plan, place, discovered), _attempt_listener(plan, place)]
+    bootstrap = _bootstrap(place, listeners, _own_clusters(place)) | {
+        "dynamic_resources": {"cds_config": _file(clusters)}
+    }
+    return Files(
+        bootstrap,
+        ({"@type": f"{_TYPES}.route.v3.RouteConfiguration"} | _front_routes(plan),),
+        tuple({"@type": f"{_TYPES}.cluster.v3.Cluster"} | cluster for cluster in _clusters(plan, place)),
+    )
+
+
+def resources(version: str, of: Iterable[Json]) -> Json:
+    """A file of resources as Envoy's xDS over files wants it; `version` tells one edition from the next."""
+    return {"version_info": version, "resources": list(of)}
+
+
+def _file(path: str) -> Json:
+    watched = {"path": path, "watched_directory": {"path": str(PurePath(path).parent)}}
+    return {"path_config_source": watched, "resource_api_version": "V3"}
+
+
+def _bootstrap(place: Place, listeners: list[Json], clusters: list[Json]) -> Json:
+    pipe = {"pipe": {"path": place.admin_socket, "mode": 0o600}}
     return {
         "node": {"id": "archgw", "cluster": "archgw"},
-        "admin": {"address": socket_address("127.0.0.1", place.admin_port)},
+        "admin": {
+            "address": pipe if place.admin_socket else socket_address("127.0.0.1", place.admin_port),
+            "allow_paths": [{"prefix": path} for path in _ADMIN],
+        },
         "bootstrap_extensions": [
             typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
         ],
-        "static_resources": {
-            "listeners": [_front_listener(plan, place), _attempt_listener(plan, place)],
-            "clusters": [
-                router_cluster(place),
-                {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}},
-                *(leaf_cluster(candidate, plan.failover) for candidate in plan.candidates),
-                *(provider_cluster(candidate, place) for candidate in plan.candidates),
-                *(chain_cluster(chain) for chain in plan.chains.values()),
-            ],
-        },
+        "static_resources": {"listeners": listeners, "clusters": clusters},
         "overload_manager": {
             "resource_monitors": [
                 typed(
@@ -45,15 +85,29 @@ def render(plan: Plan, place: Place) -> Json:
     }
 
 
+def _own_clusters(place: Place) -> list[Json]:
+    nobody = {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}}
+    return [router_cluster(place), nobody]
+
+
+def _clusters(plan: Plan, place: Place) -> list[Json]:
+    return [
+        *(leaf_cluster(candidate, plan.failover) for candidate in plan.candidates),
+        *(provider_cluster(candidate, place) for candidate in plan.candidates),
+        *(chain_cluster(chain) for chain in plan.chains.values()),
+    ]
+
+
 # -- listeners -------------------------------------------------------------------------------------------------
 
 
-def _front_listener(plan: Plan, place: Place) -> Json:
+def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
+    """`routes`: as they are, or where they are found."""
     manager = _connection_manager(
         "front",
         place,
         http_filters=[_selection_filter(), _router_filter(suppress_envoy_headers=True)],
-        route_config=_front_routes(plan),
+        routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
         "early_header_mutation_extensions": [
@@ -113,7 +167,7 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
             ),
             _router_filter(suppress_envoy_headers=True),
         ],
-        route_config=_attempt_routes(),
+        routes={"route_config": _attempt_routes()},
     ) | {"stream_idle_timeout": seconds(plan.listener.timeout)}
     return {
         "name": "attempt",
@@ -126,7 +180,7 @@ def _manager_filter(manager: Json) -> Json:
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
-def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], route_config: Json) -> Json:
+def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], routes: Json) -> Json:
     return {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": hop,
@@ -134,7 +188,7 @@ def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], rou
         "generate_request_id": True,
         "access_log": [_access_log(hop, place)],
         "http_filters": http_filters,
-        "route_config": route_config,
+        **routes,
     }
 
 

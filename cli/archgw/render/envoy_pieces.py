@@ -14,11 +14,13 @@ MAX_BODY = 32 * 1024 * 1024
 class Place:
     """What differs between machines: where Envoy finds the service, and where it listens and logs.
 
-    `router_socket` and `ca_file` are paths; `admin_port` is on loopback; `access_log` is a path.
+    `router_socket`, `ca_file` and `access_log` are paths. Envoy's own page is at `admin_socket`, which its owner alone
+    may open; without one, at `admin_port` on loopback.
     """
 
     router_socket: str = "/run/archgw/router.sock"
     admin_port: int = 9901
+    admin_socket: str = ""
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     access_log: str = "/dev/stdout"
 
