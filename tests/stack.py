@@ -43,9 +43,14 @@ class Gateway:
             provider.requests.clear()
             provider.leaks.clear()
 
+    async def admin(self, path: str) -> bytes:
+        """What Envoy's own page says."""
+        connector = aiohttp.UnixConnector(str(self.home.admin_socket))
+        async with aiohttp.ClientSession(connector=connector) as client, client.get(f"http://envoy{path}") as reply:
+            return await reply.read()
+
     async def ejected(self) -> dict[str, bool]:
-        async with self.client.get(f"{self.stack.admin}/clusters?format=json") as reply:
-            clusters = (await reply.json())["cluster_statuses"]
+        clusters = json.loads(await self.admin("/clusters?format=json"))["cluster_statuses"]
         return {
             cluster["name"]: any(
                 host.get("health_status", {}).get("failed_outlier_check") for host in cluster.get("host_statuses", [])

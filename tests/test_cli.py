@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def running(shell: Shell) -> Iterator[Stack]:
     """As if a stack ran: its home is held, and says so."""
-    stack = Stack(os.getpid(), shell.config(), "http://127.0.0.1:12000", "http://127.0.0.1:1", 0.0)
+    stack = Stack(os.getpid(), shell.config(), "http://127.0.0.1:12000", 0.0)
     with shell.home.hold():
         shell.home.announce(stack)
         yield stack
@@ -59,7 +59,8 @@ def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
 
 def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path in ALL} == {
-        "up", "down", "demo", "cli-agent", "route", "status", "top", "logs", "check", "eval", "replay", "example",
+        "up", "down", "reload", "demo", "cli-agent", "route", "status", "top", "logs", "check", "eval", "replay",
+        "example",
         "simulate", "render", "render envoy", "statusline", "why",
     }  # fmt: skip
 
@@ -255,7 +256,7 @@ def test_what_a_killed_stack_left_behind_is_not_running(shell: Shell, command: s
     shell.home.create()
     (shell.home.run / "lock").touch()
     shell.home.router_socket.touch()
-    shell.home.announce(Stack(1, shell.config(), "http://127.0.0.1:1", "http://127.0.0.1:2", 0.0))
+    shell.home.announce(Stack(1, shell.config(), "http://127.0.0.1:1", 0.0))
     result = shell.run(*command.split())
     assert result.exit_code == code and words in told(result)
 

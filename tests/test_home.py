@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from archgw.home import AlreadyRunning, Home, Stack, home, write_private
 
-STACK = Stack(17, "/c.yaml", "http://127.0.0.1:1", "http://127.0.0.1:2", 3.0)
+STACK = Stack(17, "/c.yaml", "http://127.0.0.1:1", 3.0)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ _START, _LOOK, _AGENTS = "Start and stop", "Look", "Use"
 
 app.command("up", rich_help_panel=_START)(up.up)
 app.command("down", rich_help_panel=_START)(up.down)
+app.command("reload", rich_help_panel=_START)(up.reload)
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
 app.command("route", rich_help_panel=_AGENTS)(route.route)

@@ -8,8 +8,10 @@ import grpc
 from archgw.home import Home
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
+from router_service.shell.files import Source
 
 _TIMEOUT = 5.0
+_ADOPTED_WITHIN = 60.0  # seconds; another router model may have to be loaded
 
 
 def status(at: Home) -> pb.StatusReply:
@@ -24,6 +26,21 @@ def decide(at: Home, prompt: str, context: list[str], *, explain: bool = False) 
         request = pb.DecideRequest(prompt=prompt, context=context, explain=explain)
         reply: pb.DecideReply = stub.Decide(request, timeout=_TIMEOUT)
         return reply
+
+
+def adopt(at: Home, source: Source) -> None:
+    """Raises grpc.RpcError: FAILED_PRECONDITION, with words in its details, when it cannot be used."""
+    with _stub(at) as stub:
+        stub.Adopt(
+            pb.AdoptRequest(
+                file=source.file,
+                text=source.text,
+                variables=source.variables,
+                clouds_found=source.clouds.found,
+                clouds_lacking=source.clouds.lacking,
+            ),
+            timeout=_ADOPTED_WITHIN,
+        )
 
 
 def explain(at: Home, request: str, session: str) -> pb.Explanation:

@@ -15,12 +15,11 @@ _TRIES = 25
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What a running stack says about itself. `url` is where clients ask, `admin` is Envoy's admin address."""
+    """What a running stack says about itself. `url` is where clients ask."""
 
     pid: int
     config: str
     url: str
-    admin: str
     started: float
 
 
@@ -52,16 +51,33 @@ class Home:
         return self.run / "envoy.json"
 
     @property
-    def admin_address(self) -> Path:
-        return self.run / "envoy-admin.txt"
+    def admin_socket(self) -> Path:
+        """Envoy's own page."""
+        return self.run / "admin.sock"
+
+    @property
+    def control_socket(self) -> Path:
+        """The supervisor's."""
+        return self.run / "stack.sock"
+
+    @property
+    def discovery(self) -> Path:
+        """What Envoy reads anew whenever it is replaced: in a folder of its own, for it watches all of it."""
+        return self.run / "xds"
+
+    @property
+    def accepted(self) -> Path:
+        """The config in use, whatever has become of the user's file: what a restarted router service reads."""
+        return self.run / "accepted.json"
 
     def log(self, name: str) -> Path:
         return self.run / f"{name}.log"
 
     def create(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.run.mkdir(mode=0o700, exist_ok=True)
-        self.run.chmod(0o700)
+        for folder in (self.run, self.discovery):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            folder.chmod(0o700)
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ As a process of its own (`python -m archgw.supervisor CONFIG`) it is what `archg
 import argparse
 import asyncio
 import itertools
-import json
 import logging
 import os
 import re
@@ -23,17 +22,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import grpc
+from watchfiles import awatch
 
+from archgw import client, control
+from archgw.changes import changes
+from archgw.control import STOP_WITHIN, CannotReload, Reloaded, ServiceStatus
+from archgw.envoy_files import EnvoyFiles, NotTaken
 from archgw.home import AlreadyRunning, Home, Stack, home, write_private
-from archgw.render import envoy
-from router_service.config import usable
+from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
-from router_service.shell.files import load
+from router_service.shell.files import Source, source
 
 _log = logging.getLogger("archgw.supervisor")
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before the next start; the last one repeats
 _WELL_AFTER = 20.0  # seconds of running after which the back-off begins anew
 READY_WITHIN = 60.0
+_ADOPTED_WITHIN = 30.0  # seconds, in which a router service that has just ended is there again
 _OLDEST_ENVOY = (1, 40)
 _ELSEWHERE = (
     "Put an Envoy of version 1.40 or newer on the PATH (macOS: brew install envoy), or work in a Linux container:"
@@ -57,7 +62,8 @@ class Service:
 class Supervisor:
     """`environment` is where the keys are, and what the router service sees; by default ours.
 
-    `silence` is how many seconds nothing may be answered until a service is taken for hung.
+    `silence` is how many seconds nothing may be answered until a service is taken for hung. `watch`: reload when the
+    config changes, or the .env beside it.
     """
 
     def __init__(
@@ -67,12 +73,21 @@ class Supervisor:
         *,
         environment: Mapping[str, str] = os.environ,
         silence: float = 30.0,
+        watch: bool = True,
     ) -> None:
         self._config, self._home, self._environment = config, at, environment
         self._silence = silence
         self._sign_of_life = time.monotonic()
-        self._plan = plan(usable(load(config, environment)))
+        self._watches_files = watch
+        self._source = source(config, environment)
+        self._plan = plan(usable(self._source.config()))
+        self._envoy_files = EnvoyFiles(at, ca_file(environment))
+        self._reloading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._run: asyncio.Task[None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._starts_at: dict[str, float] = {}
+        self.trouble = ""
         self.pids: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
 
@@ -83,23 +98,28 @@ class Supervisor:
 
     async def run(self, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
         """Run until cancelled. Raises CannotStart, AlreadyRunning."""
+        self._run = asyncio.current_task()
         with self._home.hold():
             check_port(self._plan)
-            self._write_envoy_config()
-            self._home.router_socket.unlink(missing_ok=True)
+            self._envoy_files.begin(self._plan)
+            self._accept(self._source)
+            for stale in (self._home.router_socket, self._home.admin_socket):
+                stale.unlink(missing_ok=True)
             try:
-                for service in self._services():
+                for service in (self._router, self._envoy):
                     self._tasks.append(asyncio.create_task(self._keep(service)))
                     await self._until(self._home.router_socket.exists)
                 stack = await self._until_ready()
-                self._home.announce(stack)
-                on_ready(stack)
-                self._tasks.append(asyncio.create_task(self._watch()))
-                await asyncio.gather(*self._tasks)
+                async with control.door(self._home.control_socket, self):
+                    self._home.announce(stack)
+                    on_ready(stack)
+                    self._tasks.append(asyncio.create_task(self._watch()))
+                    if self._watches_files:
+                        self._tasks.append(asyncio.create_task(self._watch_files()))
+                    await asyncio.gather(*self._tasks)
             finally:
                 for task in self._tasks:
-                    if not task.cancelling():  # a second cancel would cut short the orderly end
-                        task.cancel()
+                    _end_orderly(task)
                 await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @asynccontextmanager
@@ -115,49 +135,175 @@ class Supervisor:
             yield await waiting
         finally:
             waiting.cancel()
-            run.cancel()
+            _end_orderly(run)
             with suppress(asyncio.CancelledError):
                 await run
 
-    def _write_envoy_config(self) -> None:
-        place = envoy.Place(
-            router_socket=str(self._home.router_socket),
-            admin_port=0,
-            ca_file=ca_file(self._environment),
-            access_log=str(self._home.log("access")),
-        )
-        self._home.admin_address.unlink(missing_ok=True)
-        write_private(self._home.envoy_config, json.dumps(envoy.render(self._plan, place), indent=1))
+    # -- while it runs ----------------------------------------------------------------------------------------
 
-    def _services(self) -> list[Service]:
-        router = (
+    async def reload(self) -> Reloaded:
+        """Use the config as it is now, for requests to come. Raises CannotReload, and then nothing has changed."""
+        async with self._reloading:
+            try:
+                reloaded = await self._reload()
+            except CannotReload as error:
+                self.trouble = str(error)
+                raise
+            self.trouble = ""
+            return reloaded
+
+    def services(self) -> list[ServiceStatus]:
+        now = time.monotonic()
+        waits = {name: max(0.0, at - now) for name, at in self._starts_at.items()}
+        return [
+            ServiceStatus(name, pid, self.restarts.get(name, 0), waits.get(name)) for name, pid in self.pids.items()
+        ]
+
+    def reload_soon(self) -> None:
+        """For a signal, which waits for nothing; how it went is in the log."""
+        self._tasks.append(asyncio.create_task(self._reload_and_tell()))
+
+    def stop(self, within: float = STOP_WITHIN) -> None:
+        """End when no request is under way, or after so many seconds; at once when it is said again."""
+        if self._stopping is None and within > 0:
+            self._stopping = asyncio.create_task(self._drain_and_end(within))
+        elif self._run:
+            _end_orderly(self._run)
+
+    async def _reload(self) -> Reloaded:
+        try:
+            fresh = source(self._config, self._environment)
+            config = usable(fresh.config())
+        except ConfigErrors as error:
+            raise CannotReload(str(error)) from error
+        except OSError as error:
+            raise CannotReload(f"cannot read {self._config}: {error.strerror}") from error
+        new = plan(config)
+        different = tuple(changes(self._plan, new))
+        if fresh == self._source:
+            return Reloaded(warnings=config.warnings)
+        try:
+            await self._check(new)
+            await self._envoy_files.offer(new)
+        except NotTaken as error:
+            raise CannotReload(str(error)) from error
+        try:
+            self._accept(fresh)
+            await self._adopted(fresh)
+        except CannotReload:
+            self._accept(self._source)
+            self._envoy_files.withdraw()
+            raise
+        later = self._later(new)
+        self._envoy_files.settle(new, leave_after=self._plan.listener.timeout)
+        self._source, self._plan = fresh, new
+        return Reloaded(different, later, config.warnings)
+
+    def _later(self, new: Plan) -> tuple[str, ...]:
+        """What Envoy and the service read only when they start."""
+        old, later = self._plan, []
+        if not self._envoy_files.listens_alike(old, new):
+            later.append("listeners")
+        if old.state != new.state:
+            later.append("state")
+        return tuple(later)
+
+    async def _check(self, new: Plan) -> None:
+        """Envoy's own strict check, for it only warns of what it finds in files that are replaced. Raises NotTaken."""
+        file = self._home.run / "check.json"
+        write_private(file, self._envoy_files.whole(new))
+        command = (str(envoy_binary()), "--mode", "validate", "-c", str(file), "--log-level", "error")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        _, told = await process.communicate()
+        file.unlink(missing_ok=True)
+        if process.returncode != 0:
+            raise NotTaken(f"Envoy does not accept it: {told.decode('utf-8', 'replace').strip()[-800:]}")
+
+    def _accept(self, accepted: Source) -> None:
+        write_private(self._home.accepted, accepted.to_json())
+
+    async def _adopted(self, fresh: Source) -> None:
+        """Let the router service take it; while it is being restarted, wait for it. Raises CannotReload."""
+        deadline = time.monotonic() + _ADOPTED_WITHIN
+        while True:
+            try:
+                return await asyncio.to_thread(client.adopt, self._home, fresh)
+            except grpc.RpcError as error:
+                code = error.code()
+                if code != grpc.StatusCode.UNAVAILABLE:
+                    raise CannotReload(error.details() or str(code)) from error
+                if time.monotonic() > deadline:
+                    raise CannotReload("the router service does not answer; look at its log: archgw logs") from error
+            await asyncio.sleep(0.1)
+
+    async def _watch_files(self) -> None:
+        """Reload when the config is written, or the .env beside it."""
+        names = {self._config.name, ".env"}
+        watched = awatch(
+            self._config.parent, watch_filter=lambda _, path: Path(path).name in names, recursive=False, debounce=300
+        )
+        async for _ in watched:
+            await self._reload_and_tell()
+
+    async def _reload_and_tell(self) -> None:
+        try:
+            reloaded = await self.reload()
+        except CannotReload as error:
+            _log.warning("the config has changed and cannot be used; the one before goes on: %s", error)
+            return
+        for line in reloaded.changes:
+            _log.info("reloaded: %s", line)
+        if reloaded.later:
+            _log.info("only when started anew: %s", ", ".join(reloaded.later))
+
+    async def _drain_and_end(self, within: float) -> None:
+        """Take no connection any more, and let those that are there come to their end."""
+        connector = aiohttp.UnixConnector(str(self._home.admin_socket))
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with (
+                asyncio.timeout(within),
+                aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as admin,
+            ):
+                await admin.post("http://envoy/drain_listeners")
+                await _until_nothing_is_under_way(admin)
+        if self._run:
+            _end_orderly(self._run)
+
+    # -- processes --------------------------------------------------------------------------------------------
+
+    def _router(self) -> Service:
+        command = (
             sys.executable, "-m", "router_service",
-            "--config", str(self._config), "--socket", str(self._home.router_socket),
-            "--state", str(self._home.state), "--until-stdin-ends",
+            "--config", str(self._config), "--accepted", str(self._home.accepted),
+            "--socket", str(self._home.router_socket), "--state", str(self._home.state), "--until-stdin-ends",
         )  # fmt: skip
-        proxy = (
+        return Service("router", command, self._source.variables)
+
+    def _envoy(self) -> Service:
+        """It is told no secret, so it cannot show one: the keys stay with the router service."""
+        command = (
             str(envoy_binary()), "-c", str(self._home.envoy_config),
-            "--admin-address-path", str(self._home.admin_address),
             "--use-dynamic-base-id", "--concurrency", str(min(4, os.cpu_count() or 1)),
             "--log-level", "warning", "--drain-time-s", "5",
         )  # fmt: skip
-        # Envoy is told no secret, so it cannot show one: the keys stay with the router service.
-        return [
-            Service("router", router, self._environment),
-            Service("envoy", proxy, {"PATH": os.environ.get("PATH", "")}),
-        ]
+        return Service("envoy", command, {"PATH": os.environ.get("PATH", "")})
 
-    async def _keep(self, service: Service) -> None:
+    async def _keep(self, make: Callable[[], Service]) -> None:
         """Run a service; when it ends by itself, start it again, each time a little later."""
         fast_ends = 0
         while True:
+            service = make()
             started = time.monotonic()
             code = await self._run_once(service)
             fast_ends = 0 if time.monotonic() - started > _WELL_AFTER else fast_ends + 1
             pause = _BACK_OFF[min(fast_ends, len(_BACK_OFF) - 1)]
             self.restarts[service.name] = self.restarts.get(service.name, 0) + 1
             _log.warning("%s ended with %s; starting it again in %s s", service.name, code, pause)
+            self._starts_at[service.name] = time.monotonic() + pause
             await asyncio.sleep(pause)
+            del self._starts_at[service.name]
 
     async def _run_once(self, service: Service) -> int:
         with self._open_log(service.name) as log:
@@ -184,6 +330,7 @@ class Supervisor:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._silence)) as client:
             while True:
                 await asyncio.sleep(self._silence / 6)
+                self._envoy_files.tidy()
                 if await self._answers(client):
                     suspects = itertools.cycle(("router", "envoy"))
                     self._sign_of_life = time.monotonic()
@@ -221,13 +368,27 @@ class Supervisor:
         raise CannotStart(self._why())
 
     def _describe(self) -> Stack:
-        admin = self._home.admin_address.read_text().strip()
-        return Stack(os.getpid(), str(self._config), self.url, f"http://{admin}", time.time())
+        return Stack(os.getpid(), str(self._config), self.url, time.time())
 
     def _why(self) -> str:
         ended = ", ".join(self.restarts) or "a probe request was not answered"
         tails = "".join(f"\n{name}: {tail(self._home.log(name))}" for name in ("router", "envoy"))
         return f"the stack did not come up within {READY_WITHIN:g} s ({ended}).{tails}"
+
+
+async def _until_nothing_is_under_way(admin: aiohttp.ClientSession) -> None:
+    """Until every request of a client is answered, or given up."""
+    name, under_way = "http.front.downstream_rq_active", 1
+    while under_way:
+        async with admin.get("http://envoy/stats", params={"filter": f"^{name}$"}) as reply:
+            under_way = int((await reply.text()).partition(": ")[2] or 0)
+        await asyncio.sleep(0.05)
+
+
+def _end_orderly(task: asyncio.Task[None]) -> None:
+    """Cancel it, once: a second time would cut short what it does in the end."""
+    if not task.cancelling():
+        task.cancel()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -298,19 +459,22 @@ def tail(path: Path, lines: int = 12) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m archgw.supervisor", description=__doc__)
     parser.add_argument("config", type=Path)
+    parser.add_argument("--no-watch", action="store_true", help="do not reload when the config changes")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(until_told_to_stop(Supervisor(arguments.config, home())))
+        asyncio.run(until_told_to_stop(Supervisor(arguments.config, home(), watch=not arguments.no_watch)))
     except (CannotStart, AlreadyRunning) as error:
         sys.exit(str(error) or "a stack is already running")
 
 
 async def until_told_to_stop(supervisor: Supervisor, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
+    """Until SIGTERM or SIGINT, and then until no request is under way; a second one ends it at once. SIGHUP reloads."""
     running = asyncio.create_task(supervisor.run(on_ready=on_ready))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, running.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    loop.add_signal_handler(signal.SIGHUP, supervisor.reload_soon)
     with suppress(asyncio.CancelledError):
         await running
 

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-import urllib.request
 from typing import Annotated, Any
 
 import grpc
@@ -11,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, report
+from archgw import client, report, unix_http
 from archgw.home import Home, Stack, home
 from router_service.pb import router_pb2 as pb
 
@@ -34,7 +33,7 @@ def status(
             f"the router service does not answer (supervisor: process {stack.pid})",
             mend="it is restarted by itself; look at its log: archgw logs",
         )
-    ejected = ejections(stack)
+    ejected = ejections(at)
     if as_json:
         sys.stdout.write(json.dumps(_as_json(stack, reply, ejected), indent=1) + "\n")
         return
@@ -56,11 +55,10 @@ def logs(
         time.sleep(0.3)
 
 
-def ejections(stack: Stack) -> dict[str, bool]:
+def ejections(at: Home) -> dict[str, bool]:
     """Candidate id -> whether Envoy has put it aside for its errors."""
     try:
-        with urllib.request.urlopen(f"{stack.admin}/clusters?format=json", timeout=2) as reply:  # noqa: S310
-            clusters = json.load(reply)["cluster_statuses"]
+        clusters = json.loads(unix_http.ask(at.admin_socket, "/clusters?format=json")[1])["cluster_statuses"]
     except (OSError, ValueError, KeyError):
         return {}
     leaves = (cluster for cluster in clusters if cluster["name"].startswith("leaf."))

@@ -1,6 +1,7 @@
-"""archgw up, down: start and stop the stack."""
+"""archgw up, down, reload: start and stop the stack, and let it use another config."""
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -13,7 +14,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from archgw import configs, report
+from archgw import configs, report, unix_http
+from archgw.control import STOP_WITHIN
 from archgw.home import AlreadyRunning, Home, Stack, home
 from archgw.supervisor import (
     READY_WITHIN,
@@ -28,12 +30,18 @@ from archgw.supervisor import (
 from router_service.config import Config
 from router_service.plan import Plan
 
+_ENDED_WITHIN = 15.0  # seconds, from when no request is under way
+_RELOADED_WITHIN = 120.0
+
 
 def up(
     config: Annotated[Path | None, typer.Argument(help=configs.HELP, show_default=False)] = None,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay here and show the log; Ctrl-C stops the stack.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Use a changed config as soon as it is written.")
+    ] = True,
 ) -> None:
     """Start the gateway: the router service and Envoy, both kept running.
 
@@ -60,35 +68,71 @@ def up(
     try:
         at.create()
         if foreground:
-            _in_foreground(path, at, settings, plan)
+            _in_foreground(path, at, settings, plan, watch=watch)
         else:
-            _welcome(_in_background(path, at), settings, plan)
+            _welcome(_in_background(path, at, watch=watch), settings, plan)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
     except CannotStart as error:
         report.fail(str(error), mend="the whole log: archgw logs")
 
 
-def down() -> None:
-    """Stop the gateway. Requests under way are ended."""
+def down(
+    within: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long requests under way may take to end.")
+    ] = STOP_WITHIN,
+    now: Annotated[bool, typer.Option("--now", help="End them at once.")] = False,
+) -> None:
+    """Stop the gateway. It takes no new connection, and ends when no request is under way."""
     at = home()
     stack = at.stack()
     if stack is None:
         report.console.print("Nothing is running.")
         return
-    os.kill(stack.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 15
-    while at.is_held() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    within = 0 if now else within
+    try:
+        unix_http.ask(at.control_socket, "/stop", method="POST", body={"within": within})
+    except OSError:  # it is about to end, or hangs
+        os.kill(stack.pid, signal.SIGTERM)
+    deadline = time.monotonic() + within + _ENDED_WITHIN
+    with report.console.status(f"waiting up to {within:g} s for requests under way (archgw down --now ends them)"):
+        while at.is_held() and time.monotonic() < deadline:
+            time.sleep(0.05)
     if at.is_held():
         report.fail(f"process {stack.pid} does not stop", mend=f"end it by force: kill -9 {stack.pid}")
     report.console.print(f"Stopped the gateway at {stack.url}.")
 
 
-def _in_background(path: Path, at: Home) -> Stack:
+def reload() -> None:
+    """Use config.yaml, and the .env beside it, as they are now. Nothing that is under way is cut short.
+
+    A config that cannot be used changes nothing: the one before goes on. A running gateway does the same by itself when
+    the file is written, unless it was started with --no-watch.
+    """
+    at = home()
+    if at.stack() is None:
+        report.fail("the gateway is not running", mend="start it: archgw up")
+    try:
+        with report.console.status("reading the config, and asking Envoy and the router service to take it ..."):
+            status, said = unix_http.ask(at.control_socket, "/reload", method="POST", timeout=_RELOADED_WITHIN)
+    except OSError as error:
+        report.fail(f"the gateway does not answer ({error})", mend="look at its log: archgw logs")
+    told = json.loads(said)
+    if status != 200:
+        report.errors.print(told["trouble"], markup=False, soft_wrap=True)
+        report.fail("nothing has changed: the config from before goes on")
+    report.warn(told["warnings"])
+    for change in told["changes"]:
+        report.console.print(f"  {escape(change)}", soft_wrap=True)
+    if told["later"]:
+        report.warn([f"{', '.join(told['later'])}: as written only when started anew (archgw down, archgw up)"])
+    report.console.print("Reloaded." if told["changes"] else "Nothing is different.")
+
+
+def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
     log = os.open(at.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     process = subprocess.Popen(
-        [sys.executable, "-m", "archgw.supervisor", str(path)],
+        [sys.executable, "-m", "archgw.supervisor", str(path), *([] if watch else ["--no-watch"])],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -109,9 +153,9 @@ def _in_background(path: Path, at: Home) -> Stack:
     raise CannotStart("the stack did not come up in time")
 
 
-def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan) -> None:
+def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    supervisor = Supervisor(path, at)
+    supervisor = Supervisor(path, at, watch=watch)
 
     asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(stack, settings, plan)))
     report.console.print("Stopped.")

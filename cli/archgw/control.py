@@ -1,0 +1,94 @@
+"""The supervisor's own door: a unix socket at which `archgw reload`, `down` and `status` ask."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+STOP_WITHIN = 30.0  # seconds that requests under way are given
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What is otherwise now, in words; what will be so only when the gateway is started anew; and what is odd."""
+
+    changes: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class CannotReload(Exception):
+    """Why the config that is there cannot be used, in words. The one before goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """`restarts` since the stack began; `starts_in`: seconds until it is started again, None while it runs."""
+
+    name: str
+    pid: int
+    restarts: int
+    starts_in: float | None
+
+
+class Controlled(Protocol):
+    @property
+    def trouble(self) -> str:
+        """Why the config that is there is not the one in use; empty when it is."""
+        ...
+
+    async def reload(self) -> Reloaded: ...
+
+    def services(self) -> list[ServiceStatus]: ...
+
+    def stop(self, within: float) -> None: ...
+
+
+@asynccontextmanager
+async def door(at: Path, controlled: Controlled) -> AsyncIterator[None]:
+    """Answer there for as long as the context is open."""
+    asked = _Asked(controlled)
+    application = web.Application()
+    application.add_routes(
+        [web.post("/reload", asked.reload), web.get("/services", asked.services), web.post("/stop", asked.stop)]
+    )
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    _unlink(at)
+    await web.UnixSite(runner, str(at)).start()
+    _make_private(at)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _unlink(socket: Path) -> None:
+    socket.unlink(missing_ok=True)
+
+
+def _make_private(socket: Path) -> None:
+    socket.chmod(0o600)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    controlled: Controlled
+
+    async def reload(self, _: web.Request) -> web.Response:
+        try:
+            return web.json_response(asdict(await self.controlled.reload()))
+        except CannotReload as error:
+            return web.json_response({"trouble": str(error)}, status=422)
+
+    async def services(self, _: web.Request) -> web.Response:
+        services = [asdict(service) for service in self.controlled.services()]
+        return web.json_response({"services": services, "trouble": self.controlled.trouble})
+
+    async def stop(self, request: web.Request) -> web.Response:
+        asked: Any = await request.json()
+        self.controlled.stop(float(asked.get("within", STOP_WITHIN)))
+        return web.json_response({})

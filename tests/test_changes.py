@@ -1,0 +1,91 @@
+"""What a reload says is otherwise: each difference in one line, and no key among them."""
+
+import pytest
+from archgw.changes import changes
+from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
+
+OTHER_DEFAULT = THREE.replace(", default: true", "").replace("seek-chat}", "seek-chat, default: true}")
+ELSEWHERE = (
+    "llm_providers:"
+    " [{model: openai/gpt-4o, base_url: 'http://127.0.0.1:8/v2', access_key: other, price: {input: 1, output: 2}}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        (THREE, THREE, []),
+        (
+            THREE,
+            THREE.replace("writing code, models: [claude-sonnet-4-5, deepseek-chat]", "code, models: [gpt-4o-mini]"),
+            ["preference “coding”: another description", f"preference “coding”: {GPT}; before: {CLAUDE}, {DEEPSEEK}"],
+        ),
+        (
+            THREE,
+            THREE.replace("small talk", "chat"),
+            ["preference “small talk”: no longer there", f"preference “chat”: new, {DEEPSEEK}"],
+        ),
+        (THREE, OTHER_DEFAULT, [f"everything else: {DEEPSEEK}; before: {GPT}"]),
+        (
+            "llm_providers: [{model: openai/gpt-4o}]",
+            "llm_providers: [{model: openai/gpt-4.1}]",
+            [
+                "model openai/gpt-4o: no longer used",
+                "model openai/gpt-4.1: new",
+                "everything else: openai/gpt-4.1; before: openai/gpt-4o",
+                "small, fast work: openai/gpt-4.1; before: openai/gpt-4o",
+            ],
+        ),
+        (
+            "llm_providers: [{model: openai/gpt-4o}]",
+            ELSEWHERE,
+            [
+                "model openai/gpt-4o: is asked at http://127.0.0.1:8/v2, no longer at https://api.openai.com/v1",
+                "model openai/gpt-4o: another key (config.yaml)",
+                "model openai/gpt-4o: another price",
+            ],
+        ),
+        (
+            f"{THREE}failover: {{attempts: 2, never: [gpt-4o-mini]}}",
+            f"{THREE}routing: {{deadline: 50ms}}",
+            [
+                "routing.deadline: 0.05; before: 0.1",
+                "failover.attempts: 3; before: 2",
+                f"failover.never: none; before: {GPT}",
+            ],
+        ),
+        (THREE, f"{THREE}model_aliases: {{mine: gpt-4o-mini}}", [f"alias mine: {GPT}"]),
+        (THREE, f"{THREE}state: {{url: 'redis://:secret@h'}}", ["state.url: changed"]),
+        (
+            THREE,
+            f"{THREE}listeners: {{egress_traffic: {{port: 9}}}}",
+            ["listeners.egress_traffic.port: 9; before: 12000"],
+        ),
+    ],
+    ids=[
+        "nothing",
+        "a preference",
+        "another name",
+        "the default",
+        "another model",
+        "where and how",
+        "sections",
+        "an alias",
+        "what may hold a password",
+        "the listener",
+    ],
+)
+def test_each_difference_is_one_line(old: str, new: str, lines: list[str]) -> None:
+    assert changes(plan_of(old), plan_of(new)) == lines
+
+
+def test_a_key_that_was_rotated_is_told_and_not_shown() -> None:
+    (line,) = changes(plan_of(), plan_of(OPENAI_API_KEY="sk-another"))
+    assert line == f"model {GPT}: another key ($OPENAI_API_KEY)"
+
+
+def test_who_lost_his_key_is_told() -> None:
+    text = "llm_providers: [{model: openai/gpt-4o}, {model: xai/grok-4}]"
+    lines = changes(plan_of(text, XAI_API_KEY="x"), plan_of(text))
+    assert "model xai/grok-4: no longer used" in lines
+    assert any(line.startswith("not used: xai/grok-4: $XAI_API_KEY is not set") for line in lines)
