@@ -92,7 +92,7 @@ class Attempt:
         self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
         exchange.tried += 1
         exchange.active += 1
-        self._learn_of_return()
+        self._learn_of_return(now)
         self._upstream = upstream.nothing(exchange, candidate)
         self._reader: Reader = self._upstream.dialect.reader()
         self._same = self._upstream.dialect is exchange.dialect
@@ -140,16 +140,20 @@ class Attempt:
             return []
         return self._end_with(trouble, now) if self._state == "streaming" else self._fail(trouble, now)
 
-    def _learn_of_return(self) -> None:
-        """That Envoy comes says that the client is still there: whoever was cut off before did it himself."""
+    def _learn_of_return(self, now: float) -> None:
+        """That Envoy comes says that the client is still there: who was cut off before did it himself.
+
+        Envoy does not count it against him, as it had heard nothing of an answer yet (seen on 1.40).
+        """
         exchange = self._exchange
-        if exchange.cut:  # after content, of which nothing had reached the client
-            exchange.cut = False
-            last = exchange.attempts[-1]
-            exchange.attempts[-1] = replace(last, trouble="broke off as it began to answer")
-        elif exchange.attempts and exchange.attempts[-1].status == GONE:
-            last = exchange.attempts[-1]
-            exchange.attempts[-1] = replace(last, status=0, trouble=f"broke off after {last.seconds:.1f} s")
+        last = exchange.attempts[-1] if exchange.attempts else None
+        if last is None or not (exchange.cut or last.status == GONE):
+            return
+        exchange.cut = False
+        trouble = f"broke off after {last.seconds:.1f} s"
+        exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
+        broken = next(one for one in exchange.decision.chain.candidates if one.label == last.candidate)
+        self._gateway.cooling.cool(broken.id, now + COOL_FOR, trouble)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -381,7 +385,7 @@ class Attempt:
 
     def _mark(self, trouble: str, now: float) -> None:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
-        self._gateway.cooling.cool(self._candidate.id, now + COOL_FOR, f"broke off a moment ago ({trouble})")
+        self._gateway.cooling.cool(self._candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")
 
     def _next_look(self, silent: float) -> float:
         """Seconds until the client is to hear a ping, or that nothing more comes."""

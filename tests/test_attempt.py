@@ -745,7 +745,7 @@ def test_who_breaks_off_after_content_is_not_asked_first_for_a_while(path: str, 
     story.tell(*told[how], at=200.0)
     cooling, id = story.gateway.cooling, story.gateway.plan.names[model].id
     assert cooling.left(id, 200.0) == COOL_FOR
-    assert cooling.why(id, 200.0 + COOL_FOR / 2).startswith("broke off a moment ago (")
+    assert cooling.why(id, 200.0 + COOL_FOR / 2).startswith("broke off in an answer (")
     assert not cooling.why(id, 200.0 + COOL_FOR)
 
 
@@ -795,7 +795,7 @@ def test_who_is_cut_off_before_the_client_has_seen_anything_is_followed_by_the_n
     story.tell(STREAM, *OPENAI_EVENTS, END, at=1.3)
     assert b"message_stop" in sent(story.effects) and story.over
     tried = [(one.candidate, one.trouble) for one in story.outcome.attempts]
-    assert (first.status, tried) == (499, [(CLAUDE, "broke off as it began to answer"), (GPT, "")])
+    assert (first.status, tried) == (499, [(CLAUDE, "broke off after 1.0 s"), (GPT, "")])
 
 
 def test_who_broke_off_before_content_is_known_by_envoys_coming_back() -> None:
@@ -805,6 +805,7 @@ def test_who_broke_off_before_content_is_known_by_envoys_coming_back() -> None:
     story.tell(STREAM, *OPENAI_EVENTS, END, at=2.2)
     tried = [(one.candidate, one.status, one.trouble) for one in story.outcome.attempts]
     assert tried == [(CLAUDE, 0, "broke off after 2.0 s"), (GPT, 200, "")]
+    assert story.gateway.cooling.left(story.gateway.plan.names[CLAUDE].id, 2.1) == COOL_FOR
 
 
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
