@@ -92,6 +92,7 @@ class Attempt:
         self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
         exchange.tried += 1
         exchange.active += 1
+        self._number = exchange.tried
         self._learn_of_return(now)
         self._upstream = upstream.nothing(exchange, candidate)
         self._reader: Reader = self._upstream.dialect.reader()
@@ -149,11 +150,10 @@ class Attempt:
         last = exchange.attempts[-1] if exchange.attempts else None
         if last is None or not (exchange.cut or last.status == GONE):
             return
-        exchange.cut = False
+        exchange.cut = None
         trouble = f"broke off after {last.seconds:.1f} s"
         exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
-        broken = next(one for one in exchange.decision.chain.candidates if one.label == last.candidate)
-        self._gateway.cooling.cool(broken.id, now + COOL_FOR, trouble)
+        self._gateway.cooling.cool(_served(exchange).id, now + COOL_FOR, trouble)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -162,7 +162,13 @@ class Attempt:
         if exchange.passes(self._candidate) and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
         self._upstream = upstream.render(exchange, self._candidate)
-        ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body, self._candidate.identity)
+        ask = Ask(
+            self._candidate.cluster,
+            self._upstream.headers,
+            self._upstream.body,
+            self._candidate.identity,
+            attempt=f"{exchange.id}/{self._number}",
+        )
         return [ask, Wake(exchange.patience)]
 
     def _pass_over(self) -> list[Effect]:
@@ -422,8 +428,11 @@ class Attempt:
         self._state = "done"
         self._exchange.active -= 1
         self._exchange.touched = now
-        self._exchange.cut = cut
-        return [self._record(now, status=GONE, error="the stream was cut before its end")] if cut else []
+        if cut:
+            self._exchange.cut = self._record(now, status=GONE, error="the stream was cut before its end").outcome
+            if self._exchange.torn == self._number:
+                _blame(self._gateway, self._exchange, self._candidate, now)
+        return []
 
     # -- reading, writing, keeping ----------------------------------------------------------------------------
 
@@ -538,3 +547,29 @@ class Attempt:
             return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
         kept = {"retry-after", "content-type", "date"}
         return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)
+
+
+def tear(gateway: Gateway, attempt: str, now: float) -> None:
+    """Envoy says of this attempt, by the name that its `Ask` gave it, that the provider tore its stream.
+
+    It says so a moment before or after the attempt's own stream ends, which looks the same when the client leaves.
+    """
+    id, _, number = attempt.partition("/")
+    exchange = gateway.exchanges.get(id)
+    if exchange is None or str(exchange.tried) != number:
+        return  # the next one is being asked already
+    exchange.torn = exchange.tried
+    if exchange.cut:
+        _blame(gateway, exchange, _served(exchange), now)
+
+
+def _served(exchange: Exchange) -> Candidate:
+    last = exchange.attempts[-1].candidate
+    return next(one for one in exchange.decision.chain.candidates if one.label == last)
+
+
+def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
+    assert exchange.cut is not None
+    trouble = "tore the connection"
+    exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
+    gateway.cooling.cool(candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")

@@ -125,12 +125,16 @@ class Choose:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`."""
+    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
+
+    `attempt` is what Envoy names it by in its log, should the provider tear the stream: exchange and number of the try.
+    """
 
     cluster: str
     headers: Headers
     body: bytes
     identity: Identity | None = None
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,8 @@ class Exchange:
     passed: int = 0  # of them, those that asked nobody
     active: int = 0  # attempts under way
     touched: float = 0.0
-    cut: bool = False  # it was recorded as cut off; Envoy may come back if the client has seen nothing of the answer
+    cut: Outcome | None = None  # of an answer that was cut off: for the record, unless Envoy comes back or says by whom
+    torn: int = 0  # the try of which Envoy has said that its provider tore the stream
 
     @property
     def tries(self) -> int:
@@ -273,7 +278,7 @@ class Exchanges:
 
     An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
     goes once it has had no attempt under way for `idle` seconds, or when its room is needed. One whose answer was cut
-    off has been recorded, and goes after `lingering` seconds.
+    off goes after `lingering` seconds: by then Envoy has said who did it, or has come back.
     """
 
     def __init__(
@@ -300,8 +305,7 @@ class Exchanges:
             if idle is None:
                 raise Full
             self.drop(idle.id)
-            if not idle.cut:
-                self._made_way.append(_left(idle))
+            self._made_way.append(_left(idle))
         self._kept[exchange.id] = exchange
         self.bytes += len(exchange.body)
 
@@ -320,7 +324,7 @@ class Exchanges:
         for exchange in left:
             self.drop(exchange.id)
         made_way, self._made_way = self._made_way, []
-        return [*made_way, *(_left(exchange) for exchange in left if not exchange.cut)]
+        return [*made_way, *map(_left, left)]
 
     def _patience(self, exchange: Exchange) -> float:
         return self._lingering if exchange.cut else self._idle
@@ -331,6 +335,8 @@ class Exchanges:
 
 def _left(exchange: Exchange) -> Outcome:
     """Nobody came back for it: the client left, or Envoy had no other candidate that is well."""
+    if exchange.cut:
+        return exchange.cut
     last = exchange.attempts[-1] if exchange.attempts else None
     if last is None or last.status == 499:
         return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")

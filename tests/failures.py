@@ -39,7 +39,7 @@ HELD: dict[Then, Held] = {
     "lack": "nothing",
     "stays": "nothing",
     "ends": "a break",
-    "torn": "a failure",
+    "torn": "both",
 }
 SECOND = "anthropic/claude-sonnet-4-5"
 MODELS = {"openai": "openai/gpt-4o-mini", "anthropic": "anthropic/claude-haiku-4-5"}
@@ -375,11 +375,13 @@ HEAD = f"""# When a provider fails
 Written by `python tests/failures.py`, which makes a provider fail in each of these ways behind the real Envoy, streamed
 and unstreamed, for clients of Anthropic's and of OpenAI's dialect, and writes down what became of it. *First* is the
 provider that fails, *second* the next model of the chain. Where a line names no client and no form, all of them had the
-same. The wording of a vendor is that of its simulation.
+same. The wording of a vendor is that of its simulation. The limits were {LIMITS.first_content_timeout:g} s to the
+first content and {LIMITS.stall_timeout:g} s of silence after it, in place of {Failover().first_content_timeout:g} s
+and {Failover().stall_timeout:g} s, and a model was put aside at its first failure, so that it shows.
 
 - **a failure**: Envoy puts the model aside after {AFTER} of them in a row (`failover.put_aside_after`), for {FOR:g} s
   at first (`failover.put_aside_for`) and longer each time it happens again. Any answer that begins ends the row, also
-  one that is cut off later.
+  one that is cut off later: so of torn streams alone Envoy never puts a model aside, unless the first failure does.
 - **a break**: no request begins with the model for {COOL_FOR:g} s, as long as another of its chain may answer; so the
   client's own retry lands elsewhere.
 - **nothing**: the model did nothing wrong. What it lacks (a window, eyes, hands, a state of reasoning that it knows, a
@@ -387,7 +389,8 @@ same. The wording of a vendor is that of its simulation.
 
 Nothing of a streamed answer reaches the client before its first content: the first text, thinking or call of a tool. So
 whatever goes wrong before it costs the client time alone. After it nobody else can go on with the answer: it ends with
-an error event in the client's dialect, and where the vendor tore the connection, torn as it is.
+an error event in the client's dialect. Where the vendor tears the connection, Envoy tears the client's: the client sees
+that the answer is not whole, and no error event can be put in between.
 
 When all have failed, the client gets one error that names each of them and what it answered: 429 or 402 where all said
 so, 403 where all refused their key (a 401 makes some clients hang), 504 where all were late, else 503; `Retry-After` is

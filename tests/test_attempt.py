@@ -43,7 +43,7 @@ from dialogue import (
     sent,
 )
 
-from router_service.attempt import COOL_FOR, MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, Attempt
+from router_service.attempt import COOL_FOR, MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, Attempt, tear
 from router_service.config import Failover
 from router_service.conversation import Usage
 from router_service.dialects.anthropic_messages import AnthropicMessages
@@ -775,27 +775,61 @@ def test_a_client_that_leaves_while_we_judge_is_recorded_when_its_exchange_expir
     assert story.over and story.gateway.exchanges.expire(80.0) == []
 
 
-def test_a_client_that_leaves_while_it_reads_is_recorded_at_once() -> None:
+def test_a_client_that_leaves_while_it_reads_is_recorded_when_envoy_has_said_nothing_else_of_it() -> None:
     story = streamed(MESSAGES, CLAUDE)
-    story.tell(Gone(), at=3.0)
+    assert story.tell(Gone(), at=3.0) == []
     assert story.exchange.active == 0
-    assert (story.outcome.status, story.outcome.model_served) == (499, CLAUDE)
-    assert [a.trouble for a in story.outcome.attempts] == [""], "the candidate did nothing wrong"
+    assert story.gateway.exchanges.expire(3.5) == []
+    (outcome,) = story.gateway.exchanges.expire(4.5)
+    assert (outcome.status, outcome.model_served, outcome.duration) == (499, CLAUDE, 3.0)
+    assert [a.trouble for a in outcome.attempts] == [""], "the candidate did nothing wrong"
+    assert not story.gateway.cooling.left(story.gateway.plan.names[CLAUDE].id, 3.0)
     assert story.gateway.exchanges.expire(100.0) == [] and story.over
+
+
+@pytest.mark.parametrize("first", ["the log", "the end"])
+def test_who_tore_the_stream_is_said_by_envoys_log(first: str) -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    name = f"{story.exchange.id}/1"
+    if first == "the log":
+        tear(story.gateway, name, 3.0)
+    story.tell(Gone(), at=3.0)
+    if first == "the end":
+        tear(story.gateway, name, 3.1)
+    (outcome,) = story.gateway.exchanges.expire(4.5)
+    assert (outcome.status, outcome.error) == (200, f"archgw: {CLAUDE}: tore the connection")
+    id = story.gateway.plan.names[CLAUDE].id
+    assert story.gateway.cooling.why(id, 4.5) == "broke off in an answer (tore the connection)"
+
+
+def test_what_envoy_says_of_an_attempt_that_was_followed_by_another_is_not_said_of_that_one() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone(), at=1.1)
+    story.next(GPT, at=1.2)
+    tear(story.gateway, f"{story.exchange.id}/1", 1.2)
+    story.tell(STREAM, O_ROLE, O_TEXT, Gone(), at=1.3)
+    (outcome,) = story.gateway.exchanges.expire(9.0)
+    assert outcome.status == 499
+    assert not story.gateway.cooling.left(story.gateway.plan.names[GPT].id, 1.3)
+
+
+def test_what_envoy_says_of_an_exchange_that_is_gone_is_nothing_new() -> None:
+    tear(gateway_of(), "gone/1", 1.0)
+    tear(gateway_of(), "", 1.0)
 
 
 def test_who_is_cut_off_before_the_client_has_seen_anything_is_followed_by_the_next() -> None:
     """Envoy comes back as long as it has not let the first content go: the client is there, the candidate broke off."""
     story = streamed(MESSAGES, CLAUDE)
     story.tell(Gone(), at=1.1)
-    first = story.outcome
     assert story.gateway.exchanges.expire(1.5) == [] and not story.over
     story.effects.clear()
     story.next(GPT, at=1.2)
     story.tell(STREAM, *OPENAI_EVENTS, END, at=1.3)
     assert b"message_stop" in sent(story.effects) and story.over
     tried = [(one.candidate, one.trouble) for one in story.outcome.attempts]
-    assert (first.status, tried) == (499, [(CLAUDE, "broke off after 1.0 s"), (GPT, "")])
+    assert tried == [(CLAUDE, "broke off after 1.0 s"), (GPT, "")]
+    assert story.gateway.exchanges.expire(100.0) == [], "it is recorded once"
 
 
 def test_who_broke_off_before_content_is_known_by_envoys_coming_back() -> None:
@@ -880,7 +914,8 @@ def test_usage_is_gathered_from_the_whole_stream(path: str, model: str, usage: U
 def test_usage_of_a_stream_that_was_cut_is_what_its_start_told() -> None:
     story = streamed(MESSAGES, CLAUDE)
     story.tell(Gone())
-    assert story.outcome.usage == Usage(input=7, cached=3, output=1)
+    (outcome,) = story.gateway.exchanges.expire(100.0)
+    assert outcome.usage == Usage(input=7, cached=3, output=1)
 
 
 def test_usage_of_a_whole_answer() -> None:

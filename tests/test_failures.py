@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from archgw.simulate import Fault
 from failures import HELD as EXPECTED
-from failures import PAGE, ROWS, SECTIONS, Form, Row, Seen, Stack, held, observe_row, page, stack
+from failures import PAGE, ROWS, SECOND, SECTIONS, Form, Row, Seen, Stack, explained, held, observe_row, page, stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -15,12 +16,12 @@ class Observed:
     """What was seen of each row, once."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
         self.seen: dict[Form, Seen] = {}
 
     async def of(self, row: Row) -> dict[Form, Seen]:
         if not any(form.row is row for form in self.seen):
-            self.seen |= await observe_row(self._stack, row)
+            self.seen |= await observe_row(self.stack, row)
         return {form: one for form, one in self.seen.items() if form.row is row}
 
 
@@ -51,6 +52,19 @@ async def test_what_becomes_of_a_failure(observed: Observed, row: Row) -> None:
                 assert ends_with_an_error(form, seen.told) and seen.heard, which
             case "torn":
                 assert (seen.tried, seen.status, seen.ended) == (("first",), 200, "torn"), which
+
+
+async def test_a_client_that_leaves_is_not_held_against_the_model(observed: Observed) -> None:
+    """To the service its stream ends as one does that a provider tears; Envoy's log tells them apart."""
+    running = observed.stack.running
+    running.providers["second"].fail_next(Fault("slow_events", delay_ms=200))
+    body = {"model": SECOND, "max_tokens": 100, "stream": True, "messages": [{"role": "user", "content": "hello"}]}
+    async with running.client.post(f"{running.url}/v1/messages", json=body) as reply:
+        await reply.content.readany()
+    told = await explained(running, reply.headers["x-arch-request-id"])
+    assert (told.request.status, told.request.error) == (499, "the stream was cut before its end")
+    again = await running.ask(body | {"stream": False})
+    assert again.headers["x-arch-model"] == SECOND and "broke off" not in again.headers["x-arch-reason"]
 
 
 async def test_the_page_says_what_was_seen(observed: Observed) -> None:
