@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from router_service import kinds, upstream
+from router_service import kinds, refusals, upstream
 from router_service.bill import settle
 from router_service.conversation import (
     KIND_BY_STATUS,
@@ -73,11 +73,14 @@ from router_service.verdict import (
 
 MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
+GONE = 499  # nobody waited for the answer; nginx's word for it
 PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
-STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
+COOL_FOR = 30.0  # seconds in which who broke off in the middle of an answer is not asked first
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
+_OF_THE_ACCOUNT = frozenset({"rate_limit_error", "billing_error", "authentication_error", "overloaded_error"})
+_REQUESTS = frozenset({400, 413, 422})  # by what vendors say that the request is what is wrong
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
 _PING = b": ping\n\n"
 
@@ -89,6 +92,8 @@ class Attempt:
         self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
         exchange.tried += 1
         exchange.active += 1
+        self._number = exchange.tried
+        self._learn_of_return(now)
         self._upstream = upstream.nothing(exchange, candidate)
         self._reader: Reader = self._upstream.dialect.reader()
         self._same = self._upstream.dialect is exchange.dialect
@@ -134,7 +139,21 @@ class Attempt:
         """An error of our own. It must not cost the user an answer: somebody else is asked."""
         if self._state == "done":
             return []
-        return self._break(trouble, now) if self._state == "streaming" else self._fail(trouble, now)
+        return self._end_with(trouble, now) if self._state == "streaming" else self._fail(trouble, now)
+
+    def _learn_of_return(self, now: float) -> None:
+        """That Envoy comes says that the client is still there: who was cut off before did it himself.
+
+        Envoy does not count it against him, as it had heard nothing of an answer yet (seen on 1.40).
+        """
+        exchange = self._exchange
+        last = exchange.attempts[-1] if exchange.attempts else None
+        if last is None or not (exchange.cut or last.status == GONE):
+            return
+        exchange.cut = None
+        trouble = f"broke off after {last.seconds:.1f} s"
+        exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
+        self._gateway.cooling.cool(_served(exchange).id, now + COOL_FOR, trouble)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -143,7 +162,13 @@ class Attempt:
         if exchange.passes(self._candidate) and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
         self._upstream = upstream.render(exchange, self._candidate)
-        ask = Ask(self._candidate.cluster, self._upstream.headers, self._upstream.body, self._candidate.identity)
+        ask = Ask(
+            self._candidate.cluster,
+            self._upstream.headers,
+            self._upstream.body,
+            self._candidate.identity,
+            attempt=f"{exchange.id}/{self._number}",
+        )
         return [ask, Wake(exchange.patience)]
 
     def _pass_over(self) -> list[Effect]:
@@ -234,6 +259,9 @@ class Attempt:
         if self._status in _COME_BACK:
             self._wait = retry_after(self._headers, body)
         status = meant(failure)
+        lack = refusals.lacking(failure) if failure.kind not in _OF_THE_ACCOUNT else None
+        if lack:
+            return self._lack(lack, failure, body, now)
         ours = status in _OURS_TO_MEND or status >= 500 or status < 400 or failure.kind == "rate_limit_error"
         if ours or lacks_model(failure):
             return self._fail(f"answered {self._status} ({failure.message})", now, status=status)
@@ -280,8 +308,28 @@ class Attempt:
         headers = self._reply_headers() | {"content-type": kind}
         return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
 
+    def _lack(self, lack: refusals.Lack, failure: Failure, body: bytes, now: float) -> list[Effect]:
+        """This one cannot take the request. Who may is asked; the client hears of it when nobody does."""
+        exchange = self._exchange
+        if self._status not in _REQUESTS:
+            failure = replace(failure, status=400, kind=KIND_BY_STATUS[400], odd=True)
+        exchange.refusal = failure
+        asked = {self._candidate.label, *(attempt.candidate for attempt in exchange.attempts)}
+        exchange.unfit |= {
+            other.id
+            for other in exchange.decision.chain.candidates
+            if other.label in asked or not refusals.may_take(other, lack, failure, self._candidate)
+        }
+        if exchange.last_attempt or all(map(exchange.passes, exchange.decision.chain.candidates)):
+            return self._refuse(failure, body, now)
+        words = f"answered {self._status} ({failure.message})"
+        self._status = failure.status
+        self._keep_attempt(words, now)
+        return self._go_on(now, words, failed=False)
+
     def _refuse(self, failure: Failure, body: bytes, now: float) -> list[Effect]:
         """A genuine client error: nobody else would take the request either."""
+        self._status = failure.status
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
         if self._same and is_json(self._headers) and not failure.odd:
@@ -299,7 +347,7 @@ class Attempt:
     def _go_on(self, now: float, words: str, *, failed: bool = True) -> list[Effect]:
         """Envoy takes the next candidate, in words that stand should there be none."""
         headers = self._reply_headers() | self._retry_after()
-        reply = error_reply(self._exchange.dialect, self._all_failed(), headers)
+        reply = error_reply(self._exchange.dialect, self._what_stands() or self._all_failed(), headers)
         reply = replace(reply, retry=failed, next=not failed and not self._exchange.last_attempt)
         self._state = "done"
         self._exchange.active -= 1
@@ -308,6 +356,12 @@ class Attempt:
             return [reply if failed else replace(reply, status=PASSED_OVER)]
         self._gateway.exchanges.drop(self._exchange.id)
         return [reply, self._record(now, status=reply.status, error=words)]
+
+    def _what_stands(self) -> Failure | None:
+        """A refusal, where nobody has failed otherwise, or where the client itself can mend it, by asking for less."""
+        refusal = self._exchange.refusal
+        mended = refusal is not None and refusals.lacking(refusal) == "window"
+        return refusal if mended or all(a.status in _REQUESTS for a in self._exchange.attempts) else None
 
     def _all_failed(self) -> Failure:
         tried = self._exchange.attempts
@@ -327,10 +381,24 @@ class Attempt:
             return self._break(failure.message, now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = failure.message
-        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]
+            self._mark(failure.message, now)
+        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(self._next_look(0.0))])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
-        """The stream went wrong after content: say so in the client's dialect and end it cleanly."""
+        """The stream went wrong after content, by the candidate's doing."""
+        self._mark(trouble, now)
+        return self._end_with(trouble, now, first=first)
+
+    def _mark(self, trouble: str, now: float) -> None:
+        """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
+        self._gateway.cooling.cool(self._candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")
+
+    def _next_look(self, silent: float) -> float:
+        """Seconds until the client is to hear a ping, or that nothing more comes."""
+        return min(PING_AFTER, self._exchange.plan.failover.stall_timeout - silent)
+
+    def _end_with(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
+        """Say what went wrong in the client's dialect, and end the stream cleanly."""
         if self._trouble:  # the client has been told already
             return [Send(first, end=True), *self._done(now, status=200)]
         self._trouble = f"archgw: {self._candidate.label}: {trouble}"
@@ -341,23 +409,29 @@ class Attempt:
     def _on_tick(self, now: float) -> list[Effect]:
         limit = self._exchange.patience
         if self._state == "streaming":
-            if now - self._heard >= STALL_AFTER:
-                return self._break(f"fell silent for {STALL_AFTER:.0f} s", now)
-            quiet = now - self._heard >= PING_AFTER and not (self._same and self._decoder.incomplete)
-            return [Send(_PING), Wake(PING_AFTER)] if quiet else [Wake(PING_AFTER)]
+            silent, longest = now - self._heard, self._exchange.plan.failover.stall_timeout
+            if silent >= longest:
+                return self._break(f"fell silent for {longest:g} s", now)
+            quiet = silent >= PING_AFTER and not (self._same and self._decoder.incomplete)
+            wake = Wake(self._next_look(silent))
+            return [Send(_PING), wake] if quiet else [wake]
         if now - self._begun < limit:
             return [Wake(limit - (now - self._begun))]
         what = "content" if self._exchange.conversation.stream else "whole answer"
         return self._fail(f"gave no {what} within {limit:g} s", now, status=504)
 
     def _on_gone(self, now: float) -> list[Effect]:
-        if self._state == "streaming":
-            return self._done(now, status=499, error="the stream was cut before its end")
-        self._status = 499  # the client's doing as a rule, and not held against the candidate
-        self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
+        cut = self._state == "streaming"
+        if not cut:
+            self._status = GONE  # the client's doing as a rule, and not held against the candidate
+            self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
         self._state = "done"
         self._exchange.active -= 1
         self._exchange.touched = now
+        if cut:
+            self._exchange.cut = self._record(now, status=GONE, error="the stream was cut before its end").outcome
+            if self._exchange.torn == self._number:
+                _blame(self._gateway, self._exchange, self._candidate, now)
         return []
 
     # -- reading, writing, keeping ----------------------------------------------------------------------------
@@ -473,3 +547,29 @@ class Attempt:
             return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
         kept = {"retry-after", "content-type", "date"}
         return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)
+
+
+def tear(gateway: Gateway, attempt: str, now: float) -> None:
+    """Envoy says of this attempt, by the name that its `Ask` gave it, that the provider tore its stream.
+
+    It says so a moment before or after the attempt's own stream ends, which looks the same when the client leaves.
+    """
+    id, _, number = attempt.partition("/")
+    exchange = gateway.exchanges.get(id)
+    if exchange is None or str(exchange.tried) != number:
+        return  # the next one is being asked already
+    exchange.torn = exchange.tried
+    if exchange.cut:
+        _blame(gateway, exchange, _served(exchange), now)
+
+
+def _served(exchange: Exchange) -> Candidate:
+    last = exchange.attempts[-1].candidate
+    return next(one for one in exchange.decision.chain.candidates if one.label == last)
+
+
+def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
+    assert exchange.cut is not None
+    trouble = "tore the connection"
+    exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
+    gateway.cooling.cool(candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")

@@ -125,12 +125,16 @@ class Choose:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`."""
+    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
+
+    `attempt` is what Envoy names it by in its log, should the provider tear the stream: exchange and number of the try.
+    """
 
     cluster: str
     headers: Headers
     body: bytes
     identity: Identity | None = None
+    attempt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +188,21 @@ class Exchange:
     trace: Trace = field(default_factory=Trace)
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
+    unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
+    refusal: Failure | None = None  # what the last vendor said that could not take the request
     attempts: list[AttemptOutcome] = field(default_factory=list)
     tried: int = 0  # attempts begun
     passed: int = 0  # of them, those that asked nobody
     active: int = 0  # attempts under way
     touched: float = 0.0
+    cut: Outcome | None = None  # of an answer that was cut off: for the record, unless Envoy comes back or says by whom
+    torn: int = 0  # the try of which Envoy has said that its provider tore the stream
 
     @property
     def tries(self) -> int:
         """How often Envoy may enter the attempt hop: passing somebody over takes a try, but is none."""
         chain = self.decision.chain
-        asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self.passes(candidate)]
+        asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self._foreseen(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
 
     @property
@@ -204,6 +212,9 @@ class Exchange:
 
     def passes(self, candidate: Candidate) -> bool:
         """The first of the chain is asked in any case: the client named it, or nobody fits better."""
+        return candidate.id in self.unfit or self._foreseen(candidate)
+
+    def _foreseen(self, candidate: Candidate) -> bool:
         return candidate.id in self.obstacles and candidate is not self.decision.first
 
     @property
@@ -267,12 +278,21 @@ class Exchanges:
     """The exchanges under way, bounded in number and in bytes.
 
     An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
-    goes once it has had no attempt under way for `idle` seconds, or when its room is needed.
+    goes once it has had no attempt under way for `idle` seconds, or when its room is needed. One whose answer was cut
+    off goes after `lingering` seconds: by then Envoy has said who did it, or has come back.
     """
 
-    def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = 2048,
+        max_bytes: int = 512 * 1024 * 1024,
+        idle: float = 30.0,
+        lingering: float = 1.0,
+    ) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
-        self._limit, self._max_bytes, self._idle = limit, max_bytes, idle
+        self._limit, self._max_bytes = limit, max_bytes
+        self._idle, self._lingering = idle, lingering
         self._made_way: list[Outcome] = []
         self.bytes = 0
 
@@ -301,11 +321,14 @@ class Exchanges:
 
     def expire(self, now: float) -> list[Outcome]:
         """Drop what has been left alone. The outcomes of that, and of what had to make room, for the record."""
-        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._idle]
+        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._patience(e)]
         for exchange in left:
             self.drop(exchange.id)
         made_way, self._made_way = self._made_way, []
         return [*made_way, *map(_left, left)]
+
+    def _patience(self, exchange: Exchange) -> float:
+        return self._lingering if exchange.cut else self._idle
 
     def _room(self, exchange: Exchange) -> bool:
         return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
@@ -313,6 +336,8 @@ class Exchanges:
 
 def _left(exchange: Exchange) -> Outcome:
     """Nobody came back for it: the client left, or Envoy had no other candidate that is well."""
+    if exchange.cut:
+        return exchange.cut
     last = exchange.attempts[-1] if exchange.attempts else None
     if last is None or last.status == 499:
         return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")

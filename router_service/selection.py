@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from router_service import answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
+from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
@@ -49,6 +50,7 @@ class Gateway:
     new_id: Callable[[], str]
     sessions: Sessions = field(default_factory=Sessions)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    cooling: Cooling = field(default_factory=Cooling)
     show_asks: bool = False
 
 
@@ -206,6 +208,7 @@ class Selection:
         return self._chosen(understood, decision, now)
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
+        decision = decision if counts else self._well(understood, decision, now)
         exchange = Exchange(
             id=self._id,
             started=self._started,
@@ -233,6 +236,19 @@ class Selection:
         if not counts:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+
+    def _well(self, understood: _Understood, decision: Decision, now: float) -> Decision:
+        """Who broke off a moment ago is not asked first, as long as somebody else of the chain may be."""
+        cooling, chain = self._gateway.cooling, decision.chain
+        why = cooling.why(decision.first.id, now)
+        tried = chain.candidates[: chain.attempts]
+        fit = (one for one in tried if one.id not in understood.fitting.obstacles and not cooling.left(one.id, now))
+        other = next(fit, None)
+        if not why or other is None:
+            return decision
+        instead = understood.fitting.plan.chain(decision.route, other)
+        reason = f"{decision.reason}; {decision.first.label} {why}, {other.label} answers"
+        return replace(decision, chain=instead, reason=reason)
 
     def _trace(self, understood: _Understood, decision: Decision) -> Trace:
         plan, scores, before = understood.fitting.plan, self._scores, self._session(understood).pin

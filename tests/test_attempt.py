@@ -43,7 +43,8 @@ from dialogue import (
     sent,
 )
 
-from router_service.attempt import MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, STALL_AFTER, Attempt
+from router_service.attempt import COOL_FOR, MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, Attempt, tear
+from router_service.config import Failover
 from router_service.conversation import Usage
 from router_service.dialects.anthropic_messages import AnthropicMessages
 from router_service.exchange import (
@@ -114,9 +115,9 @@ class Story:
 END = ResponseBody(b"", end=True)
 
 
-def streamed(path: str, model: str) -> Story:
+def streamed(path: str, model: str, **more: str) -> Story:
     """A story that is past its first content."""
-    story = Story(model, path=path, stream=True)
+    story = Story(model, path=path, stream=True, **more)
     story.tell(STREAM, *EVENTS[model][: EVENTS[model].index(A_TEXT if model == CLAUDE else O_TEXT) + 1])
     assert one(story.effects, Release)
     return story
@@ -358,6 +359,9 @@ def test_an_answer_may_be_empty(fields: dict[str, object], events: list[bytes]) 
 
 # -- the client's own mistakes -------------------------------------------------------------------------------------
 
+TOO_LONG = "prompt is too long: 130000 tokens > 128000 maximum"
+GPTS_WINDOW = "This model's maximum context length is 128000 tokens. However, your messages resulted in {} tokens."
+TOO_LONG_FOR_GPT = {"error": {"message": GPTS_WINDOW.format(130_000)}}
 VENDORS_400 = {"type": "error", "error": {"type": "invalid_request_error", "message": "messages: odd", "more": 1}}
 
 
@@ -394,11 +398,103 @@ def test_a_400_that_is_no_json_is_told_in_the_clients_dialect() -> None:
 
 
 def test_too_long_a_prompt_is_told_in_the_words_that_the_client_acts_on() -> None:
-    story = Story(GPT)
-    words = "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens."
-    reply, _ = story.tell(*refusal(400, {"error": {"message": words, "code": "context_length_exceeded"}}))
+    story = Story(GPT, config="llm_providers: [{model: openai/gpt-4o-mini}]")
+    reply, _ = story.tell(*refusal(400, TOO_LONG_FOR_GPT))
     assert isinstance(reply, Respond)
-    assert json.loads(reply.body)["error"]["message"] == "prompt is too long: 130000 tokens > 128000 maximum"
+    assert json.loads(reply.body)["error"]["message"] == TOO_LONG
+
+
+# -- what one vendor lacks and another has -------------------------------------------------------------------------
+
+BLIND_GPT = {"error": {"message": "Invalid content type. image_url is only supported by certain models."}}
+FORGED = {"error": {"message": "messages.1.content.0: Invalid `signature` in `thinking` block"}}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+@pytest.mark.parametrize(
+    ("status", "said"), [(400, TOO_LONG_FOR_GPT), (400, BLIND_GPT), (413, None)], ids=["window", "eyes", "size"]
+)
+def test_what_one_vendor_lacks_another_is_asked_for_and_nobody_has_failed(
+    status: int, said: object, path: str, stream: bool
+) -> None:
+    story = Story(GPT, path=path, stream=stream)
+    (reply,) = story.tell(*refusal(status, said))
+    assert isinstance(reply, Respond) and reply.next and not reply.retry
+    assert story.exchange.active == 0 and not story.exchange.passes(story.gateway.plan.names[CLAUDE])
+
+
+def test_a_smaller_window_is_not_asked() -> None:
+    """Envoy does not know whose window is how large, and comes; nobody is asked there."""
+    turned = """
+llm_providers:
+  - {model: openai/gpt-4o-mini, default: true}
+  - {model: groq/llama-3.3-70b-versatile}
+  - {model: anthropic/claude-sonnet-4-5}
+"""
+    gateway = gateway_of(turned, keys={"GROQ_API_KEY": "g"})
+    exchange = exchange_of(gateway, model=GPT)
+    attempt = attempt_of(gateway, exchange)
+    for event in refusal(400, {"error": {"message": GPTS_WINDOW.format(140_000)}}):
+        effects = attempt.feed(event, 1.0)
+    assert one(effects, Respond)
+    passed = Attempt(gateway, exchange, gateway.plan.names["groq/llama-3.3-70b-versatile"], 1.0)
+    (reply,) = passed.feed(RequestHeaders({}), 1.0)
+    assert isinstance(reply, Respond) and reply.next
+    third = Attempt(gateway, exchange, gateway.plan.names[CLAUDE], 1.0)
+    assert isinstance(third.feed(RequestHeaders({}), 1.0)[0], Ask)
+
+
+def test_when_nobody_has_a_larger_window_the_client_hears_it_at_once() -> None:
+    story = Story(CLAUDE)  # the largest of the three
+    words = "prompt is too long: 1300000 tokens > 200000 maximum"
+    reply, _ = story.tell(*refusal(400, {"error": {"message": words}}))
+    assert isinstance(reply, Respond) and not reply.next
+    assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, words)
+
+
+def test_too_long_a_prompt_is_told_when_those_who_could_take_it_have_failed() -> None:
+    """The client then asks for less, which everybody can take; asking for as much again helps nobody."""
+    story = Story(GPT)
+    story.tell(*refusal(400, TOO_LONG_FOR_GPT))
+    for label in (CLAUDE, DEEPSEEK):
+        if story.exchange.passes(story.gateway.plan.names[label]):
+            story.attempt = Attempt(story.gateway, story.exchange, story.gateway.plan.names[label], 1.0)
+            story.tell(RequestHeaders({}))
+        else:
+            story.next(label)
+            story.tell(*refusal(503))
+    reply = [effect for effect in story.effects if isinstance(effect, Respond)][-1]
+    assert (reply.status, json.loads(reply.body)["error"]["message"]) == (400, TOO_LONG)
+    assert not reply.next and story.over
+
+
+def test_blindness_is_not_told_when_those_who_see_have_failed() -> None:
+    """They may be back when the client asks again."""
+    story = Story(GPT)
+    story.tell(*refusal(400, BLIND_GPT))
+    story.next(CLAUDE)
+    story.tell(*refusal(503))
+    story.attempt = Attempt(story.gateway, story.exchange, story.gateway.plan.names[DEEPSEEK], 1.0)
+    story.tell(RequestHeaders({}))
+    reply = [effect for effect in story.effects if isinstance(effect, Respond)][-1]
+    assert (reply.status, story.over) == (503, True)
+
+
+def test_a_state_of_reasoning_that_one_vendor_refuses_is_left_out_at_the_next() -> None:
+    story = Story(CLAUDE)
+    (reply,) = story.tell(*refusal(400, FORGED))
+    assert isinstance(reply, Respond) and reply.next
+
+
+def test_a_refusal_is_told_as_the_clients_own_when_nobody_has_what_is_lacking() -> None:
+    """OpenRouter calls it a 404, on which clients would look for another model."""
+    gateway = gateway_of("llm_providers: [{model: openai/gpt-4o-mini}]")
+    exchange = exchange_of(gateway, model=GPT, path=CHAT)
+    attempt = attempt_of(gateway, exchange)
+    head, body = refusal(404, {"error": {"message": "No endpoints found that support image input", "code": 404}})
+    reply = one([*attempt.feed(head, 1.0), *attempt.feed(body, 1.0)], Respond)
+    assert reply and reply.status == 400 and not reply.retry
 
 
 # -- the last candidate --------------------------------------------------------------------------------------------
@@ -629,10 +725,34 @@ def test_half_an_event_of_the_provider_holds_no_comment_up_in_translation() -> N
 @pytest.mark.parametrize(("path", "model"), PAIRS)
 def test_a_stream_that_falls_silent_is_ended_in_the_clients_dialect(path: str, model: str) -> None:
     story = streamed(path, model)
-    effects = story.tell(Tick(), at=1.0 + STALL_AFTER)
+    effects = story.tell(Tick(), at=1.0 + Failover().stall_timeout)
     assert f"{model}: fell silent for 150 s".encode() in sent(effects)
     assert has_ended(effects) and story.over
     assert "fell silent" in story.outcome.error
+
+
+def test_how_long_a_stream_may_be_silent_is_configured() -> None:
+    story = streamed(MESSAGES, CLAUDE, config=f"{THREE}failover: {{stall_timeout: 20s}}\n")
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Send(b": ping\n\n"), Wake(5.0)]
+    assert b"fell silent for 20 s" in sent(story.tell(Tick(), at=21.0))
+
+
+@pytest.mark.parametrize(("path", "model"), PAIRS)
+@pytest.mark.parametrize("how", ["error", "end", "silence"])
+def test_who_breaks_off_after_content_is_not_asked_first_for_a_while(path: str, model: str, how: str) -> None:
+    story = streamed(path, model)
+    told: dict[str, list[Event | bytes]] = {"error": [ERRORS[model]], "end": [END], "silence": [Tick()]}
+    story.tell(*told[how], at=200.0)
+    cooling, id = story.gateway.cooling, story.gateway.plan.names[model].id
+    assert cooling.left(id, 200.0) == COOL_FOR
+    assert cooling.why(id, 200.0 + COOL_FOR / 2).startswith("broke off in an answer (")
+    assert not cooling.why(id, 200.0 + COOL_FOR)
+
+
+def test_an_error_of_ours_after_content_cools_nobody() -> None:
+    story = streamed(MESSAGES, GPT)
+    story.attempt.give_up("an error in archgw itself", 1.0)
+    assert not story.gateway.cooling.left(story.gateway.plan.names[GPT].id, 1.0)
 
 
 def test_a_tick_that_comes_late_does_nothing() -> None:
@@ -655,13 +775,71 @@ def test_a_client_that_leaves_while_we_judge_is_recorded_when_its_exchange_expir
     assert story.over and story.gateway.exchanges.expire(80.0) == []
 
 
-def test_a_client_that_leaves_while_it_reads_is_recorded_at_once() -> None:
+def test_a_client_that_leaves_while_it_reads_is_recorded_when_envoy_has_said_nothing_else_of_it() -> None:
     story = streamed(MESSAGES, CLAUDE)
+    assert story.tell(Gone(), at=3.0) == []
+    assert story.exchange.active == 0
+    assert story.gateway.exchanges.expire(3.5) == []
+    (outcome,) = story.gateway.exchanges.expire(4.5)
+    assert (outcome.status, outcome.model_served, outcome.duration) == (499, CLAUDE, 3.0)
+    assert [a.trouble for a in outcome.attempts] == [""], "the candidate did nothing wrong"
+    assert not story.gateway.cooling.left(story.gateway.plan.names[CLAUDE].id, 3.0)
+    assert story.gateway.exchanges.expire(100.0) == [] and story.over
+
+
+@pytest.mark.parametrize("first", ["the log", "the end"])
+def test_who_tore_the_stream_is_said_by_envoys_log(first: str) -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    name = f"{story.exchange.id}/1"
+    if first == "the log":
+        tear(story.gateway, name, 3.0)
     story.tell(Gone(), at=3.0)
-    assert story.over
-    assert (story.outcome.status, story.outcome.model_served) == (499, CLAUDE)
-    assert [a.trouble for a in story.outcome.attempts] == [""], "the candidate did nothing wrong"
-    assert story.gateway.exchanges.expire(100.0) == []
+    if first == "the end":
+        tear(story.gateway, name, 3.1)
+    (outcome,) = story.gateway.exchanges.expire(4.5)
+    assert (outcome.status, outcome.error) == (200, f"archgw: {CLAUDE}: tore the connection")
+    id = story.gateway.plan.names[CLAUDE].id
+    assert story.gateway.cooling.why(id, 4.5) == "broke off in an answer (tore the connection)"
+
+
+def test_what_envoy_says_of_an_attempt_that_was_followed_by_another_is_not_said_of_that_one() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone(), at=1.1)
+    story.next(GPT, at=1.2)
+    tear(story.gateway, f"{story.exchange.id}/1", 1.2)
+    story.tell(STREAM, O_ROLE, O_TEXT, Gone(), at=1.3)
+    (outcome,) = story.gateway.exchanges.expire(9.0)
+    assert outcome.status == 499
+    assert not story.gateway.cooling.left(story.gateway.plan.names[GPT].id, 1.3)
+
+
+def test_what_envoy_says_of_an_exchange_that_is_gone_is_nothing_new() -> None:
+    tear(gateway_of(), "gone/1", 1.0)
+    tear(gateway_of(), "", 1.0)
+
+
+def test_who_is_cut_off_before_the_client_has_seen_anything_is_followed_by_the_next() -> None:
+    """Envoy comes back as long as it has not let the first content go: the client is there, the candidate broke off."""
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone(), at=1.1)
+    assert story.gateway.exchanges.expire(1.5) == [] and not story.over
+    story.effects.clear()
+    story.next(GPT, at=1.2)
+    story.tell(STREAM, *OPENAI_EVENTS, END, at=1.3)
+    assert b"message_stop" in sent(story.effects) and story.over
+    tried = [(one.candidate, one.trouble) for one in story.outcome.attempts]
+    assert tried == [(CLAUDE, "broke off after 1.0 s"), (GPT, "")]
+    assert story.gateway.exchanges.expire(100.0) == [], "it is recorded once"
+
+
+def test_who_broke_off_before_content_is_known_by_envoys_coming_back() -> None:
+    story = Story(CLAUDE, stream=True)
+    story.tell(STREAM, A_START, Gone(), at=2.0)
+    story.next(GPT, at=2.1)
+    story.tell(STREAM, *OPENAI_EVENTS, END, at=2.2)
+    tried = [(one.candidate, one.status, one.trouble) for one in story.outcome.attempts]
+    assert tried == [(CLAUDE, 0, "broke off after 2.0 s"), (GPT, 200, "")]
+    assert story.gateway.cooling.left(story.gateway.plan.names[CLAUDE].id, 2.1) == COOL_FOR
 
 
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
@@ -736,7 +914,8 @@ def test_usage_is_gathered_from_the_whole_stream(path: str, model: str, usage: U
 def test_usage_of_a_stream_that_was_cut_is_what_its_start_told() -> None:
     story = streamed(MESSAGES, CLAUDE)
     story.tell(Gone())
-    assert story.outcome.usage == Usage(input=7, cached=3, output=1)
+    (outcome,) = story.gateway.exchanges.expire(100.0)
+    assert outcome.usage == Usage(input=7, cached=3, output=1)
 
 
 def test_usage_of_a_whole_answer() -> None:

@@ -179,7 +179,8 @@ def test_the_sections_keep_what_they_are_told() -> None:
 version: v0.1
 {OLLAMA}
 routing: {{deadline: 20ms, threshold: 30%, sticky: session, max_switch_spend: 0.5}}
-failover: {{attempts: 5, first_content_timeout: 1.5, whole_answer_timeout: 4m, fall_back_to_default: no}}
+failover: {{attempts: 5, first_content_timeout: 1.5, whole_answer_timeout: 4m, fall_back_to_default: no,
+  stall_timeout: 30s}}
 cache: {{enabled: false, ttl: 10m}}
 learning: {{enabled: false}}
 ledger: {{url: sqlite}}
@@ -187,7 +188,7 @@ state: {{url: memory}}
 """
     )
     assert config.routing == Routing(deadline=0.02, threshold=0.3, sticky="session", max_switch_spend=0.5)
-    assert config.failover == Failover(5, 1.5, 240.0, False)
+    assert config.failover == Failover(5, 1.5, 240.0, False, stall_timeout=30.0)
     assert config.cache == Cache(enabled=False, ttl=600.0)
     assert not config.learning.enabled
     assert (config.ledger, config.state) == (Ledger(), State("memory"))

@@ -142,11 +142,19 @@ def test_it_listens_where_the_plan_says_and_on_loopback_alone() -> None:
 
 @pytest.mark.parametrize("listener", [FRONT, ATTEMPT], ids=["front", "attempt"])
 def test_the_log_has_neither_queries_nor_credentials(listener: Any) -> None:
-    (log,) = manager(listener)["access_log"]
+    log = manager(listener)["access_log"][0]
     fields = log["typed_config"]["log_format"]["json_format"]
     headers = [value for value in fields.values() if value.startswith(("%REQ", "%RESP("))]
     assert headers == ["%REQ(:METHOD)%"]
     assert fields["path"] == "%PATH(NQ)%"
+
+
+def test_the_service_hears_at_once_of_streams_that_a_provider_tore_and_of_no_others() -> None:
+    assert len(manager(FRONT)["access_log"]) == 1
+    log = manager(ATTEMPT)["access_log"][1]
+    assert "upstream_reset_after_response_started" in log["filter"]["extension_filter"]["typed_config"]["expression"]
+    told = log["typed_config"]["common_config"]
+    assert (told["grpc_service"]["envoy_grpc"]["cluster_name"], told["buffer_size_bytes"]) == ("router", 0)
 
 
 @pytest.mark.parametrize("listener", [FRONT, ATTEMPT], ids=["front", "attempt"])

@@ -24,6 +24,7 @@ from router_service.exchange import (
     Send,
     Wake,
 )
+from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.shell import wire
 
@@ -176,7 +177,7 @@ def test_a_provider_gets_what_the_effect_names_and_nothing_else() -> None:
         "x-archgw-exchange": "e",
         "x-forwarded-proto": "http",
     }
-    told = answer(Ask("provider.gpt", {":path": "/v1", "x-api-key": "ours"}, b"{1}"), None, **seen)
+    told = answer(Ask("provider.gpt", {":path": "/v1", "x-api-key": "ours"}, b"{1}", attempt="e/1"), None, **seen)
     common = told.request_headers.response
     assert common.status == pb.CommonResponse.CONTINUE_AND_REPLACE
     assert common.body_mutation.body == b"{1}"
@@ -187,6 +188,16 @@ def test_a_provider_gets_what_the_effect_names_and_nothing_else() -> None:
     }
     assert sorted(common.header_mutation.remove_headers) == ["cookie", "x-archgw-exchange"]
     assert told.dynamic_metadata["archgw"]["content_length"] == "3"
+    assert told.dynamic_metadata["archgw"]["attempt"] == "e/1"
+
+
+def test_torn_streams_are_named_as_their_asks_were() -> None:
+    message = log.StreamAccessLogsMessage()
+    for attempt in ("e/1", "f/2"):
+        metadata = message.http_logs.log_entry.add().common_properties.metadata
+        metadata.filter_metadata["archgw"].update({"attempt": attempt})
+    message.http_logs.log_entry.add()  # of a stream of which nothing is known
+    assert wire.torn(message) == ["e/1", "f/2"]
 
 
 def test_released_headers_are_set_and_taken_away() -> None:

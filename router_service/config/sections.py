@@ -69,6 +69,7 @@ class Failover:
     never: tuple[str, ...] = ()  # models that are not used as somebody's fallback
     put_aside_after: int = 3  # failures in a row
     put_aside_for: float = 15.0  # seconds; longer each time it happens again
+    stall_timeout: float = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,5 +215,6 @@ _FAILOVER: Mapping[str, Reader] = {
     "put_aside_for": Value.seconds,
     "first_content_timeout": Value.seconds,
     "whole_answer_timeout": Value.seconds,
+    "stall_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
 }

@@ -18,6 +18,7 @@ from router_service.exchange import (
     ResponseTrailers,
     Send,
 )
+from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
@@ -66,6 +67,12 @@ def attribute(message: pb.ProcessingRequest, name: str) -> str:
 def candidate(message: pb.ProcessingRequest) -> str:
     """The id of the candidate whose turn it is, as the leaf's endpoint names it."""
     return message.metadata_context.filter_metadata["archgw"].fields["candidate"].string_value
+
+
+def torn(message: log.StreamAccessLogsMessage) -> list[str]:
+    """The attempts whose stream was torn by the provider, by the names that their `Ask`s gave them."""
+    logged = (entry.common_properties.metadata.filter_metadata for entry in message.http_logs.log_entry)
+    return [one["archgw"].fields["attempt"].string_value for one in logged if "archgw" in one]
 
 
 def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
@@ -158,7 +165,7 @@ def _ask(effect: Ask, request: Headers) -> pb.ProcessingResponse:
         clear_route_cache=True,
     )
     answer = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
-    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body))}})
+    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body)), "attempt": effect.attempt}})
     return answer
 
 

@@ -169,6 +169,7 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
         ],
         routes={"route_config": _attempt_routes()},
     ) | {"stream_idle_timeout": seconds(plan.listener.timeout)}
+    manager["access_log"].append(_torn_log())
     return {
         "name": "attempt",
         "internal_listener": {},
@@ -217,6 +218,28 @@ def _access_log(hop: str, place: Place) -> Json:
         path=place.access_log,
         log_format={"json_format": fields},
     )
+
+
+def _torn_log() -> Json:
+    """Tells the service of streams that a provider tore; to it they end as they do when a client leaves."""
+    return typed(
+        "envoy.access_loggers.http_grpc",
+        "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        common_config={
+            "log_name": "torn",
+            "grpc_service": {"envoy_grpc": {"cluster_name": "router"}},
+            "transport_api_version": "V3",
+            "buffer_size_bytes": 0,  # at once: the service waits a second before it says that the client left
+        },
+    ) | {
+        "filter": {
+            "extension_filter": typed(
+                "envoy.access_loggers.extension_filters.cel",
+                "access_loggers.filters.cel.v3.ExpressionFilter",
+                expression="response.code_details.startsWith('upstream_reset_after_response_started')",
+            )
+        }
+    }
 
 
 # -- filters ---------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def error_after_pings(answer: Answer, fault: Fault) -> Steps:
 # -- broken in the middle ------------------------------------------------------------------------------------
 
 
-ARRIVAL = 0.05  # seconds: what came before arrives by itself, and is not thrown away by a reset
+ARRIVAL = 0.05  # seconds: what came before arrives by itself, and is not thrown away with the connection
 
 
 def error_after_content(answer: Answer, fault: Fault) -> Steps:
@@ -169,6 +169,7 @@ def reset_after_content(answer: Answer, fault: Fault) -> Steps:
 
 def close_after_content(answer: Answer, fault: Fault) -> Steps:
     yield from beginning(answer, fault)
+    yield Wait(ARRIVAL)
     yield Close()
 
 
