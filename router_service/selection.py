@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from router_service import answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
+from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
@@ -30,8 +31,8 @@ from router_service.exchange import (
 )
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
-from router_service.plan import Plan
-from router_service.policies import explicit, pinned, preference, whole
+from router_service.plan import Candidate, Plan
+from router_service.policies import cooled, explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 
@@ -49,6 +50,7 @@ class Gateway:
     new_id: Callable[[], str]
     sessions: Sessions = field(default_factory=Sessions)
     exchanges: Exchanges = field(default_factory=Exchanges)
+    cooling: Cooling = field(default_factory=Cooling)
     show_asks: bool = False
 
 
@@ -206,6 +208,9 @@ class Selection:
         return self._chosen(understood, decision, now)
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
+        cooling, able = self._gateway.cooling, self._able(understood)
+        if not counts:  # to count tokens is another quota, as a rule
+            decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
             started=self._started,
@@ -218,9 +223,10 @@ class Selection:
             intent=understood.intent,
             session=understood.session,
             decision=decision,
-            trace=self._trace(understood, decision),
+            trace=self._trace(understood, decision, now),
             counts=counts,
             obstacles=understood.fitting.obstacles,
+            later=frozenset() if counts else cooled.later(decision, cooling, now=now, able=able),
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
         )
@@ -233,13 +239,23 @@ class Selection:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
-    def _trace(self, understood: _Understood, decision: Decision) -> Trace:
+    def _able(self, understood: _Understood) -> cooled.Able:
+        """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""
+        summarized = understood.needs.about if understood.intent.kind == "compaction" else 0
+
+        def able(candidate: Candidate) -> bool:
+            return candidate.id not in understood.fitting.obstacles and whole.holds(candidate, summarized)
+
+        return able
+
+    def _trace(self, understood: _Understood, decision: Decision, now: float) -> Trace:
         plan, scores, before = understood.fitting.plan, self._scores, self._session(understood).pin
         served = self._gateway.plan.candidate(before.candidate) if before else None
         labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates}
         asked = Trace(
             candidates=tuple(candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]),
             passed_over=tuple((labels[id], why) for id, why in understood.fitting.obstacles.items()),
+            cooling=tuple((labels[id], left) for id, left in self._gateway.cooling.all(now).items() if id in labels),
             served_before=served.label if served else "",
             switch=decision.switch.words if decision.switch else "",
         )

@@ -30,7 +30,7 @@ def render(plan: Plan, place: Place) -> Json:
                 {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}},
                 *(leaf_cluster(candidate, plan.failover) for candidate in plan.candidates),
                 *(provider_cluster(candidate, place) for candidate in plan.candidates),
-                *(chain_cluster(chain) for chain in plan.chains.values()),
+                *(chain_cluster(chain, plan.failover) for chain in plan.chains.values()),
             ],
         },
         "overload_manager": {
