@@ -53,7 +53,7 @@ def _budget(value: Value) -> RetryBudget:
 
 _OF_MODEL = {
     "max_connections": partial(_whole, 1),
-    "max_pending_requests": partial(_whole, 0),
+    "max_pending_requests": partial(_whole, 1),  # while a connection is made, too: with 0 none gets through
     "max_requests": partial(_whole, 1),
 }
-_LIMITS: Mapping[str, Reader] = {**_OF_MODEL, "max_retries": partial(_whole, 0), "retry_budget": _budget}
+_LIMITS: Mapping[str, Reader] = {**_OF_MODEL, "max_retries": partial(_whole, 1), "retry_budget": _budget}
