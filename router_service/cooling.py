@@ -21,6 +21,13 @@ class Cooling:
         self._until[candidate], self._why[candidate] = until, why
         self.changed.add(candidate)
 
+    def learnt(self, candidate: str, until: float, why: str) -> None:
+        """It is so in the store."""
+        known = candidate in self.changed
+        self.cool(candidate, until, why)
+        if not known:
+            self.changed.discard(candidate)
+
     def why(self, candidate: str, now: float) -> str:
         """Empty when it does not cool."""
         return self._why[candidate] if self.left(candidate, now) else ""
