@@ -124,6 +124,13 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Answer with what is counted; `headers` go with it."""
+
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the provider: `headers` are all that it gets, but for what proves the `identity`."""
 
@@ -159,7 +166,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Recall | Score | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Tell | Recall | Score | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from router_service.exchange import (
     Respond,
     Score,
     Scored,
+    Tell,
     error_reply,
 )
 from router_service.needs import Fitting, Needs
@@ -107,6 +108,8 @@ class Selection:
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
+        if (method, self._path) == ("GET", answers.METRICS):
+            return [Tell(self._reply_headers())]
         local = answers.answer(plan, method, self._path, headers, self._query) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]

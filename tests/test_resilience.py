@@ -19,7 +19,7 @@ listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
-failover: {first_content_timeout: 10s, put_aside_after: 100000}
+failover: {first_content_timeout: 10s, put_aside_after: 100000, cool_at_most: 0}
 """
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import aiohttp
 
-from archgw.home import AlreadyRunning, Home, Stack, home, write_private
+from archgw.home import AlreadyRunning, Health, Home, Stack, home, write_private
 from archgw.render import envoy
 from router_service.config import usable
 from router_service.plan import Plan, plan
@@ -75,6 +75,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self.pids: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
+        self._health: dict[str, Health] = {}
 
     @property
     def url(self) -> str:
@@ -157,7 +158,17 @@ class Supervisor:
             pause = _BACK_OFF[min(fast_ends, len(_BACK_OFF) - 1)]
             self.restarts[service.name] = self.restarts.get(service.name, 0) + 1
             _log.warning("%s ended with %s; starting it again in %s s", service.name, code, pause)
+            self._tell(service.name, starts_after=pause)
             await asyncio.sleep(pause)
+            self._tell(service.name)
+
+    def _tell(self, name: str, *, starts_after: float | None = None) -> None:
+        """What `archgw status` says of a process that ended by itself."""
+        now, before = time.time(), self._health.get(name, Health())
+        starts = None if starts_after is None else now + starts_after
+        ended = before.ended if starts is None else now
+        self._health[name] = Health(self.restarts.get(name, 0), ended, starts)
+        self._home.tell(self._health)
 
     async def _run_once(self, service: Service) -> int:
         with self._open_log(service.name) as log:

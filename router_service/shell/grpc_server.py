@@ -18,6 +18,7 @@ from router_service.exchange import (
     Effect,
     Event,
     Gone,
+    Headers,
     Recall,
     Recalled,
     Record,
@@ -25,6 +26,7 @@ from router_service.exchange import (
     Respond,
     Score,
     Scored,
+    Tell,
     Tick,
     Wake,
     error_reply,
@@ -32,7 +34,7 @@ from router_service.exchange import (
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.pb import ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.selection import Gateway, Selection
-from router_service.shell import router_model, wire
+from router_service.shell import metrics, router_api, router_model, wire
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.proof import NoProof
@@ -158,12 +160,19 @@ class Hop:
                     self._wake(after)
                 case Record():
                     continue
+                case Tell(headers):
+                    await self._tell(headers)
                 case Ask():
                     await self._ask(effect)
                 case _:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+
+    async def _tell(self, headers: Headers) -> None:
+        troubles = router_api.troubles(self._model, self._store)
+        figures = metrics.page(self._gateway, self._journal, troubles, self._loop.time())
+        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -209,16 +218,15 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
 
 async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
-    model = router_model.of(gateway.plan)
+    model = await router_model.ready(gateway.plan)
     await store.open(gateway.sessions)
     journal, identities = Journal(), Identities()
     server = grpc.aio.server(options=_OPTIONS)
     processor = ExternalProcessor(gateway, model, journal, store, identities)
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(processor, server)
-    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
+    router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal, store), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
-    await model.warm_up()
     await server.start()
     wanted = {candidate.identity for candidate in gateway.plan.candidates if candidate.identity}
     finding = asyncio.create_task(identities.warm_up(wanted))

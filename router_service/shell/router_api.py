@@ -17,11 +17,12 @@ from router_service.selection import Gateway
 from router_service.session import Session, main_thread
 from router_service.shell.journal import Journal, Tally
 from router_service.shell.router_model import Model
+from router_service.shell.state import Store
 
 
 class RouterApi(router_pb2_grpc.RouterServicer):
-    def __init__(self, gateway: Gateway, model: Model, journal: Journal) -> None:
-        self._gateway, self._model, self._journal = gateway, model, journal
+    def __init__(self, gateway: Gateway, model: Model, journal: Journal, store: Store) -> None:
+        self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
         self._started = time.monotonic()
 
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
@@ -45,14 +46,14 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         return explained(found, gateway.plan, gateway.sessions.get(main_thread(found.session)))
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
-        gateway, journal = self._gateway, self._journal
+        gateway, journal, now = self._gateway, self._journal, time.monotonic()
         tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
         return pb.StatusReply(
             requests_under_way=len(gateway.exchanges),
             bytes_held=gateway.exchanges.bytes,
             sessions=len(gateway.sessions),
             requests_ended=journal.ended,
-            up_seconds=time.monotonic() - self._started,
+            up_seconds=now - self._started,
             candidates=[
                 pb.Candidate(
                     id=candidate.id,
@@ -60,10 +61,18 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                     answered=tally.answered,
                     failed=tally.failed,
                     last_trouble=tally.last_trouble,
+                    cooling_left=gateway.cooling.left(candidate.id, now),
+                    cooling_why=gateway.cooling.why(candidate.id, now),
                 )
                 for candidate, tally in tallies
             ],
+            troubles=filter(None, troubles(self._model, self._store).values()),
         )
+
+
+def troubles(model: Model, store: Store) -> dict[str, str]:
+    """By part of the service: why it is not as it should be, in words; empty where it is."""
+    return {"router_model": model.trouble, "state": store.trouble}
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 from rich.markup import escape
 
-from archgw import configs, report
+from archgw import client, configs, report
 from archgw.home import AlreadyRunning, Home, Stack, home
 from archgw.supervisor import (
     READY_WITHIN,
@@ -51,6 +53,7 @@ def up(
         )
     if at.is_held():
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
+    configs.check_model(settings)
     try:
         envoy_binary()
         ca_file()
@@ -63,6 +66,7 @@ def up(
             _in_foreground(path, at, settings, plan)
         else:
             _welcome(_in_background(path, at), settings, plan)
+            _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
     except CannotStart as error:
@@ -115,6 +119,12 @@ def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan) -> None:
 
     asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(stack, settings, plan)))
     report.console.print("Stopped.")
+
+
+def _troubles(at: Home) -> None:
+    """What does not work from the start, and is done without."""
+    with suppress(grpc.RpcError):
+        report.warn(client.status(at).troubles)
 
 
 def _welcome(stack: Stack, config: Config, plan: Plan) -> None:
