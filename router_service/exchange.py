@@ -208,8 +208,10 @@ class Exchange:
         After the last of a chain it begins again with the first, and so comes to those who cool.
         """
         chain = self.decision.chain
-        if self.later or any(candidate.limits.bounded for candidate in chain.candidates):
-            return len(chain.candidates) * (2 if self.later else 1)
+        if self.later and chain.attempts > 1:
+            return 2 * len(chain.candidates)
+        if any(candidate.limits.bounded for candidate in chain.candidates):
+            return len(chain.candidates)
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self.passes(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
 

@@ -30,6 +30,7 @@ llm_providers:
 routing_preferences:
   - {name: jokes, description: telling jokes and funny stories, models: [deepseek-chat]}
 failover: {put_aside_after: 100000}
+routing: {deadline: 10s}
 """
 GPT, DEEPSEEK = "openai/gpt-4o-mini", "deepseek/deepseek-chat"
 JOKE = {"role": "user", "content": "Tell me a joke about a parrot"}
@@ -96,7 +97,7 @@ def corrupt(folder: Path) -> str:
 @pytest.mark.parametrize("spoilt", [missing, corrupt])
 async def test_without_a_router_model_the_default_answers(tmp_path: Path, spoilt: Callable[[Path], str]) -> None:
     words = spoilt(tmp_path / "mine")
-    config = f"{CONFIG}routing: {{model: ./mine}}\n"
+    config = CONFIG.replace("deadline: 10s", "model: ./mine")
     async with stack(tmp_path, config) as running:
         for _ in range(3):
             answer = await ask(running)
