@@ -15,7 +15,6 @@ from router_service.selection import Gateway
 from router_service.shell import state
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
-from router_service.shell.onnx_model import BadModel
 
 
 def main() -> None:
@@ -43,10 +42,8 @@ def main() -> None:
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
     )
     try:
-        store = state.of(gateway.plan, arguments.state)
+        store = state.of(gateway.plan, arguments.state, gateway.cooling)
         asyncio.run(_until_told_to_stop(gateway, arguments.socket, store, until_stdin_ends=arguments.until_stdin_ends))
-    except BadModel as error:
-        sys.exit(f"routing.model: {error}")
     except state.BadStore as error:
         sys.exit(str(error))
 

@@ -15,7 +15,7 @@ from router_service.plan import CLAUDE_CODES, FAST_MODELS, Candidate, Plan
 from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
-SESSION = "/archgw/sessions/"
+SESSION, METRICS = "/archgw/sessions/", "/archgw/metrics"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 _LONGEST_PAGE = 1000  # of Anthropic's
@@ -34,7 +34,7 @@ def answer(plan: Plan, method: str, path: str, headers: Headers, query: str = ""
     if method not in ("GET", "HEAD"):
         return None
     if path == "/":
-        return _json({"name": "archgw", "paths": [*_paths(), "/healthz"]})
+        return _json({"name": "archgw", "paths": [*_paths(), "/healthz", METRICS]})
     if path == "/healthz":
         return _json({"status": "ok", "models": len(plan.candidates)})
     anthropic = "anthropic-version" in headers

@@ -24,6 +24,7 @@ from router_service.conversation import (
     Usage,
     is_content,
 )
+from router_service.cooling import pause
 from router_service.dialects.dialect import Addressee, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
@@ -61,11 +62,13 @@ from router_service.verdict import (
     final_status,
     in_words,
     is_event_stream,
+    is_full,
     is_json,
     json_object,
     lacks_model,
     meant,
     retry_after,
+    seconds_until,
     status_of,
     until_failure,
     wants_usage,
@@ -74,7 +77,7 @@ from router_service.verdict import (
 MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
 GONE = 499  # nobody waited for the answer; nginx's word for it
-PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
+PASSED_OVER = 429  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 COOL_FOR = 30.0  # seconds in which who broke off in the middle of an answer is not asked first
@@ -153,29 +156,45 @@ class Attempt:
         exchange.cut = None
         trouble = f"broke off after {last.seconds:.1f} s"
         exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
-        self._gateway.cooling.cool(_served(exchange).id, now + COOL_FOR, trouble)
+        _leave_alone(self._gateway, exchange, _served(exchange), now, trouble)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
     def _ask(self) -> list[Effect]:
-        exchange = self._exchange
-        if exchange.passes(self._candidate) and (exchange.attempts or not exchange.last_attempt):
+        exchange, candidate = self._exchange, self._candidate
+        passed = exchange.passes(candidate) or exchange.waits(candidate) or exchange.spent
+        exchange.met.add(candidate.id)
+        if passed and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
+        exchange.asked.append(candidate.id)
         self._upstream = upstream.render(exchange, self._candidate)
         ask = Ask(
-            self._candidate.cluster,
+            candidate.cluster,
             self._upstream.headers,
             self._upstream.body,
-            self._candidate.identity,
+            candidate.identity,
             attempt=f"{exchange.id}/{self._number}",
         )
         return [ask, Wake(exchange.patience)]
 
     def _pass_over(self) -> list[Effect]:
-        """Somebody else fits better. When nobody is left who does, and nobody was asked, this one is, adapted."""
+        """Somebody else fits better. When nobody is left who does, and nobody was asked, this one is, adapted.
+
+        Or enough have been asked, and Envoy comes once more all the same.
+        """
         exchange = self._exchange
         exchange.passed += 1
         return self._go_on(self._begun, exchange.attempts[-1].trouble if exchange.attempts else "", failed=False)
+
+    def _full(self, now: float) -> list[Effect]:
+        """Envoy has not asked, for as much is under way with the candidate as may be. That is nobody's failure."""
+        exchange = self._exchange
+        exchange.passed += 1
+        exchange.asked.remove(self._candidate.id)
+        self._status = 503
+        words = "has as much under way as failover.limits allow"
+        self._keep_attempt(words, now)
+        return self._go_on(now, words, failed=False)
 
     def _on_headers(self, event: ResponseHeaders, now: float) -> list[Effect]:
         self._state, self._heard = "judging", now
@@ -254,6 +273,8 @@ class Attempt:
 
     def _judge_error(self, body: bytes, now: float) -> list[Effect]:
         failure = self._upstream.dialect.parse_error(self._status, body)
+        if self._details and is_full(self._details) and self._status == 503:
+            return self._full(now)
         if self._details and not self._details.startswith("via_upstream"):
             return self._fail(in_words(self._details, body), now, status=self._status)
         if self._status in _COME_BACK:
@@ -342,7 +363,20 @@ class Attempt:
         """This candidate is out: tell Envoy to go on, in words that stand should it have been the last."""
         self._status = status
         self._keep_attempt(words, now)
+        self._cool(now)
+        exchange, budget = self._exchange, self._exchange.plan.failover.limits.retry_budget
+        ended = exchange.last_attempt or exchange.spent
+        if not ended and not self._gateway.exchanges.may_ask_again(exchange, budget):
+            exchange.over = "too many others are at a second try (failover.limits.retry_budget)"
         return self._go_on(now, words)
+
+    def _cool(self, now: float) -> None:
+        """The vendor wants to be left alone for a while: others are asked before it."""
+        failover = self._exchange.plan.failover
+        told = seconds_until(self._wait, self._exchange.wall + now - self._exchange.started)
+        seconds = pause(self._status, told, usually=failover.cool_for, at_most=failover.cool_at_most)
+        if seconds:
+            self._gateway.cooling.cool(self._candidate.id, now + seconds, f"answered {self._status}")
 
     def _go_on(self, now: float, words: str, *, failed: bool = True) -> list[Effect]:
         """Envoy takes the next candidate, in words that stand should there be none."""
@@ -352,7 +386,7 @@ class Attempt:
         self._state = "done"
         self._exchange.active -= 1
         self._exchange.touched = now
-        if not self._exchange.last_attempt:
+        if not self._exchange.last_attempt:  # who is told to go on and does not, for failover.limits, shows it as it is
             return [reply if failed else replace(reply, status=PASSED_OVER)]
         self._gateway.exchanges.drop(self._exchange.id)
         return [reply, self._record(now, status=reply.status, error=words)]
@@ -366,6 +400,8 @@ class Attempt:
     def _all_failed(self) -> Failure:
         tried = self._exchange.attempts
         told = "; ".join(f"{attempt.candidate} {attempt.trouble}" for attempt in tried)
+        if self._exchange.over:
+            told += f"; {self._exchange.over}"
         status = final_status([attempt.status for attempt in tried])
         return Failure(status, KIND_BY_STATUS[status], f"archgw: no model could answer. {told}")
 
@@ -391,7 +427,7 @@ class Attempt:
 
     def _mark(self, trouble: str, now: float) -> None:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
-        self._gateway.cooling.cool(self._candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")
+        _leave_alone(self._gateway, self._exchange, self._candidate, now, f"broke off in an answer ({trouble})")
 
     def _next_look(self, silent: float) -> float:
         """Seconds until the client is to hear a ping, or that nothing more comes."""
@@ -572,4 +608,10 @@ def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: floa
     assert exchange.cut is not None
     trouble = "tore the connection"
     exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
-    gateway.cooling.cool(candidate.id, now + COOL_FOR, f"broke off in an answer ({trouble})")
+    _leave_alone(gateway, exchange, candidate, now, f"broke off in an answer ({trouble})")
+
+
+def _leave_alone(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float, why: str) -> None:
+    seconds = min(COOL_FOR, exchange.plan.failover.cool_at_most)
+    if seconds:
+        gateway.cooling.cool(candidate.id, now + seconds, why)

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from router_service.config import Identity
+from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.intent import Intent
@@ -124,6 +124,13 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Answer with what is counted; `headers` go with it."""
+
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
 
@@ -163,7 +170,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Recall | Score | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Tell | Recall | Score | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 
@@ -190,18 +197,30 @@ class Exchange:
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
     refusal: Failure | None = None  # what the last vendor said that could not take the request
+    later: frozenset[str] = frozenset()  # ids of those who cool, and are asked when all others have been
     attempts: list[AttemptOutcome] = field(default_factory=list)
     tried: int = 0  # attempts begun
     passed: int = 0  # of them, those that asked nobody
     active: int = 0  # attempts under way
+    met: set[str] = field(default_factory=set)  # ids of those whose turn it has been
+    asked: list[str] = field(default_factory=list)  # ids of those that were asked, in order
+    again: bool = False  # asks a second time, which counts against the budget of retries
+    over: str = ""  # why nobody else is asked any more
     touched: float = 0.0
     cut: Outcome | None = None  # of an answer that was cut off: for the record, unless Envoy comes back or says by whom
     torn: int = 0  # the try of which Envoy has said that its provider tore the stream
 
     @property
     def tries(self) -> int:
-        """How often Envoy may enter the attempt hop: passing somebody over takes a try, but is none."""
+        """How often Envoy may enter the attempt hop: passing somebody over takes a try, but is none.
+
+        After the last of a chain it begins again with the first, and so comes to those who cool.
+        """
         chain = self.decision.chain
+        if self.later and chain.attempts > 1:
+            return 2 * len(chain.candidates)
+        if any(candidate.limits.bounded for candidate in chain.candidates):
+            return len(chain.candidates)
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self._foreseen(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
 
@@ -217,6 +236,12 @@ class Exchange:
     def _foreseen(self, candidate: Candidate) -> bool:
         return candidate.id in self.obstacles and candidate is not self.decision.first
 
+    def waits(self, candidate: Candidate) -> bool:
+        """Others first: who cools is asked when its turn comes again, and until then nobody is asked twice."""
+        if candidate.id in self.later:
+            return candidate.id not in self.met
+        return candidate.id in self.asked and bool(self.later.difference(self.asked))
+
     @property
     def names_models_strictly(self) -> bool:
         """Whether the client takes an answer by another name than it asked for to be another model's.
@@ -228,7 +253,13 @@ class Exchange:
 
     @property
     def last_attempt(self) -> bool:
-        return self.tried >= self.tries or self.tried - self.passed >= self.decision.chain.attempts
+        """Envoy will not come again."""
+        return self.tried >= self.tries
+
+    @property
+    def spent(self) -> bool:
+        """As many have been asked as may be. Envoy may come again all the same; then nobody is asked."""
+        return bool(self.over) or len(self.asked) >= self.decision.chain.attempts
 
     def outcome(
         self,
@@ -312,6 +343,14 @@ class Exchanges:
 
     def get(self, id: str) -> Exchange | None:
         return self._kept.get(id)
+
+    def may_ask_again(self, exchange: Exchange, budget: RetryBudget | None) -> bool:
+        """Whether the budget has room for a second try of this one; if so, it is taken."""
+        if budget is None or exchange.again:
+            return True
+        under_way = sum(kept.again for kept in self._kept.values())
+        exchange.again = under_way < max(budget.least, budget.share * len(self._kept))
+        return exchange.again
 
     def drop(self, id: str) -> Exchange | None:
         exchange = self._kept.pop(id, None)

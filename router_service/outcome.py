@@ -22,7 +22,8 @@ class Trace:
     """How a model was chosen, for `archgw why`: kept in memory, told to the user alone, written nowhere.
 
     `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included).
-    `passed_over`: who could not take the request, and why. `stayed_with`: who had served the session.
+    `passed_over`: who could not take the request, and why. `cooling`: who was to be left alone, and for how
+    many seconds more. `served_before`: who had served the session.
     """
 
     ask: str = ""
@@ -33,6 +34,7 @@ class Trace:
     trouble: str = ""
     candidates: tuple[str, ...] = ()
     passed_over: tuple[tuple[str, str], ...] = ()
+    cooling: tuple[tuple[str, float], ...] = ()
     served_before: str = ""
     switch: str = ""
 

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from router_service import pricing
@@ -12,6 +13,7 @@ from router_service.config import (
     Config,
     Failover,
     Identity,
+    Limits,
     Listener,
     Preference,
     ProviderEntry,
@@ -64,6 +66,7 @@ class Candidate:
     identity: Identity | None = None
     passthrough: bool = False
     price: Price | None = None
+    limits: Limits = field(default_factory=Limits)
     twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
 
     @property
@@ -179,7 +182,7 @@ class Plan:
 def plan(config: Config) -> Plan:
     """Resolve the config. The caller has made sure that at least one model is usable."""
     usable = [entry for entry in config.providers if not entry.missing_key]
-    by_entry = dict(zip(map(_entry_name, usable), _candidates(usable), strict=True))
+    by_entry = dict(zip(map(_entry_name, usable), _candidates(usable, config.failover.limits), strict=True))
     candidates = tuple(by_entry.values())
     default = _default_route(usable, by_entry)
     routes = tuple(_routes(config.preferences, by_entry))
@@ -219,7 +222,7 @@ def _entry_name(entry: ProviderEntry) -> str:
     return entry.name or entry.model
 
 
-def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
+def _candidates(entries: Sequence[ProviderEntry], limits: Limits) -> Iterable[Candidate]:
     taken: set[str] = set()
     known = Counter((entry.provider, entry.model.partition("/")[2]) for entry in entries)
     for entry in entries:
@@ -238,8 +241,14 @@ def _candidates(entries: Sequence[ProviderEntry]) -> Iterable[Candidate]:
             identity=entry.identity,
             passthrough=entry.passthrough_auth,
             price=entry.price or (None if entry.interface else pricing.price(provider.name, model)),
+            limits=_limits(entry, limits),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
+
+
+def _limits(entry: ProviderEntry, limits: Limits) -> Limits:
+    own: dict[str, Any] = dict(entry.limits)
+    return replace(limits, **own)
 
 
 def _provider(entry: ProviderEntry) -> Provider:

@@ -27,12 +27,13 @@ from router_service.exchange import (
     Respond,
     Score,
     Scored,
+    Tell,
     error_reply,
 )
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
-from router_service.plan import Plan
-from router_service.policies import explicit, pinned, preference, whole
+from router_service.plan import Candidate, Plan
+from router_service.policies import cooled, explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 
@@ -107,6 +108,8 @@ class Selection:
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
+        if (method, self._path) == ("GET", answers.METRICS):
+            return [Tell(self._reply_headers())]
         local = answers.answer(plan, method, self._path, headers, self._query) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
@@ -208,7 +211,9 @@ class Selection:
         return self._chosen(understood, decision, now)
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
-        decision = decision if counts else self._well(understood, decision, now)
+        cooling, able = self._gateway.cooling, self._able(understood)
+        if not counts:  # to count tokens is another quota, as a rule
+            decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
             started=self._started,
@@ -222,9 +227,10 @@ class Selection:
             session=understood.session,
             decision=decision,
             plan=self._gateway.plan,
-            trace=self._trace(understood, decision),
+            trace=self._trace(understood, decision, now),
             counts=counts,
             obstacles=understood.fitting.obstacles,
+            later=frozenset() if counts else cooled.later(decision, cooling, now=now, able=able),
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
         )
@@ -237,26 +243,23 @@ class Selection:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
-    def _well(self, understood: _Understood, decision: Decision, now: float) -> Decision:
-        """Who broke off a moment ago is not asked first, as long as somebody else of the chain may be."""
-        cooling, chain = self._gateway.cooling, decision.chain
-        why = cooling.why(decision.first.id, now)
-        tried = chain.candidates[: chain.attempts]
-        fit = (one for one in tried if one.id not in understood.fitting.obstacles and not cooling.left(one.id, now))
-        other = next(fit, None)
-        if not why or other is None:
-            return decision
-        instead = understood.fitting.plan.chain(decision.route, other)
-        reason = f"{decision.reason}; {decision.first.label} {why}, {other.label} answers"
-        return replace(decision, chain=instead, reason=reason)
+    def _able(self, understood: _Understood) -> cooled.Able:
+        """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""
+        summarized = understood.needs.about if understood.intent.kind == "compaction" else 0
 
-    def _trace(self, understood: _Understood, decision: Decision) -> Trace:
+        def able(candidate: Candidate) -> bool:
+            return candidate.id not in understood.fitting.obstacles and whole.holds(candidate, summarized)
+
+        return able
+
+    def _trace(self, understood: _Understood, decision: Decision, now: float) -> Trace:
         plan, scores, before = understood.fitting.plan, self._scores, self._session(understood).pin
         served = self._gateway.plan.candidate(before.candidate) if before else None
         labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates}
         asked = Trace(
             candidates=tuple(candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]),
             passed_over=tuple((labels[id], why) for id, why in understood.fitting.obstacles.items()),
+            cooling=tuple((labels[id], left) for id, left in self._gateway.cooling.all(now).items() if id in labels),
             served_before=served.label if served else "",
             switch=decision.switch.words if decision.switch else "",
         )

@@ -136,6 +136,9 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept
+
     def get(self, key: str) -> Session:
         return self._kept.get(key) or NEW
 

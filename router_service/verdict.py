@@ -4,6 +4,8 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 
 from router_service.conversation import KIND_BY_STATUS, TOO_LONG, Conversation, Failure, ReplyEvent, ReplyFailed
 
@@ -110,6 +112,21 @@ def retry_after(headers: Headers, body: bytes) -> str:
         return ""
     hours, minutes, milliseconds, seconds = (float(part or 0) for part in found.groups())
     return str(math.ceil(hours * 3600 + minutes * 60 + milliseconds / 1000 + seconds)) if any(found.groups()) else ""
+
+
+def seconds_until(told: str, wall: float) -> float | None:
+    """A Retry-After, which is seconds or a date (RFC 9110, 10.2.3), as seconds; None where it is neither."""
+    with suppress(ValueError):
+        seconds = float(told)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    with suppress(ValueError, OverflowError):
+        return max(0.0, parsedate_to_datetime(told).timestamp() - wall)
+    return None
+
+
+def is_full(details: str) -> bool:
+    """Whether Envoy did not even ask, for its limits were reached."""
+    return "overflow" in details
 
 
 def in_words(details: str, body: bytes) -> str:

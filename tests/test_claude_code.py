@@ -33,7 +33,7 @@ llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
   - {model: deepseek/deepseek-chat, access_key: $DEEPSEEK_API_KEY, base_url: "$URL_DEEPSEEK"}
-failover: {put_aside_after: 100000}
+failover: {put_aside_after: 100000, cool_at_most: 0}
 """
 ROUTED = """
 routing_preferences:

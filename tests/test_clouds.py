@@ -26,7 +26,7 @@ listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
 $MODELS
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
-failover: {attempts: 2, first_content_timeout: 5s, put_aside_after: 100000}
+failover: {attempts: 2, first_content_timeout: 5s, put_aside_after: 100000, cool_at_most: 0}
 """
 AWS = {
     "AWS_ACCESS_KEY_ID": ACCESS_KEY,

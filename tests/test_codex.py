@@ -29,7 +29,7 @@ llm_providers:
   - {model: deepseek/deepseek-v4-pro, base_url: "$URL_DEEPSEEK/v1", access_key: $DEEPSEEK_API_KEY}
   - {model: mistral/mistral-small-latest, base_url: "$URL_MISTRAL/v1", access_key: $MISTRAL_API_KEY}
   - {model: deepseek/deepseek-chat, name: gpt-5.5, base_url: "$URL_DEEPSEEK/v1", access_key: $DEEPSEEK_API_KEY}
-failover: {attempts: 1, put_aside_after: 100000}
+failover: {attempts: 1, put_aside_after: 100000, cool_at_most: 0}
 """
 VENDORS = ("openai", "anthropic", "deepseek", "mistral")
 # Its own repairs would hide what the gateway breaks.

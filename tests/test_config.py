@@ -1,6 +1,7 @@
 """config.yaml: what may be written, and what is said about everything else."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ from router_service.config import (
     ConfigErrors,
     Failover,
     Ledger,
+    Limits,
     Listener,
     Mistake,
     Place,
     Preference,
+    RetryBudget,
     Routing,
     Secret,
     State,
@@ -25,6 +28,7 @@ from router_service.config import (
 )
 from router_service.config.keys import redact, redact_line
 from router_service.config.providers import FIELDS
+from router_service.plan import plan
 from router_service.providers import ALIASES, PROVIDERS
 from router_service.providers.provider import Provider
 
@@ -601,6 +605,22 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "failover.attempts: expected a whole number from 1 to 10, found 'many'",
         ),
         ("failover: {never: gpt-4o}", "failover.never: expected a list, found 'gpt-4o'"),
+        (
+            "failover: {cool_for: a while}",
+            "failover.cool_for: expected a duration such as 50ms, 60s or 10m, found 'a while'",
+        ),
+        (
+            "failover: {limits: {max_requests: 0}}",
+            "failover.limits.max_requests: expected a whole number from 1 to 8192, found the number 0",
+        ),
+        (
+            "failover: {limits: {requests: 10}}",
+            "failover.limits: unknown key 'requests'; did you mean 'max_requests'?",
+        ),
+        (
+            "failover: {limits: {retry_budget: 20%}}",
+            "failover.limits.retry_budget: expected a mapping (key: value), found '20%'",
+        ),
         ("cache: {tll: 1h}", "cache: unknown key 'tll'; did you mean 'ttl'?"),
         ("ledger: {url: mysql://h}", "ledger.url: expected sqlite or postgresql://..., found 'mysql://h'"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
@@ -827,6 +847,33 @@ def test_the_example_has_the_small_fast_names(example: Config) -> None:
         "arch.fast.v1": "openai/gpt-4o-mini",
         "arch.claude.code.small.fast": "openai/gpt-4o-mini",
     }
+
+
+# -- limits ------------------------------------------------------------------------------------------------------------
+
+
+def test_limits_are_everybodys_but_for_those_of_a_model() -> None:
+    config = read(
+        """\
+llm_providers:
+  - {model: ollama/one, limits: {max_requests: 2}}
+  - {model: ollama/two}
+failover: {limits: {max_requests: 9, max_pending_requests: 4, max_retries: 5, retry_budget: {share: 30%}}}
+"""
+    )
+    budget = RetryBudget(share=0.3, least=3)
+    two = Limits(max_pending_requests=4, max_requests=9, max_retries=5, retry_budget=budget)
+    assert [candidate.limits for candidate in plan(config).candidates] == [replace(two, max_requests=2), two]
+
+
+def test_retries_belong_to_no_model() -> None:
+    with pytest.raises(ConfigErrors, match=r"llm_providers\[0\].limits: unknown key 'max_retries'"):
+        read("llm_providers: [{model: ollama/one, limits: {max_retries: 2}}]")
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("0", 0.0), ("0s", 0.0), ("2m", 120.0)])
+def test_cooling_can_be_turned_off(written: str, seconds: float) -> None:
+    assert read(f"{OLLAMA}\nfailover: {{cool_at_most: {written}}}").failover.cool_at_most == seconds
 
 
 # -- the page about it -------------------------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
   - {model: deepseek/deepseek-chat, access_key: $DEEPSEEK_API_KEY, base_url: "$URL_DEEPSEEK"}
-failover: {attempts: 3, first_content_timeout: 1s, whole_answer_timeout: 1s, put_aside_after: $AFTER, put_aside_for: 1s}
+failover: {attempts: 3, first_content_timeout: 1s, whole_answer_timeout: 1s, put_aside_after: $AFTER, put_aside_for: 1s,
+  cool_at_most: 0}
 """
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -40,7 +40,10 @@ def test_candidates_are_counted_by_their_attempts() -> None:
     journal = Journal()
     journal.record(DONE)
     journal.record(replace(DONE, attempts=(WELL,)))
-    assert journal.tallies == {"gpt": Tally(answered=2), "claude": Tally(0, 1, "answered 529 (overloaded)")}
+    assert journal.tallies == {
+        "gpt": Tally(answered=2, tries=2),
+        "claude": Tally(0, 1, "answered 529 (overloaded)", tries=1),
+    }
 
 
 def test_a_refused_request_counts_for_nobody() -> None:

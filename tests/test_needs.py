@@ -118,7 +118,7 @@ def test_who_cannot_step_in_is_passed_over_and_not_blamed() -> None:
         first.feed(event, 1.0)
     passed = _begun(gateway, exchange, DEEPSEEK)
     reply = one(passed, Respond)
-    assert reply is not None and reply.next and not reply.retry and reply.status == 422
+    assert reply is not None and reply.next and not reply.retry and reply.status == 429
     assert one(_begun(gateway, exchange, GPT), Ask) is not None
     assert [attempt.candidate for attempt in exchange.attempts] == [CLAUDE]
 

@@ -199,3 +199,24 @@ def test_the_place_is_used() -> None:
 
 def test_one_plan_has_one_rendering() -> None:
     assert json.dumps(render(plan_of(MIXED), PLACE)) == json.dumps(RENDERED)
+
+
+# -- limits --------------------------------------------------------------------------------------------------------
+
+
+def test_limits_stand_where_an_overflow_can_be_mended() -> None:
+    """Of an overflow of a leaf nobody hears; retries are counted on the chain alone."""
+    limits = "{max_requests: 7, max_connections: 5, max_pending_requests: 3, max_retries: 2}"
+    rendered = render(plan_of(f"{THREE}failover: {{limits: {limits}}}"), PLACE)
+    thresholds = {
+        cluster["name"].partition(".")[0]: tuple(cluster["circuit_breakers"]["thresholds"][0].values())
+        for cluster in rendered["static_resources"]["clusters"]
+        if "circuit_breakers" in cluster
+    }
+    free = 8192
+    assert thresholds == {
+        "router": (free, free, free, free),
+        "leaf": (free, free, free, free),
+        "provider": (5, 3, 7, free),
+        "chain": (free, free, free, 2),
+    }

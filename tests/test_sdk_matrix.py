@@ -46,7 +46,7 @@ CONFIG = """
 listeners: {egress_traffic: {port: $PORT}}
 llm_providers:
 $MODELS
-failover: {attempts: 1, first_content_timeout: 5s, put_aside_after: 100000}
+failover: {attempts: 1, first_content_timeout: 5s, put_aside_after: 100000, cool_at_most: 0}
 """
 # What each calls the ends of a reply.
 STOPS = {

@@ -1,9 +1,13 @@
 """Sessions outlive the service: in a file, or in a Redis that replicas share. A store that fails costs no answer."""
 
 import asyncio
+import resource
+import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from dialogue import MESSAGES, ask, gateway_of, one, plan_of
 from fakeredis import TcpFakeServer
 from stack import gateway
 
+from router_service.cooling import Cooling
 from router_service.exchange import Recall, Recalled, RequestHeaders, Respond, Score
 from router_service.selection import Selection
 from router_service.session import NEW, Pin, Read, Served, Session, Sessions, read, written
@@ -49,19 +54,19 @@ async def remembered(file: Path) -> Sessions:
     return sessions
 
 
-async def kept(file: Path, **sessions: Session) -> None:
+async def kept(file: Path, **sessions: Session) -> Sessions:
     before = Sessions()
     store = File(file)
     await store.open(before)
     for key, session in sessions.items():
         before.put(key, session)
     await store.keep(before)
-    assert not before.changed
+    return before
 
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
     file = tmp_path / "state.sqlite"
-    await kept(file, a=SESSION)
+    assert not (await kept(file, a=SESSION)).changed
     await kept(file, b=NEW.paid(1, 2))
     after = await remembered(file)
     assert (after.get("a"), after.get("b").spent, len(after)) == (SESSION, 1, 2)
@@ -84,8 +89,108 @@ async def test_a_file_that_is_none_is_put_aside(tmp_path: Path) -> None:
 
 async def test_where_nothing_can_be_written_the_service_goes_on(tmp_path: Path) -> None:
     (tmp_path / "in-the-way").write_text("")
-    await kept(tmp_path / "in-the-way" / "state.sqlite", a=SESSION)
+    sessions = await kept(tmp_path / "in-the-way" / "state.sqlite", a=SESSION)
+    assert sessions.get("a") == SESSION and sessions.changed == {"a"}
     assert len(await remembered(tmp_path / "in-the-way" / "state.sqlite")) == 0
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("begin exclusive")
+        yield
+
+
+@contextmanager
+def in_the_way(file: Path) -> Iterator[None]:
+    """A folder of the file's name: nothing can be read there, nor written."""
+    aside = file.rename(file.with_suffix(".aside")) if file.exists() else None
+    file.mkdir()
+    yield
+    file.rmdir()
+    if aside:
+        aside.rename(file)
+
+
+@contextmanager
+def full(file: Path) -> Iterator[None]:
+    """The system lets no file grow beyond what this one has."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(1, file.stat().st_size if file.exists() else 1), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite waits five seconds for a lock."""
+    monkeypatch.setattr(state, "_LOCK_PATIENCE", 0.05)
+
+
+@pytest.mark.parametrize("trouble", [locked, in_the_way, full])
+@pytest.mark.usefixtures("impatient")
+async def test_a_file_that_fails_in_between_is_told_once_and_loses_nothing(
+    tmp_path: Path, trouble: Callable[[Path], AbstractContextManager[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    file, sessions = tmp_path / "state.sqlite", Sessions()
+    cooling = Cooling()
+    store = File(file, cooling)
+    await store.open(sessions)
+    sessions.put("before", SESSION)
+    await store.keep(sessions)
+    assert store.trouble == ""
+    caplog.clear()
+    with trouble(file):
+        for number in range(3):
+            sessions.put(f"s{number}", SESSION)
+            cooling.cool("a", time.monotonic() + 60 + number, "answered 429")
+            await store.keep(sessions)
+            assert "not remembered" in store.trouble
+    (line,) = caplog.messages
+    assert line.startswith(f"sessions are not remembered for now: {file}: ")
+    await store.keep(sessions)
+    assert store.trouble == "" and "sessions are remembered again" in caplog.messages[-1]
+    again = Cooling()
+    after = Sessions()
+    await File(file, again).open(after)
+    assert {key for key in ("before", "s0", "s1", "s2") if key in after} == {"before", "s0", "s1", "s2"}
+    assert again.why("a", time.monotonic()) == "answered 429"
+    assert not (tmp_path / "state.broken").exists(), "a file that is good is not thrown away"
+
+
+@pytest.mark.parametrize("trouble", [locked, in_the_way])
+@pytest.mark.usefixtures("impatient")
+async def test_a_file_that_fails_at_the_start_is_read_when_it_is_well(
+    tmp_path: Path, trouble: Callable[[Path], AbstractContextManager[None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    file, sessions = tmp_path / "state.sqlite", Sessions()
+    await kept(file, old=SESSION, both=SESSION)
+    store = File(file)
+    with trouble(file):
+        await store.open(sessions)
+        sessions.put("both", SESSION.paid(1, 1))
+        await store.keep(sessions)
+        assert "old" not in sessions and "not remembered" in store.trouble
+    assert len(caplog.messages) == 1
+    await store.keep(sessions)
+    assert sessions.get("old") == SESSION and sessions.get("both") == SESSION.paid(1, 1)
+    assert (await remembered(file)).get("both") == SESSION.paid(1, 1) and store.trouble == ""
+
+
+async def test_who_cools_still_does_after_a_restart(tmp_path: Path) -> None:
+    file, cooling, now = tmp_path / "state.sqlite", Cooling(), time.monotonic()
+    cooling.cool("a", now + 60, "answered 429")
+    cooling.cool("b", now - 1, "answered 529")
+    store = File(file, cooling)
+    await store.open(Sessions())
+    await store.keep(Sessions())
+    assert not cooling.changed
+    again = Cooling()
+    await File(file, again).open(Sessions())
+    assert 50 < again.left("a", now) < 61 and again.why("a", now) == "answered 429"
+    assert set(again.all(now)) == {"a"} and not again.changed
 
 
 async def test_the_longest_untouched_is_forgotten_first(tmp_path: Path) -> None:
@@ -173,6 +278,17 @@ async def test_one_replica_goes_on_where_another_was(url: str) -> None:
     await other_store.keep(others)
     await one_store.recall(ones, ("s/",))
     assert ones.get("s/") == SESSION.paid(1, 1) and not ones.changed
+    await asyncio.gather(one_store.close(), other_store.close())
+
+
+async def test_one_replica_leaves_alone_whom_another_was_told_to(url: str) -> None:
+    cooling, others, now = Cooling(), Cooling(), time.monotonic()
+    one_store, other_store = Redis(url, cooling, ["a", "b"]), Redis(url, others, ["a", "b"])
+    cooling.cool("a", now + 60, "answered 429")
+    await one_store.keep(Sessions())
+    await other_store.recall(Sessions(), ("s/",))
+    assert 50 < others.left("a", now) < 61 and others.why("a", now) == "answered 429"
+    assert set(others.all(now)) == {"a"} and not others.changed
     await asyncio.gather(one_store.close(), other_store.close())
 
 

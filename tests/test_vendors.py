@@ -54,7 +54,7 @@ llm_providers:
 $MODELS
   - {model: openai/plain, name: my-vllm, base_url: "$URL_VLLM/v1"}
   - {model: openai/plain, name: my-llama, base_url: "$URL_LLAMA_CPP/v1"}
-failover: {attempts: 1, put_aside_after: 100000}
+failover: {attempts: 1, put_aside_after: 100000, cool_at_most: 0}
 """
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

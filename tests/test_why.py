@@ -21,7 +21,7 @@ llm_providers:
   - {model: anthropic/claude-sonnet-4-5, base_url: "$URL_ANTHROPIC", access_key: k, price: $SONNET}
   - {model: deepseek/deepseek-chat, base_url: "$URL_DEEPSEEK", access_key: k, price: $CHAT}
   - {model: xai/grok-4}
-failover: {put_aside_for: 1s}
+failover: {put_aside_for: 1s, cool_at_most: 0}
 routing_preferences:
   - {name: writing code, description: writing new functions and scripts, models: [claude-sonnet-4-5, gpt-4o-mini]}
   - {name: jokes, description: telling jokes and funny stories, models: [deepseek-chat, gpt-4o-mini]}

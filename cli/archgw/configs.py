@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archgw import report
-from router_service.config import Config, ConfigErrors, usable
+from router_service.config import Config, ConfigErrors, LocalModel, usable
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
 from router_service.shell.files import load
@@ -53,6 +53,23 @@ def read(path: Path, *, need_keys: bool = True) -> Config:
 def resolve(path: Path) -> tuple[Config, Plan]:
     config = read(path)
     return config, plan(config)
+
+
+def check_model(config: Config) -> None:
+    """Exits where a router model of the user's own cannot be used.
+
+    A gateway that is started again by itself, with nobody there to mend it, goes on without; see `router_model.ready`.
+    """
+    wanted = config.routing.model
+    if not isinstance(wanted, LocalModel):
+        return
+    from router_service.shell.onnx_model import BadModel  # loads the tokenizer library: a second
+    from router_service.shell.router_model import onnx_model
+
+    try:
+        onnx_model(wanted)
+    except BadModel as error:
+        report.fail(f"routing.model: {error}", mend="without routing.model the model that ships is used")
 
 
 def complete(path: Path) -> Plan:

@@ -24,16 +24,6 @@ class CannotReload(Exception):
     """Why the config that is there cannot be used, in words. The one before goes on."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceStatus:
-    """`restarts` since the stack began; `starts_in`: seconds until it is started again, None while it runs."""
-
-    name: str
-    pid: int
-    restarts: int
-    starts_in: float | None
-
-
 class Controlled(Protocol):
     @property
     def trouble(self) -> str:
@@ -41,8 +31,6 @@ class Controlled(Protocol):
         ...
 
     async def reload(self) -> Reloaded: ...
-
-    def services(self) -> list[ServiceStatus]: ...
 
     def stop(self, within: float) -> None: ...
 
@@ -53,7 +41,7 @@ async def door(at: Path, controlled: Controlled) -> AsyncIterator[None]:
     asked = _Asked(controlled)
     application = web.Application()
     application.add_routes(
-        [web.post("/reload", asked.reload), web.get("/services", asked.services), web.post("/stop", asked.stop)]
+        [web.post("/reload", asked.reload), web.get("/config", asked.config), web.post("/stop", asked.stop)]
     )
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
@@ -84,9 +72,8 @@ class _Asked:
         except CannotReload as error:
             return web.json_response({"trouble": str(error)}, status=422)
 
-    async def services(self, _: web.Request) -> web.Response:
-        services = [asdict(service) for service in self.controlled.services()]
-        return web.json_response({"services": services, "trouble": self.controlled.trouble})
+    async def config(self, _: web.Request) -> web.Response:
+        return web.json_response({"trouble": self.controlled.trouble})
 
     async def stop(self, request: web.Request) -> web.Response:
         asked: Any = await request.json()

@@ -23,6 +23,16 @@ class Stack:
     started: float
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a process of the stack does. `starts` is when it is started again, None where it runs; both are seconds since
+    the epoch. `restarts` counts since the stack came up, `ended` is when the last time was."""
+
+    restarts: int = 0
+    ended: float | None = None
+    starts: float | None = None
+
+
 class AlreadyRunning(Exception):
     """Another supervisor holds this home."""
 
@@ -89,6 +99,7 @@ class Home:
                 yield
             finally:
                 self._stack_file.unlink(missing_ok=True)
+                self._health_file.unlink(missing_ok=True)
 
     def is_held(self) -> bool:
         try:
@@ -109,12 +120,29 @@ class Home:
         except (OSError, ValueError, TypeError):
             return None
 
+    def health(self) -> dict[str, Health]:
+        """By name; empty where nothing was told yet."""
+        try:
+            told = json.loads(self._health_file.read_text())
+            return {name: Health(**health) for name, health in told.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def tell(self, health: dict[str, Health]) -> None:
+        """For `archgw status`; a full disk keeps nobody from starting anything."""
+        with suppress(OSError):
+            write_private(self._health_file, json.dumps({name: asdict(one) for name, one in health.items()}))
+
     def announce(self, stack: Stack) -> None:
         write_private(self._stack_file, json.dumps(asdict(stack)))
 
     @property
     def _stack_file(self) -> Path:
         return self.run / "stack.json"
+
+    @property
+    def _health_file(self) -> Path:
+        return self.run / "health.json"
 
 
 def _lock(file: IO[str]) -> None:

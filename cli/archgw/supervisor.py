@@ -27,9 +27,9 @@ from watchfiles import awatch
 
 from archgw import client, control
 from archgw.changes import changes
-from archgw.control import STOP_WITHIN, CannotReload, Reloaded, ServiceStatus
+from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
-from archgw.home import AlreadyRunning, Home, Stack, home, write_private
+from archgw.home import AlreadyRunning, Health, Home, Stack, home, write_private
 from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
 from router_service.shell.files import Source, source
@@ -86,10 +86,10 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._run: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._starts_at: dict[str, float] = {}
         self.trouble = ""
         self.pids: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
+        self._health: dict[str, Health] = {}
 
     @property
     def url(self) -> str:
@@ -151,13 +151,6 @@ class Supervisor:
                 raise
             self.trouble = ""
             return reloaded
-
-    def services(self) -> list[ServiceStatus]:
-        now = time.monotonic()
-        waits = {name: max(0.0, at - now) for name, at in self._starts_at.items()}
-        return [
-            ServiceStatus(name, pid, self.restarts.get(name, 0), waits.get(name)) for name, pid in self.pids.items()
-        ]
 
     def reload_soon(self) -> None:
         """For a signal, which waits for nothing; how it went is in the log."""
@@ -301,9 +294,17 @@ class Supervisor:
             pause = _BACK_OFF[min(fast_ends, len(_BACK_OFF) - 1)]
             self.restarts[service.name] = self.restarts.get(service.name, 0) + 1
             _log.warning("%s ended with %s; starting it again in %s s", service.name, code, pause)
-            self._starts_at[service.name] = time.monotonic() + pause
+            self._tell(service.name, starts_after=pause)
             await asyncio.sleep(pause)
-            del self._starts_at[service.name]
+            self._tell(service.name)
+
+    def _tell(self, name: str, *, starts_after: float | None = None) -> None:
+        """What `archgw status` says of a process that ended by itself."""
+        now, before = time.time(), self._health.get(name, Health())
+        starts = None if starts_after is None else now + starts_after
+        ended = before.ended if starts is None else now
+        self._health[name] = Health(self.restarts.get(name, 0), ended, starts)
+        self._home.tell(self._health)
 
     async def _run_once(self, service: Service) -> int:
         with self._open_log(service.name) as log:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from router_service.config import preferences, sections
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
+from router_service.config.limits import Limits, RetryBudget
 from router_service.config.mending import compose
 from router_service.config.preferences import Prefer, Preference
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
@@ -36,6 +37,7 @@ __all__ = [
     "Identity",
     "Learning",
     "Ledger",
+    "Limits",
     "Listener",
     "LocalModel",
     "Mistake",
@@ -44,6 +46,7 @@ __all__ = [
     "Preference",
     "ProviderEntry",
     "RemoteModel",
+    "RetryBudget",
     "Routing",
     "Secret",
     "ShippedModel",

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
+from router_service.config.limits import limits_of_model
 from router_service.config.reading import Notes, Place, Value, guess, nearest
 from router_service.pricing import Price
 from router_service.providers import ALIASES, PROVIDERS, by_name
@@ -22,6 +23,7 @@ FIELDS = (
     "provider_interface",
     "default",
     "price",
+    "limits",
     "routing_preferences",
 )
 # What an endpoint of one's own may speak: whose dialect, and which of them.
@@ -50,6 +52,7 @@ class ProviderEntry:
     default: bool = False
     interface: str = ""  # of an endpoint of one's own
     price: Price | None = None  # where the user knows better than the published tables
+    limits: tuple[tuple[str, int], ...] = ()  # its own, where they are not those of `failover`
     variables: tuple[tuple[str, str], ...] = ()  # what stands for those of the vendor's address
 
     @property
@@ -104,6 +107,7 @@ def read_entry(
         default=_flag(fields, "default"),
         interface=interface or "",
         price=_price(fields["price"]) if "price" in fields else None,
+        limits=limits_of_model(fields["limits"]) if "limits" in fields else (),
         variables=tuple(variables.items()),
     )
 

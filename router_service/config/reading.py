@@ -141,6 +141,10 @@ class Value:
         self._expected("a duration such as 50ms, 60s or 10m")
         return None
 
+    def seconds_or_zero(self) -> float | None:
+        """For what 0 turns off."""
+        return 0.0 if re.fullmatch(r"0(\.0+)?\s*(ms|s|m|h)?", self._word) else self.seconds()
+
     def share(self) -> float | None:
         found = _SHARE.fullmatch(self._word)
         share = float(found[1]) / (100 if found[2] else 1) if found else -1.0

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Literal, TypeVar, get_args
 
 from router_service.config.keys import Secret
+from router_service.config.limits import Limits, limits
 from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
@@ -70,6 +71,9 @@ class Failover:
     put_aside_after: int = 3  # failures in a row
     put_aside_for: float = 15.0  # seconds; longer each time it happens again
     stall_timeout: float = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
+    cool_for: float = 10.0  # seconds after a 429 or 529 that does not say when to come back; 0: not at all
+    cool_at_most: float = 300.0  # seconds, whatever a vendor says; 0: nobody cools
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +217,9 @@ _FAILOVER: Mapping[str, Reader] = {
     "attempts": partial(Value.whole, least=1, most=10),
     "put_aside_after": partial(Value.whole, least=1, most=1_000_000),
     "put_aside_for": Value.seconds,
+    "cool_for": Value.seconds_or_zero,
+    "cool_at_most": Value.seconds_or_zero,
+    "limits": limits,
     "first_content_timeout": Value.seconds,
     "whole_answer_timeout": Value.seconds,
     "stall_timeout": Value.seconds,

@@ -97,34 +97,40 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("requests_under_way", "bytes_held", "sessions", "requests_ended", "up_seconds", "candidates")
+    __slots__ = ("requests_under_way", "bytes_held", "sessions", "requests_ended", "up_seconds", "candidates", "troubles")
     REQUESTS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
     BYTES_HELD_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     REQUESTS_ENDED_FIELD_NUMBER: _ClassVar[int]
     UP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    TROUBLES_FIELD_NUMBER: _ClassVar[int]
     requests_under_way: int
     bytes_held: int
     sessions: int
     requests_ended: int
     up_seconds: float
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
-    def __init__(self, requests_under_way: _Optional[int] = ..., bytes_held: _Optional[int] = ..., sessions: _Optional[int] = ..., requests_ended: _Optional[int] = ..., up_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ...) -> None: ...
+    troubles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, requests_under_way: _Optional[int] = ..., bytes_held: _Optional[int] = ..., sessions: _Optional[int] = ..., requests_ended: _Optional[int] = ..., up_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., troubles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Candidate(_message.Message):
-    __slots__ = ("id", "label", "answered", "failed", "last_trouble")
+    __slots__ = ("id", "label", "answered", "failed", "last_trouble", "cooling_left", "cooling_why")
     ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     LAST_TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    COOLING_LEFT_FIELD_NUMBER: _ClassVar[int]
+    COOLING_WHY_FIELD_NUMBER: _ClassVar[int]
     id: str
     label: str
     answered: int
     failed: int
     last_trouble: str
-    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ...) -> None: ...
+    cooling_left: float
+    cooling_why: str
+    def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ..., cooling_left: _Optional[float] = ..., cooling_why: _Optional[str] = ...) -> None: ...
 
 class Request(_message.Message):
     __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed")

@@ -13,7 +13,7 @@ from router_service.session import Pin
 def choose(plan: Plan, pin: Pin | None, *, tokens: int, because: str) -> Decision:
     staying = stay(plan, pin, because=because)
     others = tuple(dict.fromkeys((staying.first, *staying.route.candidates, *plan.default.candidates)))
-    holding = next((candidate for candidate in others if _holds(candidate, tokens)), None)
+    holding = next((candidate for candidate in others if holds(candidate, tokens)), None)
     first = holding or max(others, key=lambda candidate: candidate.facts.context or 0)
     if first is staying.first:
         return staying
@@ -22,6 +22,6 @@ def choose(plan: Plan, pin: Pin | None, *, tokens: int, because: str) -> Decisio
     return Decision(staying.route, plan.chain(staying.route, first), reason, staying.score)
 
 
-def _holds(candidate: Candidate, tokens: int) -> bool:
+def holds(candidate: Candidate, tokens: int) -> bool:
     """A window that nobody has told us of is taken for wide enough."""
     return not candidate.facts.context or tokens <= candidate.facts.context

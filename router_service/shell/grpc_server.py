@@ -19,6 +19,7 @@ from router_service.exchange import (
     Effect,
     Event,
     Gone,
+    Headers,
     Recall,
     Recalled,
     Record,
@@ -26,6 +27,7 @@ from router_service.exchange import (
     Respond,
     Score,
     Scored,
+    Tell,
     Tick,
     Wake,
     error_reply,
@@ -34,7 +36,7 @@ from router_service.pb import access_log_pb2 as log
 from router_service.pb import access_log_pb2_grpc, ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Gateway, Selection
-from router_service.shell import router_model, wire
+from router_service.shell import metrics, router_api, router_model, wire
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.proof import NoProof
@@ -174,12 +176,19 @@ class Hop:
                     self._wake(after)
                 case Record():
                     continue
+                case Tell(headers):
+                    await self._tell(headers)
                 case Ask():
                     await self._ask(effect)
                 case _:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+
+    async def _tell(self, headers: Headers) -> None:
+        troubles = router_api.troubles(self._model, self._store)
+        figures = metrics.page(self._gateway, self._journal, troubles, self._loop.time())
+        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -225,7 +234,7 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
 
 async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
-    serving = Serving(gateway, router_model.of(gateway.plan), Journal(), store, Identities())
+    serving = Serving(gateway, await router_model.ready(gateway.plan), Journal(), store, Identities())
     await store.open(gateway.sessions)
     server = grpc.aio.server(options=_OPTIONS)
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
@@ -233,7 +242,6 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
     _unlink(socket)
     server.add_insecure_port(f"unix:{socket}")
-    await serving.model.warm_up()
     await server.start()
     serving.find_identities()
     _make_private(socket)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests nev
 
 @dataclass(slots=True)
 class Tally:
-    """How one candidate has done since the service started."""
+    """How one candidate has done since the service started. Of its `tries`, some neither answered nor failed: the
+    client left, or asked for what nobody can answer."""
 
     answered: int = 0
     failed: int = 0
     last_trouble: str = ""
+    tries: int = 0
 
 
 class Journal:
@@ -30,11 +32,13 @@ class Journal:
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
         self.tallies: dict[str, Tally] = {}
+        self.classes: Counter[str] = Counter()  # of the statuses that clients got: 2xx, 4xx, 5xx
         self._watchers: set[asyncio.Queue[Outcome]] = set()
 
     def record(self, outcome: Outcome) -> None:
         self.ended += 1
         self.recent.append(outcome)
+        self.classes[f"{outcome.status // 100}xx"] += 1
         self._count(outcome)
         for watcher in self._watchers:
             if not watcher.full():
@@ -61,6 +65,7 @@ class Journal:
     def _count(self, outcome: Outcome) -> None:
         for attempt in outcome.attempts:
             tally = self.tallies.setdefault(attempt.candidate, Tally())
+            tally.tries += 1
             if attempt.trouble and attempt.status not in _BLAMELESS:
                 tally.failed += 1
                 tally.last_trouble = attempt.trouble

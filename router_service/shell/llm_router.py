@@ -19,6 +19,8 @@ _ANSWER_TOKENS = 64
 class LlmRouter:
     """It names one preference or none: that one's probability is 1."""
 
+    trouble = ""
+
     def __init__(self, routes: Sequence[Route], model: RemoteModel, deadline: float) -> None:
         self._routes, self._model, self._deadline = routes, model, deadline
         self._session: aiohttp.ClientSession | None = None

@@ -18,7 +18,9 @@ from router_service.session import Session, main_thread
 from router_service.shell.files import Source
 from router_service.shell.journal import Tally
 from router_service.shell.onnx_model import BadModel
+from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
+from router_service.shell.state import Store
 
 
 class RouterApi(router_pb2_grpc.RouterServicer):
@@ -48,14 +50,14 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         return explained(found, gateway.plan, gateway.sessions.get(main_thread(found.session)))
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
-        gateway, journal = self._serving.gateway, self._journal
+        gateway, journal, now = self._serving.gateway, self._journal, time.monotonic()
         tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
         return pb.StatusReply(
             requests_under_way=len(gateway.exchanges),
             bytes_held=gateway.exchanges.bytes,
             sessions=len(gateway.sessions),
             requests_ended=journal.ended,
-            up_seconds=time.monotonic() - self._started,
+            up_seconds=now - self._started,
             candidates=[
                 pb.Candidate(
                     id=candidate.id,
@@ -63,9 +65,12 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                     answered=tally.answered,
                     failed=tally.failed,
                     last_trouble=tally.last_trouble,
+                    cooling_left=gateway.cooling.left(candidate.id, now),
+                    cooling_why=gateway.cooling.why(candidate.id, now),
                 )
                 for candidate, tally in tallies
             ],
+            troubles=filter(None, troubles(self._serving.model, self._serving.store).values()),
         )
 
     async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
@@ -75,6 +80,11 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         except (ConfigErrors, BadModel) as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.AdoptReply()
+
+
+def troubles(model: Model, store: Store) -> dict[str, str]:
+    """By part of the service: why it is not as it should be, in words; empty where it is."""
+    return {"router_model": model.trouble, "state": store.trouble}
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:
@@ -126,13 +136,14 @@ def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
 
 
 def _passed_over(outcome: Outcome, plan: Plan) -> list[tuple[str, str]]:
-    """Who could not take the request, whom Envoy did not ask, and who cannot be asked at all; and why."""
+    """Who could not take the request, who cooled, whom Envoy did not ask, and who cannot be asked at all; and why."""
     trace, tried = outcome.trace, {attempt.candidate for attempt in outcome.attempts}
-    unfit = dict(trace.passed_over)
+    cold = [(label, f"to be left alone for {left:.0f} s more") for label, left in trace.cooling if label not in tried]
+    unfit = dict([*trace.passed_over, *cold])
     served = trace.candidates.index(outcome.model_served) if outcome.model_served in trace.candidates else 0
     aside = [label for label in trace.candidates[:served] if label not in tried and label not in unfit]
     unusable = [(one.label, one.reason) for one in plan.disabled]
-    return [*trace.passed_over, *((label, "put aside after repeated failures") for label in aside), *unusable]
+    return [*trace.passed_over, *cold, *((label, "put aside after repeated failures") for label in aside), *unusable]
 
 
 def told(outcome: Outcome) -> pb.Request:

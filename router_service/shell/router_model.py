@@ -11,14 +11,19 @@ from router_service.plan import Plan
 from router_service.policies.policy import Reading, Scores
 from router_service.shell.ensemble import MODEL, opened
 from router_service.shell.llm_router import LlmRouter
-from router_service.shell.onnx_model import Judge
+from router_service.shell.onnx_model import BadModel, Judge
 from router_service.shell.onnx_router import OnnxRouter
 
 _log = logging.getLogger("archgw")
 
 
 class Model(Protocol):
-    """Never costs a request its answer: late or failing, it says so in `Scores.trouble`."""
+    """Never costs a request its answer: late or failing, it says so in `Scores.trouble`.
+
+    `trouble`: why there are no scores at all, in words; empty where there are.
+    """
+
+    trouble: str
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores: ...
 
@@ -40,6 +45,39 @@ def of(plan: Plan, *, judge: Judge | None = None) -> Model:
     return InThread(OnnxRouter(preferences, judge or onnx_model(wanted)), plan.routing.deadline)
 
 
+async def ready(plan: Plan) -> Model:
+    """The model that the plan asks for, warmed up; or, where it is of no use, none: then the default route answers."""
+    try:
+        model = of(plan)
+        await model.warm_up()
+    except Exception as error:  # whatever is wrong with a file, requests go on
+        words = str(error) if isinstance(error, BadModel) else f"it failed with {type(error).__name__}"
+        _log.warning("the router model cannot be used, and the default model answers instead: %s", words)
+        return Nobody(words)
+    return model
+
+
+class Nobody:
+    """Stands in for a model that cannot be used. `why` begins with the path of a file, which clients are not told."""
+
+    def __init__(self, why: str) -> None:
+        self.trouble = f"the router model cannot be used: {why}"
+        path, colon, words = why.partition(": ")
+        self._told = f"the router model cannot be used ({Path(path).name}{colon}{words})"
+
+    async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
+        return Scores(trouble=self._told)
+
+    def reading(self, ask: str, context: tuple[str, ...]) -> Reading:
+        return Reading("none", "", "")
+
+    async def warm_up(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
 def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
     match wanted:
         case LocalModel(folder):
@@ -51,6 +89,8 @@ def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
 
 class InThread:
     """An ONNX router off the event loop, under its deadline."""
+
+    trouble = ""
 
     def __init__(self, router: OnnxRouter, deadline: float) -> None:
         self._router, self._deadline = router, deadline

@@ -53,7 +53,7 @@ class Serving:
     async def _model_for(self, new: Plan) -> Model:
         """The one that is there, if it has read these preferences; else another, out of the same weights if they do."""
         before = self.gateway.plan
-        if _told(before) == _told(new):
+        if _told(before) == _told(new) and not self.model.trouble:
             return self.model
         same = new.routing.model == before.routing.model
         judge = self.model.judge if same and isinstance(self.model, InThread) else None

@@ -1,31 +1,41 @@
-"""Keeps sessions where they outlive the service: in a file, or in Redis where several services share them.
+"""Keeps sessions, and who cools, where they outlive the service: in a file, or in Redis, which several services share.
 
 The service works on its own memory. What has changed is written behind the requests' backs; a store that fails costs a
-session its memory, never a request its answer.
+session its memory, never a request its answer. It is told once that it fails; what could not be written is written when
+it is well again.
 """
 
 import asyncio
+import json
 import logging
+import math
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from router_service.cooling import Cooling
 from router_service.plan import Plan
 from router_service.session import Sessions, read, written
 
 _log = logging.getLogger("archgw.state")
 _KEPT_FOR = 7 * 86_400.0  # seconds after its last request
 _PATIENCE = 0.05  # seconds that a request waits for a shared session
-_PREFIX = "archgw:session:"
+_LOCK_PATIENCE = 5.0  # seconds that SQLite waits for a lock, off the requests' way
+_PREFIX, _COOLING = "archgw:session:", "archgw:cooling:"
 
 
 class Store(Protocol):
-    """`keep` and `recall` may take their time, and raise for nothing that the store does. `at_once`: others wait."""
+    """`keep` and `recall` may take their time, and raise for nothing that the store does. `at_once`: others wait.
+
+    `trouble`: why nothing is kept at the moment, in words; empty when all is well.
+    """
 
     at_once: bool
+    trouble: str
 
     async def open(self, sessions: Sessions) -> None: ...
 
@@ -40,15 +50,15 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def of(plan: Plan, file: Path | None) -> Store:
+def of(plan: Plan, file: Path | None, cooling: Cooling | None = None) -> Store:
     """The store that the config names. `file` is where a file would stand; without one, nothing is kept.
 
     Raises BadStore.
     """
-    url = plan.state.url
+    url, cooling = plan.state.url, cooling or Cooling()
     if url.startswith(("redis://", "rediss://")):
-        return Redis(url)
-    return File(file) if url == "sqlite" and file else Nowhere()
+        return Redis(url, cooling, [candidate.id for candidate in plan.candidates])
+    return File(file, cooling) if url == "sqlite" and file else Nowhere()
 
 
 class BadStore(Exception):
@@ -56,7 +66,7 @@ class BadStore(Exception):
 
 
 class Nowhere:
-    at_once = False
+    at_once, trouble = False, ""
 
     async def open(self, sessions: Sessions) -> None:
         return
@@ -76,30 +86,46 @@ class File:
 
     at_once = False
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, cooling: Cooling | None = None) -> None:
+        self._file, self._cooling = file, cooling or Cooling()
+        self._loaded = False
+        self.trouble = ""
 
     async def open(self, sessions: Sessions) -> None:
+        """What cannot be read now is read when it can be; what has happened since stands."""
         try:
-            rows = await asyncio.to_thread(self._load)
+            rows, cold = await asyncio.to_thread(self._load)
         except (OSError, sqlite3.Error) as error:
-            _log.warning("sessions are not remembered: %s: %s", self._file, error)
+            self._tell(error)
             return
+        self._loaded = True
+        self._well()
         for key, text in rows:
-            try:
-                sessions.learnt(key, read(text))
-            except ValueError:
-                continue
+            if key not in sessions:
+                with suppress(ValueError):
+                    sessions.learnt(key, read(text))
+        for candidate, until, why in cold:
+            _learn(self._cooling, candidate, until, why)
 
     async def keep(self, sessions: Sessions) -> None:
-        if not sessions.changed:
+        if not self._loaded:
+            await self.open(sessions)
+        keys, cold = set(sessions.changed), set(self._cooling.changed)
+        if not self._loaded or not (keys or cold or self.trouble):
             return
-        rows = [(key, written(sessions.get(key)), time.time()) for key in sessions.changed]
+        rows = [(key, written(sessions.get(key)), time.time()) for key in keys]
+        cooling = [(candidate, *_told(self._cooling, candidate)) for candidate in cold]
         sessions.changed.clear()
+        self._cooling.changed.clear()
         try:
-            await asyncio.to_thread(self._save, rows)
+            await asyncio.to_thread(self._save, rows, cooling)
         except (OSError, sqlite3.Error) as error:
-            _log.warning("sessions are not remembered: %s: %s", self._file, error)
+            self._tell(error)
+            self._loaded = not isinstance(error, sqlite3.Error) or _passes(error)
+            sessions.changed |= {key for key in keys if key in sessions}
+            self._cooling.changed |= cold
+            return
+        self._well()
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
         return
@@ -107,28 +133,67 @@ class File:
     async def close(self) -> None:
         return
 
-    def _load(self) -> list[tuple[str, str]]:
+    def _tell(self, error: Exception) -> None:
+        if not self.trouble:
+            _log.warning("sessions are not remembered for now: %s: %s", self._file, error)
+        self.trouble = f"sessions are not remembered: {self._file}: {error}"
+
+    def _well(self) -> None:
+        if self.trouble:
+            _log.warning("sessions are remembered again: %s", self._file)
+        self.trouble = ""
+
+    def _load(self) -> tuple[list[tuple[str, str]], list[tuple[str, float, str]]]:
         try:
             return self._rows()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if _passes(error):
+                raise
             self._file.replace(self._file.with_suffix(".broken"))
             return self._rows()
 
-    def _rows(self) -> list[tuple[str, str]]:
+    def _rows(self) -> tuple[list[tuple[str, str]], list[tuple[str, float, str]]]:
+        with self._open() as connection:
+            connection.execute("delete from sessions where at < ?", (time.time() - _KEPT_FOR,))
+            connection.execute("delete from cooling where until < ?", (time.time(),))
+            rows: list[tuple[str, str]] = connection.execute("select key, told from sessions order by at").fetchall()
+            cold: list[tuple[str, float, str]] = connection.execute(
+                "select candidate, until, why from cooling"
+            ).fetchall()
+        return rows, cold
+
+    def _save(self, rows: list[tuple[str, str, float]], cold: list[tuple[str, float, str]]) -> None:
+        with self._open() as connection:
+            connection.executemany("insert or replace into sessions values (?, ?, ?)", rows)
+            connection.executemany("insert or replace into cooling values (?, ?, ?)", cold)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """A transaction, on a file that is made where there is none (any more)."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(self._file, os.O_CREAT | os.O_WRONLY, 0o600))
-        with sqlite3.connect(self._file) as connection:
+        with closing(sqlite3.connect(self._file, timeout=_LOCK_PATIENCE)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("create table if not exists sessions (key text primary key, told text, at real)")
-            connection.execute("delete from sessions where at < ?", (time.time() - _KEPT_FOR,))
-            rows: list[tuple[str, str]] = connection.execute("select key, told from sessions order by at").fetchall()
-        connection.close()
-        return rows
+            connection.execute("create table if not exists cooling (candidate text primary key, until real, why text)")
+            yield connection
 
-    def _save(self, rows: list[tuple[str, str, float]]) -> None:
-        with sqlite3.connect(self._file) as connection:
-            connection.executemany("insert or replace into sessions values (?, ?, ?)", rows)
-        connection.close()
+
+def _passes(error: sqlite3.Error) -> bool:
+    """Locked, full, not to be written: the file may be good. Else it is broken."""
+    return isinstance(error, sqlite3.OperationalError)
+
+
+def _told(cooling: Cooling, candidate: str) -> tuple[float, str]:
+    """Until when, in seconds since the epoch, and why."""
+    now = time.monotonic()
+    return time.time() + cooling.left(candidate, now), cooling.why(candidate, now)
+
+
+def _learn(cooling: Cooling, candidate: str, until: float, why: str) -> None:
+    left = until - time.time()
+    if left > 0:
+        cooling.learnt(candidate, time.monotonic() + left, why)
 
 
 class Redis:
@@ -136,7 +201,9 @@ class Redis:
 
     at_once = True
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cooling: Cooling | None = None, candidates: Sequence[str] = ()) -> None:
+        self._cooling, self._candidates = cooling or Cooling(), candidates
+        self.trouble = ""
         try:
             from redis import asyncio as redis
         except ImportError:
@@ -150,32 +217,43 @@ class Redis:
         sessions.shared = True
 
     async def keep(self, sessions: Sessions) -> None:
-        if not sessions.changed:
+        keys, cold = set(sessions.changed), set(self._cooling.changed)
+        if not keys and not cold:
             return
-        told = {key: written(sessions.get(key)) for key in sessions.changed}
+        told = {key: written(sessions.get(key)) for key in keys}
         sessions.changed.clear()
+        self._cooling.changed.clear()
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
                 for key, text in told.items():
                     pipeline.set(_PREFIX + key, text, ex=int(_KEPT_FOR))
+                for candidate in cold:
+                    left = math.ceil(self._cooling.left(candidate, time.monotonic()))
+                    if left:
+                        pipeline.set(_COOLING + candidate, json.dumps(_told(self._cooling, candidate)), ex=left)
                 await pipeline.execute()
+            self._well()
         except Exception as error:
             self._tell(error)
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
         keys = tuple(keys)
+        names = [*(_PREFIX + key for key in keys), *(_COOLING + candidate for candidate in self._candidates)]
         try:
             async with asyncio.timeout(_PATIENCE):
-                found: list[str | None] = await self._client.mget([_PREFIX + key for key in keys])
+                found: list[str | None] = await self._client.mget(names)
+            self._well()
         except Exception as error:
             self._tell(error)
             return
-        for key, text in zip(keys, found, strict=True):
+        for key, text in zip(keys, found, strict=False):
             if text and key not in sessions.changed:
-                try:
+                with suppress(ValueError):
                     sessions.learnt(key, read(text))
-                except ValueError:
-                    continue
+        for candidate, text in zip(self._candidates, found[len(keys) :], strict=True):
+            if text:
+                with suppress(ValueError, TypeError):
+                    _learn(self._cooling, candidate, *json.loads(text))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -185,3 +263,7 @@ class Redis:
         if time.monotonic() - self._away > 60:
             self._away = time.monotonic()
             _log.warning("Redis is not to be had (%s): sessions are this service's own for now", type(error).__name__)
+        self.trouble = f"Redis is not to be had ({type(error).__name__}): sessions are this service's own"
+
+    def _well(self) -> None:
+        self.trouble = ""

@@ -39,6 +39,7 @@ def check(config: ConfigArgument = None) -> None:
         out.print(f"  {escape(candidate.label)}: {escape(_proof(candidate))}", soft_wrap=True)
     for item in plan.disabled:
         out.print(f"  [yellow]{escape(item.label)}: {escape(item.reason)}[/yellow]", soft_wrap=True)
+    configs.check_model(settings)
     _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")

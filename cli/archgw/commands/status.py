@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import grpc
@@ -11,16 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from archgw import client, report, unix_http
-from archgw.home import Home, Stack, home
+from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
 
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
 ) -> None:
-    """Show whether the gateway runs and how each model has been doing.
+    """Show whether the gateway runs, how each model has been doing, and what is done without.
 
-    Exits with 1 when it is not running.
+    Exits with 1 when it is not running, or its router service does not answer.
     """
     at = home()
     stack = at.stack()
@@ -29,15 +30,22 @@ def status(
     try:
         reply = client.status(at)
     except grpc.RpcError:
+        if as_json:
+            sys.stdout.write(json.dumps(_about(stack) | {"processes": _processes(at.health())}, indent=1) + "\n")
+            raise typer.Exit(report.NO) from None
         report.fail(
-            f"the router service does not answer (supervisor: process {stack.pid})",
+            f"the router service does not answer{_since(at.health().get('router'))} (supervisor: process {stack.pid})",
             mend="it is restarted by itself; look at its log: archgw logs",
         )
     ejected = ejections(at)
     if as_json:
-        sys.stdout.write(json.dumps(_as_json(stack, reply, ejected), indent=1) + "\n")
+        told = _as_json(stack, reply, ejected, at.health()) | {"config_trouble": config_trouble(at)}
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
         return
-    _print(stack, reply, ejected)
+    _print(stack, reply, ejected, at.health())
+    if trouble := config_trouble(at):
+        report.console.print("\n[yellow]config.yaml has changed and cannot be used; the one before goes on:[/yellow]")
+        report.console.print(trouble, markup=False, soft_wrap=True)
 
 
 def logs(
@@ -55,12 +63,21 @@ def logs(
         time.sleep(0.3)
 
 
-def ejections(at: Home) -> dict[str, bool]:
-    """Candidate id -> whether Envoy has put it aside for its errors."""
+def config_trouble(at: Home) -> str:
+    """Why the config that is there is not the one in use; empty when it is, or nobody answers."""
+    try:
+        trouble: str = json.loads(unix_http.ask(at.control_socket, "/config")[1])["trouble"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return trouble
+
+
+def ejections(at: Home) -> dict[str, bool] | None:
+    """Candidate id -> whether Envoy has put it aside for its errors; None where Envoy does not answer."""
     try:
         clusters = json.loads(unix_http.ask(at.admin_socket, "/clusters?format=json")[1])["cluster_statuses"]
     except (OSError, ValueError, KeyError):
-        return {}
+        return None
     leaves = (cluster for cluster in clusters if cluster["name"].startswith("leaf."))
     return {cluster["name"].removeprefix("leaf."): _ejected(cluster) for cluster in leaves}
 
@@ -70,34 +87,73 @@ def _ejected(cluster: dict[str, Any]) -> bool:
     return any(host.get("health_status", {}).get("failed_outlier_check") for host in hosts)
 
 
-def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool]) -> None:
+def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None, health: dict[str, Health]) -> None:
     out = report.console
     minutes = (time.time() - stack.started) / 60
     out.print(f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})")
-    out.print(
-        f"{reply.requests_ended} requests ended, {reply.requests_under_way} under way, {reply.sessions} sessions\n"
-    )
+    if ejected is None:
+        out.print(f"[red]Envoy does not answer[/red]{_since(health.get('envoy'))}: nobody can ask anything meanwhile")
+    out.print(f"{reply.requests_ended} requests ended, {reply.requests_under_way} under way, {reply.sessions} sessions")
+    for name, one in health.items():
+        if one.ended is not None and one.starts is None:
+            times, minutes = _times(one.restarts), (time.time() - one.ended) / 60
+            out.print(
+                f"[yellow]{name} ended by itself and was started again {times}[/yellow], last {minutes:.0f} min ago"
+            )
+    for trouble in reply.troubles:
+        out.print(f"[yellow]done without:[/yellow] {escape(trouble)}", soft_wrap=True)
+    out.print()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("model", "answered", "failed", "state", "last trouble"):
         table.add_column(heading, justify="right" if heading in ("answered", "failed") else "left")
     for candidate in reply.candidates:
-        state = "[red]put aside[/red]" if ejected.get(candidate.id) else "in use"
         table.add_row(
             candidate.label,
             str(candidate.answered),
             str(candidate.failed),
-            state,
+            _state(candidate, aside=(ejected or {}).get(candidate.id, False)),
             escape(candidate.last_trouble[:80]),
         )
     out.print(table)
 
 
-def _as_json(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool]) -> dict[str, Any]:
-    return {
-        "url": stack.url,
-        "config": stack.config,
-        "pid": stack.pid,
-        "started": stack.started,
+def _state(candidate: pb.Candidate, *, aside: bool) -> str:
+    """Envoy does not say for how long it puts somebody aside."""
+    cooling = f"[yellow]cooling, {candidate.cooling_left:.0f} s left: {candidate.cooling_why}[/yellow]"
+    found = [*(["[red]put aside (Envoy)[/red]"] if aside else []), *([cooling] if candidate.cooling_left else [])]
+    return ", ".join(found) or "in use"
+
+
+def _since(health: Health | None) -> str:
+    """What the supervisor knows of a process that does not answer."""
+    if health is None or health.ended is None:
+        return ""
+    if health.starts is None:
+        return f": it has ended by itself {_times(health.restarts)} and is just starting"
+    left = max(0.0, health.starts - time.time())
+    return f": it has ended by itself {_times(health.restarts)} and is started again in {left:.0f} s"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
+def _about(stack: Stack) -> dict[str, Any]:
+    return {"url": stack.url, "config": stack.config, "pid": stack.pid, "started": stack.started}
+
+
+def _processes(health: dict[str, Health]) -> dict[str, Any]:
+    """Those that ended by themselves: how often, when last, and when they start again (seconds since the epoch)."""
+    return {name: asdict(one) for name, one in health.items()}
+
+
+def _as_json(
+    stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None, health: dict[str, Health]
+) -> dict[str, Any]:
+    return _about(stack) | {
+        "envoy_answers": ejected is not None,
+        "processes": _processes(health),
+        "troubles": list(reply.troubles),
         "requests_ended": reply.requests_ended,
         "requests_under_way": reply.requests_under_way,
         "sessions": reply.sessions,
@@ -106,7 +162,10 @@ def _as_json(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool]) -> d
                 "model": candidate.label,
                 "answered": candidate.answered,
                 "failed": candidate.failed,
-                "put_aside": ejected.get(candidate.id, False),
+                "put_aside": (ejected or {}).get(candidate.id, False),
+                "cooling": {"left": round(candidate.cooling_left, 1), "why": candidate.cooling_why}
+                if candidate.cooling_left
+                else None,
                 "last_trouble": candidate.last_trouble,
             }
             for candidate in reply.candidates

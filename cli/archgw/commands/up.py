@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+import grpc
 import typer
 from rich.markup import escape
 
-from archgw import configs, report, unix_http
+from archgw import client, configs, report, unix_http
 from archgw.control import STOP_WITHIN
 from archgw.home import AlreadyRunning, Home, Stack, home
 from archgw.supervisor import (
@@ -59,6 +61,7 @@ def up(
         )
     if at.is_held():
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
+    configs.check_model(settings)
     try:
         envoy_binary()
         ca_file()
@@ -71,6 +74,7 @@ def up(
             _in_foreground(path, at, settings, plan, watch=watch)
         else:
             _welcome(_in_background(path, at, watch=watch), settings, plan)
+            _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
     except CannotStart as error:
@@ -159,6 +163,12 @@ def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch:
 
     asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(stack, settings, plan)))
     report.console.print("Stopped.")
+
+
+def _troubles(at: Home) -> None:
+    """What does not work from the start, and is done without."""
+    with suppress(grpc.RpcError):
+        report.warn(client.status(at).troubles)
 
 
 def _welcome(stack: Stack, config: Config, plan: Plan) -> None:

@@ -94,7 +94,7 @@ def _clusters(plan: Plan, place: Place) -> list[Json]:
     return [
         *(leaf_cluster(candidate, plan.failover) for candidate in plan.candidates),
         *(provider_cluster(candidate, place) for candidate in plan.candidates),
-        *(chain_cluster(chain) for chain in plan.chains.values()),
+        *(chain_cluster(chain, plan.failover) for chain in plan.chains.values()),
     ]
 
 

@@ -1,12 +1,16 @@
 """The clusters: the service, a leaf and a provider per candidate, a chain per route and first candidate."""
 
+from dataclasses import replace
+
 from archgw.render.envoy_pieces import EXTENSIONS, Json, Place, endpoint, is_ip, seconds, socket_address, typed
-from router_service.config import Failover
+from router_service.config import Failover, Limits
 from router_service.plan import Candidate, Chain
 
-_UNLIMITED = {
-    "thresholds": [{"max_connections": 8192, "max_pending_requests": 8192, "max_requests": 8192, "max_retries": 8192}]
-}
+# On leaves nothing is limited: what overflows there is never tried elsewhere (Envoy 1.40). In a provider's cluster the
+# service hears of it and passes the candidate over. Retries are counted on the chain, and there alone; what a
+# retry_budget is a share of is counted on leaves, so the service keeps the budget itself.
+_FIELDS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+_UNLIMITED = Limits()
 
 
 def router_cluster(place: Place) -> Json:
@@ -52,7 +56,7 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     )
     # Vendors close idle connections after about a minute; a request on a closing one would be a lost attempt.
     protocol |= {"common_http_protocol_options": {"idle_timeout": "45s"}}
-    cluster = _cluster(candidate.cluster, protocol) | {
+    cluster = _cluster(candidate.cluster, protocol, replace(candidate.limits, max_retries=_UNLIMITED.max_retries)) | {
         "type": "STATIC" if is_ip(address.host) else "STRICT_DNS",
         "connect_timeout": "5s",
         "load_assignment": endpoint(candidate.cluster, socket_address(address.host, address.port)),
@@ -62,7 +66,7 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     return cluster | ({"transport_socket": _tls(address.host, place)} if tls else {})
 
 
-def chain_cluster(chain: Chain) -> Json:
+def chain_cluster(chain: Chain, failover: Failover) -> Json:
     protocol = {
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
         # Every failure that the service reports counts towards ejection, whatever its status. On leaves of an
@@ -73,7 +77,7 @@ def chain_cluster(chain: Chain) -> Json:
             }
         },
     }
-    return _cluster(chain.name, protocol) | {
+    return _cluster(chain.name, protocol, Limits(max_retries=failover.limits.max_retries)) | {
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": typed(
@@ -84,10 +88,10 @@ def chain_cluster(chain: Chain) -> Json:
     }
 
 
-def _cluster(name: str, protocol: Json) -> Json:
+def _cluster(name: str, protocol: Json, limits: Limits = _UNLIMITED) -> Json:
     return {
         "name": name,
-        "circuit_breakers": _UNLIMITED,
+        "circuit_breakers": {"thresholds": [{field: getattr(limits, field) for field in _FIELDS}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": f"{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions",
