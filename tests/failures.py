@@ -137,6 +137,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
 }  # fmt: skip
 ROWS = [row for rows in SECTIONS.values() for row in rows]
+RACE = Row(
+    "closes with its first content", "torn", "", Fault("close_after_content"), "both", STREAMED
+)  # no line of the page
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def forms() -> list[Form]:
     """A candidate of its own for each, so that none is put aside for what another row did to it."""
     listed = [
         (row, client, streamed, vendor)
-        for row in ROWS
+        for row in (*ROWS, RACE)
         for client in PATHS
         for streamed in row.forms
         for vendor in (MODELS if row.where == "both" else (row.where if row.where in MODELS else "openai",))
