@@ -73,7 +73,7 @@ STREAMED, WHOLE = (True,), (False,)
 WINDOW = "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens."
 EYES = "Invalid content type. image_url is only supported by certain models."
 SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
-START_RESET = Fault("reset_after_content", after=0)
+START_RESET, BODY_RESET = Fault("reset_after_content", after=0), Fault("reset_after_content")
 ENDED = "The stream ended before the answer did."
 
 SECTIONS: dict[str, tuple[Row, ...]] = {
@@ -114,6 +114,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
     "It says 200 and has no answer": (
         Row("an error as the first event", "next", "failed before its", Fault("error_first"), "both", STREAMED),
+        Row("an error as the body", "next", "", Fault("error_first"), "both", WHOLE),
         Row("its start, then an error", "next", "failed before", Fault("error_after_start"), "both", STREAMED),
         Row("pings, then an error", "next", "failed before", Fault("error_after_pings", delay_ms=20), "both", STREAMED),
         Row("an empty stream", "next", "ended before the answer did", Fault("empty"), "both", STREAMED),
@@ -121,6 +122,7 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
         Row("its start, a ping and the end", "next", "ended before the", Fault("no_content"), "both", STREAMED),
         Row("events that nobody can read", "next", "sent something that is no", Fault("malformed"), "both", STREAMED),
         Row("its start, then a reset", "next", "broke off after", START_RESET, "both", STREAMED, held="a break"),
+        Row("half a body, then a reset", "next", "broke off after", BODY_RESET, "both", WHOLE, held="a break"),
         Row("JSON cut in half", "next", "no answer of its API", Fault("truncated"), "both", WHOLE),
         Row("a page of HTML", "next", "no answer of its API", Fault("html"), "both"),
         Row("gzip, though identity was asked for", "served", "", Fault("gzip"), "both"),
@@ -135,6 +137,9 @@ SECTIONS: dict[str, tuple[Row, ...]] = {
     ),
 }  # fmt: skip
 ROWS = [row for rows in SECTIONS.values() for row in rows]
+RACE = Row(
+    "closes with its first content", "torn", "", Fault("close_after_content"), "both", STREAMED
+)  # no line of the page
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ def forms() -> list[Form]:
     """A candidate of its own for each, so that none is put aside for what another row did to it."""
     listed = [
         (row, client, streamed, vendor)
-        for row in ROWS
+        for row in (*ROWS, RACE)
         for client in PATHS
         for streamed in row.forms
         for vendor in (MODELS if row.where == "both" else (row.where if row.where in MODELS else "openai",))
@@ -375,15 +380,18 @@ HEAD = f"""# When a provider fails
 Written by `python tests/failures.py`, which makes a provider fail in each of these ways behind the real Envoy, streamed
 and unstreamed, for clients of Anthropic's and of OpenAI's dialect, and writes down what became of it. *First* is the
 provider that fails, *second* the next model of the chain. Where a line names no client and no form, all of them had the
-same. The wording of a vendor is that of its simulation. The limits were {LIMITS.first_content_timeout:g} s to the
-first content and {LIMITS.stall_timeout:g} s of silence after it, in place of {Failover().first_content_timeout:g} s
-and {Failover().stall_timeout:g} s, and a model was put aside at its first failure, so that it shows.
+same. The wording of a vendor is that of its simulation. A dash stands for an answer that was none. The limits were
+{LIMITS.first_content_timeout:g} s to the first content and {LIMITS.stall_timeout:g} s of silence after it, in place \
+of {Failover().first_content_timeout:g} s and {Failover().stall_timeout:g} s, and a model was put aside at its first
+failure, so that it shows.
 
-- **a failure**: Envoy puts the model aside after {AFTER} of them in a row (`failover.put_aside_after`), for {FOR:g} s
-  at first (`failover.put_aside_for`) and longer each time it happens again. Any answer that begins ends the row, also
+- **a failure**: Envoy puts the model aside after {AFTER} of them in a row (`failover.put_aside_after`), for {FOR:g} s \
+at first
+  (`failover.put_aside_for`) and longer each time it happens again. Any answer that begins ends the row, also
   one that is cut off later: so of torn streams alone Envoy never puts a model aside, unless the first failure does.
 - **a break**: no request begins with the model for {COOL_FOR:g} s, as long as another of its chain may answer; so the
   client's own retry lands elsewhere.
+- **both** of them.
 - **nothing**: the model did nothing wrong. What it lacks (a window, eyes, hands, a state of reasoning that it knows, a
   size) is looked for in the rest of the chain, and where nobody has it, the client hears the refusal.
 
@@ -444,7 +452,7 @@ def gets(told: Seen) -> str:
 
 def recorded(told: Seen) -> str:
     words = f"{told.recorded}; {told.error}" if told.error and told.error not in told.recorded else told.recorded
-    return words if len(words) <= 120 else f"{words[:119]}…"
+    return words if len(words) <= 220 else f"{words[:219]}…"
 
 
 def held(told: Seen) -> Held:

@@ -445,6 +445,28 @@ llm_providers:
     assert isinstance(third.feed(RequestHeaders({}), 1.0)[0], Ask)
 
 
+def test_where_envoy_will_not_come_again_the_refusal_is_told() -> None:
+    """Of two tries the second goes to one that cannot take it either."""
+    turned = """
+llm_providers:
+  - {model: openai/gpt-4o-mini, default: true}
+  - {model: groq/llama-3.3-70b-versatile}
+  - {model: anthropic/claude-sonnet-4-5}
+failover: {attempts: 2}
+"""
+    gateway = gateway_of(turned, keys={"GROQ_API_KEY": "g"})
+    exchange = exchange_of(gateway, model=GPT)
+    assert exchange.tries == 2
+    first = attempt_of(gateway, exchange)
+    for event in refusal(400, {"error": {"message": GPTS_WINDOW.format(140_000)}}):
+        first.feed(event, 1.0)
+    assert exchange.tries == 2, "it is what Envoy has been told"
+    second = Attempt(gateway, exchange, gateway.plan.names["groq/llama-3.3-70b-versatile"], 1.0)
+    reply, record = second.feed(RequestHeaders({}), 1.0)
+    assert isinstance(reply, Respond) and isinstance(record, Record)
+    assert (reply.status, reply.next, reply.retry, record.outcome.status) == (400, False, False, 400)
+
+
 def test_when_nobody_has_a_larger_window_the_client_hears_it_at_once() -> None:
     story = Story(CLAUDE)  # the largest of the three
     words = "prompt is too long: 1300000 tokens > 200000 maximum"

@@ -5,9 +5,24 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from archgw.simulate import Fault
+from archgw.simulate import Fault, faults
 from failures import HELD as EXPECTED
-from failures import PAGE, ROWS, SECOND, SECTIONS, Form, Row, Seen, Stack, explained, held, observe_row, page, stack
+from failures import (
+    PAGE,
+    RACE,
+    ROWS,
+    SECOND,
+    SECTIONS,
+    Form,
+    Row,
+    Seen,
+    Stack,
+    explained,
+    held,
+    observe_row,
+    page,
+    stack,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,6 +67,18 @@ async def test_what_becomes_of_a_failure(observed: Observed, row: Row) -> None:
                 assert ends_with_an_error(form, seen.told) and seen.heard, which
             case "torn":
                 assert (seen.tried, seen.status, seen.ended) == (("first",), 200, "torn"), which
+
+
+async def test_a_stream_torn_with_its_first_content_is_torn_for_the_client_or_answered_whole_by_the_second(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether Envoy has sent the first content on is a matter of luck; an error of ours it never is."""
+    monkeypatch.setattr(faults, "ARRIVAL", 0.0)
+    for form, seen in (await observed.of(RACE)).items():
+        which = f"{form.client}, {form.vendor}: {seen}"
+        assert (seen.tried, seen.ended) in ((("first",), "torn"), (("first", "second"), "whole")), which
+        assert seen.ended == "torn" or is_one_clean_answer(form, seen.told), which
+        assert (seen.status, seen.cools) == (200, True), which
 
 
 async def test_a_client_that_leaves_is_not_held_against_the_model(observed: Observed) -> None:
