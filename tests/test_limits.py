@@ -1,6 +1,7 @@
 """Cooling and limits with the real Envoy: who is asked, who is passed over, and what the client hears."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,7 +50,7 @@ async def test_who_says_when_to_come_back_is_left_alone_and_stepped_over(tmp_pat
         assert (second.headers["x-arch-model"], second.headers["x-arch-attempts"]) == (CLAUDE, "1")
         assert f"{GPT} is to be left alone for" in second.headers["x-arch-reason"]
         assert len(running.providers["openai"].requests) == 1
-        for _ in range(400):
+        for _ in range(1500):
             third = await running.ask(hello())
             if third.headers["x-arch-model"] == GPT:
                 break
@@ -88,7 +89,7 @@ async def test_when_all_cool_the_one_that_is_well_soonest_is_asked(tmp_path: Pat
 async def test_a_model_that_is_full_is_passed_over(tmp_path: Path) -> None:
     async with three(tmp_path, "limits: {max_requests: 2}") as running:
         for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=3000)
+            provider.fault = Fault("slow_headers", delay_ms=8000)
         answers = await asyncio.gather(*(running.ask(hello()) for _ in range(6)))
         assert served(answers) == {f"200 {GPT}": 2, f"200 {CLAUDE}": 2, f"200 {DEEPSEEK}": 2}
         moved = [answer for answer in answers if answer.headers["x-arch-model"] == CLAUDE]
@@ -97,35 +98,24 @@ async def test_a_model_that_is_full_is_passed_over(tmp_path: Path) -> None:
         assert not any((await running.ejected()).values())
 
 
-async def test_who_waits_for_a_connection_is_served_and_who_may_not_wait_goes_on(tmp_path: Path) -> None:
+async def test_who_may_not_even_wait_for_a_connection_goes_on(tmp_path: Path) -> None:
+    """Each of Envoy's workers has a connection in any case; one request may wait, and the next may not."""
     async with three(tmp_path, "limits: {max_connections: 1, max_pending_requests: 1}") as running:
-        running.providers["openai"].fault = Fault("slow_headers", delay_ms=4000)
-        asked = []
-        for under_way, waiting in ((1, 0), (1, 1)):
-            asked.append(asyncio.create_task(running.ask(hello())))
-            await _until(running, upstream_rq_active=under_way, upstream_rq_pending_active=waiting)
-        passed = await running.ask(hello())
-        assert passed.headers["x-arch-model"] == CLAUDE and f"{GPT} {FULL}" in passed.headers["x-arch-reason"]
-        assert served(await asyncio.gather(*asked)) == {f"200 {GPT}": 2}
-
-
-async def _until(running: Gateway, **figures: int) -> None:
-    """Envoy's own figures of OpenAI's cluster are these."""
-    wanted = {f"cluster.provider.openai-gpt-4o-mini.{name}: {figure}" for name, figure in figures.items()}
-    for _ in range(400):
-        async with running.client.get(f"{running.stack.admin}/stats?filter=provider.openai") as reply:
-            told = set((await reply.text()).splitlines())
-        if wanted <= told:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{wanted} is not so")
+        running.providers["openai"].fault = Fault("hang")
+        asked = [asyncio.create_task(running.ask(hello())) for _ in range(min(4, os.cpu_count() or 1) + 2)]
+        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        for passed in done:
+            answer = passed.result()
+            assert answer.headers["x-arch-model"] == CLAUDE and f"{GPT} {FULL}" in answer.headers["x-arch-reason"]
 
 
 @pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
 async def test_when_all_are_full_the_client_is_told_so_in_its_dialect(tmp_path: Path, path: str) -> None:
     async with three(tmp_path, "limits: {max_requests: 1}") as running:
         for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=3000)
+            provider.fault = Fault("slow_headers", delay_ms=8000)
         answers = await asyncio.gather(*(running.ask(hello(), path) for _ in range(5)))
         assert Counter(answer.status for answer in answers) == {200: 3, 503: 2}
         for answer in answers:
@@ -138,7 +128,7 @@ async def test_a_model_may_have_limits_of_its_own(tmp_path: Path) -> None:
     config = CONFIG.replace("default: true}", "default: true, limits: {max_requests: 1}}")
     async with three(tmp_path, "limits: {max_requests: 50}", config) as running:
         for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=3000)
+            provider.fault = Fault("slow_headers", delay_ms=8000)
         answers = await asyncio.gather(*(running.ask(hello()) for _ in range(4)))
         assert served(answers) == {f"200 {GPT}": 1, f"200 {CLAUDE}": 3}
 
@@ -146,8 +136,8 @@ async def test_a_model_may_have_limits_of_its_own(tmp_path: Path) -> None:
 async def test_no_more_second_tries_than_may_be(tmp_path: Path) -> None:
     """Envoy counts them on the chain."""
     async with three(tmp_path, "limits: {max_retries: 2}") as running:
-        running.providers["openai"].fault = Fault("status", status=500, delay_ms=500)
-        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=3000)
+        running.providers["openai"].fault = Fault("status", status=500)
+        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=8000)
         answers = await asyncio.gather(*(running.ask(hello()) for _ in range(6)))
         assert Counter(answer.status for answer in answers) == {200: 2, 503: 4}
         for answer in answers:
@@ -161,9 +151,9 @@ async def test_no_more_second_tries_than_the_budget_has_room_for(tmp_path: Path,
     """The service counts them, for what Envoy takes a share of is counted elsewhere."""
     async with three(tmp_path, "limits: {retry_budget: {share: 50%, least: 1}}") as running:
         running.providers["openai"].fault = Fault("status", status=500)
-        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=4000)
+        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=8000)
         well = [asyncio.create_task(running.ask(hello(model=CLAUDE), path)) for _ in range(2)]
-        for _ in range(400):
+        for _ in range(1500):
             if len(running.providers["anthropic"].requests) == 2:
                 break
             await asyncio.sleep(0.02)

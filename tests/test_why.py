@@ -22,6 +22,7 @@ llm_providers:
   - {model: deepseek/deepseek-chat, base_url: "$URL_DEEPSEEK", access_key: k, price: $CHAT}
   - {model: xai/grok-4}
 failover: {put_aside_for: 1s, cool_at_most: 0}
+routing: {deadline: 10s}
 routing_preferences:
   - {name: writing code, description: writing new functions and scripts, models: [claude-sonnet-4-5, gpt-4o-mini]}
   - {name: jokes, description: telling jokes and funny stories, models: [deepseek-chat, gpt-4o-mini]}
