@@ -27,6 +27,7 @@ from router_service.shell.files import load
 LOGIN = "the-login-of-the-drills-client"
 BACK_WITHIN = 60.0  # seconds
 _KEY = "drill-key-of-{}"
+_LATENCY, _PACE = 0.05, 0.01  # seconds before an answer and between its pieces: quick models, but not infinitely so
 
 
 @dataclass
@@ -125,8 +126,8 @@ async def prepared(
         for number, entry in enumerate(played, 1):
             variable, key = f"ARCHGW_DRILL_KEY_{number}", _KEY.format(number)
             accepted = {LOGIN if entry.passthrough_auth else key}
-            simulator = await stack.enter_async_context(Simulator(player(entry), accept_keys=accepted))
-            players[entry.known_as] = simulator
+            stand_in = Simulator(player(entry), accept_keys=accepted, latency=_LATENCY, pace=_PACE)
+            simulator = players[entry.known_as] = await stack.enter_async_context(stand_in)
             stand_ins[entry.known_as] = StandIn(simulator.url, variable)
             keys[variable] = key
         wanted = rewired(
