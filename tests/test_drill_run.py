@@ -38,7 +38,7 @@ def drilled(shell: Shell, *arguments: str) -> Any:
 
 def test_the_example_loses_nothing(shell: Shell) -> None:
     """Every model of it, in every way, asked by both clients; there is no config here, and no key."""
-    found = drilled(shell, "--patience", "1", *only(*MODELS), "--html", "drill.html", "--markdown", "drill.md")
+    found = drilled(shell, *only(*MODELS), "--html", "drill.html", "--markdown", "drill.md")
     assert found["config"] == "the example config" and found["leaks"] == []
     assert len(found["rows"]) == 16 * len(MODELS) * 2
     assert [row for row in found["rows"] if row["verdict"] == "LOST"] == []

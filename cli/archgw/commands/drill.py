@@ -82,9 +82,10 @@ def drill(
 ) -> None:
     """Break every model of the config, one at a time, and show what a client sees of it: the page to show a team.
 
-    Killed, overloaded, out of quota, slow, silent, broken in the middle of an answer, and the gateway's own processes
-    killed as well. The models are simulated providers, the gateway is one of its own on free ports: no keys are needed,
-    a running gateway is not touched. Exits with 1 when anything was lost.
+    Killed, overloaded, out of quota, slow, silent, broken in the middle of an answer; and the
+    gateway's own processes killed. Simulated providers play the models, the gateway is one of its
+    own on free ports: no keys are needed, a running gateway is not touched. Exits with 1 when
+    anything was lost. See docs/drill.md.
     """
     course = _course(config, candidate or [], scenario or [], client, patience, real=real)
     if real:
@@ -99,16 +100,22 @@ def drill(
         findings = asyncio.run(_drill(course))
     except CannotStart as error:
         report.fail(str(error))
-    if html:
-        html.write_text(page.html(findings), "utf-8")
-    if markdown:
-        markdown.write_text(text.markdown(findings), "utf-8")
+    for file, written in ((html, page.html), (markdown, text.markdown)):
+        if file:
+            _write(file, written(findings))
     if as_json:
         sys.stdout.write(json.dumps(findings.as_json(), indent=1, ensure_ascii=False) + "\n")
     else:
         _print(findings, [file for file in (html, markdown) if file])
     if findings.lost:
         raise typer.Exit(report.NO)
+
+
+def _write(file: Path, told: str) -> None:
+    try:
+        file.write_text(told, "utf-8")
+    except OSError as error:
+        report.fail(f"cannot write {file}: {error.strerror}")
 
 
 # -- what is to be drilled ------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a drill has found: a row for each thing that was broken and each client that asked."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +22,7 @@ class Try:
     @property
     def short(self) -> str:
         """The trouble without what the vendor said."""
-        return self.trouble.partition(" (")[0]
+        return re.split(r" \(|: ", self.trouble, maxsplit=1)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from archgw.drill.leads import Lead
 from archgw.drill.reading import Client, Reading, has_content, read
 from archgw.drill.scenarios import Scenario
 from archgw.drill.verdict import Seen, judge
+from archgw.supervisor import CannotStart
 
 QUESTION = "What does a circuit breaker do? One short sentence, please."
 MOST_TOKENS = 200  # of an answer
@@ -81,11 +82,14 @@ async def _rows(ground: Ground, lead: Lead, scenario: Scenario, clients: Sequenc
 
 async def _kill(ground: Ground, lead: Lead, scenario: Scenario, begun: Sequence[asyncio.Event]) -> float:
     """Kill the process at its moment; how long it took until the gateway answered again."""
-    async with asyncio.timeout(_GRACE):
-        if scenario.midway:
-            await asyncio.gather(*(event.wait() for event in begun))
-        else:
-            await ground.asked(lead.label, times=len(begun))
+    try:
+        async with asyncio.timeout(_GRACE):
+            if scenario.midway:
+                await asyncio.gather(*(event.wait() for event in begun))
+            else:
+                await ground.asked(lead.label, times=len(begun))
+    except TimeoutError as error:
+        raise CannotStart(f"{lead.label} was not asked or did not answer, so nothing was under way to break") from error
     name = scenario.how
     before = ground.supervisor.pids[name]
     killed = time.perf_counter()

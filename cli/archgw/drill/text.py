@@ -60,7 +60,7 @@ def summary(findings: Findings) -> str:
 def keys(findings: Findings) -> str:
     if findings.leaks:
         return f"{len(findings.leaks)} headers reached somebody they were not meant for: {'; '.join(findings.leaks)}"
-    return f"No key reached anybody it was not meant for, in {findings.requests} requests that models got."
+    return f"No key reached anybody it was not meant for, in {findings.requests} requests that stand-ins got."
 
 
 def markdown(findings: Findings) -> str:
