@@ -20,6 +20,7 @@ from programs import finished
 from stack import CODE
 from terminal import Shell, told
 
+ARCHGW = (sys.executable, "-c", "from archgw.app import app; app()")
 PATIENCE = 400.0  # seconds for a drill: two cores are shared, and every gateway has to load its router model
 MODELS = [name for name, scenario in BY_NAME.items() if not scenario.of_gateway]
 PROCESSES = [name for name, scenario in BY_NAME.items() if scenario.of_gateway]
@@ -191,6 +192,63 @@ async def test_a_gateway_that_loses_something_is_found_out(lose: Lose, verdict: 
     assert judged.verdict == verdict and saw in judged.saw
 
 
+SILENT = """
+from router_service.attempt import Attempt
+from router_service.exchange import Send
+
+
+def keep_quiet(self, trouble, now, *, first=b""):
+    return [Send(first, end=True), *self._done(now, status=200)]
+
+
+Attempt._break = keep_quiet
+"""
+HASTY = """
+from router_service.attempt import Attempt
+
+
+def let_go(self, chunk, end, now):
+    self._events += self._read(chunk, end)
+    return self._release(end, now)
+
+
+Attempt._judge_stream = let_go
+"""
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "scenario", "verdict", "code"),
+    [
+        ("", "cut", "told", 0),
+        (SILENT, "cut", "LOST", 1),
+        (HASTY, "early-error", "told", 0),
+    ],
+    ids=["as it is", "it keeps quiet about a cut", "it lets go before the first content"],
+)
+async def test_our_own_gateway_is_found_out_when_it_is_spoiled(
+    tmp_path: Path, spoiled: str, scenario: str, verdict: str, code: int
+) -> None:
+    """Python reads sitecustomize.py as it starts, and the router service is a process like any other."""
+    (tmp_path / "sitecustomize.py").write_text(spoiled)
+    (tmp_path / "config.yaml").write_text("llm_providers: [{model: openai/gpt-4o-mini}, {model: xai/grok-2}]\n")
+    path = f"{tmp_path}:{CODE.get('PYTHONPATH', '')}"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": path}
+    command = [
+        *ARCHGW,
+        "drill",
+        "--candidate",
+        "gpt-4o-mini",
+        "--scenario",
+        scenario,
+        "--client",
+        "anthropic",
+        "--json",
+    ]
+    ended, out, err = await finished(command, tmp_path, environment, patience=PATIENCE)
+    assert [row["verdict"] for row in json.loads(out)["rows"]] == [verdict], err
+    assert ended == code
+
+
 # -- with the real vendors -----------------------------------------------------------------------------------------
 
 
@@ -202,7 +260,6 @@ llm_providers:
   - {model: xai/grok-2}
 """
 KEYS = {"OPENAI_API_KEY": "the-users-openai", "DEEPSEEK_API_KEY": "the-users-deepseek"}
-ARCHGW = (sys.executable, "-c", "from archgw.app import app; app()")
 
 
 @asynccontextmanager
