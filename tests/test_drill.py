@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from archgw.drill import page, text
 from archgw.drill.bars import axis_of, bar
-from archgw.drill.findings import Chain, Findings, Row, Try, lines, spans, worst
+from archgw.drill.findings import Chain, Findings, Row, Try, lines, spans, with_tries, worst
 from archgw.drill.leads import by_name, find, leads
 from archgw.drill.reading import CLIENTS, Reading, has_content, read
 from archgw.drill.spending import at_most
@@ -299,6 +299,15 @@ def test_a_row_is_failed_tries_then_waiting_then_the_answer() -> None:
     assert [(span.kind, span.end) for span in spans(silent)] == [("waiting", 0.75)]
 
 
+def test_a_good_answer_for_which_the_broken_model_was_not_asked_shows_nothing() -> None:
+    (_, second) = row().tries
+    assert with_tries(row(tries=()), row().tries) == row()
+    untried = with_tries(row(), (second,))
+    assert untried.verdict == "not tried" and "without that a/x was asked" in untried.saw
+    assert with_tries(row(verdict="told"), (second,)).verdict == "told"
+    assert not findings(untried).passed and not findings(untried).lost and findings(row()).passed
+
+
 def findings(*rows: Row, leaks: tuple[str, ...] = ()) -> Findings:
     return Findings(
         config="<mine>.yaml",
@@ -358,12 +367,13 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     [
         (findings(row()), "Nothing was lost"),
         (findings(row(), row(verdict="LOST")), "Lost: 1 of 2 answers."),
+        (findings(row(), row(verdict="not tried")), "Nothing has been shown by 1 of 2 answers."),
         (findings(row(), leaks=("b/y: cookie (meant for the gateway)",)), "1 headers reached somebody"),
     ],
 )
 def test_the_page_says_what_was_lost(found: Findings, words: str) -> None:
     assert words in page.html(found)
-    assert ("Nothing was lost" in page.html(found)) is not found.lost
+    assert ("Nothing was lost" in page.html(found)) is found.passed
 
 
 def test_bars_share_one_axis() -> None:
@@ -385,7 +395,8 @@ def test_markdown_has_a_line_for_each_thing_that_was_broken() -> None:
 
 def test_as_json_it_says_all() -> None:
     told = json.loads(json.dumps(findings(row(), row(verdict="told")).as_json()))
-    assert told["verdicts"] == {"nothing lost": 1, "told": 1, "cut off": 0, "LOST": 0} and told["lost"] is False
+    assert told["verdicts"] == {"nothing lost": 1, "told": 1, "cut off": 0, "not tried": 0, "LOST": 0}
+    assert told["lost"] is False and told["passed"] is True
     assert told["rows"][0]["tries"][0] == {
         "model": "a/x",
         "status": 529,

@@ -85,7 +85,7 @@ def drill(
     Killed, overloaded, out of quota, slow, silent, broken in the middle of an answer; and the
     gateway's own processes killed. Simulated providers play the models, the gateway is one of its
     own on free ports: no keys are needed, a running gateway is not touched. Exits with 1 when
-    anything was lost. See docs/drill.md.
+    anything was lost, or not tried. See docs/drill.md.
     """
     course = _course(config, candidate or [], scenario or [], client, patience, real=real)
     if real:
@@ -107,7 +107,7 @@ def drill(
         sys.stdout.write(json.dumps(findings.as_json(), indent=1, ensure_ascii=False) + "\n")
     else:
         _print(findings, [file for file in (html, markdown) if file])
-    if findings.lost:
+    if not findings.passed:
         raise typer.Exit(report.NO)
 
 

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from archgw.drill.scenarios import BY_NAME, Scenario
@@ -78,6 +78,11 @@ class Findings:
         return bool(self.leaks) or any(row.verdict == "LOST" for row in self.rows)
 
     @property
+    def passed(self) -> bool:
+        """Nothing was lost, and all that was broken was asked."""
+        return not self.lost and all(row.verdict != "not tried" for row in self.rows)
+
+    @property
     def counts(self) -> dict[Verdict, int]:
         found = Counter(row.verdict for row in self.rows)
         return {verdict: found[verdict] for verdict in VERDICTS}
@@ -99,7 +104,15 @@ class Findings:
         return [row for row in self.rows if row.broke.of_gateway]
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "verdicts": self.counts, "lost": self.lost}
+        return {**asdict(self), "verdicts": self.counts, "lost": self.lost, "passed": self.passed}
+
+
+def with_tries(row: Row, tries: tuple[Try, ...]) -> Row:
+    """The row with what the journal says. A good answer shows nothing where the broken model was not asked for it."""
+    told = replace(row, tries=tries)
+    if row.verdict != "nothing lost" or not tries or any(one.model == row.candidate for one in tries):
+        return told
+    return replace(told, verdict="not tried", saw=f"{row.saw}, without that {row.candidate} was asked")
 
 
 def worst(rows: Sequence[Row]) -> Verdict:

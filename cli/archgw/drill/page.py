@@ -12,8 +12,14 @@ from archgw.drill.scenarios import Scenario
 from archgw.drill.text import keys
 from archgw.drill.verdict import VERDICTS, Verdict
 
-_CLASSES: dict[Verdict, str] = {"nothing lost": "good", "told": "told", "cut off": "cut", "LOST": "lost"}
-_MARKS: dict[Verdict, str] = {"nothing lost": "✓", "told": "!", "cut off": "⌁", "LOST": "✕"}
+_CLASSES: dict[Verdict, str] = {
+    "nothing lost": "good",
+    "told": "told",
+    "cut off": "cut",
+    "not tried": "lost",
+    "LOST": "lost",
+}
+_MARKS: dict[Verdict, str] = {"nothing lost": "✓", "told": "!", "cut off": "⌁", "not tried": "?", "LOST": "✕"}
 _LONGEST = 260  # letters of what a client saw
 
 
@@ -38,7 +44,7 @@ def _page(findings: Findings) -> Iterator[str]:
         yield "<h2>All at a glance</h2>"
         yield '<p class="soft">A line for each model, and what was done to it while all others were well.</p>'
         yield from _matrix(findings)
-    yield from _legend()
+    yield from _legend(findings)
     if findings.of_gateway:
         yield "<h2>The gateway itself</h2>"
         yield '<p class="soft">A process of the gateway is killed while models answer; it is started again.</p>'
@@ -52,21 +58,28 @@ def _page(findings: Findings) -> Iterator[str]:
 
 
 def _banner(findings: Findings) -> str:
-    lost = findings.counts["LOST"]
-    if not findings.lost:
+    lost, untried = findings.counts["LOST"], findings.counts["not tried"]
+    if findings.passed:
         words = "Nothing was lost: every client had one whole answer, or knew that it had none."
         return f'<p class="answer-line good">{words}</p>'
     what = [f"{lost} of {len(findings.rows)} answers"] if lost else []
+    if not findings.lost:
+        return f'<p class="answer-line lost">Nothing has been shown by {untried} of {len(findings.rows)} answers.</p>'
     what += ["a key or header that was not meant for who got it"] if findings.leaks else []
     return f'<p class="answer-line lost">Lost: {", and ".join(what)}.</p>'
 
 
 def _counts(findings: Findings) -> Iterator[str]:
     yield '<ul class="counts">'
-    for verdict, count in findings.counts.items():
+    for verdict, count in _shown(findings).items():
         told = f'<b class="{_CLASSES[verdict]}">{count}</b> {escape(verdict)}'
         yield f"<li>{told}<span>{escape(VERDICTS[verdict])}</span></li>"
     yield "</ul>"
+
+
+def _shown(findings: Findings) -> dict[Verdict, int]:
+    """The verdicts that a reader has to know, with how often each was found."""
+    return {verdict: count for verdict, count in findings.counts.items() if count or verdict != "not tried"}
 
 
 def _matrix(findings: Findings) -> Iterator[str]:
@@ -94,8 +107,9 @@ def _cell(findings: Findings, chain: Chain, scenario: Scenario) -> str:
     return f"<td><a {mark}>{_MARKS[verdict]}</a></td>"
 
 
-def _legend() -> Iterator[str]:
-    marks = "".join(f'<li><b class="{_CLASSES[one]}">{_MARKS[one]}</b> {escape(one)}</li>' for one in VERDICTS)
+def _legend(findings: Findings) -> Iterator[str]:
+    shown = _shown(findings)
+    marks = "".join(f'<li><b class="{_CLASSES[one]}">{_MARKS[one]}</b> {escape(one)}</li>' for one in shown)
     yield f'<ul class="legend">{marks}</ul>'
     kinds = (
         ("failed", "a try that failed"),

@@ -9,7 +9,7 @@ import aiohttp
 import grpc
 
 from archgw import client as journal
-from archgw.drill.findings import Row, Try
+from archgw.drill.findings import Row, Try, with_tries
 from archgw.drill.ground import LOGIN, Ground
 from archgw.drill.leads import Lead
 from archgw.drill.reading import Client, Reading, has_content, read
@@ -77,7 +77,7 @@ async def _rows(ground: Ground, lead: Lead, scenario: Scenario, clients: Sequenc
     if scenario.of_gateway:
         return [replace(row, back=back) for row in rows]
     tries = await asyncio.gather(*(tried(ground, one) for one in seen))
-    return [replace(row, tries=told) for row, told in zip(rows, tries, strict=True)]
+    return [with_tries(row, told) for row, told in zip(rows, tries, strict=True)]
 
 
 async def _kill(ground: Ground, lead: Lead, scenario: Scenario, begun: Sequence[asyncio.Event]) -> float:

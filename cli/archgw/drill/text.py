@@ -10,7 +10,13 @@ from archgw import report
 from archgw.drill.findings import Findings, Line, Row, lines
 from archgw.drill.verdict import VERDICTS, Verdict
 
-STYLES: dict[Verdict, str] = {"nothing lost": "green", "told": "cyan", "cut off": "yellow", "LOST": "bold red"}
+STYLES: dict[Verdict, str] = {
+    "nothing lost": "green",
+    "told": "cyan",
+    "cut off": "yellow",
+    "not tried": "magenta",
+    "LOST": "bold red",
+}
 _LONGEST = 150  # letters of what a client saw
 
 

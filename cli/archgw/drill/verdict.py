@@ -6,12 +6,13 @@ from typing import Literal
 
 from archgw.drill.reading import Reading
 
-Verdict = Literal["nothing lost", "told", "cut off", "LOST"]
+Verdict = Literal["nothing lost", "told", "cut off", "not tried", "LOST"]
 # The better first. A line that breaks is noticed by every client, but says nothing; it is no silence.
 VERDICTS: dict[Verdict, str] = {
     "nothing lost": "one whole answer, by one model",
     "told": "an error in words, in the client's dialect, and a clean end",
     "cut off": "the connection broke: every client notices that, but nobody says why",
+    "not tried": "whoever was broken was not even asked, so nothing has been shown",
     "LOST": "what must never be: an end that looks like one and is none, a hang, an answer of two models or of none",
 }
 Ending = Literal["whole", "broken", "refused", "hung"]
