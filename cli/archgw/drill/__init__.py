@@ -9,4 +9,5 @@ findings          what a drill has found: rows, and what the drill changed
 bars, page, text  the page as HTML, in Markdown, at the terminal
 spending          what a drill with the real vendors may cost
 ground, running   the only I/O: a stack of its own, and the drill on it
+course            a drill from end to end
 """
