@@ -55,7 +55,7 @@ from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.selection import Gateway
 from router_service.session import Pin
-from router_service.sse import EventDecoder
+from router_service.sse import EventDecoder, first_events
 from router_service.verdict import (
     EVENT_STREAM,
     failure_in,
@@ -117,6 +117,7 @@ class Attempt:
         self._ended: ReplyEnded | None = None
         self._begun = self._heard = now
         self._first_content: float | None = None
+        self._unreadable: int | None = None  # which event of the last chunk the client's own reader would stumble over
         self._broke_off = False  # the provider's stream ended before its answer did
         self._trouble = ""  # what went wrong after first content
 
@@ -473,7 +474,14 @@ class Attempt:
     # -- reading, writing, keeping ----------------------------------------------------------------------------
 
     def _read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
-        fresh = [event for sse in self._decoder.feed(chunk) for event in self._reader.feed(sse)]
+        fresh: list[ReplyEvent] = []
+        begun, self._unreadable = self._decoder.incomplete, None
+        for at, sse in enumerate(self._decoder.feed(chunk)):
+            read = self._reader.feed(sse)
+            failure = failure_in(read)
+            if failure and failure.odd and (at or not begun):  # half of it has gone out: the rest may as well
+                self._unreadable = at
+            fresh += read
         if end:
             unsaid = self._reader.close()
             self._broke_off = failure_in(unsaid) is not None
@@ -493,6 +501,7 @@ class Attempt:
 
     def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
         if self._same:
+            chunk = chunk if self._unreadable is None else first_events(chunk, self._unreadable)
             return self._sealer.feed(chunk, end=end) if self._sealer else chunk
         assert self._writer is not None
         return b"".join(map(self._writer.feed, until_failure(events)))

@@ -22,7 +22,7 @@ The routes above are a JSON list; each has a name, and a description of the requ
 one the user's latest message in the conversation calls for, in the light of what was said before it.
 If none of them fits, or nothing is left to do, the route is "other".
 Answer with JSON alone, with the exact name of the route: {{"route": "name"}}"""
-_ANSWER = re.compile(r"""["']route["']\s*:\s*(?:"([^"]*)"|'([^']*)')""")
+_ANSWER = re.compile(r"""["']route["']\s*:\s*(?:("(?:[^"\\]|\\.)*")|'([^']*)')""")
 
 
 def messages(routes: Sequence[Route], ask: str, context: Sequence[str]) -> list[dict[str, str]]:
@@ -38,7 +38,10 @@ def chosen(answer: str, routes: Sequence[Route]) -> Route | None:
     found = _ANSWER.search(answer)
     if not found:
         raise ValueError("no route in the answer")
-    name = (found[1] or found[2] or "").strip().casefold()
+    try:
+        name = str(json.loads(found[1], strict=False) if found[1] else found[2]).strip().casefold()
+    except ValueError as error:
+        raise ValueError("the route in the answer is not written as JSON is") from error
     if name == OTHER:
         return None
     for route in routes:

@@ -3,7 +3,10 @@
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
 
+import re
 from dataclasses import dataclass
+
+_BLANK = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")  # what ends an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,17 @@ class EventDecoder:
             self._data.append(value.decode("utf-8", "replace"))
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
+
+
+def first_events(data: bytes, count: int) -> bytes:
+    """The bytes of the first events that end in these, with the comments between them."""
+    end = 0
+    for found in _BLANK.finditer(data):
+        if not count:
+            break
+        count -= any(line.startswith(b"data") for line in _lines(data[end : found.start()]))
+        end = found.end()
+    return data[:end]
 
 
 def _lines(data: bytes) -> list[bytes]:

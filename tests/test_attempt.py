@@ -777,6 +777,29 @@ def test_an_error_of_ours_after_content_cools_nobody() -> None:
     assert not story.gateway.cooling.left(story.gateway.plan.names[GPT].id, 1.0)
 
 
+ODD_ERRORS = {  # after its first words, in what Mistral's and Gemini's clients read, and no client of OpenAI's
+    "an error beside nothing": b'data: {"object":"error","message":"too many","type":"rate_limited"}\n\n',
+    "a list of errors": b'data: [{"error":{"code":503,"message":"too many","status":"UNAVAILABLE"}}]\n\n',
+}
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS.values(), ids=ODD_ERRORS)
+@pytest.mark.parametrize("together", [True, False], ids=["in one chunk", "by itself"])
+def test_an_error_that_the_clients_reader_would_stumble_over_is_told_in_its_place(error: bytes, together: bool) -> None:
+    story = streamed(CHAT, GPT)
+    effects = story.tell(O_TEXT + error, END) if together else story.tell(O_TEXT, error, END)
+    told, _, rest = sent(effects).partition(O_TEXT)
+    assert told == b"" and json.loads(rest.removeprefix(b"data: "))["error"]["message"].endswith(": too many")
+    assert has_ended(effects) and story.over
+
+
+def test_an_error_whose_first_half_has_gone_out_goes_out_whole() -> None:
+    error = ODD_ERRORS["a list of errors"]
+    story = streamed(CHAT, GPT)
+    told = sent(story.tell(error[:20], error[20:], END))
+    assert told.startswith(error) and b'data: {"error"' in told.removeprefix(error)
+
+
 def test_a_tick_that_comes_late_does_nothing() -> None:
     story = streamed(MESSAGES, CLAUDE)
     story.tell(A_CLOSE, A_DELTA, A_STOP, END)

@@ -186,6 +186,10 @@ def test_envoys_own_timers_are_bounds_and_the_service_sets_the_limit_of_an_attem
     assert manager(ATTEMPT)["http_filters"][0]["typed_config"]["message_timeout"] == to_chain["route"]["timeout"]
 
 
+def test_between_the_hops_nobody_waits_before_a_broken_connection_is_told() -> None:
+    assert manager(ATTEMPT)["delayed_close_timeout"] == "0s" and "delayed_close_timeout" not in manager(FRONT)
+
+
 def test_the_attempt_listener_names_no_candidate() -> None:
     """A changed listener would cut the streams that it carries."""
     other = render(plan_of("llm_providers: [{model: openai/gpt-4o}]\nfailover: {first_content_timeout: 7s}"), PLACE)

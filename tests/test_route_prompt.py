@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from dialogue import gateway_of
@@ -30,7 +31,12 @@ def test_the_answer_names_a_route(form: str) -> None:
     assert chosen(form.format("other"), ROUTES) is None
 
 
-@pytest.mark.parametrize("answer", ["", "code generation", '{"route": "made up"}', '{"route": 3}'])
+def test_a_name_with_quotes_is_understood_as_json_writes_it() -> None:
+    named = replace(ROUTES[0], name='say "why" \\ é')
+    assert chosen(json.dumps({"route": named.name}), [named]) is named
+
+
+@pytest.mark.parametrize("answer", ['{"route": "\\x"}', "", "code generation", '{"route": "made up"}', '{"route": 3}'])
 def test_an_answer_of_no_use(answer: str) -> None:
     with pytest.raises(ValueError, match="route"):
         chosen(answer, ROUTES)

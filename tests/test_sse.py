@@ -2,7 +2,7 @@
 
 import pytest
 
-from router_service.sse import EventDecoder, ServerSentEvent
+from router_service.sse import EventDecoder, ServerSentEvent, first_events
 
 CASES: list[tuple[str, bytes, list[ServerSentEvent]]] = [
     ("one event", b"data: a\n\n", [ServerSentEvent("a")]),
@@ -50,3 +50,12 @@ def test_it_says_whether_an_event_is_unfinished(data: bytes, incomplete: bool) -
     decoder = EventDecoder()
     decoder.feed(data)
     assert decoder.incomplete is incomplete
+
+
+@pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
+@pytest.mark.parametrize(
+    ("count", "kept"), [(0, b""), (1, b"event: a\ndata: 1\n\n"), (2, b"event: a\ndata: 1\n\n: ping\n\ndata: 2\n\n")]
+)
+def test_the_first_events_are_cut_off_with_the_comments_before_them(count: int, kept: bytes, line: bytes) -> None:
+    data = b"event: a\ndata: 1\n\n: ping\n\ndata: 2\n\ndata: 3\n\nda"
+    assert first_events(data.replace(b"\n", line), count) == kept.replace(b"\n", line)

@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from archgw.commands import check, cli_agent, demo, evaluate, replay, route, simulate, status, statusline, top, up, why
+from archgw.commands import (
+    check,
+    cli_agent,
+    demo,
+    drill,
+    evaluate,
+    replay,
+    route,
+    simulate,
+    status,
+    statusline,
+    top,
+    up,
+    why,
+)
 
 app = typer.Typer(
     name="archgw",
@@ -32,6 +46,7 @@ app.command("top", rich_help_panel=_LOOK)(top.top)
 app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
+app.command("drill", rich_help_panel=_LOOK)(drill.drill)
 app.command("replay", rich_help_panel=_LOOK)(replay.replay_)
 app.command("example", rich_help_panel=_START)(check.example)
 app.command(

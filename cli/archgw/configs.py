@@ -1,6 +1,7 @@
 """Finds and loads the config that a command is about."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,11 +23,17 @@ def find(given: Path | None) -> Path:
                 mend="name a config, or start from the example: archgw example > config.yaml",
             )
         return given.resolve()
-    kept = Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw") / "config.yaml"
-    found = next((path for path in (Path("config.yaml"), kept) if path.is_file()), None)
+    found = kept()
     if found is None:
         report.fail("no config.yaml here or in ~/.archgw", mend=_proposal())
-    return found.resolve()
+    return found
+
+
+def kept() -> Path | None:
+    """The config that is here, else the one at home, absolute."""
+    at_home = Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw") / "config.yaml"
+    found = next((path for path in (Path("config.yaml"), at_home) if path.is_file()), None)
+    return found.resolve() if found else None
 
 
 def _proposal() -> str:
@@ -38,10 +45,10 @@ def _proposal() -> str:
     return f"set a key, such as ANTHROPIC_API_KEY, then: {start}\n  or try it without any: archgw demo, archgw simulate"
 
 
-def read(path: Path, *, need_keys: bool = True) -> Config:
+def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] | None = None) -> Config:
     """Exits with every mistake of the file."""
     try:
-        config = load(path)
+        config = load(path, environment)
         return usable(config) if need_keys else config
     except ConfigErrors as error:
         report.errors.print(str(error), markup=False, soft_wrap=True)

@@ -168,7 +168,12 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
             _router_filter(suppress_envoy_headers=True),
         ],
         routes={"route_config": _attempt_routes()},
-    ) | {"stream_idle_timeout": seconds(plan.listener.timeout)}
+    ) | {
+        "stream_idle_timeout": seconds(plan.listener.timeout),
+        # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
+        # would the client know that a provider's connection broke in the middle of its answer.
+        "delayed_close_timeout": "0s",
+    }
     manager["access_log"].append(_torn_log())
     return {
         "name": "attempt",

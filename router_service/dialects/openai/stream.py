@@ -80,7 +80,8 @@ class Reader:
         return ReplyFailed("api_error", message, odd=True)
 
     def _on(self, chunk: Any, event: ServerSentEvent) -> Iterator[ReplyEvent]:
-        if event.event == "error" or chunk.get("error") or chunk.get("object") == "error":
+        listed = isinstance(chunk, list) and any("error" in one for one in chunk if isinstance(one, dict))  # Gemini's
+        if listed or event.event == "error" or chunk.get("error") or chunk.get("object") == "error":
             self._done = True
             yield errors.failed(chunk)
             return
