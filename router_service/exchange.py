@@ -181,6 +181,7 @@ class Exchange:
     decision: Decision
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
+    caller: str = ""  # whose client key it came with
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     attempts: list[AttemptOutcome] = field(default_factory=list)
@@ -255,6 +256,7 @@ class Exchange:
             baseline=baseline,
             prompt=self.prompt,
             trace=self.trace,
+            caller=self.caller,
         )
 
 

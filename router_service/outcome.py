@@ -43,7 +43,8 @@ class Outcome:
 
     `ask` is filled only when the user enabled it. `first_content` and `score` are None where there was none. `cost` and
     `baseline`, what the same would have cost on the model of that name, are dollars, None where a price is not known.
-    `prompt` is the client's own id of what the user asked.
+    `prompt` is the client's own id of what the user asked. `caller` is the name of the client key it came with, empty
+    where none is wanted.
     """
 
     id: str
@@ -68,3 +69,4 @@ class Outcome:
     baseline: float | None = None
     prompt: str = ""
     trace: Trace = Trace()
+    caller: str = ""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import answers, intent, kinds, needs
+from router_service import admission, answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
@@ -72,6 +72,7 @@ class Selection:
         self._wall = wall
         self._started = 0.0
         self._headers: Headers = {}
+        self._caller = ""
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
         self._scores: Scores | None = None
@@ -105,7 +106,9 @@ class Selection:
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
-        local = answers.answer(plan, method, self._path, headers, self._query) or self._looked_up(method)
+        caller = admission.admit(plan.clients, plan.listener, self._path, headers, self._wall)
+        self._headers, self._caller = caller.headers, caller.name
+        local = answers.answer(plan, method, self._path, self._headers, self._query) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
@@ -223,6 +226,7 @@ class Selection:
             obstacles=understood.fitting.obstacles,
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
+            caller=self._caller,
         )
         try:
             self._gateway.exchanges.add(exchange)
@@ -298,6 +302,7 @@ class Selection:
             status=failure.status,
             duration=now - self._started,
             error=failure.message,
+            caller=self._caller,
         )
 
     def _reply_headers(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from router_service.config import (
     KEYS,
     Cache,
+    Client,
     Config,
     ConfigErrors,
     Failover,
@@ -90,6 +91,28 @@ model_providers:
 """
     )
     assert [(p.name, p.models) for p in config.preferences] == [("code generation", ("deepseek/deepseek-coder-v2",))]
+
+
+def test_clients_are_known_by_the_hashes_of_their_keys() -> None:
+    """Several for one of them while they change; a day's last moment is midnight in UTC."""
+    first, second = "0a" * 32, "0B" * 32
+    text = f"""\
+listeners: {{egress_traffic: {{address: 0.0.0.0}}}}
+clients:
+  - {{name: laptop, key: "sha256:{first}"}}
+  - {{name: laptop, key: "sha256:{second}", expires: 1970-01-02}}
+"""
+    config = read(TWO + text)
+    assert config.clients == (Client("laptop", first), Client("laptop", second.lower(), 2 * 86_400.0))
+    assert config.warnings == (), "beyond loopback, keys are enough"
+    assert first not in repr(config)
+
+
+def test_by_what_names_and_for_whose_pages_it_is_called() -> None:
+    listener = read(
+        f"{TWO}listeners: {{egress_traffic: {{hosts: [Gate.example.com], origins: [http://localhost:3000]}}}}\n"
+    ).listener
+    assert (listener.hosts, listener.origins) == (("gate.example.com",), ("http://localhost:3000",))
 
 
 def test_one_name_below_several_providers_is_one_preference() -> None:
@@ -567,6 +590,46 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "127.0.0.1 is this machine alone",
         ),
         (
+            "listeners: {egress_traffic: {address: 0.0.0.0}}",
+            "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "
+            "give clients keys (archgw client-key), or say 'open: true' if that is meant",
+        ),
+        (
+            "listeners: {egress_traffic: {address: '::', open: false}}",
+            "listeners.egress_traffic.address: whoever reaches :: spends your keys; "
+            "give clients keys (archgw client-key), or say 'open: true' if that is meant",
+        ),
+        (
+            "listeners: {egress_traffic: {hosts: ['http://a.b']}}",
+            "listeners.egress_traffic.hosts[0]: expected the name of a host, found 'http://a.b'; "
+            "without scheme and port",
+        ),
+        (
+            "listeners: {egress_traffic: {origins: ['*']}}",
+            "listeners.egress_traffic.origins[0]: expected an origin such as http://localhost:3000, found '*'; "
+            "without a path",
+        ),
+        ("clients: []", "clients: nobody is listed; leave clients out, or make one: archgw client-key"),
+        ("clients: [{name: a}]", "clients[0]: no key; make one: archgw client-key"),
+        (f"clients: [{{key: 'sha256:{'0' * 64}'}}]", "clients[0]: no name; make one: archgw client-key"),
+        (
+            f"clients: [{{name: a b, key: 'sha256:{'0' * 64}'}}]",
+            "clients[0].name: expected a name, found 'a b'; up to 63 letters, digits, dots, hyphens, underscores and @",
+        ),
+        (
+            f"clients: [{{name: a, key: {SECRET}}}]",
+            "clients[0].key: expected sha256: and 64 hex digits; "
+            "the hash of a key belongs here, not the key; make one: archgw client-key",
+        ),
+        (
+            f"clients: [{{name: a, key: 'sha256:{'0' * 64}'}}, {{name: b, key: 'sha256:{'0' * 64}'}}]",
+            "clients[1]: a key that stands here twice; each client, and each key, has an item of its own",
+        ),
+        (
+            f"clients: [{{name: a, key: 'sha256:{'0' * 64}', expires: soon}}]",
+            "clients[0].expires: expected the last day on which the key is taken, such as 2027-01-31",
+        ),
+        (
             "listeners: [{name: egress_trafic}]",
             "listeners[0].name: expected egress_traffic, found 'egress_trafic'; did you mean 'egress_traffic'?",
         ),
@@ -766,7 +829,7 @@ LATER = "not in this version yet; it changes nothing"
             f"routing_preferences[0].selection_policy: {LATER}",
         ),
         (
-            "listeners: {egress_traffic: {address: 0.0.0.0}}",
+            "listeners: {egress_traffic: {open: true, address: 0.0.0.0}}",
             "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "
             "127.0.0.1 is this machine alone",
         ),

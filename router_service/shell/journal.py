@@ -74,6 +74,7 @@ def facts(outcome: Outcome) -> dict[str, object]:
         "id": outcome.id,
         "kind": outcome.kind,
         "client": outcome.client,
+        **({"caller": outcome.caller} if outcome.caller else {}),
         "route": outcome.route,
         "asked": outcome.model_asked,
         "served": outcome.model_served,

@@ -147,5 +147,6 @@ def told(outcome: Outcome) -> pb.Request:
         ask=outcome.ask,
         session=outcome.session,
         cost=outcome.cost,
+        caller=outcome.caller,
         failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
     )
