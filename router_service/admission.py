@@ -13,14 +13,13 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from router_service.config import Client, Listener
+from router_service.config.addresses import is_nobodys
 from router_service.conversation import BadRequest
 
 Headers = Mapping[str, str]
 KEY = "x-arch-key"  # the client's key, where the usual headers hold another vendor's login
 _KEYS = (KEY, "x-api-key", "authorization", "api-key")
 _OPEN = ("/healthz",)  # tells that we are here, which whoever looks after the process needs to know
-# Nobody can register such a name: RFC 6761, RFC 6762, and ICANN's resolution of July 2024 for .internal
-_OURS = (".localhost", ".local", ".internal")
 _REFUSED = 403  # on a 401 Claude Code 2.1 tries again for 25 seconds and more; a 403 it shows at once
 _HOW = f"send it as x-api-key, as Authorization: Bearer, or as {KEY}"
 
@@ -98,9 +97,9 @@ def _host(authority: str) -> str:
 
 
 def _is_ours(host: str) -> bool:
-    """An address, or a name that no stranger can have: one without a dot, or of a domain that is nobody's."""
+    """An address, or a name that no stranger can have."""
     try:
         ip_address(host)
     except ValueError:
-        return bool(host) and ("." not in host or host.endswith(_OURS))
+        return is_nobodys(host)
     return True

@@ -261,7 +261,7 @@ class Attempt:
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        return [Release(headers, self._taken_away()), *self._pass_on(first, events, end, now)]
+        return [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
         dialect, conversation = self._exchange.dialect, self._exchange.conversation
@@ -278,7 +278,7 @@ class Attempt:
                     body = replace_fields(body, {"model": conversation.model})
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
-        return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
+        return [Release(headers, self._kept_back()), Send(body, end=True), *self._done(now, status=200)]
 
     def _refuse(self, failure: Failure, body: bytes, now: float) -> list[Effect]:
         """A genuine client error: nobody else would take the request either."""
@@ -467,9 +467,5 @@ class Attempt:
             headers["x-arch-warnings"] = header_value("; ".join(self._upstream.warnings)[:700])
         return headers
 
-    def _taken_away(self) -> tuple[str, ...]:
-        """Of the vendor's response headers: lengths that no longer hold, and, translated, all but a few."""
-        if self._same:
-            return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
-        kept = {"retry-after", "content-type", "date"}
-        return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)
+    def _kept_back(self) -> tuple[str, ...]:
+        return upstream.kept_back(self._headers, self._candidate, same=self._same)

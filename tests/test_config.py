@@ -389,6 +389,7 @@ KNOWN = "known: " + ", ".join(PROVIDERS)
 OWN = "an endpoint of your own needs base_url and provider_interface: openai, responses, anthropic"
 POOL = "list at least one of llm_providers under 'models'"
 NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
+METADATA = "is where a cloud tells a machine its own credentials, and no model"
 URL = "expected an address such as http://localhost:8000/v1, found"
 
 
@@ -443,6 +444,24 @@ URL = "expected an address such as http://localhost:8000/v1, found"
             "model: ollama/a, base_url: 'http://u:p@h'",
             ".base_url: only scheme, host, port and path belong here; the key goes under access_key",
         ),
+        *(
+            (f"model: ollama/a, base_url: 'http://{host}/v1'", f".base_url: {host.strip('[]')} {METADATA}")
+            for host in ("169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "[fe80::1]", "100.100.100.200")
+        ),
+        (
+            "model: ollama/a, base_url: 'http://metadata.google.internal.'",
+            f".base_url: metadata.google.internal {METADATA}",
+        ),
+        ("model: ollama/a, base_url: 'http://METADATA'", f".base_url: metadata {METADATA}"),
+        (
+            "model: ollama/a, base_url: 'http://[::ffff:169.254.169.254]'",
+            f".base_url: ::ffff:169.254.169.254 {METADATA}",
+        ),
+        *(
+            (f"model: ollama/a, base_url: 'http://{host}'", f".base_url: '{host}' is no IP address as they are written")
+            for host in ("2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "0xa9.254.169.254")
+        ),
+        ("model: ollama/a, base_url: 'http://hü'", f".base_url: {URL} 'http://hü'"),
         (
             "model: ollama/a, base_url: 'http://h/v1/chat/completions'",
             ".base_url: the address goes on to one endpoint; leave off /chat/completions, /responses or /messages",
@@ -842,6 +861,47 @@ LATER = "not in this version yet; it changes nothing"
 )
 def test_a_warning(section: str, warning: str) -> None:
     assert read(f"{TWO}{section}\n").warnings == (f"config.yaml:2: {warning}",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1",
+        "http://8.8.8.8",
+        "http://[2606:4700::1]",
+        "http://localhost.example.com",
+        "http://a.local.com",
+    ],
+)
+@pytest.mark.parametrize(
+    "item",
+    [
+        "llm_providers: [{model: openai/gpt-4o, access_key: $KEY, base_url: 'URL'}]",
+        "llm_providers: [{model: anthropic/claude-sonnet-4-5, passthrough_auth: true, base_url: 'URL'}]",
+        f"{TWO}routing: {{model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
+    ],
+    ids=["key", "login", "router model"],
+)
+def test_a_key_that_travels_unencrypted_is_a_warning(item: str, url: str) -> None:
+    (warning,) = read(item.replace("URL", url), KEY=SECRET).warnings
+    assert "unencrypted; write https://" in warning and SECRET not in warning
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api.example.com", "http://localhost:1", "http://127.0.0.1", "http://10.0.0.7", "http://192.168.1.2:8000",
+     "http://[::1]", "http://[fd12::1]", "http://100.64.0.1", "http://ollama:11434", "http://gpu.local", "http://a.internal",
+     "http://host.docker.internal:8000"],
+)  # fmt: skip
+def test_a_key_within_ones_own_network_is_none(url: str) -> None:
+    assert (
+        read(f"llm_providers: [{{model: openai/gpt-4o, access_key: $KEY, base_url: '{url}'}}]", KEY=SECRET).warnings
+        == ()
+    )
+
+
+def test_without_a_key_nothing_is_unencrypted() -> None:
+    assert read("llm_providers: [{model: ollama/a, base_url: 'http://api.example.com'}]").warnings == ()
 
 
 @pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}", "ledger: {url: sqlite}"])

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import PurePath
 from typing import Literal, TypeVar, get_args
 
+from router_service.config.addresses import read_address
 from router_service.config.keys import Secret
-from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
+from router_service.config.providers import ProviderEntry, find_entry, read_key, warn_if_bare
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
@@ -186,6 +187,8 @@ def _model(environment: Mapping[str, str], value: Value) -> LocalModel | Shipped
     if missing:
         fields["access_key"].wrong(f"${missing} is not set", f"export {missing}=...")
     url, name = read_address(fields["base_url"]), fields["name"].text()
+    if key:
+        warn_if_bare(fields["base_url"], url)
     return RemoteModel(url, name, key) if url and name else None
 
 
