@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
+    os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     try:
         config = usable(load(arguments.config))

@@ -89,6 +89,18 @@ def test_check_tells_what_would_run(shell: Shell) -> None:
     assert "sk-test" not in said
 
 
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o600, ""), (0o640, ""), (0o644, "read"), (0o602, "change"), (0o666, "read and change")]
+)
+def test_check_tells_when_everybody_may_read_the_keys(shell: Shell, mode: int, told: str) -> None:
+    dotenv = shell.folder / ".env"
+    dotenv.write_text("OPENAI_API_KEY=sk-test-0123456789\n")
+    dotenv.chmod(mode)
+    said = " ".join(shell.run("check", shell.config()).output.split())
+    assert (f"everybody on this machine may {told} it, and the keys in it: chmod 600" in said) is bool(told)
+    assert bool(told) or "everybody" not in said
+
+
 def test_check_takes_the_config_that_is_here(shell: Shell) -> None:
     (shell.folder / "config.yaml").write_text("llm_providers: [{model: openai/gpt-5o}]\nrouting: {deadline: soon}\n")
     assert "config.yaml:2" in told(shell.run("check"))

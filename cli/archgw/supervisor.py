@@ -24,7 +24,7 @@ from pathlib import Path
 
 import aiohttp
 
-from archgw.home import AlreadyRunning, Home, Stack, home, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private, write_private
 from archgw.render import envoy
 from router_service.config import usable
 from router_service.plan import Plan, plan
@@ -82,7 +82,7 @@ class Supervisor:
         return f"http://{listener.address}:{listener.port}"
 
     async def run(self, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
-        """Run until cancelled. Raises CannotStart, AlreadyRunning."""
+        """Run until cancelled. Raises CannotStart, AlreadyRunning, NotPrivate."""
         with self._home.hold():
             check_port(self._plan)
             self._write_envoy_config()
@@ -168,6 +168,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to handle
+                umask=0o077,  # Envoy has no other word for whose its files are
             )
         self.pids[service.name] = process.pid
         self._sign_of_life = time.monotonic()
@@ -200,7 +201,7 @@ class Supervisor:
         return False
 
     def _open_log(self, name: str):  # type: ignore[no-untyped-def]  # an open file, of whatever kind
-        return os.fdopen(os.open(self._home.log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+        return os.fdopen(open_private(self._home.log(name), os.O_WRONLY | os.O_APPEND), "ab")
 
     async def _until(self, true: Callable[[], bool]) -> None:
         """Raises CannotStart when it does not become true, or the services keep ending."""
@@ -302,7 +303,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(until_told_to_stop(Supervisor(arguments.config, home())))
-    except (CannotStart, AlreadyRunning) as error:
+    except (CannotStart, AlreadyRunning, NotPrivate) as error:
         sys.exit(str(error) or "a stack is already running")
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
         place = Place(str(path), 1, "")
         raise ConfigErrors([Mistake(place, f"not text in UTF-8 (byte {error.start})", "save it as UTF-8")]) from error
     known = variables(path, environment)
-    return parse(text, file=str(path), environment=known, clouds=clouds(known))
+    config = parse(text, file=str(path), environment=known, clouds=clouds(known))
+    return replace(config, warnings=(*config.warnings, *_open_to_others(path.parent / ".env")))
 
 
 def variables(config: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -28,6 +30,16 @@ def variables(config: Path, environment: Mapping[str, str] | None = None) -> dic
     if dotenv.is_file():
         known = parse_dotenv(dotenv.read_text("utf-8", "replace")) | known
     return known
+
+
+def _open_to_others(dotenv: Path) -> tuple[str, ...]:
+    """A group may be the owner's own, as it is on many systems; what everybody may do is never meant."""
+    may = {0o004: "read", 0o002: "change"}
+    mode = dotenv.stat().st_mode if dotenv.is_file() else 0
+    told = " and ".join(word for bit, word in may.items() if mode & bit)
+    return (
+        (f"{dotenv}: everybody on this machine may {told} it, and the keys in it: chmod 600 {dotenv}",) if told else ()
+    )
 
 
 def clouds(environment: Mapping[str, str]) -> Clouds:

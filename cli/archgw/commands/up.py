@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 
 from archgw import configs, report
-from archgw.home import AlreadyRunning, Home, Stack, home
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private
 from archgw.supervisor import (
     READY_WITHIN,
     CannotStart,
@@ -65,6 +65,8 @@ def up(
             _welcome(_in_background(path, at), settings, plan)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
+    except NotPrivate as error:
+        report.fail(str(error))
     except CannotStart as error:
         report.fail(str(error), mend="the whole log: archgw logs")
 
@@ -86,7 +88,7 @@ def down() -> None:
 
 
 def _in_background(path: Path, at: Home) -> Stack:
-    log = os.open(at.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log = open_private(at.log("supervisor"), os.O_WRONLY | os.O_TRUNC)
     process = subprocess.Popen(
         [sys.executable, "-m", "archgw.supervisor", str(path)],
         stdin=subprocess.DEVNULL,
