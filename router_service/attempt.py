@@ -66,6 +66,7 @@ from router_service.verdict import (
     lacks_model,
     meant,
     retry_after,
+    scrubbed,
     status_of,
     until_failure,
     wants_usage,
@@ -111,6 +112,7 @@ class Attempt:
         self._first_content: float | None = None
         self._broke_off = False  # the provider's stream ended before its answer did
         self._trouble = ""  # what went wrong after first content
+        self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         if self._state == "done":
@@ -196,7 +198,8 @@ class Attempt:
             return self._judge_events(None, now) if self._ended or end else []
         failure = failure_in(fresh)
         if failure:  # nothing has gone out yet, whatever came before it
-            return self._fail(f"failed before its first content: {failure.message}", now, status=status_of(failure))
+            words = f"failed before its first content: {self._said(failure)}"
+            return self._fail(words, now, status=status_of(failure))
         if any(map(is_content, fresh)) or self._acceptable_empty():
             return self._release(end, now)
         if self._ended or end:
@@ -222,7 +225,7 @@ class Attempt:
         """A whole answer; `body` is its JSON, None when it came as a stream."""
         failure = failure_in(self._events)
         if failure:
-            return self._fail(failure.message, now, status=status_of(failure))
+            return self._fail(self._said(failure), now, status=status_of(failure))
         if not any(map(is_content, self._events)) and not self._acceptable_empty():
             return self._fail("sent an empty answer", now)
         return self._release_whole(body, now)
@@ -236,8 +239,8 @@ class Attempt:
         status = meant(failure)
         ours = status in _OURS_TO_MEND or status >= 500 or status < 400 or failure.kind == "rate_limit_error"
         if ours or lacks_model(failure):
-            return self._fail(f"answered {self._status} ({failure.message})", now, status=status)
-        return self._refuse(failure, body, now)
+            return self._fail(f"answered {self._status} ({self._said(failure)})", now, status=status)
+        return self._refuse(replace(failure, message=self._said(failure)), body, now)
 
     def _acceptable_empty(self) -> bool:
         """A reply that ended in order and says nothing: fine after tool results, for a probe, or cut by its limit."""
@@ -285,7 +288,8 @@ class Attempt:
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
         if self._same and is_json(self._headers) and not failure.odd:
-            reply = Respond(self._status, {"content-type": "application/json", **headers}, body)
+            same = self._scrubbed(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            reply = Respond(self._status, {"content-type": "application/json", **headers}, same)
         else:
             reply = error_reply(self._exchange.dialect, failure, headers)
         return [reply, *self._done(now, status=self._status, error=failure.message)]
@@ -324,9 +328,9 @@ class Attempt:
     def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
         if failure and (self._broke_off or not self._same or failure.odd):
-            return self._break(failure.message, now, first=out)
+            return self._break(self._said(failure), now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
-            self._trouble = failure.message
+            self._trouble = self._said(failure)
         return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
@@ -418,7 +422,17 @@ class Attempt:
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
         seconds = now - self._begun
-        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds))
+        brief = self._brief if trouble else ""
+        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds, brief))
+
+    def _said(self, failure: Failure | ReplyFailed) -> str:
+        """The provider's words for the client and for `archgw why`; for everything else, what kind of failure it is."""
+        answered = f"answered {self._status}" if self._status != 200 else "failed"
+        self._brief = f"{answered} ({failure.kind})"
+        return self._scrubbed(failure.message)
+
+    def _scrubbed(self, words: str) -> str:
+        return scrubbed(words, self._candidate.key.value if self._candidate.key else "")
 
     def _done(self, now: float, *, status: int, error: str = "") -> list[Effect]:
         self._state = "done"
@@ -436,6 +450,7 @@ class Attempt:
                 usage=self._usage,
                 first_content=self._first_content,
                 error=error,
+                brief=self._brief if error else "",
                 warnings=self._upstream.warnings,
                 ask=self._gateway.show_asks,
                 cost=cost,

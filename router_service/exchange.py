@@ -228,6 +228,7 @@ class Exchange:
         usage: Usage | None = None,
         first_content: float | None = None,
         error: str = "",
+        brief: str = "",
         warnings: tuple[str, ...] = (),
         ask: bool = False,
         cost: float | None = None,
@@ -257,6 +258,7 @@ class Exchange:
             prompt=self.prompt,
             trace=self.trace,
             caller=self.caller,
+            brief=brief,
         )
 
 
@@ -317,7 +319,7 @@ def _left(exchange: Exchange) -> Outcome:
     last = exchange.attempts[-1] if exchange.attempts else None
     if last is None or last.status == 499:
         return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
-    return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble)
+    return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble, brief=last.brief)
 
 
 # -- what every reply of ours carries --------------------------------------------------------------------------

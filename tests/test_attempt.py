@@ -67,6 +67,8 @@ from router_service.exchange import (
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
 from router_service.session import Pin
+from router_service.shell.journal import Journal, facts
+from router_service.shell.router_api import told as shown
 
 PATHS = {"anthropic": MESSAGES, "openai": CHAT}
 EVENTS = {CLAUDE: ANTHROPIC_EVENTS, GPT: OPENAI_EVENTS}
@@ -830,3 +832,34 @@ def test_half_an_emoji_in_a_stream_is_no_obstacle() -> None:
 def test_a_role_alone_is_no_content() -> None:
     story = Story(GPT, path=CHAT, stream=True)
     assert story.tell(STREAM, O_ROLE) == []
+
+
+# -- what a provider says of us ------------------------------------------------------------------------------------
+
+ALONE = f"llm_providers: [{{model: {GPT}}}]\n"
+TELLING = "Incorrect API key provided: key-of-openai. In organization org-abcdef123, you asked: hello"
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_our_key_and_our_account_are_told_to_nobody(path: str, status: int) -> None:
+    story = Story(GPT, path=path, config=ALONE)
+    story.tell(*refusal(status, {"error": {"message": TELLING, "type": "invalid_request_error"}}))
+    reply, outcome = one(story.effects, Respond), story.outcome
+    for told in (reply.body.decode(), str(reply.headers), str(outcome)):
+        assert "key-of-openai" not in told and "abcdef123" not in told
+    assert "In organization org-***" in reply.body.decode()
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_providers_own_words_are_for_who_asked_alone(status: int) -> None:
+    """It may quote what was asked: what is kept for all to see is its status and the kind of its failure."""
+    story = Story(GPT, config=ALONE)
+    story.tell(*refusal(status, {"error": {"message": TELLING, "type": "invalid_request_error"}}))
+    outcome = story.outcome
+    assert "you asked: hello" in outcome.error
+    assert outcome.brief.startswith(f"answered {status} (") and outcome.brief == outcome.attempts[-1].brief
+    assert "hello" not in shown(outcome).error + str(facts(outcome))
+    journal = Journal()
+    journal.record(outcome)
+    assert "hello" not in str(journal.tallies)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -300,6 +301,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m archgw.supervisor", description=__doc__)
     parser.add_argument("config", type=Path)
     arguments = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(until_told_to_stop(Supervisor(arguments.config, home())))

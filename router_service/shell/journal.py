@@ -63,7 +63,7 @@ class Journal:
             tally = self.tallies.setdefault(attempt.candidate, Tally())
             if attempt.trouble and attempt.status not in _BLAMELESS:
                 tally.failed += 1
-                tally.last_trouble = attempt.trouble
+                tally.last_trouble = attempt.brief or attempt.trouble
             elif attempt.status != 499:
                 tally.answered += 1
 
