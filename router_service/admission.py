@@ -21,7 +21,8 @@ KEY = "x-arch-key"  # the client's key, where the usual headers hold another ven
 _KEYS = (KEY, "x-api-key", "authorization", "api-key")
 _OPEN = ("/healthz",)  # tells that we are here, which whoever looks after the process needs to know
 _REFUSED = 403  # on a 401 Claude Code 2.1 tries again for 25 seconds and more; a 403 it shows at once
-_HOW = f"send it as x-api-key, as Authorization: Bearer, or as {KEY}"
+# Claude Code 2.1 takes an error that names x-api-key for its own login's, and shows nothing else of it.
+_HOW = f"send it as the API key or as {KEY}; archgw cli-agent takes it from ARCHGW_CLIENT_KEY"
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,7 @@ class Attempt:
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
         if self._same and is_json(self._headers) and not failure.odd:
-            same = self._scrubbed(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            same = self._scrubbed_bytes(body)
             reply = Respond(self._status, {"content-type": "application/json", **headers}, same)
         else:
             reply = error_reply(self._exchange.dialect, failure, headers)
@@ -331,6 +331,7 @@ class Attempt:
             return self._break(self._said(failure), now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = self._said(failure)
+            out = self._scrubbed_bytes(out)
         return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
@@ -430,6 +431,9 @@ class Attempt:
         answered = f"answered {self._status}" if self._status != 200 else "failed"
         self._brief = f"{answered} ({failure.kind})"
         return self._scrubbed(failure.message)
+
+    def _scrubbed_bytes(self, said: bytes) -> bytes:
+        return self._scrubbed(said.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def _scrubbed(self, words: str) -> str:
         return scrubbed(words, self._candidate.key.value if self._candidate.key else "")

@@ -64,6 +64,11 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
         try:
             async for message in stream:
                 await hop.on_message(message)
+        except Exception as error:
+            # gRPC would tell Envoy the error's own words, and Envoy logs what it hears: a prompt, or a key.
+            words = f"{type(error).__name__} at {place(error)}"
+            _log.error("%s: %s", role, words)
+            await context.abort(grpc.StatusCode.INTERNAL, f"an error in archgw itself ({words})")
         finally:
             hop.close()
 
