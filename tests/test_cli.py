@@ -101,6 +101,16 @@ def test_check_tells_when_everybody_may_read_the_keys(shell: Shell, mode: int, t
     assert bool(told) or "everybody" not in said
 
 
+def test_check_tells_who_may_ask_and_until_when(shell: Shell) -> None:
+    known = {"laptop": "", "ci": ", expires: 2999-01-31", "old": ", expires: 2001-01-31"}
+    keys = ", ".join(
+        f'{{name: {name}, key: "sha256:{str(number) * 64}"{until}}}'
+        for number, (name, until) in enumerate(known.items())
+    )
+    said = told(shell.run("check", shell.config(f"{CONFIG}clients: [{keys}]\n")))
+    assert "client laptop: a key client ci: a key until 2999-01-31 client old: a key that ended with 2001-01-31" in said
+
+
 def test_check_takes_the_config_that_is_here(shell: Shell) -> None:
     (shell.folder / "config.yaml").write_text("llm_providers: [{model: openai/gpt-5o}]\nrouting: {deadline: soon}\n")
     assert "config.yaml:2" in told(shell.run("check"))
