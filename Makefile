@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: check lint format proto golden test bench
+.PHONY: check lint format proto golden lock test bench
 
 $(BIN)/archgw: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,18 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 
 golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
+
+# For Linux and macOS, and each Python from 3.11 on; hashes of every file that there is of a release.
+LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+    --no-annotate --no-header --no-emit-index-url --no-emit-find-links
+lock: $(BIN)/archgw         ## pin every dependency anew, in requirements.lock and requirements-dev.lock
+	$(BIN)/pip install -q uv==0.13.9
+	rm -f requirements.lock requirements-dev.lock
+	$(BIN)/uv $(LOCK) --extra bedrock --extra demo --extra redis --extra vertex -o requirements.lock
+	$(BIN)/uv $(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
+	for lock in requirements.lock requirements-dev.lock; do \
+	    echo "# Made by \`make lock\`. Install: pip install --require-hashes -r $$lock && pip install --no-deps ." \
+	        | cat - $$lock > $$lock.new && mv $$lock.new $$lock; done
 
 bench: $(BIN)/archgw        ## needs wrk and gcc; takes about twenty minutes (bench/README.md)
 	$(BIN)/python bench/bench.py --up direct,envoy,archgw --concurrency 1,16 --out bench/.work/results.json

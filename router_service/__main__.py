@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import resource
 import secrets
 import signal
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from router_service.config import ConfigErrors, usable
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import state
+from router_service.shell import logs, state
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 
@@ -25,7 +26,9 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # keys and prompts are in this memory
+    logs.start()
     try:
         given = (
             Source.from_json(arguments.accepted.read_text(), os.environ)

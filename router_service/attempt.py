@@ -68,6 +68,7 @@ from router_service.verdict import (
     lacks_model,
     meant,
     retry_after,
+    scrubbed,
     seconds_until,
     status_of,
     until_failure,
@@ -85,6 +86,7 @@ _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our 
 _OF_THE_ACCOUNT = frozenset({"rate_limit_error", "billing_error", "authentication_error", "overloaded_error"})
 _REQUESTS = frozenset({400, 413, 422})  # by what vendors say that the request is what is wrong
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
+_BROKE_OFF = "broke off in an answer"
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -120,6 +122,7 @@ class Attempt:
         self._unreadable: int | None = None  # which event of the last chunk the client's own reader would stumble over
         self._broke_off = False  # the provider's stream ended before its answer did
         self._trouble = ""  # what went wrong after first content
+        self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         if self._state == "done":
@@ -241,7 +244,8 @@ class Attempt:
             return self._judge_events(None, now) if self._ended or end else []
         failure = failure_in(fresh)
         if failure:  # nothing has gone out yet, whatever came before it
-            return self._fail(f"failed before its first content: {failure.message}", now, status=status_of(failure))
+            words = f"failed before its first content: {self._said(failure)}"
+            return self._fail(words, now, status=status_of(failure))
         if any(map(is_content, fresh)) or self._acceptable_empty():
             return self._release(end, now)
         if self._ended or end:
@@ -267,7 +271,7 @@ class Attempt:
         """A whole answer; `body` is its JSON, None when it came as a stream."""
         failure = failure_in(self._events)
         if failure:
-            return self._fail(failure.message, now, status=status_of(failure))
+            return self._fail(self._said(failure), now, status=status_of(failure))
         if not any(map(is_content, self._events)) and not self._acceptable_empty():
             return self._fail("sent an empty answer", now)
         return self._release_whole(body, now)
@@ -286,8 +290,8 @@ class Attempt:
             return self._lack(lack, failure, body, now)
         ours = status in _OURS_TO_MEND or status >= 500 or status < 400 or failure.kind == "rate_limit_error"
         if ours or lacks_model(failure):
-            return self._fail(f"answered {self._status} ({failure.message})", now, status=status)
-        return self._refuse(failure, body, now)
+            return self._fail(f"answered {self._status} ({self._said(failure)})", now, status=status)
+        return self._refuse(replace(failure, message=self._said(failure)), body, now)
 
     def _acceptable_empty(self) -> bool:
         """A reply that ended in order and says nothing: fine after tool results, for a probe, or cut by its limit."""
@@ -311,7 +315,7 @@ class Attempt:
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        return [Release(headers, self._taken_away()), *self._pass_on(first, events, end, now)]
+        return [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
         dialect, conversation = self._exchange.dialect, self._exchange.conversation
@@ -328,11 +332,11 @@ class Attempt:
                     body = replace_fields(body, {"model": conversation.model})
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
-        return [Release(headers, self._taken_away()), Send(body, end=True), *self._done(now, status=200)]
+        return [Release(headers, self._kept_back()), Send(body, end=True), *self._done(now, status=200)]
 
     def _lack(self, lack: refusals.Lack, failure: Failure, body: bytes, now: float) -> list[Effect]:
         """This one cannot take the request. Who may is asked; the client hears of it when nobody does."""
-        exchange = self._exchange
+        exchange, failure = self._exchange, replace(failure, message=self._said(failure))
         if self._status not in _REQUESTS:
             failure = replace(failure, status=400, kind=KIND_BY_STATUS[400], odd=True)
         exchange.refusal = failure
@@ -342,7 +346,7 @@ class Attempt:
             for other in exchange.decision.chain.candidates
             if other.label in asked or not refusals.may_take(other, lack, failure, self._candidate)
         }
-        if exchange.last_attempt or all(map(exchange.passes, exchange.decision.chain.candidates)):
+        if exchange.last_attempt or exchange.spent or all(map(exchange.passes, exchange.decision.chain.candidates)):
             return self._refuse(failure, body, now)
         words = f"answered {self._status} ({failure.message})"
         self._status = failure.status
@@ -355,7 +359,8 @@ class Attempt:
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
         if self._same and is_json(self._headers) and not failure.odd:
-            reply = Respond(self._status, {"content-type": "application/json", **headers}, body)
+            same = self._scrubbed_bytes(body)
+            reply = Respond(self._status, {"content-type": "application/json", **headers}, same)
         else:
             reply = error_reply(self._exchange.dialect, failure, headers)
         return [reply, *self._done(now, status=self._status, error=failure.message)]
@@ -415,20 +420,21 @@ class Attempt:
     def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
         if failure and (self._broke_off or not self._same or failure.odd):
-            return self._break(failure.message, now, first=out)
+            return self._break(self._said(failure), now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
-            self._trouble = failure.message
-            self._mark(failure.message, now)
+            self._trouble = self._said(failure)
+            out = self._scrubbed_bytes(out)
+            self._mark(now)
         return [Send(out, end), *(self._done(now, status=200) if end else [Wake(self._next_look(0.0))])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """The stream went wrong after content, by the candidate's doing."""
-        self._mark(trouble, now)
+        self._mark(now)
         return self._end_with(trouble, now, first=first)
 
-    def _mark(self, trouble: str, now: float) -> None:
+    def _mark(self, now: float) -> None:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
-        _leave_alone(self._gateway, self._exchange, self._candidate, now, f"broke off in an answer ({trouble})")
+        _leave_alone(self._gateway, self._exchange, self._candidate, now, _BROKE_OFF)
 
     def _next_look(self, silent: float) -> float:
         """Seconds until the client is to hear a ping, or that nothing more comes."""
@@ -537,7 +543,20 @@ class Attempt:
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
         seconds = now - self._begun
-        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds))
+        brief = self._brief if trouble else ""
+        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds, brief))
+
+    def _said(self, failure: Failure | ReplyFailed) -> str:
+        """The provider's words for the client and for `archgw why`; for everything else, what kind of failure it is."""
+        answered = f"answered {self._status}" if self._status != 200 else "failed"
+        self._brief = f"{answered} ({failure.kind})"
+        return self._scrubbed(failure.message)
+
+    def _scrubbed_bytes(self, said: bytes) -> bytes:
+        return self._scrubbed(said.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def _scrubbed(self, words: str) -> str:
+        return scrubbed(words, self._candidate.key.value if self._candidate.key else "")
 
     def _done(self, now: float, *, status: int, error: str = "") -> list[Effect]:
         self._state = "done"
@@ -555,6 +574,7 @@ class Attempt:
                 usage=self._usage,
                 first_content=self._first_content,
                 error=error,
+                brief=self._brief if error else "",
                 warnings=self._upstream.warnings,
                 ask=self._gateway.show_asks,
                 cost=cost,
@@ -586,12 +606,8 @@ class Attempt:
             headers["x-arch-warnings"] = header_value("; ".join(self._upstream.warnings)[:700])
         return headers
 
-    def _taken_away(self) -> tuple[str, ...]:
-        """Of the vendor's response headers: lengths that no longer hold, and, translated, all but a few."""
-        if self._same:
-            return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
-        kept = {"retry-after", "content-type", "date"}
-        return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)
+    def _kept_back(self) -> tuple[str, ...]:
+        return upstream.kept_back(self._headers, self._candidate, same=self._same)
 
 
 def tear(gateway: Gateway, attempt: str, now: float) -> None:
@@ -617,7 +633,7 @@ def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: floa
     assert exchange.cut is not None
     trouble = "tore the connection"
     exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
-    _leave_alone(gateway, exchange, candidate, now, f"broke off in an answer ({trouble})")
+    _leave_alone(gateway, exchange, candidate, now, _BROKE_OFF)
 
 
 def _leave_alone(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float, why: str) -> None:

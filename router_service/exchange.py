@@ -193,6 +193,7 @@ class Exchange:
     plan: Plan  # as it was when the request began: a reload changes nothing for it
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
+    caller: str = ""  # whose client key it came with
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
@@ -270,6 +271,7 @@ class Exchange:
         usage: Usage | None = None,
         first_content: float | None = None,
         error: str = "",
+        brief: str = "",
         warnings: tuple[str, ...] = (),
         ask: bool = False,
         cost: float | None = None,
@@ -298,6 +300,8 @@ class Exchange:
             baseline=baseline,
             prompt=self.prompt,
             trace=self.trace,
+            caller=self.caller,
+            brief=brief,
         )
 
 
@@ -380,7 +384,7 @@ def _left(exchange: Exchange) -> Outcome:
     last = exchange.attempts[-1] if exchange.attempts else None
     if last is None or last.status == 499:
         return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
-    return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble)
+    return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble, brief=last.brief)
 
 
 # -- what every reply of ours carries --------------------------------------------------------------------------

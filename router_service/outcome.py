@@ -9,12 +9,16 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """One try. `status` is the provider's, 0 when it never answered; `trouble` is empty when all went well."""
+    """One try. `status` is the provider's, 0 when it never answered; `trouble` is empty when all went well.
+
+    `brief` is the trouble without the provider's own words, which may quote what was asked; empty where it has none.
+    """
 
     candidate: str
     status: int
     trouble: str
     seconds: float
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,10 @@ class Trace:
 class Outcome:
     """One client request, ended. Times are in seconds; `started` is seconds since the epoch.
 
-    `ask` is filled only when the user enabled it. `first_content` and `score` are None where there was none. `cost` and
-    `baseline`, what the same would have cost on the model of that name, are dollars, None where a price is not known.
-    `prompt` is the client's own id of what the user asked.
+    `ask` is filled only when the user enabled it. `brief` is the error without a provider's own words, empty where it
+    has none. `first_content` and `score` are None where there was none. `cost` and `baseline`, what the same would have
+    cost on the model of that name, are dollars, None where a price is not known. `prompt` is the client's own id of
+    what the user asked. `caller` is the name of the client key it came with, empty where none is wanted.
     """
 
     id: str
@@ -70,3 +75,5 @@ class Outcome:
     baseline: float | None = None
     prompt: str = ""
     trace: Trace = Trace()
+    caller: str = ""
+    brief: str = ""

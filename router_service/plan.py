@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from router_service import pricing
 from router_service.config import (
+    Client,
     Config,
     Failover,
     Identity,
@@ -160,6 +161,7 @@ class Plan:
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
+    clients: tuple[Client, ...] = ()
 
     def chain(self, route: Route, first: Candidate) -> Chain:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
@@ -201,6 +203,7 @@ def plan(config: Config) -> Plan:
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
+        clients=config.clients,
     )
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import answers, intent, kinds, needs
+from router_service import admission, answers, intent, kinds, needs
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
@@ -75,6 +75,7 @@ class Selection:
         self._wall = wall
         self._started = 0.0
         self._headers: Headers = {}
+        self._caller = ""
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
         self._scores: Scores | None = None
@@ -108,9 +109,11 @@ class Selection:
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
+        caller = admission.admit(plan.clients, plan.listener, self._path, headers, self._wall)
+        self._headers, self._caller = caller.headers, caller.name
         if (method, self._path) == ("GET", answers.METRICS):
             return [Tell(self._reply_headers())]
-        local = answers.answer(plan, method, self._path, headers, self._query) or self._looked_up(method)
+        local = answers.answer(plan, method, self._path, self._headers, self._query) or self._looked_up(method)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
@@ -233,6 +236,7 @@ class Selection:
             later=frozenset() if counts else cooled.later(decision, cooling, now=now, able=able),
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
+            caller=self._caller,
         )
         try:
             self._gateway.exchanges.add(exchange)
@@ -318,6 +322,7 @@ class Selection:
             status=failure.status,
             duration=now - self._started,
             error=failure.message,
+            caller=self._caller,
         )
 
     def _reply_headers(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ that must differ replaced, so that prompt caches and signatures stay valid. Othe
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from router_service import needs
@@ -22,6 +23,11 @@ _FORWARDED = {
     "openai_responses": ("user-agent",),
 }
 _CREDENTIALS = ("authorization", "x-api-key")
+# Headers of the provider's that the client may see; where both speak one dialect; and where the account is his own.
+# Nothing else comes back: cookies, names of organisations and limits of an account are not the client's business.
+_PASSED_BACK = frozenset({"content-type", "date", "retry-after"})
+_OF_ONE_DIALECT = frozenset({"request-id", "x-request-id", "openai-processing-ms", "openai-version"})
+_OF_HIS_ACCOUNT = ("anthropic-ratelimit-", "anthropic-organization-id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,13 @@ def render(exchange: Exchange, candidate: Candidate) -> Upstream:
     body, warnings = _body(exchange, candidate, dialect, same=same)
     headers = _headers(exchange, candidate, dialect, dialect.upstream_path, same=same)
     return Upstream(headers, body, dialect, warnings)
+
+
+def kept_back(headers: Iterable[str], candidate: Candidate, *, same: bool) -> tuple[str, ...]:
+    """The names among the provider's response headers that the client is not told."""
+    known = _PASSED_BACK | (_OF_ONE_DIALECT if same else frozenset())
+    own = _OF_HIS_ACCOUNT if same and candidate.passthrough else ()
+    return tuple(name for name in headers if not name.startswith((":", *own)) and name not in known)
 
 
 def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:

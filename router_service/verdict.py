@@ -30,6 +30,8 @@ _COME_BACK = re.compile(
     r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)ms|([\d.]+)\s*s)?",
     re.I,
 )
+_ACCOUNT = re.compile(r"\b(org-|proj_)[A-Za-z0-9]{6,}")
+_SHORTEST = 8  # letters of a key; a shorter one is any word
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -69,6 +71,11 @@ def failure_in(events: Iterable[ReplyEvent]) -> ReplyFailed | None:
 
 def status_of(failure: ReplyFailed) -> int:
     return next((status for status, kind in KIND_BY_STATUS.items() if kind == failure.kind and status >= 429), 502)
+
+
+def scrubbed(words: str, key: str) -> str:
+    """What a vendor says, without our key, and without our organisation and project, which OpenAI names in it."""
+    return _ACCOUNT.sub(r"\1***", words.replace(key, "***") if len(key) >= _SHORTEST else words)
 
 
 def lacks_model(failure: Failure) -> bool:

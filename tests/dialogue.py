@@ -66,7 +66,13 @@ def request(**fields: Any) -> dict[str, Any]:
 
 def headers(path: str = MESSAGES, **more: str) -> dict[str, str]:
     named = {name.replace("_", "-"): value for name, value in more.items()}
-    return {":method": "POST", ":path": path, "content-type": "application/json", **named}
+    return {
+        ":method": "POST",
+        ":authority": "127.0.0.1:12000",
+        ":path": path,
+        "content-type": "application/json",
+        **named,
+    }
 
 
 def ask(

@@ -552,3 +552,45 @@ def test_json_with_comments() -> None:
 @pytest.mark.parametrize(("parse", "text"), [(from_json, "{"), (from_toml, "= 1"), (from_yaml, "a: [")])
 def test_what_cannot_be_read_says_nothing(parse: Any, text: str) -> None:
     assert parse(text) == parse("") == {}
+
+
+# -- a gateway that wants a client key ---------------------------------------------------------------------------------
+
+CLIENT_KEY = "archgw-0123456789abcdef"
+GUARDED = {name: value for name, value in USERS.items() if "BASE_URL" not in name} | {"ARCHGW_CLIENT_KEY": CLIENT_KEY}
+WHERE = {
+    "claude": ("ANTHROPIC_CUSTOM_HEADERS", f"x-arch-key: {CLIENT_KEY}"),
+    "codex": ("ARCHGW_TOKEN", CLIENT_KEY),
+    "opencode": ("OPENCODE_CONFIG_CONTENT", f'"apiKey": "{CLIENT_KEY}"'),
+    "aider": ("AIDER_OPENAI_API_KEY", CLIENT_KEY),
+    "env": ("OPENAI_API_KEY", CLIENT_KEY),
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("plan", [PLAN, BOTH], ids=["keys", "own login"])
+def test_the_client_key_goes_by_the_environment_and_never_by_the_arguments(agent: str, plan: Any) -> None:
+    made = launch(agent, plan=plan, environment=GUARDED)
+    name, value = WHERE[agent]
+    assert value in made.environment[name]
+    assert CLIENT_KEY not in " ".join(made.arguments)
+    shown = masked(made, GUARDED)
+    assert CLIENT_KEY not in "\n".join([*exports(GUARDED, shown.environment, "bash"), *shown.arguments])
+
+
+@pytest.mark.parametrize("agent", ["claude", "env"])
+def test_beside_a_login_the_client_key_has_a_header_of_its_own(agent: str) -> None:
+    own = {"ANTHROPIC_CUSTOM_HEADERS": "x-mine: 1"}
+    made = launch(agent, plan=OWN_LOGIN, environment=GUARDED | own)
+    assert made.environment["ANTHROPIC_CUSTOM_HEADERS"] == f"x-mine: 1\nx-arch-key: {CLIENT_KEY}"
+    assert "ANTHROPIC_AUTH_TOKEN" not in made.environment
+
+
+@pytest.mark.parametrize("place", [USER, MANAGED])
+def test_settings_that_hide_the_client_key_are_told(place: Path) -> None:
+    hiding = {"files": {place: json.dumps({"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-mine: 1"}})}}
+    (note,) = launch("claude", environment=GUARDED, **hiding).notes
+    assert note.startswith(f"ANTHROPIC_CUSTOM_HEADERS in {place} hides the client key: add a line 'x-arch-key: ...'")
+    having = {"files": {place: json.dumps({"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-arch-key: k"}})}}
+    assert launch("claude", environment=GUARDED, **having).notes == ()
+    assert launch("claude", **hiding).notes == ()

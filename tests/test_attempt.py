@@ -68,6 +68,8 @@ from router_service.exchange import (
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
 from router_service.session import Pin
+from router_service.shell.journal import Journal, facts
+from router_service.shell.router_api import told as shown
 
 PATHS = {"anthropic": MESSAGES, "openai": CHAT}
 EVENTS = {CLAUDE: ANTHROPIC_EVENTS, GPT: OPENAI_EVENTS}
@@ -767,7 +769,7 @@ def test_who_breaks_off_after_content_is_not_asked_first_for_a_while(path: str, 
     story.tell(*told[how], at=200.0)
     cooling, id = story.gateway.cooling, story.gateway.plan.names[model].id
     assert cooling.left(id, 200.0) == COOL_FOR
-    assert cooling.why(id, 200.0 + COOL_FOR / 2).startswith("broke off in an answer (")
+    assert cooling.why(id, 200.0 + COOL_FOR / 2) == "broke off in an answer"
     assert not cooling.why(id, 200.0 + COOL_FOR)
 
 
@@ -844,7 +846,7 @@ def test_who_tore_the_stream_is_said_by_envoys_log(first: str) -> None:
     (outcome,) = story.gateway.exchanges.expire(4.5)
     assert (outcome.status, outcome.error) == (200, f"archgw: {CLAUDE}: tore the connection")
     id = story.gateway.plan.names[CLAUDE].id
-    assert story.gateway.cooling.why(id, 4.5) == "broke off in an answer (tore the connection)"
+    assert story.gateway.cooling.why(id, 4.5) == "broke off in an answer"
 
 
 def test_what_envoy_says_of_an_attempt_that_was_followed_by_another_is_not_said_of_that_one() -> None:
@@ -1054,3 +1056,34 @@ def test_half_an_emoji_in_a_stream_is_no_obstacle() -> None:
 def test_a_role_alone_is_no_content() -> None:
     story = Story(GPT, path=CHAT, stream=True)
     assert story.tell(STREAM, O_ROLE) == []
+
+
+# -- what a provider says of us ------------------------------------------------------------------------------------
+
+ALONE = f"llm_providers: [{{model: {GPT}}}]\n"
+TELLING = "Incorrect API key provided: key-of-openai. In organization org-abcdef123, you asked: hello"
+
+
+@pytest.mark.parametrize("path", [MESSAGES, CHAT])
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_our_key_and_our_account_are_told_to_nobody(path: str, status: int) -> None:
+    story = Story(GPT, path=path, config=ALONE)
+    story.tell(*refusal(status, {"error": {"message": TELLING, "type": "invalid_request_error"}}))
+    reply, outcome = one(story.effects, Respond), story.outcome
+    for told in (reply.body.decode(), str(reply.headers), str(outcome)):
+        assert "key-of-openai" not in told and "abcdef123" not in told
+    assert "In organization org-***" in reply.body.decode()
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500])
+def test_a_providers_own_words_are_for_who_asked_alone(status: int) -> None:
+    """It may quote what was asked: what is kept for all to see is its status and the kind of its failure."""
+    story = Story(GPT, config=ALONE)
+    story.tell(*refusal(status, {"error": {"message": TELLING, "type": "invalid_request_error"}}))
+    outcome = story.outcome
+    assert "you asked: hello" in outcome.error
+    assert outcome.brief.startswith(f"answered {status} (") and outcome.brief == outcome.attempts[-1].brief
+    assert "hello" not in shown(outcome).error + str(facts(outcome))
+    journal = Journal()
+    journal.record(outcome)
+    assert "hello" not in str(journal.tallies)

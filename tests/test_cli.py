@@ -60,7 +60,7 @@ def test_every_option_says_what_it_is_for(path: tuple[str, ...]) -> None:
 def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path in ALL} == {
         "up", "down", "reload", "demo", "drill", "cli-agent", "route", "status", "top", "logs", "check", "eval",
-        "replay", "example", "simulate", "render", "render envoy", "statusline", "why",
+        "replay", "example", "simulate", "render", "render envoy", "statusline", "why", "client-key",
     }  # fmt: skip
 
 
@@ -87,6 +87,28 @@ def test_check_tells_what_would_run(shell: Shell) -> None:
     assert "xai/grok-2: $XAI_API_KEY is not set" in said
     assert "Envoy accepts its configuration." in said and "Everything is in order. Start it: archgw up" in said
     assert "sk-test" not in said
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o600, ""), (0o640, ""), (0o644, "read"), (0o602, "change"), (0o666, "read and change")]
+)
+def test_check_tells_when_everybody_may_read_the_keys(shell: Shell, mode: int, told: str) -> None:
+    dotenv = shell.folder / ".env"
+    dotenv.write_text("OPENAI_API_KEY=sk-test-0123456789\n")
+    dotenv.chmod(mode)
+    said = " ".join(shell.run("check", shell.config()).output.split())
+    assert (f"everybody on this machine may {told} it, and the keys in it: chmod 600" in said) is bool(told)
+    assert bool(told) or "everybody" not in said
+
+
+def test_check_tells_who_may_ask_and_until_when(shell: Shell) -> None:
+    known = {"laptop": "", "ci": ", expires: 2999-01-31", "old": ", expires: 2001-01-31"}
+    keys = ", ".join(
+        f'{{name: {name}, key: "sha256:{str(number) * 64}"{until}}}'
+        for number, (name, until) in enumerate(known.items())
+    )
+    said = told(shell.run("check", shell.config(f"{CONFIG}clients: [{keys}]\n")))
+    assert "client laptop: a key client ci: a key until 2999-01-31 client old: a key that ended with 2001-01-31" in said
 
 
 def test_check_takes_the_config_that_is_here(shell: Shell) -> None:

@@ -9,6 +9,7 @@ import pytest
 from router_service.config import (
     KEYS,
     Cache,
+    Client,
     Config,
     ConfigErrors,
     Failover,
@@ -94,6 +95,28 @@ model_providers:
 """
     )
     assert [(p.name, p.models) for p in config.preferences] == [("code generation", ("deepseek/deepseek-coder-v2",))]
+
+
+def test_clients_are_known_by_the_hashes_of_their_keys() -> None:
+    """Several for one of them while they change; a day's last moment is midnight in UTC."""
+    first, second = "0a" * 32, "0B" * 32
+    text = f"""\
+listeners: {{egress_traffic: {{address: 0.0.0.0}}}}
+clients:
+  - {{name: laptop, key: "sha256:{first}"}}
+  - {{name: laptop, key: "sha256:{second}", expires: 1970-01-02}}
+"""
+    config = read(TWO + text)
+    assert config.clients == (Client("laptop", first), Client("laptop", second.lower(), 2 * 86_400.0))
+    assert config.warnings == (), "beyond loopback, keys are enough"
+    assert first not in repr(config)
+
+
+def test_by_what_names_and_for_whose_pages_it_is_called() -> None:
+    listener = read(
+        f"{TWO}listeners: {{egress_traffic: {{hosts: [Gate.example.com], origins: [http://localhost:3000]}}}}\n"
+    ).listener
+    assert (listener.hosts, listener.origins) == (("gate.example.com",), ("http://localhost:3000",))
 
 
 def test_one_name_below_several_providers_is_one_preference() -> None:
@@ -371,6 +394,7 @@ KNOWN = "known: " + ", ".join(PROVIDERS)
 OWN = "an endpoint of your own needs base_url and provider_interface: openai, responses, anthropic"
 POOL = "list at least one of llm_providers under 'models'"
 NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
+METADATA = "is where a cloud tells a machine its own credentials, and no model"
 URL = "expected an address such as http://localhost:8000/v1, found"
 
 
@@ -425,6 +449,24 @@ URL = "expected an address such as http://localhost:8000/v1, found"
             "model: ollama/a, base_url: 'http://u:p@h'",
             ".base_url: only scheme, host, port and path belong here; the key goes under access_key",
         ),
+        *(
+            (f"model: ollama/a, base_url: 'http://{host}/v1'", f".base_url: {host.strip('[]')} {METADATA}")
+            for host in ("169.254.169.254", "169.254.170.2", "[fd00:ec2::254]", "[fe80::1]", "100.100.100.200")
+        ),
+        (
+            "model: ollama/a, base_url: 'http://metadata.google.internal.'",
+            f".base_url: metadata.google.internal {METADATA}",
+        ),
+        ("model: ollama/a, base_url: 'http://METADATA'", f".base_url: metadata {METADATA}"),
+        (
+            "model: ollama/a, base_url: 'http://[::ffff:169.254.169.254]'",
+            f".base_url: ::ffff:169.254.169.254 {METADATA}",
+        ),
+        *(
+            (f"model: ollama/a, base_url: 'http://{host}'", f".base_url: '{host}' is no IP address as they are written")
+            for host in ("2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "0xa9.254.169.254")
+        ),
+        ("model: ollama/a, base_url: 'http://hü'", f".base_url: {URL} 'http://hü'"),
         (
             "model: ollama/a, base_url: 'http://h/v1/chat/completions'",
             ".base_url: the address goes on to one endpoint; leave off /chat/completions, /responses or /messages",
@@ -570,6 +612,46 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "listeners: {egress_traffic: {address: localhost}}",
             "listeners.egress_traffic.address: expected an IP address, found 'localhost'; "
             "127.0.0.1 is this machine alone",
+        ),
+        (
+            "listeners: {egress_traffic: {address: 0.0.0.0}}",
+            "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "
+            "give clients keys (archgw client-key), or say 'open: true' if that is meant",
+        ),
+        (
+            "listeners: {egress_traffic: {address: '::', open: false}}",
+            "listeners.egress_traffic.address: whoever reaches :: spends your keys; "
+            "give clients keys (archgw client-key), or say 'open: true' if that is meant",
+        ),
+        (
+            "listeners: {egress_traffic: {hosts: ['http://a.b']}}",
+            "listeners.egress_traffic.hosts[0]: expected the name of a host, found 'http://a.b'; "
+            "without scheme and port",
+        ),
+        (
+            "listeners: {egress_traffic: {origins: ['*']}}",
+            "listeners.egress_traffic.origins[0]: expected an origin such as http://localhost:3000, found '*'; "
+            "without a path",
+        ),
+        ("clients: []", "clients: nobody is listed; leave clients out, or make one: archgw client-key"),
+        ("clients: [{name: a}]", "clients[0]: no key; make one: archgw client-key"),
+        (f"clients: [{{key: 'sha256:{'0' * 64}'}}]", "clients[0]: no name; make one: archgw client-key"),
+        (
+            f"clients: [{{name: a b, key: 'sha256:{'0' * 64}'}}]",
+            "clients[0].name: expected a name, found 'a b'; up to 63 letters, digits, dots, hyphens, underscores and @",
+        ),
+        (
+            f"clients: [{{name: a, key: {SECRET}}}]",
+            "clients[0].key: expected sha256: and 64 hex digits; "
+            "the hash of a key belongs here, not the key; make one: archgw client-key",
+        ),
+        (
+            f"clients: [{{name: a, key: 'sha256:{'0' * 64}'}}, {{name: b, key: 'sha256:{'0' * 64}'}}]",
+            "clients[1]: a key that stands here twice; each client, and each key, has an item of its own",
+        ),
+        (
+            f"clients: [{{name: a, key: 'sha256:{'0' * 64}', expires: soon}}]",
+            "clients[0].expires: expected the last day on which the key is taken, such as 2027-01-31",
         ),
         (
             "listeners: [{name: egress_trafic}]",
@@ -787,7 +869,7 @@ LATER = "not in this version yet; it changes nothing"
             f"routing_preferences[0].selection_policy: {LATER}",
         ),
         (
-            "listeners: {egress_traffic: {address: 0.0.0.0}}",
+            "listeners: {egress_traffic: {open: true, address: 0.0.0.0}}",
             "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "
             "127.0.0.1 is this machine alone",
         ),
@@ -800,6 +882,47 @@ LATER = "not in this version yet; it changes nothing"
 )
 def test_a_warning(section: str, warning: str) -> None:
     assert read(f"{TWO}{section}\n").warnings == (f"config.yaml:2: {warning}",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example.com/v1",
+        "http://8.8.8.8",
+        "http://[2606:4700::1]",
+        "http://localhost.example.com",
+        "http://a.local.com",
+    ],
+)
+@pytest.mark.parametrize(
+    "item",
+    [
+        "llm_providers: [{model: openai/gpt-4o, access_key: $KEY, base_url: 'URL'}]",
+        "llm_providers: [{model: anthropic/claude-sonnet-4-5, passthrough_auth: true, base_url: 'URL'}]",
+        f"{TWO}routing: {{model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
+    ],
+    ids=["key", "login", "router model"],
+)
+def test_a_key_that_travels_unencrypted_is_a_warning(item: str, url: str) -> None:
+    (warning,) = read(item.replace("URL", url), KEY=SECRET).warnings
+    assert "unencrypted; write https://" in warning and SECRET not in warning
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api.example.com", "http://localhost:1", "http://127.0.0.1", "http://10.0.0.7", "http://192.168.1.2:8000",
+     "http://[::1]", "http://[fd12::1]", "http://100.64.0.1", "http://ollama:11434", "http://gpu.local", "http://a.internal",
+     "http://host.docker.internal:8000"],
+)  # fmt: skip
+def test_a_key_within_ones_own_network_is_none(url: str) -> None:
+    assert (
+        read(f"llm_providers: [{{model: openai/gpt-4o, access_key: $KEY, base_url: '{url}'}}]", KEY=SECRET).warnings
+        == ()
+    )
+
+
+def test_without_a_key_nothing_is_unencrypted() -> None:
+    assert read("llm_providers: [{model: ollama/a, base_url: 'http://api.example.com'}]").warnings == ()
 
 
 @pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}", "ledger: {url: sqlite}"])

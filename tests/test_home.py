@@ -2,13 +2,15 @@
 
 import fcntl
 import json
+import os
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archgw.home import AlreadyRunning, Home, Stack, home, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private, write_private
 
 STACK = Stack(17, "/c.yaml", "http://127.0.0.1:1", 3.0)
 
@@ -75,6 +77,74 @@ def test_only_the_owner_may_look(at: Home) -> None:
     with at.hold():
         at.announce(STACK)
         assert (mode(at.folder), mode(at.run), mode(at.run / "stack.json")) == (0o700, 0o700, 0o600)
+
+
+@pytest.fixture
+def anything_goes() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_what_was_open_to_others_is_closed(at: Home, anything_goes: None) -> None:
+    """Whatever the umask, and whatever the modes of what is there already."""
+    at.run.mkdir(parents=True)
+    files = [at.run / "lock", at.run / "router.log", at.folder / "state.sqlite", at.folder / ".env"]
+    for file in (*files, at.folder / "config.yaml"):
+        file.touch(0o666)
+    with at.hold():
+        at.announce(STACK)
+        assert {mode(at.folder), mode(at.run)} == {0o700}
+        assert {path.name: mode(path) for path in (*files, at.run / "stack.json")} == {
+            path.name: 0o600 for path in (*files, at.run / "stack.json")
+        }
+
+
+def test_a_log_is_private_from_its_first_moment(tmp_path: Path, anything_goes: None) -> None:
+    os.close(open_private(tmp_path / "a.log", os.O_WRONLY))
+    assert mode(tmp_path / "a.log") == 0o600
+    (tmp_path / "b.log").touch(0o666)
+    os.close(open_private(tmp_path / "b.log", os.O_WRONLY))
+    assert mode(tmp_path / "b.log") == 0o600
+
+
+def test_no_link_is_followed(at: Home, tmp_path: Path) -> None:
+    """A shared folder such as /tmp may hold one that somebody else has made, to a file of ours."""
+    theirs = tmp_path / "precious"
+    theirs.write_text("precious")
+    theirs.chmod(0o644)
+    at.create()
+    (at.run / "router.log").symlink_to(theirs)
+    (at.run / "stack.json.part").symlink_to(theirs)
+    (at.run / "lock").symlink_to(theirs)
+    with pytest.raises(OSError, match="symbolic links"):
+        open_private(at.run / "router.log", os.O_WRONLY | os.O_TRUNC)
+    with pytest.raises(OSError, match="symbolic links"), at.hold():
+        pass
+    at.announce(STACK)
+    at.create()
+    assert (theirs.read_text(), mode(theirs)) == ("precious", 0o644)
+
+
+def test_a_folder_of_somebody_elses_is_not_used(at: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    at.folder.mkdir(parents=True)
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr("archgw.home.os.geteuid", lambda: somebody_else)
+    with pytest.raises(NotPrivate, match="belongs to somebody else"), at.hold():
+        pass
+
+
+def test_a_link_of_ones_own_may_lead_home(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    Home(tmp_path / "link").create()
+    assert mode(tmp_path / "real") == 0o700
+
+
+def test_what_is_no_folder_is_told(at: Home) -> None:
+    at.folder.write_text("")
+    with pytest.raises(NotPrivate, match="is no folder"):
+        at.create()
 
 
 def test_a_private_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_request_is_refused_by_its_headers(
     method: str, path: str, more: dict[str, str], end: bool, status: int, words: str
 ) -> None:
     selection = Selection(gateway_of(), wall=WALL)
-    effects = selection.feed(RequestHeaders({":method": method, ":path": path, **more}, end), 0)
+    effects = selection.feed(RequestHeaders(headers(path) | {":method": method, **more}, end), 0)
     reply, outcome = one(effects, Respond), recorded(effects)
     assert reply and outcome
     assert reply.status == outcome.status == status

@@ -324,6 +324,6 @@ def test_a_shared_session_is_fetched_before_anybody_is_chosen() -> None:
 def test_a_session_is_shown_from_wherever_it_is() -> None:
     gateway = gateway_of()
     gateway.sessions.put("s/", SESSION)
-    asked = RequestHeaders({":method": "GET", ":path": "/archgw/sessions/s"}, True)
+    asked = RequestHeaders({":method": "GET", ":authority": "localhost", ":path": "/archgw/sessions/s"}, True)
     (reply,) = Selection(gateway, wall=10.0).feed(asked, 0)
     assert isinstance(reply, Respond) and b'"age": 5.0' in reply.body

@@ -148,6 +148,11 @@ def test_what_proceeds_is_what_was_last_heard(last: pb.ProcessingRequest, phase:
     assert answer(Proceed(), last).WhichOneof("response") == phase
 
 
+def test_a_vendors_trailers_stay_behind() -> None:
+    told = message(response_trailers=pb.HttpTrailers(trailers=header_map(("x-billed-to", "us"))))
+    assert list(answer(Proceed(), told).response_trailers.header_mutation.remove_headers) == ["x-billed-to"]
+
+
 @pytest.mark.parametrize(("retry", "more"), [(False, {}), (True, {"x-archgw-retry": "1"})], ids=["final", "retry"])
 def test_a_reply_of_ours(retry: bool, more: dict[str, str]) -> None:
     reply = answer(Respond(429, {"retry-after": "7"}, b"{}", retry=retry)).immediate_response

@@ -8,6 +8,7 @@ import typer
 from archgw.commands import (
     check,
     cli_agent,
+    client_key,
     demo,
     drill,
     evaluate,
@@ -39,6 +40,7 @@ app.command("down", rich_help_panel=_START)(up.down)
 app.command("reload", rich_help_panel=_START)(up.reload)
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
+app.command("client-key", rich_help_panel=_AGENTS)(client_key.client_key)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("why", rich_help_panel=_LOOK)(why.why)

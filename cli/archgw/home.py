@@ -1,8 +1,13 @@
-"""Where a running stack keeps its files: ~/.archgw/run, or $ARCHGW_HOME/run. Readable by its owner alone."""
+"""Where a running stack keeps its files: ~/.archgw/run, or $ARCHGW_HOME/run.
+
+Everything there is its owner's alone, whatever the umask and whatever it was before: folders 0700, files 0600. A folder
+or link that somebody else has put there is not used.
+"""
 
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 _TRIES = 25
+_KEPT = ("config.yaml", ".env", "state.*")  # what stands in the folder itself and is ours to close
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,10 @@ class Health:
 
 class AlreadyRunning(Exception):
     """Another supervisor holds this home."""
+
+
+class NotPrivate(Exception):
+    """The folder is somebody else's; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +94,17 @@ class Home:
         return self.run / f"{name}.log"
 
     def create(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.run, self.discovery):
-            folder.mkdir(mode=0o700, exist_ok=True)
-            folder.chmod(0o700)
+        """Raises NotPrivate."""
+        for folder, files in ((self.folder, _KEPT), (self.run, ("*",)), (self.discovery, ("*",))):
+            _own(folder)
+            for path in (path for pattern in files for path in folder.glob(pattern)):
+                _close(path)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the one supervisor of this home. Raises AlreadyRunning."""
+        """Be the one supervisor of this home. Raises AlreadyRunning, NotPrivate."""
         self.create()
-        with (self.run / "lock").open("w") as lock:
+        with os.fdopen(open_private(self.run / "lock", os.O_WRONLY), "w") as lock:
             _lock(lock)
             try:
                 yield
@@ -156,6 +167,31 @@ def _lock(file: IO[str]) -> None:
 
 def home() -> Home:
     return Home(Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw"))
+
+
+def open_private(path: Path, flags: int) -> int:
+    """A file descriptor of a file that only its owner may read, made where there is none. Follows no link."""
+    opened = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    os.fchmod(opened, 0o600)
+    return opened
+
+
+def _own(folder: Path) -> None:
+    """Make it ours alone. A link may lead to it, if we have put it there. Raises NotPrivate."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:  # a file, or a link that leads nowhere
+        raise NotPrivate(f"{folder} is no folder; move it away, or set ARCHGW_HOME to another") from error
+    if {folder.lstat().st_uid, folder.stat().st_uid} != {os.geteuid()}:
+        raise NotPrivate(f"{folder} belongs to somebody else; set ARCHGW_HOME to a folder of your own")
+    folder.chmod(0o700)
+
+
+def _close(path: Path) -> None:
+    """To others. What a link leads to is not ours to change."""
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode) and mode & 0o077:
+        path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -72,7 +72,9 @@ def ask(url: str, session: str) -> dict[str, Any] | None:
     host, _, port = authority.rpartition(":") if ":" in authority.rpartition("]")[2] else (authority, "", "80")
     if scheme != "http" or not port.isdigit():
         return None
-    request = f"GET {_PATH}{session} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n"
+    key = os.environ.get("ARCHGW_CLIENT_KEY", "").strip()
+    admitted = f"x-arch-key: {key}\r\n" if key.isascii() and key.isprintable() and key else ""
+    request = f"GET {_PATH}{session} HTTP/1.1\r\nhost: {authority}\r\n{admitted}connection: close\r\n\r\n"
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE) as connection:
             connection.sendall(request.encode())

@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -29,7 +30,7 @@ from archgw import client, control
 from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
-from archgw.home import AlreadyRunning, Health, Home, Stack, home, write_private
+from archgw.home import AlreadyRunning, Health, Home, NotPrivate, Stack, home, open_private, write_private
 from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
 from router_service.shell.files import Source, source
@@ -97,7 +98,7 @@ class Supervisor:
         return f"http://{listener.address}:{listener.port}"
 
     async def run(self, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
-        """Run until cancelled. Raises CannotStart, AlreadyRunning."""
+        """Run until cancelled. Raises CannotStart, AlreadyRunning, NotPrivate."""
         self._run = asyncio.current_task()
         with self._home.hold():
             check_port(self._plan)
@@ -315,6 +316,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to handle
+                umask=0o077,  # Envoy has no other word for whose its files are
             )
         self.pids[service.name] = process.pid
         self._sign_of_life = time.monotonic()
@@ -348,7 +350,7 @@ class Supervisor:
         return False
 
     def _open_log(self, name: str):  # type: ignore[no-untyped-def]  # an open file, of whatever kind
-        return os.fdopen(os.open(self._home.log(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+        return os.fdopen(open_private(self._home.log(name), os.O_WRONLY | os.O_APPEND), "ab")
 
     async def _until(self, true: Callable[[], bool]) -> None:
         """Raises CannotStart when it does not become true, or the services keep ending."""
@@ -462,10 +464,11 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--no-watch", action="store_true", help="do not reload when the config changes")
     arguments = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
         asyncio.run(until_told_to_stop(Supervisor(arguments.config, home(), watch=not arguments.no_watch)))
-    except (CannotStart, AlreadyRunning) as error:
+    except (CannotStart, AlreadyRunning, NotPrivate) as error:
         sys.exit(str(error) or "a stack is already running")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from router_service.config import preferences, sections
+from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.limits import Limits, RetryBudget
@@ -30,6 +31,7 @@ __all__ = [
     "KEYS",
     "SHIPPED_PARTS",
     "Cache",
+    "Client",
     "Clouds",
     "Config",
     "ConfigErrors",
@@ -61,6 +63,7 @@ VERSIONS = ("v0.1",)
 KEYS = (
     "version",
     "listeners",
+    "clients",
     "llm_providers",
     "model_providers",
     "routing_preferences",
@@ -83,6 +86,7 @@ class Config:
     preferences: tuple[Preference, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)  # alias -> `known_as` of an entry
     listener: Listener = field(default_factory=Listener)
+    clients: tuple[Client, ...] = ()  # empty: whoever reaches the listener may ask
     routing: Routing = field(default_factory=Routing)
     failover: Failover = field(default_factory=Failover)
     cache: Cache = field(default_factory=Cache)
@@ -128,7 +132,8 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         providers=tuple(entries),
         preferences=_preferences(fields.get("routing_preferences"), entries, mentions, notes),
         aliases=_aliases(fields.get("model_aliases"), entries),
-        listener=sections.listener(fields.get("listeners")),
+        listener=sections.listener(fields.get("listeners"), guarded="clients" in fields),
+        clients=clients(fields.get("clients")),
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
         cache=sections.cache(fields.get("cache")),

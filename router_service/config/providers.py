@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from router_service.config.addresses import host_of, is_bare, read_address
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
 from router_service.config.limits import limits_of_model
@@ -93,6 +94,8 @@ def read_entry(
     if provider and not missing and "model" in fields:
         variables, missing = _variables(provider, cloud, base_url, fields["model"], environment)
         base_url = base_url or _filled(provider, variables)
+    if "base_url" in fields and (key or cloud or passthrough):
+        warn_if_bare(fields["base_url"], base_url)
     return ProviderEntry(
         place=item.place,
         model=model,
@@ -121,6 +124,12 @@ def _price(value: Value) -> Price | None:
             value.wrong(f"no {name} price", "{input: 0.25, output: 2} is dollars for a million tokens")
     known = {name: amount for name, amount in read.items() if amount is not None}
     return Price.of(**known) if {"input", "output"} <= known.keys() else None
+
+
+def warn_if_bare(value: Value, url: str) -> None:
+    """For an address to which a credential is sent."""
+    if is_bare(url):
+        value.odd(f"the key goes to {host_of(url)} unencrypted; write https://, if it speaks that")
 
 
 def check_entries(entries: Sequence[ProviderEntry], notes: Notes) -> None:
@@ -175,22 +184,6 @@ def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, s
         hints.append(f"an endpoint of your own needs base_url and provider_interface: {', '.join(INTERFACES)}")
     fields["model"].wrong(f"no provider '{prefix}'", "; ".join(hints))
     return None, f"{near or prefix}/{name}"
-
-
-def read_address(value: Value) -> str:
-    url = value.text() or ""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        usable = False
-    if url and (not usable or re.search(r"\s", url)):
-        value.wrong(f"expected an address such as http://localhost:8000/v1, found '{url}'")
-    elif url and (parts.query or parts.fragment or "@" in parts.netloc):
-        value.wrong("only scheme, host, port and path belong here", "the key goes under access_key")
-    elif re.search(r"/(chat/completions|responses|messages)/?$", url):
-        value.wrong("the address goes on to one endpoint", "leave off /chat/completions, /responses or /messages")
-    return url.rstrip("/")
 
 
 def _variables(

@@ -116,26 +116,26 @@ class Value:
         self.odd("not in this version yet; it changes nothing")
 
     def text(self) -> str | None:
-        if self._is("str") and self._word.strip():
-            return self._word.strip()
+        if self._is("str") and self.written.strip():
+            return self.written.strip()
         quoted = isinstance(self.node, yaml.ScalarNode) and not self._is("str") and not self.empty
         self._expected("text", "put it in quotes" if quoted else "")
         return None
 
     def boolean(self) -> bool | None:
         if self._is("bool"):
-            return self._word.lower() in ("true", "yes", "on")
-        self._expected("true or false", "without quotes" if self._word in ("true", "false") else "")
+            return self.written.lower() in ("true", "yes", "on")
+        self._expected("true or false", "without quotes" if self.written in ("true", "false") else "")
         return None
 
     def whole(self, *, least: int, most: int) -> int | None:
-        if re.fullmatch(r"\d{1,9}", self._word) and least <= int(self._word) <= most:
-            return int(self._word)
+        if re.fullmatch(r"\d{1,9}", self.written) and least <= int(self.written) <= most:
+            return int(self.written)
         self._expected(f"a whole number from {least} to {most}")
         return None
 
     def seconds(self) -> float | None:
-        found = _DURATION.fullmatch(self._word)
+        found = _DURATION.fullmatch(self.written)
         if found and float(found[1]) > 0 and math.isfinite(float(found[1])):
             return float(found[1]) * _SECONDS[found[2]]
         self._expected("a duration such as 50ms, 60s or 10m")
@@ -143,10 +143,10 @@ class Value:
 
     def seconds_or_zero(self) -> float | None:
         """For what 0 turns off."""
-        return 0.0 if re.fullmatch(r"0(\.0+)?\s*(ms|s|m|h)?", self._word) else self.seconds()
+        return 0.0 if re.fullmatch(r"0(\.0+)?\s*(ms|s|m|h)?", self.written) else self.seconds()
 
     def share(self) -> float | None:
-        found = _SHARE.fullmatch(self._word)
+        found = _SHARE.fullmatch(self.written)
         share = float(found[1]) / (100 if found[2] else 1) if found else -1.0
         if 0 <= share <= 1:
             return share
@@ -154,15 +154,15 @@ class Value:
         return None
 
     def dollars(self) -> float | None:
-        if re.fullmatch(r"\d{1,6}(\.\d+)?", self._word):
-            return float(self._word)
+        if re.fullmatch(r"\d{1,6}(\.\d+)?", self.written):
+            return float(self.written)
         self._expected("dollars for a million tokens, such as 0.25")
         return None
 
     def choice(self, known: tuple[_Choice, ...]) -> _Choice | None:
-        chosen = next((word for word in known if word == self._word), None)
+        chosen = next((word for word in known if word == self.written), None)
         if chosen is None:
-            self._expected(one_of(known), guess(self._word, known))
+            self._expected(one_of(known), guess(self.written, known))
         return chosen
 
     def items(self) -> "list[Value]":
@@ -217,24 +217,25 @@ class Value:
             return "a mapping"
         if isinstance(self.node, yaml.SequenceNode):
             return "a list"
-        if self.empty or not self._word.strip():
+        if self.empty or not self.written.strip():
             return "nothing"
         if self.place.path.endswith("key"):
             return "a value that is not shown here"
-        shown = self._word if len(self._word) <= _SHOWN else self._word[:_SHOWN] + "..."
+        shown = self.written if len(self.written) <= _SHOWN else self.written[:_SHOWN] + "..."
         if self._is("bool"):
             return f"{shown} (true or false to YAML)"
         return f"the number {shown}" if self._is("int") or self._is("float") else f"'{shown}'"
 
     def _missing_space(self) -> str:
-        found = re.match(r"(\w+):\S", self._word)
+        found = re.match(r"(\w+):\S", self.written)
         return f"put a space after '{found[1]}:'" if found else ""
 
     def _is(self, kind: str) -> bool:
         return self.node.tag == f"tag:yaml.org,2002:{kind}"
 
     @property
-    def _word(self) -> str:
+    def written(self) -> str:
+        """A scalar as it stands, whatever YAML takes it for; empty for anything else."""
         return str(self.node.value) if isinstance(self.node, yaml.ScalarNode) else ""
 
 

@@ -1,15 +1,17 @@
 """The small sections of config.yaml: a frozen value each, with its defaults, and how it is read."""
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
 from typing import Literal, TypeVar, get_args
 
+from router_service.config.addresses import read_address
 from router_service.config.keys import Secret
 from router_service.config.limits import Limits, limits
-from router_service.config.providers import ProviderEntry, find_entry, read_address, read_key
+from router_service.config.providers import ProviderEntry, find_entry, read_key, warn_if_bare
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
@@ -23,6 +25,9 @@ class Listener:
     address: str = "127.0.0.1"
     port: int = 12000
     timeout: float = 600.0  # seconds, for a whole request
+    open: bool = False  # whoever reaches it may ask, though it is no loopback and there are no clients
+    hosts: tuple[str, ...] = ()  # by what other names it is called
+    origins: tuple[str, ...] = ()  # web pages that may ask, as browsers name them
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +104,18 @@ class State:
     url: str = field(default="sqlite", repr=False)
 
 
-def listener(value: Value | None) -> Listener:
-    """`listeners` as a mapping by name, or as a list of items that carry their name."""
+def listener(value: Value | None, *, guarded: bool = False) -> Listener:
+    """`listeners` as a mapping by name, or as a list of items that carry their name. `guarded`: clients have keys."""
     if value is None or value.empty:
         return Listener()
     if value.is_mapping:
-        return section(value.fields((_EGRESS,)).get(_EGRESS), Listener(), _LISTENER)
+        fields = value.fields((_EGRESS,))
+        known = fields[_EGRESS].fields(_LISTENER) if _EGRESS in fields and not fields[_EGRESS].empty else {}
+        return _listener(known, guarded=guarded)
     items = value.items()
     for item in items[1:]:
         item.wrong("a second listener", f"there is only {_EGRESS}")
-    return _named(items[0]) if items else Listener()
+    return _listener(_named(items[0]), guarded=guarded) if items else Listener()
 
 
 def routing(value: Value | None, environment: Mapping[str, str], entries: Sequence[ProviderEntry]) -> Routing:
@@ -140,11 +147,24 @@ def state(value: Value | None) -> State:
     return section(value, State(), {"url": partial(_store, ("sqlite", "memory"), ("redis", "rediss"))})
 
 
-def _named(item: Value) -> Listener:
+def _named(item: Value) -> dict[str, Value]:
     fields = item.fields(("name", *_LISTENER))
     if "name" in fields:
         fields.pop("name").choice((_EGRESS,))
-    return filled(Listener(), fields, _LISTENER)
+    return fields
+
+
+def _listener(fields: Mapping[str, Value], *, guarded: bool) -> Listener:
+    """Beyond loopback, clients need keys; who wants none says so."""
+    read = filled(Listener(), fields, _LISTENER)
+    if guarded or "address" not in fields or ipaddress.ip_address(read.address).is_loopback:
+        return read
+    reach = f"whoever reaches {read.address} spends your keys"
+    if read.open:
+        fields["address"].odd(f"{reach}; 127.0.0.1 is this machine alone")
+    else:
+        fields["address"].wrong(reach, "give clients keys (archgw client-key), or say 'open: true' if that is meant")
+    return read
 
 
 def _later(value: Value | None, read: _Section, *, asked: bool) -> _Section:
@@ -172,6 +192,8 @@ def _model(environment: Mapping[str, str], value: Value) -> LocalModel | Shipped
     if missing:
         fields["access_key"].wrong(f"${missing} is not set", f"export {missing}=...")
     url, name = read_address(fields["base_url"]), fields["name"].text()
+    if key:
+        warn_if_bare(fields["base_url"], url)
     return RemoteModel(url, name, key) if url and name else None
 
 
@@ -180,13 +202,29 @@ def _address(value: Value) -> str | None:
     if text is None:
         return None
     try:
-        address = ipaddress.ip_address(text)
+        ipaddress.ip_address(text)
     except ValueError:
         value.wrong(f"expected an IP address, found '{text}'", "127.0.0.1 is this machine alone")
         return None
-    if not address.is_loopback:
-        value.odd(f"whoever reaches {text} spends your keys; 127.0.0.1 is this machine alone")
     return text
+
+
+def _hosts(value: Value) -> tuple[str, ...]:
+    """Names without a port: gateway.example.com."""
+    names = [(item, item.text()) for item in value.items()]
+    for item, name in names:
+        if name and not re.fullmatch(r"[A-Za-z0-9.-]+", name):
+            item.wrong(f"expected the name of a host, found '{name}'", "without scheme and port")
+    return tuple(name.lower() for _, name in names if name)
+
+
+def _origins(value: Value) -> tuple[str, ...]:
+    """As browsers write them: https://chat.example.com, http://localhost:3000, vscode-webview://..."""
+    names = [(item, item.text()) for item in value.items()]
+    for item, name in names:
+        if name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s*]+", name):
+            item.wrong(f"expected an origin such as http://localhost:3000, found '{name}'", "without a path")
+    return tuple(name.lower() for _, name in names if name)
 
 
 def _store(plain: Sequence[str], schemes: Sequence[str], value: Value) -> str | None:
@@ -206,6 +244,9 @@ _LISTENER: Mapping[str, Reader] = {
     "address": _address,
     "port": partial(Value.whole, least=1, most=65_535),
     "timeout": Value.seconds,
+    "open": Value.boolean,
+    "hosts": _hosts,
+    "origins": _origins,
 }
 _ROUTING: Mapping[str, Reader] = {
     "deadline": Value.seconds,

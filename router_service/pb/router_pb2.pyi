@@ -133,7 +133,7 @@ class Candidate(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ..., cooling_left: _Optional[float] = ..., cooling_why: _Optional[str] = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed")
+    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed", "caller")
     ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +155,7 @@ class Request(_message.Message):
     SESSION_FIELD_NUMBER: _ClassVar[int]
     COST_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
     id: str
     started: float
     kind: str
@@ -176,7 +177,8 @@ class Request(_message.Message):
     session: str
     cost: float
     failed: int
-    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ..., session: _Optional[str] = ..., cost: _Optional[float] = ..., failed: _Optional[int] = ...) -> None: ...
+    caller: str
+    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ..., session: _Optional[str] = ..., cost: _Optional[float] = ..., failed: _Optional[int] = ..., caller: _Optional[str] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
     __slots__ = ("request", "session")

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,10 +23,12 @@ class Source:
     text: str = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
     clouds: Clouds
+    warnings: tuple[str, ...] = ()  # about the files themselves
 
     def config(self) -> Config:
         """Raises ConfigErrors when it says what cannot be."""
-        return parse(self.text, file=self.file, environment=self.variables, clouds=self.clouds)
+        config = parse(self.text, file=self.file, environment=self.variables, clouds=self.clouds)
+        return replace(config, warnings=(*config.warnings, *self.warnings))
 
     def to_json(self) -> str:
         """Without the variables, which a process is given as its environment."""
@@ -48,7 +50,7 @@ def source(path: Path, environment: Mapping[str, str] | None = None) -> Source:
         place = Place(str(path), 1, "")
         raise ConfigErrors([Mistake(place, f"not text in UTF-8 (byte {error.start})", "save it as UTF-8")]) from error
     known = variables(path, environment)
-    return Source(str(path), text, known, clouds(known))
+    return Source(str(path), text, known, clouds(known), _open_to_others(path.parent / ".env"))
 
 
 def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
@@ -63,6 +65,16 @@ def variables(config: Path, environment: Mapping[str, str] | None = None) -> dic
     if dotenv.is_file():
         known = parse_dotenv(dotenv.read_text("utf-8", "replace")) | known
     return known
+
+
+def _open_to_others(dotenv: Path) -> tuple[str, ...]:
+    """A group may be the owner's own, as it is on many systems; what everybody may do is never meant."""
+    may = {0o004: "read", 0o002: "change"}
+    mode = dotenv.stat().st_mode if dotenv.is_file() else 0
+    told = " and ".join(word for bit, word in may.items() if mode & bit)
+    return (
+        (f"{dotenv}: everybody on this machine may {told} it, and the keys in it: chmod 600 {dotenv}",) if told else ()
+    )
 
 
 def clouds(environment: Mapping[str, str]) -> Clouds:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from router_service.selection import Gateway, Selection
 from router_service.shell import metrics, router_api, router_model, wire
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.logs import place
 from router_service.shell.proof import NoProof
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
@@ -68,6 +68,11 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
         try:
             async for message in stream:
                 await hop.on_message(message)
+        except Exception as error:
+            # gRPC would tell Envoy the error's own words, and Envoy logs what it hears: a prompt, or a key.
+            words = f"{type(error).__name__} at {place(error)}"
+            _log.error("%s: %s", role, words)
+            await context.abort(grpc.StatusCode.INTERNAL, f"an error in archgw itself ({words})")
         finally:
             hop.close()
 
@@ -155,7 +160,7 @@ class Hop:
         try:
             effects = self._machine.feed(event, now)
         except Exception as error:  # a mistake of ours, whatever it is: told, and stepped over
-            where = _place(error)
+            where = place(error)
             _log.error("%s: %s at %s", self._role, type(error).__name__, where)  # the message may hold a prompt
             effects = self._machine.give_up(f"an error in archgw itself ({type(error).__name__} at {where})", now)
         await self._perform(effects)
@@ -216,12 +221,6 @@ class Hop:
                 await self._feed(Tick())
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 _log.debug("a tick came after its stream had ended")
-
-
-def _place(error: BaseException) -> str:
-    """File and line of an error, without its message."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
 def _exchange_gone(event: RequestHeaders) -> Respond:

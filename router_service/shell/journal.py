@@ -68,7 +68,7 @@ class Journal:
             tally.tries += 1
             if attempt.trouble and attempt.status not in _BLAMELESS:
                 tally.failed += 1
-                tally.last_trouble = attempt.trouble
+                tally.last_trouble = attempt.brief or attempt.trouble
             elif attempt.status != 499:
                 tally.answered += 1
 
@@ -79,6 +79,7 @@ def facts(outcome: Outcome) -> dict[str, object]:
         "id": outcome.id,
         "kind": outcome.kind,
         "client": outcome.client,
+        **({"caller": outcome.caller} if outcome.caller else {}),
         "route": outcome.route,
         "asked": outcome.model_asked,
         "served": outcome.model_served,

@@ -109,9 +109,10 @@ def decided(plan: Plan, scores: Scores, reading: Reading | None = None) -> pb.De
 
 
 def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
-    trace = outcome.trace
+    trace, request = outcome.trace, told(outcome)
+    request.error = outcome.error  # to the user who asks why, in full
     return pb.Explanation(
-        request=told(outcome),
+        request=request,
         ask=trace.ask,
         context=trace.context,
         fits=[pb.Fit(route=name, probability=probability) for name, probability in trace.fits],
@@ -165,9 +166,10 @@ def told(outcome: Outcome) -> pb.Request:
         input_tokens=-1 if usage.input is None else usage.input,
         cached_tokens=-1 if usage.cached is None else usage.cached,
         output_tokens=-1 if usage.output is None else usage.output,
-        error=outcome.error,
+        error=outcome.brief or outcome.error,
         ask=outcome.ask,
         session=outcome.session,
         cost=outcome.cost,
+        caller=outcome.caller,
         failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
     )

@@ -170,8 +170,10 @@ class File:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A transaction, on a file that is made where there is none (any more)."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._file, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        os.fchmod(opened, 0o600)  # SQLite gives the files that it puts beside it the same
+        os.close(opened)
         with closing(sqlite3.connect(self._file, timeout=_LOCK_PATIENCE)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("create table if not exists sessions (key text primary key, told text, at real)")

@@ -115,10 +115,16 @@ def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
     phases: dict[str, Callable[[], pb.ProcessingResponse]] = {
         "request_headers": lambda: pb.ProcessingResponse(request_headers=pb.HeadersResponse()),
         "response_headers": lambda: pb.ProcessingResponse(response_headers=pb.HeadersResponse()),
-        "response_trailers": lambda: pb.ProcessingResponse(response_trailers=pb.TrailersResponse()),
+        "response_trailers": lambda: pb.ProcessingResponse(response_trailers=_without_trailers(last)),
     }
     phase = last.WhichOneof("request") if last else None
     return phases[phase or "request_headers"]()
+
+
+def _without_trailers(last: pb.ProcessingRequest | None) -> pb.TrailersResponse:
+    """An answer is complete without them, and no client knows what a vendor might say there."""
+    names = [trailer.key for trailer in last.response_trailers.trailers.headers] if last else []
+    return pb.TrailersResponse(header_mutation=pb.HeaderMutation(remove_headers=names))
 
 
 def _immediate(effect: Respond) -> pb.ProcessingResponse:

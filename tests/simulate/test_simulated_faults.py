@@ -80,6 +80,7 @@ STREAMED = {
     "reset": (0, 0, BROKEN, "", ""),
     "close": (0, 0, BROKEN, "", ""),
     "html": (200, 0, END, "<html>", "delta"),
+    "redirect": (307, 0, END, "", "delta"),
     "slow_headers": (200, 5, END, "", "error"),
     "slow_first": (200, 5, END, "", "error"),
     "slow_events": (200, 5, END, "", "error"),
@@ -98,6 +99,7 @@ STREAMED = {
     "malformed": (200, 0, END, "not json", "finish"),
     "truncated": (200, 2, END, "", "finish"),
     "gzip": (200, None, END, "", ""),
+    "telltale": (200, 5, END, "", "error"),
     "bad_arguments": (200, 5, END, "", "error"),
 }
 WORDS = {

@@ -8,10 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from archgw.agents.texts import text_of
+from router_service.admission import KEY
 from router_service.plan import ROUTED_MODELS, Plan
 
 Json = dict[str, Any]
-TOKEN = "archgw"  # noqa: S105 - any word does: the gateway has the keys; with it, no client asks for one
+TOKEN = "archgw"  # noqa: S105 - where clients need no key any word does; with it, no client asks for one
+CLIENT_KEY = "ARCHGW_CLIENT_KEY"  # the variable of the key that the gateway wants from its clients
+CUSTOM_HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
 _VARIABLE = re.compile(r"^[A-Z][A-Z0-9_]*$")
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
@@ -38,6 +41,16 @@ class Situation:
     def own_login(self) -> bool:
         """The client's own login is passed through to a vendor."""
         return any(candidate.passthrough for candidate in self.plan.candidates)
+
+    @property
+    def client_key(self) -> str:
+        """What the gateway wants of its clients; empty where the user has set none."""
+        return self.environment.get(CLIENT_KEY, "").strip()
+
+    @property
+    def token(self) -> str:
+        """What the client sends as its API key."""
+        return self.client_key or TOKEN
 
     @property
     def asked(self) -> str:
@@ -84,6 +97,15 @@ def past_proxies(environment: Mapping[str, str], url: str) -> dict[str, str]:
     told = [environment.get("NO_PROXY") or environment.get("no_proxy") or "", urlsplit(url).hostname or "", "localhost"]
     passed = ",".join(filter(None, told))
     return {**environment, "NO_PROXY": passed, "no_proxy": passed}
+
+
+def key_header(situation: Situation, given: Mapping[str, str]) -> dict[str, str]:
+    """The client's key beside its own login, which leaves no other place for it: a line more of Anthropic's custom
+    headers, below the user's own."""
+    if not situation.client_key:
+        return {}
+    own = given.get(CUSTOM_HEADERS) or situation.environment.get(CUSTOM_HEADERS, "")
+    return {CUSTOM_HEADERS: "\n".join(filter(None, (own, f"{KEY}: {situation.client_key}")))}
 
 
 def billing(plan: Plan) -> list[str]:

@@ -33,10 +33,13 @@ def prepare(situation: Situation) -> Launch:
         **settings,
         **({"model": _name(situation.model)} if situation.model else {}),
         "openai-api-base": base,
-        "openai-api-key": TOKEN,
+        **({} if situation.client_key else {"openai-api-key": TOKEN}),
     }
     command = ["aider", *(word for name, value in options.items() for word in _words(name, value))]
-    environment = {**situation.environment, **given, "OPENAI_API_BASE": base, "OPENAI_API_KEY": TOKEN}
+    # A key is in no argument list, which everybody on the machine can read; by this name it beats .env files as well.
+    secret = {"AIDER_OPENAI_API_KEY": situation.client_key} if situation.client_key else {}
+    address = {"OPENAI_API_BASE": base, "OPENAI_API_KEY": situation.token}
+    environment = {**situation.environment, **given, **address, **secret}
     notes = [*_around({**options, **_asked(situation.arguments)}, situation), *unused_login(situation.plan, "aider")]
     return Launch((*command, *situation.arguments), environment, tuple(notes))
 

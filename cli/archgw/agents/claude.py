@@ -12,8 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archgw.agents.agent import TOKEN, Agent, Json, Launch, Situation, billing, option, variables
+from archgw.agents.agent import (
+    CUSTOM_HEADERS,
+    TOKEN,
+    Agent,
+    Json,
+    Launch,
+    Situation,
+    billing,
+    key_header,
+    option,
+    variables,
+)
 from archgw.agents.texts import from_json, text_of
+from router_service.admission import KEY
 from router_service.offers import offer
 from router_service.plan import CLAUDE_CODES
 
@@ -51,9 +63,12 @@ def prepare(situation: Situation) -> Launch:
         *_lifted(situation.settings),
         *_set_aside(situation, files, given),
         *_managed(files, situation.url),
+        *_unheard(situation, files, given),
         *billing(situation.plan),
     ]
-    return Launch(tuple(command), _without_key(situation.environment) | values, tuple(notes))
+    # The client's key goes by the environment alone: everybody on the machine can read an argument list.
+    environment = _without_key(situation.environment) | values | key_header(situation, given)
+    return Launch(tuple(command), environment, tuple(notes))
 
 
 def _is_managed(path: Path) -> bool:
@@ -140,6 +155,16 @@ def _managed(files: Mapping[Path, Json], url: str) -> list[str]:
         for path, settings in files.items()
         if _is_managed(path)
         for name, value in _around(_env(settings), url)
+    ]
+
+
+def _unheard(situation: Situation, files: Mapping[Path, Json], given: Mapping[str, str]) -> list[str]:
+    """Custom headers of the user's settings go before those of the environment, in which the client's key is."""
+    places = {"--settings": given} | {str(path): _env(settings) for path, settings in files.items()}
+    return [
+        f"{CUSTOM_HEADERS} in {place} hides the client key: add a line '{KEY}: ...' to it, or no request is let in"
+        for place, env in places.items()
+        if situation.client_key and KEY not in text_of(env.get(CUSTOM_HEADERS, KEY))
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archgw.agents.agent import TOKEN, Agent, Json, Launch, Situation, unused_login, variables
+from archgw.agents.agent import Agent, Json, Launch, Situation, unused_login, variables
 from archgw.agents.texts import from_toml
 from router_service.offers import offer
 
@@ -30,7 +30,7 @@ def prepare(situation: Situation) -> Launch:
     chosen = {"model": situation.model} if situation.model else {}
     overrides = _defaults(situation) | dict(_flat(settings)) | _address(situation) | chosen
     flags = [part for name, value in overrides.items() for part in ("-c", f"{name}={_toml(value)}")]
-    environment = {**situation.environment, **given, _KEY: TOKEN}
+    environment = {**situation.environment, **given, _KEY: situation.token}
     notes = [*_around(situation), *unused_login(situation.plan, "Codex")]
     return Launch(("codex", *flags, *situation.arguments), environment, tuple(notes))
 

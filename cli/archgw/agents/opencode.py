@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from archgw.agents.agent import TOKEN, Agent, Json, Launch, Situation, ancestors, option, unused_login, variables
+from archgw.agents.agent import Agent, Json, Launch, Situation, ancestors, option, unused_login, variables
 from archgw.agents.texts import from_json, from_yaml, merged
 from router_service.offers import Offer, offers
 from router_service.plan import FAST_MODELS, ROUTED_MODELS
@@ -55,7 +55,7 @@ def _provider(situation: Situation) -> Json:
     return {
         "npm": "@ai-sdk/openai-compatible",  # comes with opencode
         "name": "archgw",
-        "options": {"baseURL": f"{situation.url}/v1", "apiKey": TOKEN},
+        "options": {"baseURL": f"{situation.url}/v1", "apiKey": situation.token},
         "models": {one.id: _model(one) for one in offers(situation.plan)},
     }
 

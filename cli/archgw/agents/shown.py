@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(rf"(?i){_NAME}$")
 _SECRET_PLACE = re.compile(
     rf"""(?i)({_NAME}"?\s*[=:]\s*"?)((?:bearer\s+)?[^\s"',}}]+)"""
 )  # of a setting, a JSON member
-_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|ghp|gho|AIza)[-_][\w-]{8,}")
+_KEY = re.compile(r"\b(?:(?:sk|pk|rk|gsk|xai|key|ghp|gho|AIza)[-_][\w-]{8,}|archgw-[0-9a-f]{64})")
 _SHORTEST = 8  # letters of a secret that is looked for in other values
 
 

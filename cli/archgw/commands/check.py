@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from rich.markup import escape
 from archgw import configs, lint, report
 from archgw.render import envoy
 from archgw.supervisor import CannotStart, ca_file, envoy_binary
-from router_service.config import Config, RemoteModel
+from router_service.config import Client, Config, RemoteModel
 from router_service.plan import Candidate, Plan
 
 render_app = typer.Typer(
@@ -40,9 +41,18 @@ def check(config: ConfigArgument = None) -> None:
     for item in plan.disabled:
         out.print(f"  [yellow]{escape(item.label)}: {escape(item.reason)}[/yellow]", soft_wrap=True)
     configs.check_model(settings)
+    for client in plan.clients:
+        out.print(f"  client {escape(client.name)}: {_until(client, time.time())}", soft_wrap=True)
     _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
+
+
+def _until(client: Client, now: float) -> str:
+    if client.expires is None:
+        return "a key"
+    last = time.strftime("%Y-%m-%d", time.gmtime(client.expires - 1))
+    return f"a key until {last}" if now < client.expires else f"[yellow]a key that ended with {last}[/yellow]"
 
 
 @render_app.command("envoy")

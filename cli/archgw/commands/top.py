@@ -84,7 +84,7 @@ def _table(requests: deque[pb.Request]) -> Table:
 def _cells(request: pb.Request) -> list[str]:
     return [
         time.strftime("%H:%M:%S", time.localtime(request.started)),
-        _session(request.session),
+        " ".join(filter(None, (request.caller, _session(request.session)))),
         request.kind,
         request.route or "-",
         f"{request.score:.2f}" if request.HasField("score") else "-",

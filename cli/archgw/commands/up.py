@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from archgw import client, configs, report, unix_http
 from archgw.control import STOP_WITHIN
-from archgw.home import AlreadyRunning, Home, Stack, home
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private
 from archgw.supervisor import (
     READY_WITHIN,
     CannotStart,
@@ -77,6 +77,8 @@ def up(
             _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
+    except NotPrivate as error:
+        report.fail(str(error))
     except CannotStart as error:
         report.fail(str(error), mend="the whole log: archgw logs")
 
@@ -134,7 +136,7 @@ def reload() -> None:
 
 
 def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
-    log = os.open(at.log("supervisor"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log = open_private(at.log("supervisor"), os.O_WRONLY | os.O_TRUNC)
     process = subprocess.Popen(
         [sys.executable, "-m", "archgw.supervisor", str(path), *([] if watch else ["--no-watch"])],
         stdin=subprocess.DEVNULL,

@@ -86,6 +86,7 @@ def _rows(found: pb.Explanation) -> list[tuple[str, str]]:
     difficulty = max(found.difficulty.items(), key=lambda item: item[1], default=("", 0.0))
     return [
         ("request", f"{request.id}, {request.kind}, {when}" + (f", {request.client}" if request.client else "")),
+        ("client key", request.caller),
         ("session", request.session),
         ("asked for", request.model_asked),
         ("asked", _cut(found.ask)),

@@ -63,7 +63,7 @@ def rewired(
 
 
 def failover(config: Config, patience: float) -> dict[str, float]:
-    """What of `failover` a drill sets: shorter waits, and nobody put aside or left alone: each row finds all in place."""
+    """What of `failover` a drill sets: shorter waits, and nobody put aside or left alone, so that all are in place."""
     told = config.failover
     if not patience:
         return {"put_aside_after": NEVER_ASIDE, "cool_at_most": 0}

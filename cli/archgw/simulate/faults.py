@@ -85,6 +85,11 @@ def html(_: Answer, fault: Fault) -> Steps:
     yield Send(b"<html><head><title>Just a moment...</title></head><body>Please wait</body></html>")
 
 
+def redirect(_: Answer, fault: Fault) -> Steps:
+    """Somewhere else, to the address that `message` names."""
+    yield Head(fault.status or 307, (("location", fault.message), ("content-length", "0")))
+
+
 # -- late ----------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +221,31 @@ def gzipped(answer: Answer, _: Fault) -> Steps:
     yield Send(press.flush())
 
 
+def telltale(answer: Answer, _: Fault) -> Steps:
+    """A good answer, with headers about the account that it was given to, and cookies."""
+    for step in good(answer):
+        yield Head(step.status, (*step.headers, *TELLTALES)) if isinstance(step, Head) else step
+
+
+TELLTALES = (
+    ("set-cookie", "__cf_bm=mark; path=/; HttpOnly"),
+    ("set-cookie", "session=mark"),
+    ("openai-organization", "mark"),
+    ("openai-project", "mark"),
+    ("anthropic-organization-id", "mark"),
+    *((f"anthropic-ratelimit-{name}", "mark") for name in ("requests-limit", "tokens-remaining", "unified-status")),
+    *((f"x-ratelimit-{name}", "mark") for name in ("limit-requests", "remaining-tokens", "reset-tokens")),
+    *((name, "mark") for name in ("cf-ray", "cf-cache-status", "via", "x-powered-by", "server", "x-amzn-requestid")),
+    *((name, "mark") for name in ("x-envoy-upstream-service-time", "alt-svc", "strict-transport-security", "link")),
+    *((name, "mark") for name in ("x-arch-model", "x-arch-reason", "x-archgw-chain", "x-ms-region", "azureml-model")),
+    *(
+        (name, "mark")
+        for name in ("access-control-allow-origin", "access-control-allow-credentials", "www-authenticate")
+    ),
+    *((name, "mark") for name in ("location", "refresh", "content-security-policy", "nel", "report-to", "p3p")),
+)
+
+
 def bad_arguments(answer: Answer, _: Fault) -> Steps:
     """The shell breaks the arguments of tool calls before the answer is rendered; the rest is a good answer."""
     yield from good(answer)
@@ -227,6 +257,7 @@ FAULTS: dict[str, Callable[[Answer, Fault], Steps]] = {
     "reset": reset,
     "close": close,
     "html": html,
+    "redirect": redirect,
     "slow_headers": slow_headers,
     "slow_first": slow_first,
     "slow_events": slow_events,
@@ -245,9 +276,12 @@ FAULTS: dict[str, Callable[[Answer, Fault], Steps]] = {
     "malformed": malformed,
     "truncated": truncated,
     "gzip": gzipped,
+    "telltale": telltale,
     "bad_arguments": bad_arguments,
 }
-INSTEAD = frozenset(("status", "hang", "reset", "close", "html"))  # these need no answer that they could spoil
+INSTEAD = frozenset(
+    ("status", "hang", "reset", "close", "html", "redirect")
+)  # these need no answer that they could spoil
 
 
 # -- pieces of an answer -------------------------------------------------------------------------------------
