@@ -79,6 +79,7 @@ PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a c
 STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
+_AS_IT_BEGAN = 1.0  # seconds after first content in which Envoy may not have passed on what was released
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -89,6 +90,8 @@ class Attempt:
         self._gateway, self._exchange, self._candidate = gateway, exchange, candidate
         exchange.tried += 1
         exchange.active += 1
+        if exchange.recorded:
+            _take_back(exchange)
         self._upstream = upstream.nothing(exchange, candidate)
         self._reader: Reader = self._upstream.dialect.reader()
         self._same = self._upstream.dialect is exchange.dialect
@@ -352,7 +355,8 @@ class Attempt:
 
     def _on_gone(self, now: float) -> list[Effect]:
         if self._state == "streaming":
-            return self._done(now, status=499, error="the stream was cut before its end")
+            began = now - (self._first_content or now) < _AS_IT_BEGAN
+            return self._done(now, status=499, error="the stream was cut before its end", may_return=began)
         self._status = 499  # the client's doing as a rule, and not held against the candidate
         self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
         self._state = "done"
@@ -420,10 +424,13 @@ class Attempt:
         seconds = now - self._begun
         self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds))
 
-    def _done(self, now: float, *, status: int, error: str = "") -> list[Effect]:
+    def _done(self, now: float, *, status: int, error: str = "", may_return: bool = False) -> list[Effect]:
         self._state = "done"
         self._exchange.active -= 1
-        self._gateway.exchanges.drop(self._exchange.id)
+        if may_return:
+            self._exchange.recorded, self._exchange.touched = True, now
+        else:
+            self._gateway.exchanges.drop(self._exchange.id)
         return [self._record(now, status=status, error=error or self._trouble)]
 
     def _record(self, now: float, *, status: int, error: str = "") -> Record:
@@ -473,3 +480,11 @@ class Attempt:
             return ("content-length", "content-encoding", "set-cookie", "alt-svc", "server")
         kept = {"retry-after", "content-type", "date"}
         return tuple(name for name in self._headers if not name.startswith(":") and name not in kept)
+
+
+def _take_back(exchange: Exchange) -> None:
+    """Envoy asks the next one only while nothing has gone out: the provider broke off before Envoy passed on what was
+    released. Seen on 1.40 under load, where a reset follows the first content at once."""
+    exchange.recorded = False
+    last = exchange.attempts.pop()
+    exchange.attempts.append(replace(last, trouble="broke the connection as its answer began"))

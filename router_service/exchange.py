@@ -188,6 +188,7 @@ class Exchange:
     passed: int = 0  # of them, those that asked nobody
     active: int = 0  # attempts under way
     touched: float = 0.0
+    recorded: bool = False  # it is over, unless Envoy never passed on how its answer began, and comes back
 
     @property
     def tries(self) -> int:
@@ -262,11 +263,15 @@ class Full(Exception):
     """No room for another exchange: all that are kept are still under way."""
 
 
+_RETURN_WITHIN = 1.0  # seconds; Envoy waits 5 to 20 ms before it tries again
+
+
 class Exchanges:
     """The exchanges under way, bounded in number and in bytes.
 
     An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
-    goes once it has had no attempt under way for `idle` seconds, or when its room is needed.
+    goes once it has had no attempt under way for `idle` seconds, or when its room is needed. One that was cut as its
+    answer began stays for a moment.
     """
 
     def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
@@ -285,7 +290,7 @@ class Exchanges:
             if idle is None:
                 raise Full
             self.drop(idle.id)
-            self._made_way.append(_left(idle))
+            self._made_way += _unrecorded(idle)
         self._kept[exchange.id] = exchange
         self.bytes += len(exchange.body)
 
@@ -300,14 +305,21 @@ class Exchanges:
 
     def expire(self, now: float) -> list[Outcome]:
         """Drop what has been left alone. The outcomes of that, and of what had to make room, for the record."""
-        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._idle]
+        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._patience(e)]
         for exchange in left:
             self.drop(exchange.id)
         made_way, self._made_way = self._made_way, []
-        return [*made_way, *map(_left, left)]
+        return [*made_way, *(outcome for exchange in left for outcome in _unrecorded(exchange))]
+
+    def _patience(self, exchange: Exchange) -> float:
+        return _RETURN_WITHIN if exchange.recorded else self._idle
 
     def _room(self, exchange: Exchange) -> bool:
         return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
+
+
+def _unrecorded(exchange: Exchange) -> list[Outcome]:
+    return [] if exchange.recorded else [_left(exchange)]
 
 
 def _left(exchange: Exchange) -> Outcome:

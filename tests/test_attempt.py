@@ -664,6 +664,33 @@ def test_a_client_that_leaves_while_it_reads_is_recorded_at_once() -> None:
     assert story.gateway.exchanges.expire(100.0) == []
 
 
+def test_an_answer_that_broke_off_before_envoy_passed_it_on_is_given_by_the_next_candidate() -> None:
+    """The provider resets the connection right behind its first content. To us the answer has begun; Envoy has not sent
+    it on and asks the next one."""
+    story = streamed(MESSAGES, CLAUDE)
+    assert not story.over
+    story.tell(Gone(), at=1.1)
+    assert story.outcome.status == 499
+    story.effects.clear()
+    assert story.gateway.exchanges.get(story.exchange.id) is story.exchange
+    story.next(GPT, at=1.2)
+    sent = story.tell(STREAM, *OPENAI_EVENTS, END, at=1.5)
+    (released,) = [effect for effect in sent if isinstance(effect, Release)]
+    assert released.headers["x-arch-attempts"] == "2"
+    assert f"{CLAUDE} broke the connection as its answer began" in released.headers["x-arch-reason"]
+    assert story.over and story.outcome.status == 200
+    assert [bool(attempt.trouble) for attempt in story.outcome.attempts] == [True, False]
+
+
+def test_a_client_that_leaves_as_its_answer_begins_is_recorded_once_and_let_go() -> None:
+    story = streamed(MESSAGES, CLAUDE)
+    story.tell(Gone(), at=1.1)
+    assert (story.outcome.status, story.outcome.model_served) == (499, CLAUDE)
+    assert story.exchange.active == 0
+    assert story.gateway.exchanges.expire(2.2) == []
+    assert story.over
+
+
 @pytest.mark.parametrize("path", [MESSAGES, CHAT])
 def test_leaving_after_the_end_changes_nothing(path: str) -> None:
     story = Story(GPT, path=path)

@@ -1,6 +1,7 @@
 """The exchanges under way: bounded, dropped once, and none goes without a record."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from dialogue import CHAT, DEEPSEEK, GPT, MESSAGES, WALL, exchange_of, gateway_of, request
@@ -74,6 +75,13 @@ def test_what_made_room_is_recorded_once() -> None:
     exchanges.add(exchange("first"))
     exchanges.add(exchange("second", touched=40.0))
     assert [outcome.id for outcome in exchanges.expire(41.0)] == ["first"]
+    assert exchanges.expire(41.0) == []
+
+
+def test_what_made_room_after_it_was_recorded_is_not_recorded_again() -> None:
+    exchanges = Exchanges(limit=1)
+    exchanges.add(replace(exchange("first"), recorded=True))
+    exchanges.add(exchange("second", touched=40.0))
     assert exchanges.expire(41.0) == []
 
 

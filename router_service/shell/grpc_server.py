@@ -43,7 +43,7 @@ from router_service.shell.state import Store
 _log = logging.getLogger("archgw")
 _MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
 _OPTIONS = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
-_SWEEP_EVERY = 10.0
+_SWEEP_EVERY = 1.0
 _REMEMBER_EVERY = 1.0
 
 Stream = AsyncIterator[pb.ProcessingRequest]
