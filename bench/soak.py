@@ -26,7 +26,7 @@ from typing import Any
 import aiohttp
 import grpc
 from archgw import client as socket_client
-from soak_asks import CLIENTS_OWN, FORMS, MARK, Ask, Dialogue
+from soak_asks import CLIENTS_OWN, FORMS, LONG, MARK, Ask, Dialogue
 from soak_judge import Heard
 from soak_report import shown, told
 from soak_stack import ALWAYS, FIRST_CONTENT, SPOKEN, VENDORS, WHOLE, Soaked, soaked
@@ -93,7 +93,7 @@ class Client:
             images = chance.choice((1, 2, 5)) if self._options.images and chance.random() < 0.04 else 0
             size = chance.choices([300, 1_000, 20_000, 80_000], [4, 6, 2, 1])[0]
             loops = 0 if big else chance.choices([0, 1, 2, 3], [6, 2, 2, 1])[0]
-            dialogue.ask(size=size, images=images, tool_turns=loops, big_events=big)
+            dialogue.ask(size=size, images=images, tool_turns=loops, pace=LONG if big else None)
             if not await self._turn(http, dialogue, until) or big:
                 return
 
@@ -128,7 +128,7 @@ class Client:
         slow = chance.uniform(0.02, 0.2) if chance.random() < 0.1 else 0.0
         try:
             async with asyncio.timeout(leaves):
-                await _read(http, self._gateway.stack.url, seen, slow)
+                await read(http, self._gateway.stack.url, seen, slow)
         except TimeoutError:
             seen.how = "left"
         seen.ended = time.monotonic()
@@ -150,7 +150,7 @@ class Client:
         return found.heard
 
 
-async def _read(http: aiohttp.ClientSession, url: str, seen: Observed, slow: float) -> None:
+async def read(http: aiohttp.ClientSession, url: str, seen: Observed, slow: float) -> None:
     """Fill in what is heard. `slow`: seconds between the reads of a slow reader."""
     ask = seen.ask
     tries = len(VENDORS)

@@ -20,6 +20,14 @@ CLIENTS_OWN = {  # credentials that no provider may see
     "authorization": "Bearer sk-proj-the-clients-own-login",
     "cookie": "login=the-clients-own-cookie",
 }
+LONG = {"chunks": 20, "bytes": 60_000}  # an answer in large events, 1.2 MB in all
+_PACES: tuple[Mapping[str, int], ...] = (
+    {},
+    {"chunks": 12, "bytes": 40, "delay_ms": 20},
+    {"chunks": 40, "bytes": 25, "delay_ms": 50},
+    {"chunks": 30, "bytes": 2_000, "delay_ms": 10},
+    {"chunks": 15, "bytes": 30, "delay_ms": 300},
+)
 MARK = "confidential-"  # words that no log may hold begin so
 _PLAIN = "function returns value when called with path config module error line handler import of update test end"
 _WORDS = (
@@ -106,9 +114,12 @@ class Dialogue:
     def seeing(self) -> bool:
         return self._seeing
 
-    def ask(self, *, size: int, images: int = 0, tool_turns: int = 0, big_events: bool = False) -> None:
-        """The user says about `size` characters and shows so many images of 1 MB; `tool_turns` calls come first."""
-        self._turns = [self._turn(turn, tools=turn < tool_turns, big=big_events) for turn in range(tool_turns + 1)]
+    def ask(self, *, size: int, images: int = 0, tool_turns: int = 0, pace: Mapping[str, int] | None = None) -> None:
+        """The user says about `size` characters and shows so many images of 1 MB; `tool_turns` calls come first.
+
+        `pace`: how the answers come, in a script's words (chunks, bytes, delay_ms); drawn by lot if not given.
+        """
+        self._turns = [self._turn(turn, tools=turn < tool_turns, pace=pace) for turn in range(tool_turns + 1)]
         opening = self._chance.choice(_OPENINGS)
         words = f"{opening} {self._words(size)} @@{json.dumps(self._turns)}@@"
         shown = tuple(self._image() for _ in range(images))
@@ -148,14 +159,10 @@ class Dialogue:
         thinking = orders.get("thinking", "")
         return Wanted(told, orders.get("chunks", 0), orders.get("bytes", 0), calls, thinking)
 
-    def _turn(self, number: int, *, tools: bool, big: bool) -> list[Json]:
+    def _turn(self, number: int, *, tools: bool, pace: Mapping[str, int] | None) -> list[Json]:
         chance = self._chance
-        chunks, bytes, delay = chance.choices(
-            [(0, 0, 0), (12, 40, 20), (40, 25, 50), (30, 2_000, 10), (15, 30, 300)], [4, 3, 2, 1, 1]
-        )[0]
-        if big:
-            chunks, bytes, delay = 20, 60_000, 0
-        pace = {"chunks": chunks, "bytes": bytes, "delay_ms": delay} if chunks else {}
+        if pace is None:
+            pace = chance.choices(_PACES, [4, 3, 2, 1, 1])[0]
         steps: list[Json] = [{"digest": True, **pace}]
         if self.thinks or chance.random() < 0.3:  # who must think thinks something else unless told
             steps.insert(0, {"thinking": f"hm, {self._name} {number}"})

@@ -4,6 +4,7 @@ import asyncio
 import math
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -156,7 +157,8 @@ class Soaked:
                 await self._reload(broken=True)
             text, labels = config(self.providers, self.port, chance, all_of_them=rounds % 2 == 1)
             self.file.write_text(text)
-            self.weather.plans.append((time.monotonic(), labels))
+            _, before = self.weather.plans[-1]
+            self.weather.plans.append((time.monotonic(), labels & before))
             await self._reload(broken=False)
             self.weather.plans.append((time.monotonic(), labels))
 
@@ -196,7 +198,7 @@ class Soaked:
         admin = self.home.admin_address.read_text().strip()
         async with client.get(f"http://{admin}/clusters?format=json") as reply:
             clusters = (await reply.json())["cluster_statuses"]
-        leaves = {f"leaf.{label.replace('/', '-')}": label for label in SPOKEN}
+        leaves = {f"leaf.{re.sub('[^a-z0-9]+', '-', label)}": label for label in SPOKEN}
         return {
             leaves[cluster["name"]]
             for cluster in clusters

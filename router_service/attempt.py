@@ -54,7 +54,7 @@ from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.selection import Gateway
 from router_service.session import Pin
-from router_service.sse import EventDecoder
+from router_service.sse import EventDecoder, WholeEvents
 from router_service.verdict import (
     EVENT_STREAM,
     failure_in,
@@ -99,6 +99,7 @@ class Attempt:
         self._sealer = self._new_sealer()
         self._long_names = {} if self._same else long_names(exchange.conversation)
         self._decoder = EventDecoder()
+        self._whole_events = WholeEvents()
         self._inflater = Inflater("")
         self._state: State = "asking"
         self._status = 0
@@ -338,8 +339,7 @@ class Attempt:
             return [Send(first, end=True), *self._done(now, status=200)]
         self._trouble = f"archgw: {self._candidate.label}: {trouble}"
         event = self._exchange.dialect.render_error_event(Failure(502, "api_error", self._trouble))
-        between = b"\n\n" if self._same and self._decoder.incomplete else b""  # half an event has gone out
-        return [Send(first + between + event, end=True), *self._done(now, status=200)]
+        return [Send(first + event, end=True), *self._done(now, status=200)]
 
     def _on_tick(self, now: float) -> list[Effect]:
         limit = self._exchange.patience
@@ -387,7 +387,7 @@ class Attempt:
 
     def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
         if self._same:
-            return self._sealer.feed(chunk, end=end) if self._sealer else chunk
+            return self._whole_events.feed(self._sealer.feed(chunk, end=end) if self._sealer else chunk, end=end)
         assert self._writer is not None
         return b"".join(map(self._writer.feed, until_failure(events)))
 

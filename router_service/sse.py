@@ -18,6 +18,9 @@ class ServerSentEvent:
         return f"{name}{lines}\n".encode("utf-8", "replace")
 
 
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")  # which end an event
+
+
 class EventDecoder:
     """Feed it bytes as they come; it returns the events that are complete. Comments and ids are dropped."""
 
@@ -57,6 +60,22 @@ class EventDecoder:
             self._data.append(value.decode("utf-8", "replace"))
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
+
+
+class WholeEvents:
+    """Bytes as they came, each event once it is whole: of one that breaks off in the middle nothing is passed on."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, chunk: bytes, *, end: bool) -> bytes:
+        """`end`: the stream has ended well, and what is kept is its last event."""
+        data = self._kept + chunk
+        cut = len(data) if end else max((data.rfind(it) + len(it) for it in _BLANK_LINES if it in data), default=0)
+        self._kept = data[cut:]
+        return data[:cut]
 
 
 def _lines(data: bytes) -> list[bytes]:

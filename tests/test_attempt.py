@@ -67,6 +67,7 @@ from router_service.exchange import (
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
 from router_service.session import Pin
+from router_service.sse import EventDecoder
 
 PATHS = {"anthropic": MESSAGES, "openai": CHAT}
 EVENTS = {CLAUDE: ANTHROPIC_EVENTS, GPT: OPENAI_EVENTS}
@@ -514,11 +515,16 @@ def test_an_end_before_the_answer_did_is_told(path: str, model: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "model"), SAME)
-def test_an_error_of_ours_never_joins_half_an_event(path: str, model: str) -> None:
+@pytest.mark.parametrize("half", [b'data: {"half', b'data: {"half"}\n', b"event: message_del"])
+def test_of_an_event_that_breaks_off_nothing_is_passed_on(path: str, model: str, half: bytes) -> None:
+    """A client would take the half for an event that it cannot read, and not see the error behind it."""
     story = streamed(path, model)
-    story.tell(b'data: {"half', END)
-    told = sent(story.effects).rpartition(b'data: {"half')[2]
-    assert told.startswith(b"\n\n")
+    before = sent(story.effects)
+    story.tell(half, END)
+    said = sent(story.effects)
+    assert said.startswith(before) and half not in said[len(before) :]
+    (event,) = EventDecoder().feed(said[len(before) :])
+    assert "ended before the answer did" in json.loads(event.data)["error"]["message"]
 
 
 def test_nothing_is_heard_of_once_it_has_ended() -> None:

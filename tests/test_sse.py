@@ -2,7 +2,7 @@
 
 import pytest
 
-from router_service.sse import EventDecoder, ServerSentEvent
+from router_service.sse import EventDecoder, ServerSentEvent, WholeEvents
 
 CASES: list[tuple[str, bytes, list[ServerSentEvent]]] = [
     ("one event", b"data: a\n\n", [ServerSentEvent("a")]),
@@ -50,3 +50,13 @@ def test_it_says_whether_an_event_is_unfinished(data: bytes, incomplete: bool) -
     decoder = EventDecoder()
     decoder.feed(data)
     assert decoder.incomplete is incomplete
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["newline", "both", "return"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_events_pass_when_they_are_whole(size: int, end: str) -> None:
+    stream = "event: a\ndata: 1\n\n: ping\n\ndata: 2\n\ndata: 3".replace("\n", end).encode()
+    gate = WholeEvents()
+    passed = b"".join(gate.feed(stream[at : at + size], end=False) for at in range(0, len(stream), size))
+    assert passed == stream.removesuffix(b"data: 3")
+    assert gate.feed(b"", end=True) == b"data: 3"
