@@ -202,7 +202,7 @@ async def soak(options: Options, folder: Path) -> dict[str, Any]:
         clients = [Client(number, options, gateway, tally) for number in range(options.streams)]
         users = [asyncio.create_task(client.run(until)) for client in clients]
         try:
-            await asyncio.gather(_no_end(tasks, until), *users)
+            await asyncio.gather(_no_end([*tasks, *watches], until), *users)
             lasted = time.monotonic() - began
             await _end(tasks)
             await _calm(options, gateway, tally)

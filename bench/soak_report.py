@@ -1,11 +1,12 @@
 """What came of a soak, as JSON and in words. No I/O."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from soak_stack import Soaked
+from soak_stack import MARGIN, Soaked
 from soak_verdict import ENDS, Observed, Verdict
 from soak_weather import Weather
 
@@ -73,7 +74,8 @@ def told(options: "Options", gateway: Soaked, tally: "Tally", leaks: list[str], 
 
 def _away(weather: Weather, name: str) -> Json:
     """How long the gateway did not answer after a kill, seconds."""
-    return _spread([kill.ended - kill.began for kill in weather.kills if kill.who == name])
+    ended = [kill for kill in weather.kills if kill.who == name and not math.isinf(kill.ended)]
+    return _spread([kill.ended - kill.began - MARGIN for kill in ended])
 
 
 def _spread(seconds: Sequence[float]) -> Json:

@@ -22,7 +22,7 @@ from soak_weather import REFUSE, Spell, Weather, next_fault
 
 _PAGE = 4096
 _BACK_WITHIN = 60.0  # seconds after a kill
-_MARGIN = 1.0  # seconds, for what was under way when a process came back
+MARGIN = 1.0  # seconds, for what was under way when a process came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Soaked:
                 self.troubles.append(f"{name} was not back {_BACK_WITHIN:g} s after it was killed")
                 return
             await asyncio.sleep(0.1)
-        spell.ended = time.monotonic() + _MARGIN
+        spell.ended = time.monotonic() + MARGIN
 
     async def _answers(self) -> bool:
         with suppress(aiohttp.ClientError, TimeoutError, OSError):
@@ -180,23 +180,23 @@ class Soaked:
 
     async def watch_ejections(self) -> None:
         """Who is put aside by Envoy, as its admin page tells twice a second."""
-        timeout = aiohttp.ClientTimeout(total=5)
         seen: dict[str, Spell] = {}
-        async with aiohttp.ClientSession(timeout=timeout) as client:
-            while True:
-                await asyncio.sleep(0.5)
-                with suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
-                    now, out = time.monotonic(), await self._ejected(client)
-                    for label in out - seen.keys():
-                        seen[label] = Spell(label, "aside", now - _MARGIN)
-                        self.weather.aside.append(seen[label])
-                    for label in seen.keys() - out:
-                        seen.pop(label).ended = now + _MARGIN
+        while True:
+            await asyncio.sleep(0.5)
+            with suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
+                now, out = time.monotonic(), await self._ejected()
+                for label in out - seen.keys():
+                    seen[label] = Spell(label, "aside", now - MARGIN)
+                    self.weather.aside.append(seen[label])
+                for label in seen.keys() - out:
+                    seen.pop(label).ended = now + MARGIN
 
-    async def _ejected(self, client: aiohttp.ClientSession) -> set[str]:
-        """Its address is another one after each start."""
-        admin = self.home.admin_address.read_text().strip()
-        async with client.get(f"http://{admin}/clusters?format=json") as reply:
+    async def _ejected(self) -> set[str]:
+        url, connector = self._admin()
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as client,
+            client.get(f"{url}/clusters?format=json") as reply,
+        ):
             clusters = (await reply.json())["cluster_statuses"]
         leaves = {f"leaf.{re.sub('[^a-z0-9]+', '-', label)}": label for label in SPOKEN}
         return {
@@ -204,6 +204,12 @@ class Soaked:
             for cluster in clusters
             if cluster["name"] in leaves and any(map(_is_ejected, cluster.get("host_statuses", ())))
         }
+
+    def _admin(self) -> tuple[str, aiohttp.BaseConnector | None]:
+        """Where Envoy's admin page is: a socket, or an address that is another one after each start."""
+        if hasattr(self.home, "admin_socket"):
+            return "http://envoy", aiohttp.UnixConnector(str(self.home.admin_socket))
+        return f"http://{self.home.admin_address.read_text().strip()}", None
 
     async def watch_memory(self, every: float = 5.0) -> None:
         while True:

@@ -209,6 +209,6 @@ async def test_half_a_minute_of_trouble_loses_nothing(tmp_path: Path) -> None:
     assert not found["failed"], found["text"]
     ends = [end for by in found["ends"].values() for end in by]
     assert {"whole", "killed"} <= set(ends), found["text"]
-    assert found["failovers"] and found["faults"] > 6 and found["kills"] == {"router": 1, "envoy": 1}
+    assert found["failovers"] and found["faults"] > 6 and all(found["kills"].values())
     assert set(found["ends"]) == set(SPEAKS)
     assert all(found["memory"][name]["peak"] > 10 for name in ("router", "envoy"))
