@@ -29,8 +29,8 @@ from archgw import client as socket_client
 from soak_asks import CLIENTS_OWN, FORMS, LONG, MARK, Ask, Dialogue
 from soak_judge import Heard
 from soak_report import shown, told
-from soak_stack import ALWAYS, FIRST_CONTENT, SPOKEN, VENDORS, WHOLE, Soaked, soaked
-from soak_verdict import ENDS, End, Observed, verdict
+from soak_stack import ALWAYS, FIRST_CONTENT, SPOKEN, VENDORS, WHOLE, Soaked, holding, soaked
+from soak_verdict import End, Observed, verdict
 
 _SLACK = 30.0  # seconds that a busy machine may take beyond the gateway's limits
 _BETWEEN = 15.0 + _SLACK  # seconds without a byte, of a stream: it pings every 15 s
@@ -213,7 +213,7 @@ async def soak(options: Options, folder: Path) -> dict[str, Any]:
             for name, provider in gateway.providers.items()
             for leak in provider.leaks
         ]
-        leaks += gateway.found_in_logs(_secrets())
+        leaks += holding(gateway.home.folder, secrets())
         return told(options, gateway, tally, leaks, lasted)
 
 
@@ -275,7 +275,7 @@ async def _let_go(gateway: Soaked, within: float = 60.0) -> None:
     gateway.troubles.append(f"{within:g} s after the last client the router service still holds {held}")
 
 
-def _secrets() -> dict[str, bytes]:
+def secrets() -> dict[str, bytes]:
     keys = {f"the key of {vendor.name}": vendor.key.encode() for vendor in VENDORS}
     own = {f"the client's {name}": value.removeprefix("Bearer ").encode() for name, value in CLIENTS_OWN.items()}
     return {**keys, **own, "words of a prompt": MARK.encode()}
@@ -319,8 +319,6 @@ def _options() -> tuple[Options, Path | None]:
     )
     return options, given.json
 
-
-__all__ = ["ENDS", "Options", "soak"]
 
 if __name__ == "__main__":
     main()

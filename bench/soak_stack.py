@@ -223,15 +223,16 @@ class Soaked:
         ended = {name: self.supervisor.restarts.get(name, 0) - count for name, count in self.killed.items()}
         return {name: count for name, count in ended.items() if count}
 
-    def found_in_logs(self, secrets: Mapping[str, bytes]) -> list[str]:
-        """Which file holds which secret."""
-        files = [path for path in self.home.folder.rglob("*") if path.is_file() and not path.is_socket()]
-        return [
-            f"{path.relative_to(self.home.folder)} holds {what}"
-            for path in files
-            for what, secret in secrets.items()
-            if secret in path.read_bytes()
-        ]
+
+def holding(folder: Path, secrets: Mapping[str, bytes]) -> list[str]:
+    """Which file of the folder holds which secret."""
+    return [
+        f"{path.relative_to(folder)} holds {what}"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        for what, secret in secrets.items()
+        if secret in path.read_bytes()
+    ]
 
 
 def _resident(pid: int) -> float:

@@ -14,9 +14,10 @@ BENCH = str(Path(__file__).parent.parent / "bench")
 if BENCH not in sys.path:
     sys.path.append(BENCH)
 
-from soak import Options, soak  # noqa: E402 - where it lies is known above
+from soak import Options, secrets, soak  # noqa: E402 - where it lies is known above
 from soak_asks import Ask, Dialogue  # noqa: E402
 from soak_report import slope  # noqa: E402
+from soak_stack import VENDORS, holding  # noqa: E402
 from soak_verdict import Observed, verdict  # noqa: E402
 from soak_weather import Spell, Weather  # noqa: E402
 
@@ -196,6 +197,23 @@ async def test_two_models_in_one_stream_are_wrong_though_both_broke_off() -> Non
     mixed = spoilt_text(halved(seen.raw)) + ERROR
     weather = calm(faults=[Spell("anthropic", "stall_after_content", 0.1)])
     assert verdict(replace(seen, raw=mixed), weather, SPOKEN).end == "WRONG"
+
+
+@pytest.mark.parametrize("leaked", [vendor.key for vendor in VENDORS] + ["Bearer sk-proj-the-clients-own-login"])
+def test_a_key_in_a_log_is_found(tmp_path: Path, leaked: str) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/envoy.log").write_text("nothing")
+    assert holding(tmp_path, secrets()) == []
+    (tmp_path / "run/router.log").write_text(f"asked with {leaked}\n")
+    (found,) = holding(tmp_path, secrets())
+    assert found.startswith("run/router.log holds the ")
+
+
+def test_words_of_a_prompt_in_a_log_are_found(tmp_path: Path) -> None:
+    dialogue = Dialogue("chat", random.Random(1), "test")
+    dialogue.ask(size=100)
+    (tmp_path / "router.log").write_bytes(dialogue.request("m", streamed=True).body)
+    assert holding(tmp_path, secrets()) == ["router.log holds words of a prompt"]
 
 
 def test_memory_that_grows_has_a_slope() -> None:
