@@ -10,6 +10,7 @@ not be, or something ends that nobody ended. See README.md.
 
 import argparse
 import asyncio
+import io
 import json
 import logging
 import random
@@ -160,7 +161,7 @@ async def read(http: aiohttp.ClientSession, url: str, seen: Observed, slow: floa
     try:
         limit = asyncio.timeout(first)
         async with limit:
-            reply = await http.post(f"{url}{ask.path}", data=ask.body, headers=ask.headers)
+            reply = await http.post(f"{url}{ask.path}", data=io.BytesIO(ask.body), headers=ask.headers)
         async with reply:
             seen.status, seen.headers = reply.status, {name.lower(): value for name, value in reply.headers.items()}
             waiting = "for the next bytes"

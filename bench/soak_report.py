@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from soak_stack import MARGIN, Soaked
+from soak_stack import MARGIN, SAMPLED_EVERY, Soaked
 from soak_verdict import ENDS, Observed, Verdict
 from soak_weather import Weather
 
@@ -89,7 +89,7 @@ def _spread(seconds: Sequence[float]) -> Json:
 
 
 def _memory(samples: Sequence[tuple[float, str, int, float]], name: str) -> Json:
-    """MB of resident memory; the slope is MB a minute, over the second half of all samples."""
+    """MB of resident memory; the slope is MB a minute, over the second half of all samples, `course` each 30 s."""
     own = [(at, pid, size) for at, who, pid, size in samples if who == name]
     if not own:
         return {}
@@ -101,6 +101,7 @@ def _memory(samples: Sequence[tuple[float, str, int, float]], name: str) -> Json
         "end": round(sizes[-1], 1),
         "slope": slope([(at / 60, size) for at, _, size in half]),
         "processes": len({pid for _, pid, _ in own}),
+        "course": [round(size, 1) for size in sizes[:: round(30 / SAMPLED_EVERY)]],
     }
 
 

@@ -21,6 +21,7 @@ from archgw.supervisor import Supervisor
 from soak_weather import REFUSE, Spell, Weather, next_fault
 
 _PAGE = 4096
+SAMPLED_EVERY = 5.0  # seconds between looks at the memory
 _BACK_WITHIN = 60.0  # seconds after a kill
 MARGIN = 1.0  # seconds, for what was under way when a process came back
 
@@ -77,12 +78,12 @@ class Soaked:
 
     # -- what is done to the providers -----------------------------------------------------------------------------
 
-    async def storm(self, name: str, *, worse: float = 1.0) -> None:
-        """Faults on one provider, one spell after another, until cancelled. `worse` lengthens them."""
+    async def storm(self, name: str) -> None:
+        """Faults on one provider, one spell after another, until cancelled."""
         chance, provider = random.Random(f"{self.seed} {name}"), self.providers[name]
         while True:
-            await asyncio.sleep(chance.uniform(3, 15) / worse)
-            await self.spell(name, provider, chance, seconds=chance.uniform(1, 7) * worse)
+            await asyncio.sleep(chance.uniform(3, 15))
+            await self.spell(name, provider, chance, seconds=chance.uniform(1, 7))
 
     async def spell(self, name: str, provider: Simulator, chance: random.Random, *, seconds: float) -> None:
         kind, fault = next_fault(chance)
@@ -211,12 +212,12 @@ class Soaked:
             return "http://envoy", aiohttp.UnixConnector(str(self.home.admin_socket))
         return f"http://{self.home.admin_address.read_text().strip()}", None
 
-    async def watch_memory(self, every: float = 5.0) -> None:
+    async def watch_memory(self) -> None:
         while True:
             for name, pid in self.supervisor.pids.items():
                 with suppress(OSError):
                     self.memory.append((time.monotonic(), name, pid, _resident(pid)))
-            await asyncio.sleep(every)
+            await asyncio.sleep(SAMPLED_EVERY)
 
     def unasked_restarts(self) -> dict[str, int]:
         """Ends of the router and Envoy that nobody brought about."""
