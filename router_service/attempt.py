@@ -328,7 +328,8 @@ class Attempt:
     def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
         if failure and (self._broke_off or not self._same or failure.odd):
-            return self._break(failure.message, now, first=out)
+            unreadable = self._same and failure.odd  # to clients, too: what is in its chunk goes with it
+            return self._break(failure.message, now, first=b"" if unreadable else out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = failure.message
         return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]

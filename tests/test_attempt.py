@@ -483,6 +483,18 @@ def test_a_vendors_error_after_content_is_told_once_and_ends_the_stream(path: st
     assert story.outcome.status == 200 and "too many" in story.outcome.error
 
 
+@pytest.mark.parametrize(
+    "odd", ['[{"error": {"code": 503, "message": "too many"}}]', "{no json"], ids=["Gemini's", "none"]
+)
+def test_what_no_client_could_read_is_not_passed_on_after_content(odd: str) -> None:
+    """Gemini's errors come in a list, which OpenAI's clients do not take for one."""
+    story = streamed(CHAT, GPT)
+    story.tell(f"data: {odd}\n\n".encode())
+    said = sent(story.effects)
+    assert odd.encode() not in said
+    assert said.count(b'data: {"error"') == 1 and has_ended(story.effects) and story.over
+
+
 @pytest.mark.parametrize(("path", "model"), PAIRS)
 def test_an_error_in_the_last_chunk_is_told_once(path: str, model: str) -> None:
     story = streamed(path, model)
