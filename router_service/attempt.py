@@ -55,7 +55,7 @@ from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.selection import Gateway
 from router_service.session import Pin
-from router_service.sse import EventDecoder, first_events
+from router_service.sse import EventDecoder, WholeEvents, first_events
 from router_service.verdict import (
     EVENT_STREAM,
     failure_in,
@@ -106,6 +106,7 @@ class Attempt:
         self._sealer = self._new_sealer()
         self._long_names = {} if self._same else long_names(exchange.conversation)
         self._decoder = EventDecoder()
+        self._whole_events = WholeEvents()
         self._inflater = Inflater("")
         self._state: State = "asking"
         self._status = 0
@@ -446,8 +447,7 @@ class Attempt:
             return [Send(first, end=True), *self._done(now, status=200)]
         self._trouble = f"archgw: {self._candidate.label}: {trouble}"
         event = self._exchange.dialect.render_error_event(Failure(502, "api_error", self._trouble))
-        between = b"\n\n" if self._same and self._decoder.incomplete else b""  # half an event has gone out
-        return [Send(first + between + event, end=True), *self._done(now, status=200)]
+        return [Send(first + event, end=True), *self._done(now, status=200)]
 
     def _on_tick(self, now: float) -> list[Effect]:
         limit = self._exchange.patience
@@ -455,7 +455,7 @@ class Attempt:
             silent, longest = now - self._heard, self._exchange.plan.failover.stall_timeout
             if silent >= longest:
                 return self._break(f"fell silent for {longest:g} s", now)
-            quiet = silent >= PING_AFTER and not (self._same and self._decoder.incomplete)
+            quiet = silent >= PING_AFTER
             wake = Wake(self._next_look(silent))
             return [Send(_PING), wake] if quiet else [wake]
         if now - self._begun < limit:
@@ -481,11 +481,11 @@ class Attempt:
 
     def _read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
         fresh: list[ReplyEvent] = []
-        begun, self._unreadable = self._decoder.incomplete, None
+        self._unreadable = None
         for at, sse in enumerate(self._decoder.feed(chunk)):
             read = self._reader.feed(sse)
             failure = failure_in(read)
-            if failure and failure.odd and (at or not begun):  # half of it has gone out: the rest may as well
+            if failure and failure.odd:
                 self._unreadable = at
             fresh += read
         if end:
@@ -508,7 +508,7 @@ class Attempt:
     def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
         if self._same:
             chunk = chunk if self._unreadable is None else first_events(chunk, self._unreadable)
-            return self._sealer.feed(chunk, end=end) if self._sealer else chunk
+            return self._whole_events.feed(self._sealer.feed(chunk, end=end) if self._sealer else chunk, end=end)
         assert self._writer is not None
         return b"".join(map(self._writer.feed, until_failure(events)))
 

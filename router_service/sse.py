@@ -21,6 +21,9 @@ class ServerSentEvent:
         return f"{name}{lines}\n".encode("utf-8", "replace")
 
 
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")  # which end an event
+
+
 class EventDecoder:
     """Feed it bytes as they come; it returns the events that are complete. Comments and ids are dropped."""
 
@@ -48,11 +51,6 @@ class EventDecoder:
                 self._event = ""
         return events
 
-    @property
-    def incomplete(self) -> bool:
-        """Whether bytes of an unfinished event are held."""
-        return bool(self._rest or self._data or self._event)
-
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -71,6 +69,22 @@ def first_events(data: bytes, count: int) -> bytes:
         count -= any(line.startswith(b"data") for line in _lines(data[end : found.start()]))
         end = found.end()
     return data[:end]
+
+
+class WholeEvents:
+    """Bytes as they came, each event once it is whole: of one that breaks off in the middle nothing is passed on."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept = b""
+
+    def feed(self, chunk: bytes, *, end: bool) -> bytes:
+        """`end`: the stream has ended well, and what is kept is its last event."""
+        data = self._kept + chunk
+        cut = len(data) if end else max((data.rfind(it) + len(it) for it in _BLANK_LINES if it in data), default=0)
+        self._kept = data[cut:]
+        return data[:cut]
 
 
 def _lines(data: bytes) -> list[bytes]:

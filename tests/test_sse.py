@@ -2,7 +2,7 @@
 
 import pytest
 
-from router_service.sse import EventDecoder, ServerSentEvent, first_events
+from router_service.sse import EventDecoder, ServerSentEvent, WholeEvents, first_events
 
 CASES: list[tuple[str, bytes, list[ServerSentEvent]]] = [
     ("one event", b"data: a\n\n", [ServerSentEvent("a")]),
@@ -42,16 +42,6 @@ def test_what_is_encoded_is_decoded(event: ServerSentEvent) -> None:
     assert EventDecoder().feed(event.encode()) == [event]
 
 
-@pytest.mark.parametrize(
-    ("data", "incomplete"),
-    [(b"", False), (b"data: a\n\n", False), (b"data: a\n", True), (b"event: a\n", True), (b"dat", True)],
-)
-def test_it_says_whether_an_event_is_unfinished(data: bytes, incomplete: bool) -> None:
-    decoder = EventDecoder()
-    decoder.feed(data)
-    assert decoder.incomplete is incomplete
-
-
 @pytest.mark.parametrize("line", [b"\n", b"\r\n", b"\r"], ids=["lf", "crlf", "cr"])
 @pytest.mark.parametrize(
     ("count", "kept"), [(0, b""), (1, b"event: a\ndata: 1\n\n"), (2, b"event: a\ndata: 1\n\n: ping\n\ndata: 2\n\n")]
@@ -59,3 +49,13 @@ def test_it_says_whether_an_event_is_unfinished(data: bytes, incomplete: bool) -
 def test_the_first_events_are_cut_off_with_the_comments_before_them(count: int, kept: bytes, line: bytes) -> None:
     data = b"event: a\ndata: 1\n\n: ping\n\ndata: 2\n\ndata: 3\n\nda"
     assert first_events(data.replace(b"\n", line), count) == kept.replace(b"\n", line)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["newline", "both", "return"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_events_pass_when_they_are_whole(size: int, end: str) -> None:
+    stream = "event: a\ndata: 1\n\n: ping\n\ndata: 2\n\ndata: 3".replace("\n", end).encode()
+    gate = WholeEvents()
+    passed = b"".join(gate.feed(stream[at : at + size], end=False) for at in range(0, len(stream), size))
+    assert passed == stream.removesuffix(b"data: 3")
+    assert gate.feed(b"", end=True) == b"data: 3"

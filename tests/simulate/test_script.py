@@ -1,7 +1,8 @@
 """Where a script is found, which turn is played, and what is left alone."""
 
 import pytest
-from archgw.simulate.script import Said, cue
+from archgw.simulate import anthropic_wire, openai_wire, responses_wire
+from archgw.simulate.script import Said, cue, digest
 
 TWO = '@@[[{"tool": "ls"}], [{"text": "done"}]]@@'
 PLAIN = Said("user", "what is new?")
@@ -55,3 +56,96 @@ def test_the_question_is_told_without_the_script():
 def test_a_tool_loop_without_script_counts_its_turns():
     told = cue([PLAIN, CALL, RESULT])
     assert (told.turn, told.result) == (1, "file.txt")
+
+
+PIXELS = "iVBORw0KGgo="
+IN_EVERY_DIALECT = {
+    "anthropic": anthropic_wire.said(
+        {
+            "system": "be brief",
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "what is"},
+                        {"type": "text", "text": " this?"},
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXELS}},
+                    ],
+                },
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": "Let me see."},
+                        {"type": "tool_use", "id": "1", "name": "look", "input": {}},
+                    ],
+                },
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "1", "content": "a dot\n"}]},
+            ],
+        }
+    ),
+    "openai": openai_wire.said(
+        {
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "what is this?"},
+                        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXELS}"}},
+                    ],
+                },
+                {"role": "assistant", "content": "Let me see.", "tool_calls": [{"id": "1"}]},
+                {"role": "tool", "tool_call_id": "1", "content": "a dot"},
+            ]
+        }
+    ),
+    "responses": responses_wire.said(
+        {
+            "instructions": "be brief",
+            "input": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "what is this?"},
+                        {"type": "input_image", "image_url": f"data:image/png;base64,{PIXELS}"},
+                    ],
+                },
+                {"type": "reasoning", "summary": []},
+                {"role": "assistant", "content": [{"type": "output_text", "text": "Let me see."}]},
+                {"type": "function_call", "call_id": "1", "name": "look", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "1", "output": "a dot"},
+            ],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("conversation", IN_EVERY_DIALECT.values(), ids=IN_EVERY_DIALECT)
+def test_a_digest_is_the_same_in_every_dialect(conversation):
+    neutral = [
+        Said("user", "what is this?", images=(PIXELS,)),
+        Said("assistant", "Let me see.", calls=True),
+        Said("user", result="a dot"),
+    ]
+    assert digest(conversation) == digest(neutral)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param([Said("user", "what is thas?"), CALL, RESULT], id="a letter"),
+        pytest.param([Said("user", "what is this?"), CALL, Said("user", result="file.tx")], id="a result"),
+        pytest.param([Said("user", "what is this?"), CALL, Said("user", "file.txt")], id="words for a result"),
+        pytest.param([Said("user", "what is this?", images=(PIXELS,)), CALL, RESULT], id="an image"),
+        pytest.param([Said("user", "what is this?"), Said("assistant", "Ok."), RESULT], id="the model's words"),
+        pytest.param([Said("user", "what is this?what is this?"), CALL, RESULT], id="a word twice"),
+    ],
+)
+def test_a_digest_tells_whatever_differs(other):
+    assert digest(other) != digest([Said("user", "what is this?"), CALL, RESULT])
+
+
+def test_a_script_asks_for_the_digest_of_the_whole_conversation():
+    asked = [Said("user", '@@[[{"tool": "ls"}], [{"digest": true}]]@@'), CALL, RESULT]
+    assert cue(asked).digest == digest(asked)
+    assert not cue(asked[:1]).digest

@@ -255,6 +255,15 @@ REFUSED_BY_ANTHROPIC = {
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When "
         "`thinking` is enabled, a final `assistant` message must start with a thinking block",
     ),
+    "tool loop that began without thinking": (
+        told(
+            *(user(), assistant([USE]), user([RESULT])),
+            *(assistant([OWN_THINKING, {**USE, "id": "toolu_2"}]), user([{**RESULT, "tool_use_id": "toolu_2"}])),
+            thinking=THINK,
+            tools=[TOOL],
+        ),
+        "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`.",
+    ),
 }
 
 
@@ -267,6 +276,15 @@ async def test_anthropic_refuses(body, message):
 
 BETAS = "context-management-2025-06-27,effort-2025-11-24,dangerous-tool-use-2026-09-03,per-turn-control-2026-07-01"
 ACCEPTED_BY_ANTHROPIC = {
+    "a tool loop that thinks at its start alone": told(
+        *(user(), assistant([OWN_THINKING, USE]), user([RESULT])),
+        *(assistant([{**USE, "id": "toolu_2"}]), user([{**RESULT, "tool_use_id": "toolu_2"}])),
+        thinking=THINK,
+        tools=[TOOL],
+    ),
+    "a tool loop without thinking, long ago": told(
+        *(user(), assistant([USE]), user([RESULT]), assistant(), user()), thinking=THINK, tools=[TOOL]
+    ),
     "plain": claude(),
     "roles in a row": told(user(), user(), assistant(), assistant(), user()),
     "calls and results": told(user(), assistant([text(), USE]), user([RESULT, text()]), tools=[TOOL]),

@@ -27,7 +27,13 @@ def said_by(message: Json) -> Said:
         texts(content),
         calls=any(block.get("type") == "tool_use" for block in blocks),
         result="\n".join(texts(block.get("content")) for block in blocks if block.get("type") == "tool_result"),
+        images=tuple(seen(block) for block in blocks if block.get("type") == "image"),
     )
+
+
+def seen(block: Json) -> str:
+    source = block.get("source") or {}
+    return str(source.get("data") or source.get("url") or source.get("file_id") or "")
 
 
 def texts(content: object) -> str:

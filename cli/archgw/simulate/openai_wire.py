@@ -27,7 +27,19 @@ def said_by(message: Json) -> Said:
     text = texts(message.get("content"))
     if role == "tool":
         return Said("user", result=text)
-    return Said(ROLES.get(role, role), text, calls=bool(message.get("tool_calls")))  # type: ignore[arg-type]
+    calls = bool(message.get("tool_calls"))
+    return Said(ROLES.get(role, role), text, calls=calls, images=images(message.get("content")))  # type: ignore[arg-type]
+
+
+def images(content: object) -> tuple[str, ...]:
+    parts = listed(content) if not isinstance(content, str) else []
+    urls = [(part.get("image_url") or {}).get("url") for part in parts if part.get("type") == "image_url"]
+    return tuple(bare(str(url)) for url in urls)
+
+
+def bare(url: str) -> str:
+    """The base64 of a data URL; any other as it is."""
+    return url.partition(";base64,")[2] or url
 
 
 def texts(content: object) -> str:

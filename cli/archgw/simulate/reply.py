@@ -102,14 +102,16 @@ def merged(steps: tuple[Json, ...]) -> Json:
 
 
 def scripted(asked: Asked, cue: Cue, new_id: Callable[[], str]) -> tuple[Part, ...]:
-    return tuple(part for step in cue.steps for part in played(asked, step, new_id))
+    return tuple(part for step in cue.steps for part in played(asked, step, cue.digest, new_id))
 
 
-def played(asked: Asked, step: Json, new_id: Callable[[], str]) -> Iterator[Part]:
+def played(asked: Asked, step: Json, digest: str, new_id: Callable[[], str]) -> Iterator[Part]:
     if "thinking" in step:
         yield Thinking(str(step["thinking"]))
     if "text" in step:
         yield Text(str(step["text"]))
+    if step.get("digest"):
+        yield Text(f"{digest} {asked.vendor.name}/{asked.body['model']};")
     if step.get("refuse"):
         yield Text("I can't help with that.")
     if "tool" in step:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from archgw.simulate.openai_wire import model, models, ping
+from archgw.simulate.openai_wire import bare, model, models, ping
 from archgw.simulate.received import Asked
 from archgw.simulate.reply import Call, Part, Reply, Text, Thinking, Wish
 from archgw.simulate.script import Said
@@ -38,7 +38,8 @@ def said_by(item: Json) -> Said:
         return Said("user", result=texts(item.get("output")))
     if kind == "message":
         role = str(item.get("role", "user"))
-        return Said(ROLES.get(role, role), texts(item.get("content")))  # type: ignore[arg-type]
+        content = item.get("content")
+        return Said(ROLES.get(role, role), texts(content), images=images(content))  # type: ignore[arg-type]
     return Said("assistant", calls=kind != "reasoning")
 
 
@@ -49,6 +50,11 @@ def texts(content: object) -> str:
     if isinstance(content, str):
         return content
     return "\n".join(str(part.get("text", "")) for part in listed(content) if str(part.get("type")).endswith("_text"))
+
+
+def images(content: object) -> tuple[str, ...]:
+    parts = listed(content) if not isinstance(content, str) else []
+    return tuple(bare(str(part.get("image_url") or "")) for part in parts if part.get("type") == "input_image")
 
 
 def wish(asked: Asked) -> Wish:

@@ -4,6 +4,7 @@
 in the user's own words, so it survives any gateway and any translation. docs/simulate.md has the grammar.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -16,12 +17,14 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message of a conversation, in no dialect: its text, whether it calls tools, what tools answered."""
+    """One message of a conversation, in no dialect: its text, whether it calls tools, what tools answered, and its
+    images, as base64 or as they are referred to."""
 
     role: Literal["system", "user", "assistant"]
     text: str = ""
     calls: bool = False
     result: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Cue:
     result: str = ""
     turn: int = 0
     flaw: str = ""
+    digest: str = ""
 
 
 OPENING = re.compile(r"@@\s*(?=[\[{\"])")
@@ -57,6 +61,7 @@ REMINDER = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTAL
 STEP_KEYS = frozenset(
     (
         "text",
+        "digest",
         "thinking",
         "tool",
         "input",
@@ -85,7 +90,28 @@ def cue(conversation: Sequence[Said]) -> Cue:
         return Cue((), question, result, turn)
     turns = found.script.turns
     steps = turns[turn] if turn < len(turns) else ()
-    return Cue(steps, found.rest, result, turn, found.script.flaw)
+    recited = digest(conversation) if any(step.get("digest") for step in steps) else ""
+    return Cue(steps, found.rest, result, turn, found.script.flaw, recited)
+
+
+def digest(conversation: Sequence[Said]) -> str:
+    """A checksum of all words, results of tools and images, the system prompt's left out: 32 hexadecimal digits.
+
+    The same in every dialect: how texts are spread over messages and blocks, and white space, make no difference.
+    """
+    told = (
+        (kind, piece)
+        for said in conversation
+        if said.role != "system"
+        for kind, piece in (("result", said.result), (said.role, said.text), *(("image", one) for one in said.images))
+        if piece
+    )
+    sum_of = hashlib.blake2b(digest_size=16)
+    for kind, pieces in groupby(told, key=lambda one: one[0]):
+        sum_of.update(f"\0{kind}\0".encode())
+        for _, piece in pieces:
+            sum_of.update("".join(piece.split()).encode("utf-8", "surrogatepass"))
+    return sum_of.hexdigest()
 
 
 def last_prompt(conversation: Sequence[Said]) -> int:

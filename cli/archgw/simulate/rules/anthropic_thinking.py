@@ -105,13 +105,20 @@ def signatures(asked: Asked) -> None:
 
 
 def thinking_first(asked: Asked) -> None:
-    """With a thinking budget, no tool loop goes on that began without thinking; adaptive thinking allows it."""
+    """With a thinking budget, no tool loop goes on that began without thinking; adaptive thinking allows it.
+
+    Its further rounds need none: without interleaved thinking the model itself thinks at the start of a loop alone.
+    """
     if (asked.body.get("thinking") or {}).get("type") != "enabled":
         return
-    spoken = [turn for turn in turns(asked) if turn[0] == "assistant"]
-    if not spoken or not any(block.kind == "tool_use" for block in spoken[-1][2]):
+    first = None
+    for role, _, said in reversed(turns(asked)):
+        if role == "user" and not any(block.kind == "tool_result" for block in said):
+            break
+        if role == "assistant" and any(block.kind == "tool_use" for block in said):
+            first = said[0]
+    if first is None:
         return
-    first = spoken[-1][2][0]
     if first.kind in ("thinking", "redacted_thinking"):
         return
     raise Refused(
