@@ -99,10 +99,6 @@ def unknown_path(method: str, path: str) -> str:
     return f"archgw does not answer {method} {path}; it answers {', '.join(_paths())}"
 
 
-def too_large(most: int) -> str:
-    return f"the request is larger than {most // 2**20} MiB; shorten the conversation or its images"
-
-
 def dialect_for(path: str, headers: Headers) -> Dialect:
     """The dialect in which to refuse a request whose path says none."""
     anthropic = path.startswith("/v1/messages") or "anthropic-version" in headers

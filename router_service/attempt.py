@@ -76,7 +76,6 @@ MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
 PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
-STALL_AFTER = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
 _PING = b": ping\n\n"
@@ -327,7 +326,7 @@ class Attempt:
             return self._break(failure.message, now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = failure.message
-        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(PING_AFTER)])]
+        return [Send(out, end), *(self._done(now, status=200) if end else [self._wake(now)])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """The stream went wrong after content: say so in the client's dialect and end it cleanly."""
@@ -341,14 +340,24 @@ class Attempt:
     def _on_tick(self, now: float) -> list[Effect]:
         limit = self._exchange.patience
         if self._state == "streaming":
-            if now - self._heard >= STALL_AFTER:
-                return self._break(f"fell silent for {STALL_AFTER:.0f} s", now)
+            if now - self._exchange.started >= self._gateway.plan.listener.timeout:
+                return self._break(f"was not done within {self._gateway.plan.listener.timeout:g} s", now)
+            pause = self._gateway.plan.limits.pause_in_answer
+            if now - self._heard >= pause:
+                return self._break(f"fell silent for {pause:g} s", now)
             quiet = now - self._heard >= PING_AFTER and not (self._same and self._decoder.incomplete)
-            return [Send(_PING), Wake(PING_AFTER)] if quiet else [Wake(PING_AFTER)]
+            return [Send(_PING), self._wake(now)] if quiet else [self._wake(now)]
         if now - self._begun < limit:
             return [Wake(limit - (now - self._begun))]
         what = "content" if self._exchange.conversation.stream else "whole answer"
         return self._fail(f"gave no {what} within {limit:g} s", now, status=504)
+
+    def _wake(self, now: float) -> Wake:
+        """When a stream has to be looked at again, whatever comes meanwhile."""
+        plan = self._gateway.plan
+        pause = plan.limits.pause_in_answer - (now - self._heard)
+        rest = plan.listener.timeout - (now - self._exchange.started)
+        return Wake(max(0.0, min(PING_AFTER, pause, rest)))
 
     def _on_gone(self, now: float) -> list[Effect]:
         if self._state == "streaming":

@@ -258,6 +258,9 @@ class Exchange:
         )
 
 
+_BETWEEN = 5.0  # seconds; Envoy takes the next candidate within a fraction of one
+
+
 class Full(Exception):
     """No room for another exchange: all that are kept are still under way."""
 
@@ -265,27 +268,35 @@ class Full(Exception):
 class Exchanges:
     """The exchanges under way, bounded in number and in bytes.
 
-    An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
-    goes once it has had no attempt under way for `idle` seconds, or when its room is needed.
+    A request is expected from its headers on, so that a body that is still on its way has its room, too. An exchange
+    is dropped when its answer ends. One whose client left between two attempts is never told so: it
+    goes once it has had no attempt under way for `idle` seconds, or earlier when its room is needed.
     """
 
     def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._limit, self._max_bytes, self._idle = limit, max_bytes, idle
+        self._expected: dict[str, int] = {}  # the bytes of a body that is on its way, as far as they are told
         self._made_way: list[Outcome] = []
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._expected)
+
+    def expect(self, id: str, size: int, now: float) -> None:
+        """Raises Full. Either `add` or `forget` follows."""
+        self._make_room(size, now)
+        self._expected[id] = size
+        self.bytes += size
+
+    def forget(self, id: str) -> None:
+        """Nothing comes of a request that was expected, or has become an exchange already."""
+        self.bytes -= self._expected.pop(id, 0)
 
     def add(self, exchange: Exchange) -> None:
-        """Raises Full. Makes room by dropping the oldest that nobody works on."""
-        while self._kept and not self._room(exchange):
-            idle = next((old for old in self._kept.values() if not old.active), None)
-            if idle is None:
-                raise Full
-            self.drop(idle.id)
-            self._made_way.append(_left(idle))
+        """Raises Full."""
+        self.forget(exchange.id)
+        self._make_room(len(exchange.body), exchange.touched)
         self._kept[exchange.id] = exchange
         self.bytes += len(exchange.body)
 
@@ -306,8 +317,15 @@ class Exchanges:
         made_way, self._made_way = self._made_way, []
         return [*made_way, *map(_left, left)]
 
-    def _room(self, exchange: Exchange) -> bool:
-        return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
+    def _make_room(self, size: int, now: float) -> None:
+        """Drops the oldest that nobody works on any more. Raises Full."""
+        while len(self) and (len(self) >= self._limit or self.bytes + size > self._max_bytes):
+            left = (old for old in self._kept.values() if not old.active and now - old.touched >= _BETWEEN)
+            idle = next(left, None)
+            if idle is None:
+                raise Full
+            self.drop(idle.id)
+            self._made_way.append(_left(idle))
 
 
 def _left(exchange: Exchange) -> Outcome:

@@ -11,6 +11,7 @@ from router_service.config import (
     Config,
     Failover,
     Identity,
+    Limits,
     Listener,
     Preference,
     ProviderEntry,
@@ -144,6 +145,7 @@ class Plan:
     failover: Failover
     state: State
     chains: Mapping[str, Chain]
+    limits: Limits = field(default_factory=Limits)
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
@@ -185,6 +187,7 @@ def plan(config: Config) -> Plan:
         failover=config.failover,
         state=config.state,
         chains=_chains((*routes, default), default, config.failover),
+        limits=config.limits,
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),

@@ -43,7 +43,8 @@ from dialogue import (
     sent,
 )
 
-from router_service.attempt import MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, STALL_AFTER, Attempt
+from router_service.attempt import MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, Attempt
+from router_service.config import Limits
 from router_service.conversation import Usage
 from router_service.dialects.anthropic_messages import AnthropicMessages
 from router_service.exchange import (
@@ -629,7 +630,7 @@ def test_half_an_event_of_the_provider_holds_no_comment_up_in_translation() -> N
 @pytest.mark.parametrize(("path", "model"), PAIRS)
 def test_a_stream_that_falls_silent_is_ended_in_the_clients_dialect(path: str, model: str) -> None:
     story = streamed(path, model)
-    effects = story.tell(Tick(), at=1.0 + STALL_AFTER)
+    effects = story.tell(Tick(), at=1.0 + Limits().pause_in_answer)
     assert f"{model}: fell silent for 150 s".encode() in sent(effects)
     assert has_ended(effects) and story.over
     assert "fell silent" in story.outcome.error

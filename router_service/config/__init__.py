@@ -16,6 +16,7 @@ from router_service.config.sections import (
     Failover,
     Learning,
     Ledger,
+    Limits,
     Listener,
     LocalModel,
     RemoteModel,
@@ -36,6 +37,7 @@ __all__ = [
     "Identity",
     "Learning",
     "Ledger",
+    "Limits",
     "Listener",
     "LocalModel",
     "Mistake",
@@ -64,6 +66,7 @@ KEYS = (
     "model_aliases",
     "routing",
     "failover",
+    "limits",
     "cache",
     "learning",
     "ledger",
@@ -82,6 +85,7 @@ class Config:
     listener: Listener = field(default_factory=Listener)
     routing: Routing = field(default_factory=Routing)
     failover: Failover = field(default_factory=Failover)
+    limits: Limits = field(default_factory=Limits)
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
@@ -128,6 +132,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         listener=sections.listener(fields.get("listeners")),
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
+        limits=sections.limits(fields.get("limits")),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),

@@ -13,6 +13,8 @@ from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
+KIB, MIB = 1024, 1024 * 1024
+DEEPEST = 400  # what is nested deeper, Python cannot walk through
 _EGRESS = "egress_traffic"  # the one listener there is
 _Section = TypeVar("_Section")
 
@@ -72,6 +74,23 @@ class Failover:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may be, and how many there may be at once. No client of the field's comes near the defaults."""
+
+    body: int = 32 * MIB  # bytes
+    headers: int = 100  # how many
+    header_size: int = 64 * KIB  # bytes of all headers
+    depth: int = 200  # of lists and objects within each other
+    values: int = 1_000_000  # in the JSON of one request: some of them weigh thirty times what they weighed as text
+    messages: int = 20_000
+    tools: int = 1_000
+    requests: int = 1_000  # under way at once
+    memory: int = 512 * MIB  # bytes of the bodies of all requests under way
+    pause_in_request: float = 30.0  # seconds that a client may pause while it sends
+    pause_in_answer: float = 150.0  # seconds of silence after the first content; Claude Code gives up after 180
+
+
+@dataclass(frozen=True, slots=True)
 class Cache:
     enabled: bool = False
     ttl: float = 3600.0  # seconds
@@ -113,6 +132,13 @@ def routing(value: Value | None, environment: Mapping[str, str], entries: Sequen
 
 def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
     return section(value, Failover(), {**_FAILOVER, "never": partial(_models, entries)})
+
+
+def limits(value: Value | None) -> Limits:
+    read = section(value, Limits(), _LIMITS)
+    if value is not None and read.memory < read.body:
+        value.wrong("memory is less than one body may be", "raise memory, or lower body")
+    return read
 
 
 def cache(value: Value | None) -> Cache:
@@ -215,4 +241,17 @@ _FAILOVER: Mapping[str, Reader] = {
     "first_content_timeout": Value.seconds,
     "whole_answer_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
+}
+_LIMITS: Mapping[str, Reader] = {
+    "body": partial(Value.size, least=KIB, most=512 * MIB),
+    "headers": partial(Value.whole, least=20, most=10_000),
+    "header_size": partial(Value.size, least=KIB, most=8 * MIB),
+    "depth": partial(Value.whole, least=10, most=DEEPEST),
+    "values": partial(Value.whole, least=100, most=100_000_000),
+    "messages": partial(Value.whole, least=1, most=1_000_000),
+    "tools": partial(Value.whole, least=1, most=1_000_000),
+    "requests": partial(Value.whole, least=1, most=100_000),
+    "memory": partial(Value.size, least=KIB, most=1024 * 1024 * MIB),
+    "pause_in_request": Value.seconds,
+    "pause_in_answer": Value.seconds,
 }

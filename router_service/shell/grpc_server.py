@@ -41,8 +41,7 @@ from router_service.shell.router_model import Model
 from router_service.shell.state import Store
 
 _log = logging.getLogger("archgw")
-_MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
-_OPTIONS = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
+_SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
 _SWEEP_EVERY = 10.0
 _REMEMBER_EVERY = 1.0
 
@@ -212,7 +211,7 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     model = router_model.of(gateway.plan)
     await store.open(gateway.sessions)
     journal, identities = Journal(), Identities()
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(options=_options(gateway))
     processor = ExternalProcessor(gateway, model, journal, store, identities)
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(processor, server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(gateway, model, journal), server)
@@ -233,6 +232,12 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
         await store.close()
         await model.close()
         identities.close()
+
+
+def _options(gateway: Gateway) -> list[tuple[str, int]]:
+    """grpc's own 4 MB turned a 5 MB request into a 500."""
+    longest = 2 * gateway.plan.limits.body + _SPARE
+    return [("grpc.max_receive_message_length", longest), ("grpc.max_send_message_length", longest)]
 
 
 def _unlink(socket: Path) -> None:

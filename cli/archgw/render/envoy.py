@@ -7,13 +7,25 @@ Why two hops, and each odd line below: docs/architecture.md. Seen on Envoy 1.40.
 """
 
 from archgw.render.envoy_clusters import chain_cluster, leaf_cluster, provider_cluster, router_cluster
-from archgw.render.envoy_pieces import EXTENSIONS, MAX_BODY, Json, Place, seconds, socket_address, typed
+from archgw.render.envoy_pieces import (
+    CONNECTION_WINDOW,
+    EXTENSIONS,
+    STREAM_WINDOW,
+    Json,
+    Place,
+    seconds,
+    socket_address,
+    typed,
+)
 from archgw.render.envoy_replies import local_replies
 from router_service.plan import Plan
 
 __all__ = ["Place", "render"]
 
 _MAX_CONNECTIONS = 10_000
+_MAX_STREAMS = 100  # requests at once on one HTTP/2 connection
+_BACKSTOP = 5.0  # seconds that Envoy's timers run longer than the service's, which fail with better words
+_KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 
 def render(plan: Plan, place: Place) -> Json:
@@ -76,8 +88,20 @@ def _front_listener(plan: Plan, place: Place) -> Json:
         "use_remote_address": True,
         "skip_xff_append": True,
         "normalize_path": True,
-        "stream_idle_timeout": seconds(plan.listener.timeout),
-        "local_reply_config": {"mappers": list(local_replies())},
+        "stream_idle_timeout": _total(plan),
+        "request_headers_timeout": seconds(plan.limits.pause_in_request),
+        "request_timeout": _total(plan),
+        "max_request_headers_kb": -(-plan.limits.header_size // 1024),
+        "common_http_protocol_options": {
+            "max_headers_count": plan.limits.headers,
+            "idle_timeout": seconds(_KEPT_OPEN),
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": _MAX_STREAMS,
+            "initial_stream_window_size": STREAM_WINDOW,
+            "initial_connection_window_size": CONNECTION_WINDOW,
+        },
+        "local_reply_config": {"mappers": list(local_replies(plan.limits))},
     }
     return {
         "name": "front",
@@ -113,8 +137,8 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
             ),
             _router_filter(suppress_envoy_headers=True),
         ],
-        route_config=_attempt_routes(),
-    ) | {"stream_idle_timeout": seconds(plan.listener.timeout)}
+        route_config=_attempt_routes(plan),
+    ) | {"stream_idle_timeout": _total(plan)}
     return {
         "name": "attempt",
         "internal_listener": {},
@@ -187,7 +211,7 @@ def _attempt_filter(plan: Plan) -> Json:
     return _ext_proc(
         role="attempt",
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
-        message_timeout=seconds(plan.listener.timeout),
+        message_timeout=_total(plan),
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "NONE",
@@ -237,7 +261,7 @@ def _front_routes(plan: Plan) -> Json:
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-chain", "present_match": True}]},
         "route": {
             "cluster_header": "x-archgw-chain",
-            "timeout": seconds(plan.listener.timeout),
+            "timeout": _total(plan),
             "retry_policy": {
                 # Retriable is what the service says (x-archgw-retry), and a hop that broke before it could say.
                 "retry_on": "reset,connect-failure,refused-stream,retriable-headers,gateway-error",
@@ -249,7 +273,7 @@ def _front_routes(plan: Plan) -> Json:
                 # A bound only: the service sets x-envoy-max-retries to what the chain and the config allow.
                 "num_retries": 1,
                 # A bound, too: the service sets x-envoy-upstream-rq-per-try-timeout-ms for each request.
-                "per_try_timeout": seconds(plan.listener.timeout),
+                "per_try_timeout": _total(plan),
                 "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"},
                 "retry_priority": typed(
                     "envoy.retry_priorities.previous_priorities",
@@ -265,28 +289,38 @@ def _front_routes(plan: Plan) -> Json:
                 "host_selection_retry_max_attempts": 5,
             },
         },
-        "request_body_buffer_limit": MAX_BODY,
+        "request_body_buffer_limit": plan.limits.body,
         "response_headers_to_remove": ["x-archgw-retry", "x-archgw-next"],
     }
     # Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
-    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain.
-    unrouted = {"match": {"prefix": "/"}, "route": {"cluster": "nobody"}, "request_body_buffer_limit": MAX_BODY}
+    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain. So
+    # who pauses on it for long is a client that does not go on sending.
+    unrouted = {
+        "match": {"prefix": "/"},
+        "route": {"cluster": "nobody", "idle_timeout": seconds(plan.limits.pause_in_request)},
+        "request_body_buffer_limit": plan.limits.body,
+    }
     return {
         "name": "front",
         "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, unrouted]}],
     }
 
 
-def _attempt_routes() -> Json:
+def _attempt_routes(plan: Plan) -> Json:
     to_provider = {
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-provider", "present_match": True}]},
         "route": {"cluster_header": "x-archgw-provider", "timeout": "0s"},
         # x-forwarded-proto cannot be taken away by ext_proc: the route would no longer match.
         "request_headers_to_remove": ["x-archgw-provider", "x-forwarded-proto"],
-        "request_body_buffer_limit": 2 * MAX_BODY,
+        "request_body_buffer_limit": 2 * plan.limits.body,
     }
     unrouted = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
     return {
         "name": "attempt",
         "virtual_hosts": [{"name": "providers", "domains": ["*"], "routes": [to_provider, unrouted]}],
     }
+
+
+def _total(plan: Plan) -> str:
+    """How long a whole request may take, as Envoy sees it."""
+    return seconds(plan.listener.timeout + _BACKSTOP)

@@ -1,12 +1,25 @@
 """The clusters: the service, a leaf and a provider per candidate, a chain per route and first candidate."""
 
-from archgw.render.envoy_pieces import EXTENSIONS, Json, Place, endpoint, is_ip, seconds, socket_address, typed
+from archgw.render.envoy_pieces import (
+    CONNECTION_WINDOW,
+    EXTENSIONS,
+    STREAM_WINDOW,
+    Json,
+    Place,
+    endpoint,
+    is_ip,
+    seconds,
+    socket_address,
+    typed,
+)
 from router_service.config import Failover
 from router_service.plan import Candidate, Chain
 
 _UNLIMITED = {
     "thresholds": [{"max_connections": 8192, "max_pending_requests": 8192, "max_requests": 8192, "max_retries": 8192}]
 }
+
+_WINDOWS = {"initial_stream_window_size": STREAM_WINDOW, "initial_connection_window_size": CONNECTION_WINDOW}
 
 
 def router_cluster(place: Place) -> Json:
@@ -46,7 +59,7 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     address = candidate.address
     tls = address.scheme == "https"
     protocol: Json = (
-        {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": {}}}
+        {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": _WINDOWS}}
         if tls
         else {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
     )

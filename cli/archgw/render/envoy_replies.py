@@ -1,6 +1,8 @@
 """What Envoy says itself when nobody else can, in the client's dialect."""
 
-from archgw.render.envoy_pieces import MAX_BODY, Json, typed
+from archgw.render.envoy_pieces import Json, typed
+from router_service import limits
+from router_service.config import Limits
 
 _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-model": "none",
@@ -11,14 +13,15 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
 }
 
 
-def local_replies() -> list[Json]:
+def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
     broken = "response.code_details.startsWith('ext_proc')"
     down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
-    too_large = f"archgw: the request is larger than {MAX_BODY // 2**20} MiB; shorten the conversation or its images"
     return [
         *_said(f"{broken} && response.code >= 500", "api_error", down, status=503),
-        *_said("response.code == 413", "request_too_large", too_large),
+        *_said("response.code == 413", "request_too_large", limits.body_too_large(most)),
+        *_said("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
+        *_said("response.code == 408", "timeout_error", limits.paused_too_long(most)),
         *_said("response.code == 503", "overloaded_error", "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"),
         *_said("response.code == 504", "timeout_error", "archgw: no model answered in time"),
         *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY%"),
