@@ -75,6 +75,7 @@ MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
 PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
+MAX_TOLD = 2000  # characters of what went wrong that are kept with the outcome
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
@@ -427,7 +428,7 @@ class Attempt:
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
         seconds = now - self._begun
-        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds))
+        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble[:MAX_TOLD], seconds))
 
     def _done(self, now: float, *, status: int, error: str = "") -> list[Effect]:
         self._state = "done"

@@ -17,6 +17,7 @@ from router_service.plan import Candidate
 from router_service.policies.policy import Decision, Scores
 
 Headers = Mapping[str, str]
+MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
 
 # -- events: what Envoy and the clock say ----------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class Exchange:
     @property
     def prompt(self) -> str:
         """Claude Code's id of what the user asked: the same through all requests of the turn."""
-        return self.headers.get("x-claude-code-prompt-id", "")
+        return self.headers.get("x-claude-code-prompt-id", "")[:MAX_KEPT]
 
     def passes(self, candidate: Candidate) -> bool:
         """The first of the chain is asked in any case: the client named it, or nobody fits better."""
@@ -236,7 +237,7 @@ class Exchange:
             id=self.id,
             started=self.wall,
             kind=("subagent: " if self.intent.subagent else "") + self.intent.kind,
-            client=self.headers.get("user-agent", "").split(" ")[0],
+            client=self.headers.get("user-agent", "").split(" ")[0][:MAX_KEPT],
             session=self.session,
             route=self.decision.name,
             reason=self.decision.reason,
@@ -248,7 +249,7 @@ class Exchange:
             score=self.decision.score,
             first_content=None if first_content is None else first_content - self.started,
             duration=now - self.started,
-            error=error,
+            error=error[:MAX_KEPT],
             ask=self.intent.ask[:80] if ask else "",
             warnings=warnings,
             cost=cost,

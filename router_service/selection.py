@@ -8,6 +8,7 @@ from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
+    MAX_KEPT,
     Choose,
     Effect,
     Event,
@@ -297,7 +298,7 @@ class Selection:
             id=self._id,
             started=self._wall,
             kind="refused",
-            client=self._headers.get("user-agent", "").split(" ")[0],
+            client=self._headers.get("user-agent", "").split(" ")[0][:MAX_KEPT],
             session="",
             route="",
             reason="refused by archgw",
@@ -305,7 +306,7 @@ class Selection:
             model_served="",
             status=failure.status,
             duration=now - self._started,
-            error=failure.message,
+            error=failure.message[:MAX_KEPT],
         )
 
     def _reply_headers(self) -> dict[str, str]:

@@ -46,7 +46,10 @@ def wants_usage(conversation: Conversation) -> bool:
 
 
 def json_object(body: bytes) -> dict[str, object]:
-    parsed = json.loads(body)
+    try:
+        parsed = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
     return parsed

@@ -57,7 +57,7 @@ class _Block:
             return True
         try:
             return isinstance(json.loads(self.arguments), dict)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 
