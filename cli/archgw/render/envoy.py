@@ -154,7 +154,7 @@ def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], rou
     return {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": hop,
-        "http_protocol_options": {"enable_trailers": True},
+        "http_protocol_options": {"enable_trailers": hop == "attempt"},  # a client's would go to providers unseen
         "generate_request_id": True,
         "access_log": [_access_log(hop, place)],
         "http_filters": http_filters,

@@ -12,6 +12,8 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
 
+_REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
+
 
 def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
@@ -24,7 +26,12 @@ def local_replies(most: Limits) -> list[Json]:
         *_said("response.code == 408", "timeout_error", limits.paused_too_long(most)),
         *_said("response.code == 503", "overloaded_error", "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"),
         *_said("response.code == 504", "timeout_error", "archgw: no model answered in time"),
-        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY%"),
+        *_said("response.code < 500", "invalid_request_error", _REFUSED),
+        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"),
+        # What could not be read as far as its path: who asked is not known, and both kinds of client read this one.
+        _mapper("response.code == 431", _to_anybody("invalid_request_error", limits.headers_too_large(most)), None),
+        _mapper("response.code == 408", _to_anybody("timeout_error", limits.paused_too_long(most)), None),
+        _mapper("response.code < 500 || response.code == 501", _to_anybody("invalid_request_error", _REFUSED), None),
     ]
 
 
@@ -38,6 +45,10 @@ def _said(when: str, kind: str, words: str, *, status: int | None = None) -> lis
         _mapper(f"!({ours}) && {when} && {messages}", anthropic, status),
         _mapper(f"!({ours}) && {when} && !({messages})", openai, status),
     ]
+
+
+def _to_anybody(kind: str, words: str) -> Json:
+    return {"type": "error", "error": {"type": kind, "message": words, "param": None, "code": None}}
 
 
 def _mapper(expression: str, body: Json, status: int | None) -> Json:
