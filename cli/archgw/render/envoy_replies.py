@@ -12,6 +12,7 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
 
+_OURS = "response.code_details.startsWith('archgw')"
 _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
 
 
@@ -29,9 +30,9 @@ def local_replies(most: Limits) -> list[Json]:
         *_said("response.code < 500", "invalid_request_error", _REFUSED),
         *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"),
         # What could not be read as far as its path: who asked is not known, and both kinds of client read this one.
-        _mapper("response.code == 431", _to_anybody("invalid_request_error", limits.headers_too_large(most)), None),
-        _mapper("response.code == 408", _to_anybody("timeout_error", limits.paused_too_long(most)), None),
-        _mapper("response.code < 500 || response.code == 501", _to_anybody("invalid_request_error", _REFUSED), None),
+        _to_anybody("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
+        _to_anybody("response.code == 408", "timeout_error", limits.paused_too_long(most)),
+        _to_anybody("(response.code < 500 || response.code == 501)", "invalid_request_error", _REFUSED),
     ]
 
 
@@ -39,16 +40,16 @@ def _said(when: str, kind: str, words: str, *, status: int | None = None) -> lis
     """One mapper for each dialect; `status` replaces Envoy's own."""
     anthropic = {"type": "error", "error": {"type": kind, "message": words}}
     openai = {"error": {"message": words, "type": kind, "param": None, "code": None}}
-    ours = "response.code_details.startsWith('archgw')"
     messages = "request.path.startsWith('/v1/messages')"
     return [
-        _mapper(f"!({ours}) && {when} && {messages}", anthropic, status),
-        _mapper(f"!({ours}) && {when} && !({messages})", openai, status),
+        _mapper(f"!({_OURS}) && {when} && {messages}", anthropic, status),
+        _mapper(f"!({_OURS}) && {when} && !({messages})", openai, status),
     ]
 
 
-def _to_anybody(kind: str, words: str) -> Json:
-    return {"type": "error", "error": {"type": kind, "message": words, "param": None, "code": None}}
+def _to_anybody(when: str, kind: str, words: str) -> Json:
+    body = {"type": "error", "error": {"type": kind, "message": words, "param": None, "code": None}}
+    return _mapper(f"!({_OURS}) && {when}", body, None)
 
 
 def _mapper(expression: str, body: Json, status: int | None) -> Json:
