@@ -9,7 +9,6 @@ provider is a process of its own, so that what it holds is not counted.
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -63,11 +62,13 @@ async def slow_reader(running: Gateway, path: str, megabytes: float, rate: float
     """Reads so many bytes a second until the answer has ended. How many came."""
     script = "@@" + json.dumps([{"text": "x", "chunks": int(megabytes * MIB / EVENT), "bytes": EVENT}]) + "@@"
     messages = [{"role": "user", "content": script}]
-    body = json.dumps({"model": "openai/gpt-4o-mini", "max_tokens": 10**7, "stream": True, "messages": messages}).encode()
+    body = json.dumps(
+        {"model": "openai/gpt-4o-mini", "max_tokens": 10**7, "stream": True, "messages": messages}
+    ).encode()
     port = int(running.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=16 * 1024)
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    writer.write(head.encode() + body)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
     came = 0
     try:
         while chunk := await reader.read(16 * 1024):
@@ -93,7 +94,9 @@ async def measure(running: Gateway, path: str, streams: int, megabytes: float, r
             break
         await asyncio.sleep(0.1)
     end = memory.now()
-    row = [f"{name} {start[name] / MIB:.0f} / {memory.peak[name] / MIB:.0f} / {end[name] / MIB:.0f} MiB" for name in start]
+    row = [
+        f"{name} {start[name] / MIB:.0f} / {memory.peak[name] / MIB:.0f} / {end[name] / MIB:.0f} MiB" for name in start
+    ]
     kept = f"{status.requests_under_way} kept, {status.bytes_held} bytes"
     return f"{'; '.join(row)}; {sum(came) / MIB:.0f} MiB in {took:.0f} s; {short} cut short; {kept}"
 
@@ -106,17 +109,22 @@ async def main() -> None:
     known = parser.parse_args()
     port = free_port()
     command = [sys.executable, "-m", "archgw", "simulate", "openai", "--port", str(port)]
-    provider = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    print(f"{known.streams} streams of {known.megabytes:g} MiB, read at {known.rate / 1024:g} KiB/s each; start / peak / end")
+    quiet = asyncio.subprocess.DEVNULL
+    provider = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet)
+    told = f"{known.streams} streams of {known.megabytes:g} MiB, read at {known.rate / 1024:g} KiB/s each"
+    print(f"{told}; start / peak / end")
     try:
         for name, path in PATHS.items():
             with tempfile.TemporaryDirectory() as folder:
                 config = CONFIG.replace("$PROVIDER", f"http://127.0.0.1:{port}")
                 async with gateway(Path(folder), config, {}) as running:
-                    print(f"{name}: {await measure(running, path, known.streams, known.megabytes, known.rate)}", flush=True)
+                    print(
+                        f"{name}: {await measure(running, path, known.streams, known.megabytes, known.rate)}",
+                        flush=True,
+                    )
     finally:
         provider.terminate()
-        provider.wait()
+        await provider.wait()
 
 
 if __name__ == "__main__":

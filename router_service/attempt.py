@@ -71,7 +71,7 @@ from router_service.verdict import (
     wants_usage,
 )
 
-MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
+MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer, or of one in translation, whose text is kept for its end
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
 PASSED_OVER = 422  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
@@ -104,6 +104,7 @@ class Attempt:
         self._wait = ""  # seconds until the provider wants to be asked again
         self._streamed = False
         self._held = bytearray()
+        self._passed = 0  # bytes since the first content
         self._events: list[ReplyEvent] = []
         self._usage = Usage()
         self._ended: ReplyEnded | None = None
@@ -178,6 +179,9 @@ class Attempt:
         except ValueError as error:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
+            self._passed += len(chunk)
+            if not self._same and self._passed > MAX_HELD:
+                return self._break("answered more than the gateway can hold", now)
             fresh = self._read(chunk, end)
             return self._pass_on(self._in_clients_words(chunk, fresh, end=end and not self._broke_off), fresh, end, now)
         self._held += chunk

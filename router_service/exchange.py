@@ -274,7 +274,7 @@ class Exchanges:
     goes once it has had no attempt under way for `idle` seconds, or earlier when its room is needed.
     """
 
-    def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = 30.0) -> None:
+    def __init__(self, *, limit: int = 2048, max_bytes: int = 512 * 1024 * 1024, idle: float = _BETWEEN) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._limit, self._max_bytes, self._idle = limit, max_bytes, idle
         self._expected: dict[str, int] = {}  # the bytes of a body that is on its way, as far as they are told

@@ -28,6 +28,7 @@ _COME_BACK = re.compile(
     r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)ms|([\d.]+)\s*s)?",
     re.I,
 )
+_LONGEST_WAIT = 12  # digits
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -106,7 +107,7 @@ def retry_after(headers: Headers, body: bytes) -> str:
     """When to come back, in whole seconds: as the headers say, or the words. Empty where neither does."""
     if told := headers.get("retry-after"):
         return told
-    if (exactly := headers.get("retry-after-ms", "")).isdigit():
+    if (exactly := headers.get("retry-after-ms", "")[:_LONGEST_WAIT]).isdecimal():
         return str(math.ceil(int(exactly) / 1000))
     found = _COME_BACK.search(body.decode("utf-8", "replace"))
     if not found:

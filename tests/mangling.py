@@ -343,6 +343,8 @@ def refused(effects: list[Effect]) -> bool:
     if reply.status < 400:
         return False
     told = json.loads(reply.body)["error"]
+    if isinstance(told, str):  # a vendor's own words, untouched
+        return True
     if not isinstance(told["message"], str) or not told["message"] or reply.status == 500:
         raise Broken(f"{reply.status}: {reply.body[:300]!r}")
     return True

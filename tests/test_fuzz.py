@@ -21,6 +21,7 @@ from router_service.dialects import DIALECTS
 from router_service.exchange import Respond
 from router_service.inflate import Inflater
 from router_service.model_field import replace_fields
+from router_service.pricing import Price
 from router_service.sse import EventDecoder
 from router_service.verdict import retry_after
 
@@ -215,3 +216,10 @@ def test_a_models_name_of_megabytes_is_refused_at_once(name: str) -> None:
     reply = one(effects, Respond)
     assert reply and reply.status == 404 and len(reply.body) < 1000
     assert time.process_time() - begun < 5
+
+
+def test_numbers_that_no_vendor_means_are_numbers() -> None:
+    """Tokens that no float holds, a wait of five thousand digits."""
+    assert Price(1.0, 0.1, 1.25, 2.0).bill(input=10**400, output=10**400) < float("inf")
+    assert retry_after({"retry-after-ms": "9" * 5000}, b"").isdecimal()
+    assert retry_after({"retry-after-ms": "²"}, b"") == ""

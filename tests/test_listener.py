@@ -229,7 +229,7 @@ async def test_what_is_no_request_is_refused_in_words_and_nobody_is_asked(place:
     """The 408s come after a pause of the client's; no second answer comes to what may stand behind the first."""
     (answer, *more) = await place.say(data)
     assert answer.status in (400, 403, 404, 405, 408, 413, 426, 431, 501), answer
-    assert answer.words.startswith("archgw") and b"secret" not in answer.body and len(answer.body) < 2000
+    assert answer.words and b"secret" not in answer.body and len(answer.body) < 2000
     assert {"x-arch-model", "x-arch-route", "x-arch-reason", "x-arch-attempts"} <= set(answer.headers)
     assert all(one.status >= 400 for one in more)
     assert place.asked == 0

@@ -42,7 +42,8 @@ from router_service.shell.state import Store
 
 _log = logging.getLogger("archgw")
 _SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
-_SWEEP_EVERY = 10.0
+_WINDOW = 256 * 1024  # bytes of one stream that Envoy may have sent and we have not read
+_SWEEP_EVERY = 2.0
 _REMEMBER_EVERY = 1.0
 
 Stream = AsyncIterator[pb.ProcessingRequest]
@@ -237,7 +238,13 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
     """grpc's own 4 MB turned a 5 MB request into a 500."""
     longest = 2 * gateway.plan.limits.body + _SPARE
-    return [("grpc.max_receive_message_length", longest), ("grpc.max_send_message_length", longest)]
+    return [
+        ("grpc.max_receive_message_length", longest),
+        ("grpc.max_send_message_length", longest),
+        # grpc widens a stream's window by itself, to megabytes where its reader is slow: two hundred of them are much.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW),
+    ]
 
 
 def _unlink(socket: Path) -> None:

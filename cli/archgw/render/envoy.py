@@ -91,6 +91,9 @@ def _front_listener(plan: Plan, place: Place) -> Json:
         "stream_idle_timeout": _total(plan),
         "request_headers_timeout": seconds(plan.limits.pause_in_request),
         "request_timeout": _total(plan),
+        # Of a connection that is to be closed, how long nothing may be read until the rest of the answer is given up:
+        # Envoy's own second cut slow readers short.
+        "delayed_close_timeout": seconds(plan.limits.pause_in_request),
         "max_request_headers_kb": -(-plan.limits.header_size // 1024),
         "common_http_protocol_options": {
             "max_headers_count": plan.limits.headers,
@@ -262,6 +265,7 @@ def _front_routes(plan: Plan) -> Json:
         "route": {
             "cluster_header": "x-archgw-chain",
             "timeout": _total(plan),
+            "idle_timeout": _total(plan),  # else that of the route before it stays in force
             "retry_policy": {
                 # Retriable is what the service says (x-archgw-retry), and a hop that broke before it could say.
                 "retry_on": "reset,connect-failure,refused-stream,retriable-headers,gateway-error",

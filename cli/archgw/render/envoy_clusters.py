@@ -23,7 +23,7 @@ _WINDOWS = {"initial_stream_window_size": STREAM_WINDOW, "initial_connection_win
 
 
 def router_cluster(place: Place) -> Json:
-    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": {}}}) | {
+    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": _WINDOWS}}) | {
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": endpoint("router", {"pipe": {"path": place.router_socket}}),
