@@ -244,22 +244,3 @@ async def test_a_client_that_reads_nothing_holds_a_bounded_piece_of_the_answer_a
     (asked,) = running.providers["openai"].requests
     assert asked.outcome == "disconnected", "the provider never came to its end, and was let go"
     writer.close()
-
-
-@each_client
-@real
-async def test_a_slow_reader_is_given_all_of_it_though_the_connection_is_to_be_closed(
-    running: Gateway, path: str
-) -> None:
-    """Envoy closes a second after its last write, unless told otherwise; what was in its buffers was lost."""
-    await running.calm()
-    events = 30
-    body = json.dumps(hello("@@" + json.dumps([{"text": "x", "chunks": events, "bytes": 60_000}]) + "@@")).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2]), limit=1024)
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-    assert await kept(running) == (0, 0)
-    told = await asyncio.wait_for(reader.read(), 60)
-    writer.close()
-    assert told.endswith(b"\r\n0\r\n\r\n"), "the last chunk has come"
-    assert len(told) > events * 60_000
