@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from router_service.config import ConfigErrors, usable
+from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell import logs, state
@@ -39,9 +40,11 @@ def main() -> None:
         os.environ.update(given.variables)  # the clouds' libraries look there, and know of no .env
     except (OSError, ConfigErrors) as error:
         sys.exit(str(error))
+    planned = plan(config)
     gateway = Gateway(
-        plan(config),
+        planned,
         new_id=lambda: secrets.token_hex(8),
+        exchanges=Exchanges(limit=planned.limits.requests, max_bytes=planned.limits.memory),
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
     )
     try:

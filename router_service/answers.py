@@ -19,6 +19,7 @@ SESSION, METRICS = "/archgw/sessions/", "/archgw/metrics"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 _LONGEST_PAGE = 1000  # of Anthropic's
+_SHOWN = 200  # characters of a path in a message
 _CLAUDE_CODE = ("claude-code/", "claude-cli/")  # as which it asks for models (2.1.330), and for everything else
 
 
@@ -96,11 +97,7 @@ def wrong_method(method: str, path: str) -> str:
 
 
 def unknown_path(method: str, path: str) -> str:
-    return f"archgw does not answer {method} {path}; it answers {', '.join(_paths())}"
-
-
-def too_large(most: int) -> str:
-    return f"the request is larger than {most // 2**20} MiB; shorten the conversation or its images"
+    return f"archgw does not answer {method} {path[:_SHOWN]}; it answers {', '.join(_paths())}"
 
 
 def dialect_for(path: str, headers: Headers) -> Dialect:

@@ -17,8 +17,7 @@ _ASK, _USER_BEFORE, _ASSISTANT_BEFORE, _FENCED = 800, 200, 160, 240  # character
 
 _ENVELOPE = re.compile(
     r"<(system-reminder|environment_details|environment_context|ide_opened_file|ide_diagnostics|user_instructions"
-    r"|ide_selection|user-prompt-submit-hook)>.*?</\1>",
-    re.S,
+    r"|ide_selection|user-prompt-submit-hook)>"
 )
 _WRAPPER = re.compile(r"</?(?:task|user_query|user_message|feedback|answer)>")
 _NOT_THE_USER = re.compile(
@@ -79,7 +78,19 @@ def user_words(message: Message, *, typed_meanwhile: bool = True) -> str:
 
 def unwrapped(text: str) -> str:
     """A text without the envelopes that clients put into it."""
-    return _ENVELOPE.sub(" ", text).strip()
+    kept: list[str] = []
+    at, unclosed = 0, set()
+    for opened in _ENVELOPE.finditer(text):
+        name = opened[1]
+        if opened.start() < at or name in unclosed:
+            continue
+        end = text.find(f"</{name}>", opened.end())
+        if end < 0:
+            unclosed.add(name)  # one search to the end for each name: a text may open a million of them
+            continue
+        kept += [text[at : opened.start()], " "]
+        at = end + len(f"</{name}>")
+    return "".join([*kept, text[at:]]).strip()
 
 
 def shortened(text: str, *, most: int) -> str:

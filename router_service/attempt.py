@@ -75,11 +75,12 @@ from router_service.verdict import (
     wants_usage,
 )
 
-MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer
+MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer, or of one in translation, whose text is kept for its end
 MAX_HELD_STREAM = 1024 * 1024  # bytes of a stream that has shown no content
 GONE = 499  # nobody waited for the answer; nginx's word for it
 PASSED_OVER = 429  # a server's error would count against the candidate, whichever header says to go on
 MAX_ERROR = 256 * 1024
+MAX_TOLD = 2000  # characters of what went wrong that are kept with the outcome
 PING_AFTER = 15.0  # seconds of silence after which a streaming client hears a comment
 COOL_FOR = 30.0  # seconds in which who broke off in the middle of an answer is not asked first
 _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our key, our model name, our quota
@@ -115,6 +116,7 @@ class Attempt:
         self._wait = ""  # seconds until the provider wants to be asked again
         self._streamed = False
         self._held = bytearray()
+        self._passed = 0  # bytes since the first content
         self._events: list[ReplyEvent] = []
         self._usage = Usage()
         self._ended: ReplyEnded | None = None
@@ -227,6 +229,9 @@ class Attempt:
         except ValueError as error:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
+            self._passed += len(chunk)
+            if not self._same and self._passed > MAX_HELD:
+                return self._break("answered more than the gateway can hold", now)
             fresh = self._read(chunk, end)
             return self._pass_on(self._in_clients_words(chunk, fresh, end=end and not self._broke_off), fresh, end, now)
         self._held += chunk
@@ -426,7 +431,7 @@ class Attempt:
             self._trouble = self._said(failure)
             out = self._scrubbed_bytes(out)
             self._mark(now)
-        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(self._next_look(0.0))])]
+        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(self._next_look(0.0, now))])]
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """The stream went wrong after content, by the candidate's doing."""
@@ -437,9 +442,10 @@ class Attempt:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
         _leave_alone(self._gateway, self._exchange, self._candidate, now, _BROKE_OFF)
 
-    def _next_look(self, silent: float) -> float:
-        """Seconds until the client is to hear a ping, or that nothing more comes."""
-        return min(PING_AFTER, self._exchange.plan.failover.stall_timeout - silent)
+    def _next_look(self, silent: float, now: float) -> float:
+        """Seconds until the client is to hear a ping, or that nothing more comes, or that its time is up."""
+        plan, passed = self._exchange.plan, now - self._exchange.started
+        return max(0.0, min(PING_AFTER, plan.failover.stall_timeout - silent, plan.listener.timeout - passed))
 
     def _end_with(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """Say what went wrong in the client's dialect, and end the stream cleanly."""
@@ -453,10 +459,12 @@ class Attempt:
         limit = self._exchange.patience
         if self._state == "streaming":
             silent, longest = now - self._heard, self._exchange.plan.failover.stall_timeout
+            if now - self._exchange.started >= self._exchange.plan.listener.timeout:
+                return self._break(f"was not done within {self._exchange.plan.listener.timeout:g} s", now)
             if silent >= longest:
                 return self._break(f"fell silent for {longest:g} s", now)
             quiet = silent >= PING_AFTER
-            wake = Wake(self._next_look(silent))
+            wake = Wake(self._next_look(silent, now))
             return [Send(_PING), wake] if quiet else [wake]
         if now - self._begun < limit:
             return [Wake(limit - (now - self._begun))]
@@ -544,7 +552,8 @@ class Attempt:
     def _keep_attempt(self, trouble: str, now: float) -> None:
         seconds = now - self._begun
         brief = self._brief if trouble else ""
-        self._exchange.attempts.append(AttemptOutcome(self._candidate.label, self._status, trouble, seconds, brief))
+        told = AttemptOutcome(self._candidate.label, self._status, trouble[:MAX_TOLD], seconds, brief)
+        self._exchange.attempts.append(told)
 
     def _said(self, failure: Failure | ReplyFailed) -> str:
         """The provider's words for the client and for `archgw why`; for everything else, what kind of failure it is."""

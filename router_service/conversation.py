@@ -365,6 +365,10 @@ class BadRequest(ValueError):
         self.status = status
         self.kind = kind
 
+    @property
+    def failure(self) -> "Failure":
+        return Failure(self.status, self.kind, self.message)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

@@ -17,6 +17,7 @@ from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
 
 Headers = Mapping[str, str]
+MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
 
 # -- events: what Envoy and the clock say ----------------------------------------------------------------------
 
@@ -228,7 +229,7 @@ class Exchange:
     @property
     def prompt(self) -> str:
         """Claude Code's id of what the user asked: the same through all requests of the turn."""
-        return self.headers.get("x-claude-code-prompt-id", "")
+        return self.headers.get("x-claude-code-prompt-id", "")[:MAX_KEPT]
 
     def passes(self, candidate: Candidate) -> bool:
         """The first of the chain is asked in any case: the client named it, or nobody fits better."""
@@ -281,7 +282,7 @@ class Exchange:
             id=self.id,
             started=self.wall,
             kind=("subagent: " if self.intent.subagent else "") + self.intent.kind,
-            client=self.headers.get("user-agent", "").split(" ")[0],
+            client=self.headers.get("user-agent", "").split(" ")[0][:MAX_KEPT],
             session=self.session,
             route=self.decision.name,
             reason=self.decision.reason,
@@ -293,7 +294,7 @@ class Exchange:
             score=self.decision.score,
             first_content=None if first_content is None else first_content - self.started,
             duration=now - self.started,
-            error=error,
+            error=error[:MAX_KEPT],
             ask=self.intent.ask[:80] if ask else "",
             warnings=warnings,
             cost=cost,
@@ -305,6 +306,9 @@ class Exchange:
         )
 
 
+_BETWEEN = 5.0  # seconds; Envoy takes the next candidate within a fraction of one
+
+
 class Full(Exception):
     """No room for another exchange: all that are kept are still under way."""
 
@@ -312,9 +316,10 @@ class Full(Exception):
 class Exchanges:
     """The exchanges under way, bounded in number and in bytes.
 
-    An exchange is dropped when its answer ends. One whose client left between two attempts is never told so: it
-    goes once it has had no attempt under way for `idle` seconds, or when its room is needed. One whose answer was cut
-    off goes after `lingering` seconds: by then Envoy has said who did it, or has come back.
+    A request is expected from its headers on, so that a body that is still on its way has its room, too. An exchange
+    is dropped when its answer ends. One whose client left between two attempts is never told so: it goes once it has
+    had no attempt under way for `idle` seconds, or when its room is needed. One whose answer was cut off goes after
+    `lingering` seconds: by then Envoy has said who did it, or has come back.
     """
 
     def __init__(
@@ -322,26 +327,33 @@ class Exchanges:
         *,
         limit: int = 2048,
         max_bytes: int = 512 * 1024 * 1024,
-        idle: float = 30.0,
+        idle: float = _BETWEEN,
         lingering: float = 1.0,
     ) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._limit, self._max_bytes = limit, max_bytes
         self._idle, self._lingering = idle, lingering
+        self._expected: dict[str, int] = {}  # the bytes of a body that is on its way, as far as they are told
         self._made_way: list[Outcome] = []
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._kept) + len(self._expected)
+
+    def expect(self, id: str, size: int, now: float) -> None:
+        """Raises Full. Either `add` or `forget` follows."""
+        self._make_room(size, now)
+        self._expected[id] = size
+        self.bytes += size
+
+    def forget(self, id: str) -> None:
+        """Nothing comes of a request that was expected, or has become an exchange already."""
+        self.bytes -= self._expected.pop(id, 0)
 
     def add(self, exchange: Exchange) -> None:
-        """Raises Full. Makes room by dropping the oldest that nobody works on."""
-        while self._kept and not self._room(exchange):
-            idle = next((old for old in self._kept.values() if not old.active), None)
-            if idle is None:
-                raise Full
-            self.drop(idle.id)
-            self._made_way.append(_left(idle))
+        """Raises Full."""
+        self.forget(exchange.id)
+        self._make_room(len(exchange.body), exchange.touched)
         self._kept[exchange.id] = exchange
         self.bytes += len(exchange.body)
 
@@ -373,8 +385,15 @@ class Exchanges:
     def _patience(self, exchange: Exchange) -> float:
         return self._lingering if exchange.cut else self._idle
 
-    def _room(self, exchange: Exchange) -> bool:
-        return len(self._kept) < self._limit and self.bytes + len(exchange.body) <= self._max_bytes
+    def _make_room(self, size: int, now: float) -> None:
+        """Drops the oldest that nobody works on any more. Raises Full."""
+        while len(self) and (len(self) >= self._limit or self.bytes + size > self._max_bytes):
+            left = (old for old in self._kept.values() if not old.active and now - old.touched >= self._patience(old))
+            idle = next(left, None)
+            if idle is None:
+                raise Full
+            self.drop(idle.id)
+            self._made_way.append(_left(idle))
 
 
 def _left(exchange: Exchange) -> Outcome:

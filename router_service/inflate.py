@@ -3,6 +3,7 @@
 import zlib
 
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+MOST = 64 * 1024 * 1024  # bytes out of one chunk; a thousandth of it, well pressed, comes as one
 
 
 class Inflater:
@@ -18,6 +19,9 @@ class Inflater:
         if self._inflate is None:
             return chunk
         try:
-            return self._inflate.decompress(chunk)
+            inflated = self._inflate.decompress(chunk, MOST)
         except zlib.error as error:
             raise ValueError("sent an answer that does not inflate") from error
+        if self._inflate.unconsumed_tail:
+            raise ValueError(f"sent a chunk that inflates to more than {MOST // 2**20} MiB")
+        return inflated

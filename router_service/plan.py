@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from router_service import pricing
 from router_service.config import (
+    CircuitBreakers,
     Client,
     Config,
     Failover,
@@ -67,7 +68,7 @@ class Candidate:
     identity: Identity | None = None
     passthrough: bool = False
     price: Price | None = None
-    limits: Limits = field(default_factory=Limits)
+    limits: CircuitBreakers = field(default_factory=CircuitBreakers)
     twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
 
     @property
@@ -158,6 +159,7 @@ class Plan:
     failover: Failover
     state: State
     chains: Mapping[tuple[str, str], Chain]  # by the ids of the route and of the first candidate
+    limits: Limits = field(default_factory=Limits)
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
@@ -200,6 +202,7 @@ def plan(config: Config) -> Plan:
         failover=config.failover,
         state=config.state,
         chains=_chains((*routes, default), default, config.failover),
+        limits=config.limits,
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
@@ -225,7 +228,7 @@ def _entry_name(entry: ProviderEntry) -> str:
     return entry.name or entry.model
 
 
-def _candidates(entries: Sequence[ProviderEntry], limits: Limits) -> Iterable[Candidate]:
+def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> Iterable[Candidate]:
     taken: set[str] = set()
     known = Counter((entry.provider, entry.model.partition("/")[2]) for entry in entries)
     for entry in entries:
@@ -249,7 +252,7 @@ def _candidates(entries: Sequence[ProviderEntry], limits: Limits) -> Iterable[Ca
         )
 
 
-def _limits(entry: ProviderEntry, limits: Limits) -> Limits:
+def _limits(entry: ProviderEntry, limits: CircuitBreakers) -> CircuitBreakers:
     own: dict[str, Any] = dict(entry.limits)
     return replace(limits, **own)
 

@@ -49,10 +49,11 @@ class Price:
     def bill(self, *, input: int = 0, cached: int = 0, cache_write: int = 0, output: int = 0) -> float:
         """Dollars for so many tokens, each counted once."""
         each = self.at(input + cached + cache_write)
-        counted = input * each.input + cached * each.cached + cache_write * each.cache_write + output * each.output
-        return counted / _MILLION
+        pairs = ((input, each.input), (cached, each.cached), (cache_write, each.cache_write), (output, each.output))
+        return sum(min(tokens, _BEYOND) * price for tokens, price in pairs) / _MILLION
 
 
+_BEYOND = 10**15  # tokens; a vendor may send any number, and not every number is one that can be counted with
 FREE = Price(0.0, 0.0, 0.0, 0.0)
 
 

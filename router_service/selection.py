@@ -1,22 +1,22 @@
 """The first hop: one client request in, one decision out. Pure: events in, effects out."""
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, answers, intent, kinds, needs
+from router_service import admission, answers, intent, kinds, limits, needs, request_json
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
+    MAX_KEPT,
     Choose,
     Effect,
     Event,
     Exchange,
     Exchanges,
     Full,
+    Gone,
     Headers,
     Proceed,
     Recall,
@@ -39,8 +39,6 @@ from router_service.session import NEW, Pin, Session, Sessions, main_thread, ses
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
-MAX_BODY = 32 * 1024 * 1024
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(slots=True)
@@ -81,11 +79,17 @@ class Selection:
         self._scores: Scores | None = None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
+        effects = self._on(event, now)
+        if isinstance(event, Gone) or any(isinstance(effect, Respond) for effect in effects):
+            self._gateway.exchanges.forget(self._id)
+        return effects
+
+    def _on(self, event: Event, now: float) -> list[Effect]:
         try:
             match event:
                 case RequestHeaders(headers, end):
                     self._started = now
-                    return self._on_headers(headers, end)
+                    return self._on_headers(headers, end, now)
                 case RequestBody(body):
                     return self._on_body(body, now)
                 case Recalled() if self._waiting:
@@ -93,18 +97,21 @@ class Selection:
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
         except BadRequest as error:
-            return self._refuse(Failure(error.status, error.kind, error.message), now)
+            return self._refuse(error.failure, now)
         except RecursionError:
-            return self._refuse(Failure(400, "invalid_request_error", "the request is nested too deeply"), now)
+            return self._refuse(limits.too_deep(self._gateway.plan.limits).failure, now)
+        except Full:
+            return self._refuse_for_now(now)
         return []
 
     def give_up(self, trouble: str, now: float) -> list[Effect]:
         """An error of our own, told as one."""
+        self._gateway.exchanges.forget(self._id)
         return self._refuse(Failure(500, "api_error", f"archgw: {trouble}"), now)
 
     # -- headers: what needs no body is answered here ---------------------------------------------------------
 
-    def _on_headers(self, headers: Headers, end: bool) -> list[Effect]:
+    def _on_headers(self, headers: Headers, end: bool, now: float) -> list[Effect]:
         self._headers = headers
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
@@ -121,10 +128,10 @@ class Selection:
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
         if method != "POST" or not known:
             raise BadRequest(answers.wrong_method(method, self._path), status=405)
-        if int(headers.get("content-length") or 0) > MAX_BODY:
-            raise BadRequest(answers.too_large(MAX_BODY), status=413, kind="request_too_large")
+        length = limits.check_length(plan.limits, headers)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
+        self._gateway.exchanges.expect(self._id, length, now)
         return [Proceed()]
 
     def _looked_up(self, method: str) -> answers.Answer | None:
@@ -137,7 +144,7 @@ class Selection:
     # -- body: read, then decide ------------------------------------------------------------------------------
 
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
-        parsed = _json(body)
+        parsed = request_json.read(body, self._gateway.plan.limits)
         dialect = by_count_path(self._path) or by_path(self._path)
         assert dialect is not None
         conversation = dialect.parse_request(parsed)
@@ -238,11 +245,7 @@ class Selection:
             touched=now,
             caller=self._caller,
         )
-        try:
-            self._gateway.exchanges.add(exchange)
-        except Full:
-            words = "archgw has too many requests under way; try again in a moment"
-            return self._refuse(Failure(529, "overloaded_error", words), now)
+        self._gateway.exchanges.add(exchange)
         if not counts:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
@@ -303,17 +306,23 @@ class Selection:
 
     # -- refusals ---------------------------------------------------------------------------------------------
 
-    def _refuse(self, failure: Failure, now: float) -> list[Effect]:
+    def _refuse(self, failure: Failure, now: float, more: dict[str, str] | None = None) -> list[Effect]:
         dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
-        reply = error_reply(dialect, failure, self._reply_headers() | {"x-arch-reason": "refused by archgw"})
-        return [Record(self._refusal(failure, now)), reply]
+        explained = self._reply_headers() | {"x-arch-reason": "refused by archgw"} | (more or {})
+        return [Record(self._refusal(failure, now)), error_reply(dialect, failure, explained)]
+
+    def _refuse_for_now(self, now: float) -> list[Effect]:
+        """Before the body is here, where there is no room for one more: whoever waits holds nothing."""
+        exchanges = self._gateway.exchanges
+        failure = limits.too_many_requests(self._gateway.plan.limits, len(exchanges), exchanges.bytes)
+        return self._refuse(failure, now, limits.COME_BACK)
 
     def _refusal(self, failure: Failure, now: float) -> Outcome:
         return Outcome(
             id=self._id,
             started=self._wall,
             kind="refused",
-            client=self._headers.get("user-agent", "").split(" ")[0],
+            client=self._headers.get("user-agent", "").split(" ")[0][:MAX_KEPT],
             session="",
             route="",
             reason="refused by archgw",
@@ -321,7 +330,7 @@ class Selection:
             model_served="",
             status=failure.status,
             duration=now - self._started,
-            error=failure.message,
+            error=failure.message[:MAX_KEPT],
             caller=self._caller,
         )
 
@@ -334,21 +343,3 @@ class Selection:
             "x-arch-attempts": "0",
             "x-arch-request-id": self._id,
         }
-
-
-def _json(body: bytes) -> dict[str, object]:
-    """The object; of characters that were cut in half (JavaScript does it to an emoji) a question mark is left."""
-    try:
-        parsed = json.loads(body.decode())
-        if _SURROGATE.search(body):
-            parsed = json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError) as error:
-        where = (
-            f"line {error.lineno} column {error.colno}: {error.msg}"
-            if isinstance(error, json.JSONDecodeError)
-            else "it is not UTF-8, or nested too deeply"
-        )
-        raise BadRequest(f"the request body is not valid JSON: {where}") from error
-    if not isinstance(parsed, dict):
-        raise BadRequest(f"the request body must be a JSON object, not {type(parsed).__name__}")
-    return parsed

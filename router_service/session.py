@@ -14,6 +14,7 @@ from router_service.conversation import Conversation, Text, Usage
 from router_service.pricing import total
 
 _FINGERPRINT = "fingerprint/"
+_LONGEST_ID = 200  # characters
 _IDS = ("x-claude-code-session-id", "x-session-id", "thread-id", "session-id")  # Claude Code, opencode, Codex
 _BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
 
@@ -170,7 +171,7 @@ def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
     """Session id and agent id where the client tells them, else a fingerprint of how the thread began."""
     session = next(filter(None, map(headers.get, _IDS)), None) or _session_in_metadata(conversation)
     if session:
-        return f"{session}/{headers.get('x-claude-code-agent-id', '')}"
+        return f"{_short(session)}/{_short(headers.get('x-claude-code-agent-id', ''))}"
     return f"{_FINGERPRINT}{_fingerprint(conversation)}"
 
 
@@ -178,9 +179,16 @@ def _session_in_metadata(conversation: Conversation) -> str:
     """Claude Code's metadata.user_id is a JSON string that holds session_id."""
     try:
         user = json.loads(str(conversation.metadata.get("user_id", "")))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(user.get("session_id") or "") if isinstance(user, dict) else ""
+
+
+def _short(id: str) -> str:
+    """An id as it is kept: a client may tell one of megabytes."""
+    if len(id) <= _LONGEST_ID:
+        return id
+    return hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def _fingerprint(conversation: Conversation) -> str:

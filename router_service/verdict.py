@@ -32,6 +32,7 @@ _COME_BACK = re.compile(
 )
 _ACCOUNT = re.compile(r"\b(org-|proj_)[A-Za-z0-9]{6,}")
 _SHORTEST = 8  # letters of a key; a shorter one is any word
+_LONGEST_WAIT = 12  # digits
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 
@@ -50,7 +51,10 @@ def wants_usage(conversation: Conversation) -> bool:
 
 
 def json_object(body: bytes) -> dict[str, object]:
-    parsed = json.loads(body)
+    try:
+        parsed = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):
         raise ValueError("not an object")
     return parsed
@@ -112,7 +116,7 @@ def retry_after(headers: Headers, body: bytes) -> str:
     """When to come back, in whole seconds: as the headers say, or the words. Empty where neither does."""
     if told := headers.get("retry-after"):
         return told
-    if (exactly := headers.get("retry-after-ms", "")).isdigit():
+    if (exactly := headers.get("retry-after-ms", "")[:_LONGEST_WAIT]).isdecimal():
         return str(math.ceil(int(exactly) / 1000))
     found = _COME_BACK.search(body.decode("utf-8", "replace"))
     if not found:

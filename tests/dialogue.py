@@ -13,6 +13,7 @@ from router_service.exchange import (
     Choose,
     Effect,
     Exchange,
+    Exchanges,
     Record,
     RequestBody,
     RequestHeaders,
@@ -50,7 +51,9 @@ def plan_of(text: str = THREE, **environment: str) -> Plan:
 
 def gateway_of(text: str = THREE, *, keys: dict[str, str] | None = None, **more: Any) -> Gateway:
     numbers = itertools.count(1)
-    return Gateway(plan_of(text, **(keys or {})), new_id=lambda: f"id-{next(numbers)}", **more)
+    planned = plan_of(text, **(keys or {}))
+    bounded = {"exchanges": Exchanges(limit=planned.limits.requests, max_bytes=planned.limits.memory)}
+    return Gateway(planned, new_id=lambda: f"id-{next(numbers)}", **(bounded | more))
 
 
 def conversation_of(path: str = MESSAGES, **fields: Any) -> Conversation:

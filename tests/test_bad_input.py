@@ -37,7 +37,7 @@ def body(**fields: Any) -> bytes:
 ROWS = {
     "invalid JSON": (b'{"model": "x", "messages": [', 400, "not valid JSON: line 1"),
     "not UTF-8": (b'{"model": "\xff\xfe"}', 400, "not valid JSON"),
-    "nested too deeply": (b"[" * 100_000, 400, "not valid JSON"),
+    "nested too deeply": (b"[" * 100_000, 400, "nested more than 200 deep"),
     "not an object": (b"[1, 2]", 400, "must be a JSON object, not list"),
     "no model": (b'{"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}', 400, "model"),
     "an empty message list": (body(messages=[]), 400, "messages"),

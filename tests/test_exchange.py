@@ -39,9 +39,34 @@ def test_the_oldest_that_nobody_works_on_makes_room(bounds: dict[str, int], size
     exchanges = Exchanges(**bounds)
     exchanges.add(exchange("busy", size=size, active=1))
     exchanges.add(exchange("idle", size=size))
-    exchanges.add(exchange("new", size=size))
+    exchanges.add(exchange("new", size=size, touched=5.0))
     assert [exchanges.get(id) is not None for id in ("busy", "idle", "new")] == [True, False, True]
     assert exchanges.bytes == 2 * size
+
+
+def test_one_that_waits_for_its_next_attempt_makes_no_room() -> None:
+    exchanges = Exchanges(limit=1)
+    exchanges.add(exchange("between", touched=1.0))
+    with pytest.raises(Full):
+        exchanges.expect("new", 10, 5.9)
+    exchanges.expect("new", 10, 6.0)
+    assert exchanges.get("between") is None
+
+
+def test_a_request_has_its_room_from_its_headers_on() -> None:
+    exchanges = Exchanges(limit=2, max_bytes=100)
+    exchanges.expect("a", 60, 0.0)
+    assert (len(exchanges), exchanges.bytes) == (1, 60)
+    with pytest.raises(Full):
+        exchanges.expect("b", 60, 0.0)
+    exchanges.add(exchange("a", size=50, active=1))
+    assert (len(exchanges), exchanges.bytes) == (1, 50)
+    exchanges.expect("b", 40, 0.0)
+    with pytest.raises(Full):
+        exchanges.expect("c", 0, 0.0)
+    exchanges.forget("b")
+    exchanges.forget("a")
+    assert (len(exchanges), exchanges.bytes) == (1, 50), "an exchange is not forgotten"
 
 
 def test_when_all_are_worked_on_there_is_no_room() -> None:

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from router_service.inflate import Inflater
+from router_service.inflate import MOST, Inflater
 
 WORDS = b"what a provider said " * 50
 
@@ -31,6 +31,13 @@ def test_what_was_compressed_comes_out_whole(coding: str, data: bytes, size: int
 def test_a_coding_that_is_not_known_is_refused(coding: str) -> None:
     with pytest.raises(ValueError, match=f"'{coding}', which nobody asked for"):
         Inflater(coding)
+
+
+def test_a_chunk_that_swells_beyond_all_bounds_is_refused() -> None:
+    bomb = gzip.compress(bytes(MOST + 1))
+    assert len(bomb) < MOST // 900
+    with pytest.raises(ValueError, match="more than 64 MiB"):
+        Inflater("gzip").feed(bomb)
 
 
 def test_what_is_not_what_it_says_is_refused() -> None:

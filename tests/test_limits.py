@@ -1,166 +1,246 @@
-"""Cooling and limits with the real Envoy: who is asked, who is passed over, and what the client hears."""
+"""Too much, too many, too slow: each is ended in words, with the real Envoy, and nothing of it is kept."""
 
 import asyncio
-import os
-from collections import Counter
+import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pytest_asyncio
+from archgw import client
 from archgw.simulate import Fault, Simulator
-from stack import Answer, Gateway, gateway
+from dialogue import ask, gateway_of, one, request
+from stack import Gateway, gateway
+
+from router_service.config import ConfigErrors, Limits, parse
+from router_service.exchange import Respond
 
 CONFIG = """
-listeners: {egress_traffic: {port: $PORT}}
+listeners: {egress_traffic: {port: $PORT, timeout: 8s}}
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: k, base_url: "$URL_OPENAI", default: true}
-  - {model: anthropic/claude-sonnet-4-5, access_key: k, base_url: "$URL_ANTHROPIC"}
-  - {model: deepseek/deepseek-chat, access_key: k, base_url: "$URL_DEEPSEEK"}
-failover: {attempts: 3, put_aside_after: 100000, $FAILOVER}
+failover: {first_content_timeout: 6s, put_aside_after: 100000, cool_at_most: 0, stall_timeout: 3s}
+limits: {body: 100KiB, requests: 4, pause_in_request: 1s}
 """
-GPT, CLAUDE, DEEPSEEK = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "deepseek/deepseek-chat"
-FULL = "has as much under way as failover.limits allow"
 ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
+each_client = pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
+real = pytest.mark.asyncio(loop_scope="module")
 
 
-@asynccontextmanager
-async def three(folder: Path, failover: str, config: str = CONFIG) -> AsyncIterator[Gateway]:
-    async with Simulator("openai") as one, Simulator("anthropic") as two, Simulator("deepseek") as three:
-        providers = {"openai": one, "anthropic": two, "deepseek": three}
-        async with gateway(folder, config.replace("$FAILOVER", failover), providers) as running:
-            yield running
+# -- config and refusals ---------------------------------------------------------------------------------------
 
 
-def hello(*, stream: bool = False, model: str = "arch.main.v1") -> dict[str, object]:
-    said = [{"role": "user", "content": "hello"}]
-    return {"model": model, "max_tokens": 100, "stream": stream, "messages": said}
+def read(limits: str) -> Limits:
+    text = f"llm_providers: [{{model: ollama/x}}]\nlimits: {limits}\n"
+    return parse(text, file="config.yaml", environment={}).limits
 
 
-def served(answers: list[Answer]) -> Counter[str]:
-    return Counter(f"{answer.status} {answer.headers['x-arch-model']}" for answer in answers)
+def test_limits_are_read_and_have_their_defaults() -> None:
+    assert read("{}") == Limits()
+    told = read("{body: 1.5MiB, memory: 1GiB, header_size: 2048, requests: 7, pause_in_request: 2m}")
+    assert (told.body, told.memory, told.header_size) == (1_572_864, 2**30, 2048)
+    assert (told.requests, told.pause_in_request, told.tools) == (7, 120.0, Limits().tools)
 
 
-async def test_who_says_when_to_come_back_is_left_alone_and_stepped_over(tmp_path: Path) -> None:
-    async with three(tmp_path, "cool_at_most: 3s") as running:
-        running.providers["openai"].fail_next(Fault("status", status=429, retry_after=1000))
-        first = await running.ask(hello())
-        assert (first.headers["x-arch-model"], first.headers["x-arch-attempts"]) == (CLAUDE, "2")
-        second = await running.ask(hello(stream=True))
-        assert (second.headers["x-arch-model"], second.headers["x-arch-attempts"]) == (CLAUDE, "1")
-        assert f"{GPT} is to be left alone for" in second.headers["x-arch-reason"]
-        assert len(running.providers["openai"].requests) == 1
-        for _ in range(1500):
-            third = await running.ask(hello())
-            if third.headers["x-arch-model"] == GPT:
-                break
-            await asyncio.sleep(0.05)
-        assert third.headers["x-arch-model"] == GPT, "it is asked again by itself"
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ("{body: much}", "limits.body: expected a size such as 64KiB or 32MiB, from 1 KiB to 512 MiB, found 'much'"),
+        ("{body: 1GiB}", "limits.body: expected a size"),
+        ("{depth: 500}", "limits.depth: expected a whole number from 10 to 400"),
+        ("{bodi: 1MiB}", "did you mean 'body'?"),
+        ("{memory: 1MiB}", "limits: memory is less than one body may be"),
+        ("{pause_in_request: 0}", "limits.pause_in_request: expected a duration"),
+    ],
+)
+def test_a_limit_that_is_none_is_told(limits: str, words: str) -> None:
+    with pytest.raises(ConfigErrors) as told:
+        read(limits)
+    assert words in str(told.value)
 
 
-async def test_who_cools_is_asked_when_all_others_have_failed(tmp_path: Path) -> None:
-    """Claude, which cools, stands in the midst: Envoy goes by it to DeepSeek, and comes back."""
-    async with three(tmp_path, "cool_at_most: 10m") as running:
-        running.providers["anthropic"].fail_next(Fault("status", status=529, retry_after=500))
-        named = await running.ask(hello(model=CLAUDE))
-        assert named.headers["x-arch-model"] == GPT
-        for provider in ("openai", "deepseek"):
-            running.providers[provider].fault = Fault("status", status=500)
-        for path in (ANTHROPIC, OPENAI):
-            last = await running.ask(hello(), path)
-            assert (last.status, last.headers["x-arch-model"]) == (200, CLAUDE), last.body
-            assert last.headers["x-arch-attempts"] == "3"
-        running.providers["anthropic"].fault = Fault("status", status=500)
-        for path in (ANTHROPIC, OPENAI):
-            nobody = await running.ask(hello(), path)
-            assert nobody.status == 503 and nobody.body.count(b"answered 500") == 3, nobody.body
-            assert nobody.headers["x-arch-attempts"] == "3"
+SMALL = "\nlimits: {body: 100KiB, depth: 30, values: 2000, messages: 5, tools: 3}"
+MESSAGE: dict[str, Any] = {"role": "user", "content": "hi"}
+TOOL = {"name": "t", "description": "d", "input_schema": {"type": "object"}}
+REFUSED: dict[str, tuple[bytes, int, str]] = {
+    "a body": (json.dumps(request(messages=[{"role": "user", "content": "x" * 110_000}])).encode(), 413, "body"),
+    "messages": (json.dumps(request(messages=[MESSAGE] * 6)).encode(), 400, "messages"),
+    "tools": (json.dumps(request(tools=[TOOL] * 4)).encode(), 400, "tools"),
+    "values": (json.dumps(request(metadata={"a": [0] * 2001})).encode(), 400, "values"),
+    "values in strings' company": (json.dumps(request(metadata={"a": ['",\\"'] * 2001})).encode(), 400, "values"),
+    "depth": (b'{"a":' * 31 + b"1" + b"}" * 31, 400, "depth"),
+}
+STRICT = {
+    "a key twice": (b'{"model": "a", "model": "b"}', '"model" twice'),
+    "a key twice within": (b'{"messages": [{"role": "user", "role": "system"}]}', '"role" twice'),
+    "NaN": (b'{"temperature": NaN}', "NaN is no JSON number"),
+    "infinity": (b'{"temperature": -Infinity}', "-Infinity is no JSON number"),
+    "beyond all numbers": (b'{"temperature": 1e999}', "1e999 is more than a number can be"),
+    "5,000 digits": (b'{"max_tokens": %s}' % (b"9" * 5000), "a number of 5,000 digits"),
+    "a byte order mark": (b"\xef\xbb\xbf{}", "begins with a byte order mark"),
+    "UTF-16": ("{}".encode("utf-16"), "begins with a byte order mark"),
+    "no UTF-8": (b'{"a": "\xff"}', "byte 7 is no UTF-8"),
+    "a second object": (b"{} {}", "line 1 column 4: Extra data"),
+    "a control character": (b'{"a": "\n"}', "Invalid control character"),
+}
 
 
-async def test_when_all_cool_the_one_that_is_well_soonest_is_asked(tmp_path: Path) -> None:
-    async with three(tmp_path, "cool_at_most: 10m") as running:
-        for name, seconds in (("openai", 400), ("anthropic", 300), ("deepseek", 500)):
-            running.providers[name].fail_next(Fault("status", status=429, retry_after=seconds))
-        assert (await running.ask(hello())).status == 429
-        answer = await running.ask(hello())
-        assert (answer.status, answer.headers["x-arch-model"]) == (200, CLAUDE)
+@each_client
+@pytest.mark.parametrize(("body", "status", "key"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_too_much_is_refused_with_the_key_that_allows_it(path: str, body: bytes, status: int, key: str) -> None:
+    _, effects = ask(gateway_of(f"llm_providers: [{{model: openai/gpt-4o-mini}}]{SMALL}"), path=path, body=body)
+    reply = one(effects, Respond)
+    assert reply and reply.status == status
+    told = json.loads(reply.body)
+    assert f"limits.{key} in the gateway's config.yaml" in told["error"]["message"]
+    assert ("type" in told) == (path == ANTHROPIC)
 
 
-async def test_a_model_that_is_full_is_passed_over(tmp_path: Path) -> None:
-    async with three(tmp_path, "limits: {max_requests: 2}") as running:
-        for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=8000)
-        answers = await asyncio.gather(*(running.ask(hello()) for _ in range(6)))
-        assert served(answers) == {f"200 {GPT}": 2, f"200 {CLAUDE}": 2, f"200 {DEEPSEEK}": 2}
-        moved = [answer for answer in answers if answer.headers["x-arch-model"] == CLAUDE]
-        assert all(f"{GPT} {FULL}" in answer.headers["x-arch-reason"] for answer in moved)
-        assert all(answer.headers["x-arch-attempts"] == "1" for answer in answers)
-        assert not any((await running.ejected()).values())
+def test_what_is_just_not_too_much_is_taken() -> None:
+    gateway = gateway_of(f"llm_providers: [{{model: openai/gpt-4o-mini}}]{SMALL}")
+    text = [{"role": "user", "content": '[{",' * 20_000}]  # marks within strings are none
+    for fields in (
+        {"messages": [MESSAGE] * 5},
+        {"tools": [TOOL] * 3},
+        {"metadata": {"a": [0] * 1900}},
+        {"messages": text},
+    ):
+        _, effects = ask(gateway, model="openai/gpt-4o-mini", **fields)
+        assert one(effects, Respond) is None
 
 
-async def test_who_may_not_even_wait_for_a_connection_goes_on(tmp_path: Path) -> None:
-    """Each of Envoy's workers has a connection in any case; one request may wait, and the next may not."""
-    async with three(tmp_path, "limits: {max_connections: 1, max_pending_requests: 1}") as running:
-        running.providers["openai"].fault = Fault("hang")
-        asked = [asyncio.create_task(running.ask(hello())) for _ in range(min(4, os.cpu_count() or 1) + 2)]
-        done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        for passed in done:
-            answer = passed.result()
-            assert answer.headers["x-arch-model"] == CLAUDE and f"{GPT} {FULL}" in answer.headers["x-arch-reason"]
+@each_client
+@pytest.mark.parametrize(("body", "words"), STRICT.values(), ids=STRICT.keys())
+def test_json_that_two_parsers_may_read_differently_is_refused_with_its_place(
+    path: str, body: bytes, words: str
+) -> None:
+    _, effects = ask(gateway_of(), path=path, body=body)
+    reply = one(effects, Respond)
+    assert reply and reply.status == 400
+    assert words in json.loads(reply.body)["error"]["message"]
 
 
-@pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
-async def test_when_all_are_full_the_client_is_told_so_in_its_dialect(tmp_path: Path, path: str) -> None:
-    async with three(tmp_path, "limits: {max_requests: 1}") as running:
-        for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=8000)
-        answers = await asyncio.gather(*(running.ask(hello(), path) for _ in range(5)))
-        assert Counter(answer.status for answer in answers) == {200: 3, 503: 2}
-        for answer in answers:
-            if answer.status == 503:
-                assert answer.json["error"]["message"].count(FULL) == 3
-                assert ("type" in answer.json) == (path == ANTHROPIC)
+def test_half_a_character_and_nul_are_taken() -> None:
+    body = json.dumps(request(model="openai/gpt-4o-mini", messages=[{"role": "user", "content": "\ud83d \0"}])).encode()
+    assert one(ask(gateway_of(), body=body)[1], Respond) is None
 
 
-async def test_a_model_may_have_limits_of_its_own(tmp_path: Path) -> None:
-    config = CONFIG.replace("default: true}", "default: true, limits: {max_requests: 1}}")
-    async with three(tmp_path, "limits: {max_requests: 50}", config) as running:
-        for provider in running.providers.values():
-            provider.fault = Fault("slow_headers", delay_ms=8000)
-        answers = await asyncio.gather(*(running.ask(hello()) for _ in range(4)))
-        assert served(answers) == {f"200 {GPT}": 1, f"200 {CLAUDE}": 3}
+# -- with the real Envoy ---------------------------------------------------------------------------------------
 
 
-async def test_no_more_second_tries_than_may_be(tmp_path: Path) -> None:
-    """Envoy counts them on the chain."""
-    async with three(tmp_path, "limits: {max_retries: 2}") as running:
-        running.providers["openai"].fault = Fault("status", status=500)
-        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=8000)
-        answers = await asyncio.gather(*(running.ask(hello()) for _ in range(6)))
-        assert Counter(answer.status for answer in answers) == {200: 2, 503: 4}
-        for answer in answers:
-            if answer.status == 503:
-                assert f"{GPT} answered 500" in answer.json["error"]["message"]
-                assert "x-archgw-retry" not in answer.headers
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    folder: Path = tmp_path_factory.mktemp("limits")
+    async with Simulator("openai") as openai, gateway(folder, CONFIG, {"openai": openai}) as running:
+        yield running
 
 
-@pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
-async def test_no_more_second_tries_than_the_budget_has_room_for(tmp_path: Path, path: str) -> None:
-    """The service counts them, for what Envoy takes a share of is counted elsewhere."""
-    async with three(tmp_path, "limits: {retry_budget: {share: 50%, least: 1}}") as running:
-        running.providers["openai"].fault = Fault("status", status=500)
-        running.providers["anthropic"].fault = Fault("slow_headers", delay_ms=8000)
-        well = [asyncio.create_task(running.ask(hello(model=CLAUDE), path)) for _ in range(2)]
-        for _ in range(1500):
-            if len(running.providers["anthropic"].requests) == 2:
-                break
-            await asyncio.sleep(0.02)
-        answers = await asyncio.gather(*(running.ask(hello(), path) for _ in range(6)))
-        kinds = Counter(answer.status for answer in answers)
-        assert set(kinds) == {200, 503} and 1 <= kinds[200] <= 4, kinds
-        for answer in answers:
-            if answer.status == 503:
-                assert "failover.limits.retry_budget" in answer.json["error"]["message"]
-        assert {answer.status for answer in await asyncio.gather(*well)} == {200}
+async def kept(running: Gateway) -> tuple[int, int]:
+    """Requests under way and bytes held, once they are none or after a long wait."""
+    for _ in range(400):
+        status = await asyncio.to_thread(client.status, running.home)
+        if not status.requests_under_way:
+            break
+        await asyncio.sleep(0.05)
+    return status.requests_under_way, status.bytes_held
+
+
+def hello(text: str = "hello", *, stream: bool = True) -> dict[str, Any]:
+    return {
+        "model": "openai/gpt-4o-mini",
+        "max_tokens": 10**6,
+        "stream": stream,
+        "messages": [MESSAGE | {"content": text}],
+    }
+
+
+@each_client
+@real
+async def test_one_request_too_many_is_told_when_to_come_back_and_later_ones_are_served(
+    running: Gateway, path: str
+) -> None:
+    await running.calm()
+    openai = running.providers["openai"]
+    openai.fault = Fault("slow_first", delay_ms=60_000)
+    waiting = [asyncio.create_task(running.ask(hello(), path)) for _ in range(4)]
+    for _ in range(400):
+        if len(openai.requests) == 4:
+            break
+        await asyncio.sleep(0.05)
+    answers = await asyncio.gather(*(running.ask(hello(), path) for _ in range(8)))
+    for answer in answers:
+        assert answer.status == 503 and int(answer.headers["Retry-After"]) > 0
+        assert "it takes 4 (limits.requests" in answer.json["error"]["message"]
+        assert ("type" in answer.json) == (path == ANTHROPIC)
+    assert len(openai.requests) == 4, "who is refused costs nobody anything"
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert await kept(running) == (0, 0)
+    openai.clear()
+    assert (await running.ask(hello(), path)).status == 200
+
+
+@real
+async def test_a_request_that_is_refused_need_not_send_its_body(running: Gateway) -> None:
+    """And an upload counts as a request from its headers on: it holds its place until it pauses for too long."""
+    await running.calm()
+    port = int(running.url.rpartition(":")[2])
+    head = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n"
+    uploads = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    for _, writer in uploads:
+        writer.write(head + b"x" * 100)
+    for _ in range(400):
+        status = await asyncio.to_thread(client.status, running.home)
+        if status.requests_under_way == 4:
+            break
+        await asyncio.sleep(0.01)
+    assert (status.requests_under_way, status.bytes_held) == (4, 360_000)
+    answer = await running.ask(hello())
+    assert answer.status == 503 and "limits.requests" in answer.json["error"]["message"]
+    for reader, writer in uploads:
+        told = await asyncio.wait_for(reader.read(), 30)
+        assert told.startswith(b"HTTP/1.1 408 ") and b"stopped coming for 1 s" in told
+        writer.close()
+    assert await kept(running) == (0, 0)
+
+
+@each_client
+@real
+async def test_a_provider_that_trickles_for_ever_is_ended_when_the_time_is_up(running: Gateway, path: str) -> None:
+    await running.calm()
+    script = "@@" + json.dumps([{"text": "x", "chunks": 600, "delay_ms": 100, "bytes": 10}]) + "@@"
+    answer = await running.ask(hello(script), path)
+    assert answer.status == 200 and b"was not done within 8 s" in answer.body
+    assert answer.body.rstrip().splitlines()[-1].startswith(b"data: "), "the last event is whole"
+    assert await kept(running) == (0, 0)
+
+
+@each_client
+@real
+async def test_a_provider_that_falls_silent_is_ended_after_a_pause(running: Gateway, path: str) -> None:
+    await running.calm()
+    running.providers["openai"].fail_next(Fault("stall_after_content"))
+    answer = await running.ask(hello(), path)
+    assert b"fell silent for 3 s" in answer.body
+    assert await kept(running) == (0, 0)
+
+
+@each_client
+@real
+async def test_a_client_that_reads_nothing_holds_a_bounded_piece_of_the_answer_and_is_let_go(
+    running: Gateway, path: str
+) -> None:
+    """80 MB are on offer; what the provider could get rid of is what there is room for on the way."""
+    await running.calm()
+    size, events = 60_000, 1400
+    body = json.dumps(hello("@@" + json.dumps([{"text": "x", "chunks": events, "bytes": size}]) + "@@")).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rpartition(":")[2]), limit=1024)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    await asyncio.wait_for(reader.read(100), 30)
+    assert await kept(running) == (0, 0), "the time was up"
+    (asked,) = running.providers["openai"].requests
+    assert asked.outcome == "disconnected", "the provider never came to its end, and was let go"
+    writer.close()

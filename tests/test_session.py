@@ -1,5 +1,6 @@
 """Which thread a request belongs to, and who serves it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -33,7 +34,14 @@ def test_a_client_that_tells_its_session(given: dict[str, str], fields: dict[str
     assert key(given=given, **fields) == expected
 
 
-@pytest.mark.parametrize("user_id", ["plain", "[1]", "17", '{"session_id": null}', ""])
+def test_an_id_of_megabytes_is_kept_as_a_short_one() -> None:
+    long = {"metadata": {"user_id": json.dumps({"session_id": "x" * 3_000_000})}}
+    assert len(key(**long)) < 50
+    assert key(**long) == key(**long) != key(metadata={"user_id": json.dumps({"session_id": "x" * 3_000_001})})
+    assert len(key(given={"x-claude-code-session-id": ID, "x-claude-code-agent-id": "a" * 60_000})) < 100
+
+
+@pytest.mark.parametrize("user_id", ["[" * 100_000, "plain", "[1]", "17", '{"session_id": null}', ""])
 def test_a_user_id_that_holds_no_session_is_no_session(user_id: str) -> None:
     assert key(metadata={"user_id": user_id}) == key()
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from router_service.config import preferences, sections
+from router_service.config.circuit_breakers import CircuitBreakers, RetryBudget
 from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
-from router_service.config.limits import Limits, RetryBudget
 from router_service.config.mending import compose
 from router_service.config.preferences import Prefer, Preference
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
@@ -18,6 +18,7 @@ from router_service.config.sections import (
     Failover,
     Learning,
     Ledger,
+    Limits,
     Listener,
     LocalModel,
     RemoteModel,
@@ -31,6 +32,7 @@ __all__ = [
     "KEYS",
     "SHIPPED_PARTS",
     "Cache",
+    "CircuitBreakers",
     "Client",
     "Clouds",
     "Config",
@@ -70,6 +72,7 @@ KEYS = (
     "model_aliases",
     "routing",
     "failover",
+    "limits",
     "cache",
     "learning",
     "ledger",
@@ -89,6 +92,7 @@ class Config:
     clients: tuple[Client, ...] = ()  # empty: whoever reaches the listener may ask
     routing: Routing = field(default_factory=Routing)
     failover: Failover = field(default_factory=Failover)
+    limits: Limits = field(default_factory=Limits)
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
@@ -136,6 +140,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         clients=clients(fields.get("clients")),
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
+        limits=sections.limits(fields.get("limits")),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),

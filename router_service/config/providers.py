@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from router_service.config.addresses import host_of, is_bare, read_address
+from router_service.config.circuit_breakers import limits_of_model
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
-from router_service.config.limits import limits_of_model
 from router_service.config.reading import Notes, Place, Value, guess, nearest
 from router_service.pricing import Price
 from router_service.providers import ALIASES, PROVIDERS, by_name

@@ -19,6 +19,8 @@ _Choice = TypeVar("_Choice", bound=str)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)\s*(KiB|MiB|GiB)?")
+_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, None: 1}
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(\s*%)?")
 _FOREIGN = {"api_key": "access_key", "api_base": "base_url", "provider": "model"}  # other gateways' words
 _SHOWN = 60  # characters of a value in a message
@@ -145,6 +147,15 @@ class Value:
         """For what 0 turns off."""
         return 0.0 if re.fullmatch(r"0(\.0+)?\s*(ms|s|m|h)?", self.written) else self.seconds()
 
+    def size(self, *, least: int, most: int) -> int | None:
+        """Bytes."""
+        found = _SIZE.fullmatch(self.written)
+        bytes = int(float(found[1]) * _BYTES[found[2]]) if found else -1
+        if least <= bytes <= most:
+            return bytes
+        self._expected(f"a size such as 64KiB or 32MiB, from {size_in_words(least)} to {size_in_words(most)}")
+        return None
+
     def share(self) -> float | None:
         found = _SHARE.fullmatch(self.written)
         share = float(found[1]) / (100 if found[2] else 1) if found else -1.0
@@ -252,6 +263,12 @@ def section(value: Value | None, default: _Section, readers: Mapping[str, Reader
 def filled(default: _Section, fields: Mapping[str, Value], readers: Mapping[str, Reader]) -> _Section:
     read = {key: readers[key](item) for key, item in fields.items()}
     return replace(default, **{key: set_to for key, set_to in read.items() if set_to is not None})
+
+
+def size_in_words(bytes: int) -> str:
+    """`32 MiB`, as it is written in the config."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if bytes and bytes % _BYTES[unit] == 0), None)
+    return f"{bytes // _BYTES[unit]} {unit or 'bytes'}"
 
 
 def guess(word: str, known: Iterable[str]) -> str:

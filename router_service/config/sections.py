@@ -9,13 +9,15 @@ from pathlib import PurePath
 from typing import Literal, TypeVar, get_args
 
 from router_service.config.addresses import read_address
+from router_service.config.circuit_breakers import CircuitBreakers, circuit_breakers
 from router_service.config.keys import Secret
-from router_service.config.limits import Limits, limits
 from router_service.config.providers import ProviderEntry, find_entry, read_key, warn_if_bare
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
+KIB, MIB = 1024, 1024 * 1024
+DEEPEST = 400  # what is nested deeper, Python cannot walk through
 _EGRESS = "egress_traffic"  # the one listener there is
 _Section = TypeVar("_Section")
 
@@ -78,7 +80,23 @@ class Failover:
     stall_timeout: float = 150.0  # seconds of silence after content; Claude Code's own watchdog bites at 180
     cool_for: float = 10.0  # seconds after a 429 or 529 that does not say when to come back; 0: not at all
     cool_at_most: float = 300.0  # seconds, whatever a vendor says; 0: nobody cools
-    limits: Limits = field(default_factory=Limits)
+    limits: CircuitBreakers = field(default_factory=CircuitBreakers)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may be, and how many there may be at once. No client of the field's comes near the defaults."""
+
+    body: int = 32 * MIB  # bytes
+    headers: int = 100  # how many
+    header_size: int = 64 * KIB  # bytes of all headers
+    depth: int = 200  # of lists and objects within each other
+    values: int = 1_000_000  # in the JSON of one request: some of them weigh thirty times what they weighed as text
+    messages: int = 20_000
+    tools: int = 1_000
+    requests: int = 1_000  # under way at once
+    memory: int = 512 * MIB  # bytes of the bodies of all requests under way
+    pause_in_request: float = 30.0  # seconds that a client may pause while it sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +143,13 @@ def routing(value: Value | None, environment: Mapping[str, str], entries: Sequen
 
 def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
     return section(value, Failover(), {**_FAILOVER, "never": partial(_models, entries)})
+
+
+def limits(value: Value | None) -> Limits:
+    read = section(value, Limits(), _LIMITS)
+    if value is not None and read.memory < read.body:
+        value.wrong("memory is less than one body may be", "raise memory, or lower body")
+    return read
 
 
 def cache(value: Value | None) -> Cache:
@@ -260,9 +285,21 @@ _FAILOVER: Mapping[str, Reader] = {
     "put_aside_for": Value.seconds,
     "cool_for": Value.seconds_or_zero,
     "cool_at_most": Value.seconds_or_zero,
-    "limits": limits,
+    "limits": circuit_breakers,
     "first_content_timeout": Value.seconds,
     "whole_answer_timeout": Value.seconds,
     "stall_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
+}
+_LIMITS: Mapping[str, Reader] = {
+    "body": partial(Value.size, least=KIB, most=512 * MIB),
+    "headers": partial(Value.whole, least=20, most=10_000),
+    "header_size": partial(Value.size, least=KIB, most=8 * MIB),
+    "depth": partial(Value.whole, least=10, most=DEEPEST),
+    "values": partial(Value.whole, least=100, most=100_000_000),
+    "messages": partial(Value.whole, least=1, most=1_000_000),
+    "tools": partial(Value.whole, least=1, most=1_000_000),
+    "requests": partial(Value.whole, least=1, most=100_000),
+    "memory": partial(Value.size, least=KIB, most=1024 * 1024 * MIB),
+    "pause_in_request": Value.seconds,
 }

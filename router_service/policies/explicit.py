@@ -13,6 +13,7 @@ from router_service.conversation import BadRequest
 from router_service.plan import CLAUDE_CODES, FAST_MODELS, ROUTED_MODELS, Candidate, Plan
 from router_service.policies.policy import Decision, Lane
 
+_LONGEST = 300  # characters of a model's name
 _SUFFIX = re.compile(r"\[[^\]]*\]$")  # `[1m]`: Claude Code's mark for the long context window
 _DATE = re.compile(r"[-@](20\d{6}|20\d\d-\d\d-\d\d|latest)$")  # Anthropic's, Vertex AI's, OpenAI's
 
@@ -27,6 +28,10 @@ class Named:
 
 def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
     """Raises BadRequest when the name means nothing here."""
+    if len(model) > _LONGEST:  # which takes minutes to be compared with others
+        raise BadRequest(
+            f"model: a name of {len(model):,} characters; no model has one", status=404, kind="not_found_error"
+        )
     offered = _SUFFIX.sub("", model.strip())
     bare = offered.removeprefix(CLAUDE_CODES)
     guessed = claude_code and bare == offered and bare.startswith("claude-")

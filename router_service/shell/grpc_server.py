@@ -46,8 +46,8 @@ from router_service.shell.serving import Serving
 from router_service.shell.state import Store
 
 _log = logging.getLogger("archgw")
-_MAX_MESSAGE = 80 * 1024 * 1024  # grpc's own 4 MB turned a 5 MB request into a 500
-_OPTIONS = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.max_send_message_length", _MAX_MESSAGE)]
+_SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
+_WINDOW = 256 * 1024  # bytes of one stream that Envoy may have sent and we have not read
 _SWEEP_EVERY = 1.0
 _REMEMBER_EVERY = 1.0
 
@@ -235,7 +235,7 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
     serving = Serving(gateway, await router_model.ready(gateway.plan), Journal(), store, Identities())
     await store.open(gateway.sessions)
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(options=_options(gateway))
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
@@ -252,6 +252,18 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
         await store.keep(gateway.sessions)
         await store.close()
         await serving.close()
+
+
+def _options(gateway: Gateway) -> list[tuple[str, int]]:
+    """grpc's own 4 MB turned a 5 MB request into a 500."""
+    longest = 2 * gateway.plan.limits.body + _SPARE
+    return [
+        ("grpc.max_receive_message_length", longest),
+        ("grpc.max_send_message_length", longest),
+        # grpc widens a stream's window by itself, to megabytes where its reader is slow: two hundred of them are much.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW),
+    ]
 
 
 def _unlink(socket: Path) -> None:

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from archgw.render.envoy_clusters import chain_cluster, leaf_cluster, provider_cluster, router_cluster
-from archgw.render.envoy_pieces import EXTENSIONS, MAX_BODY, Json, Place, seconds, socket_address, typed
+from archgw.render.envoy_pieces import (
+    CONNECTION_WINDOW,
+    EXTENSIONS,
+    STREAM_WINDOW,
+    Json,
+    Place,
+    seconds,
+    socket_address,
+    typed,
+)
 from archgw.render.envoy_replies import local_replies
 from router_service.plan import Plan
 
@@ -20,6 +29,10 @@ __all__ = ["Files", "Place", "files", "render", "resources"]
 _MAX_CONNECTIONS = 10_000
 _ADMIN = ("/clusters", "/config_dump", "/drain_listeners", "/ready", "/server_info", "/stats")  # and no way to end it
 _TYPES = "type.googleapis.com/envoy.config"
+_MAX_STREAMS = 100  # requests at once on one HTTP/2 connection
+_BACKSTOP = 5.0  # seconds that Envoy's timers run longer than the service's, which fail with better words
+_READS_ON = 30.0  # seconds that a client may pause in reading the end of an answer
+_KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 
 def render(plan: Plan, place: Place) -> Json:
@@ -130,8 +143,23 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
         "use_remote_address": True,
         "skip_xff_append": True,
         "normalize_path": True,
-        "stream_idle_timeout": seconds(plan.listener.timeout),
-        "local_reply_config": {"mappers": list(local_replies())},
+        "stream_idle_timeout": _total(plan),
+        "request_headers_timeout": seconds(plan.limits.pause_in_request),
+        "request_timeout": _total(plan),
+        # Of a connection that is to be closed, how long nothing may be read until the rest of the answer is given up:
+        # Envoy's own second cut slow readers short.
+        "delayed_close_timeout": seconds(_READS_ON),
+        "max_request_headers_kb": -(-plan.limits.header_size // 1024),
+        "common_http_protocol_options": {
+            "max_headers_count": plan.limits.headers,
+            "idle_timeout": seconds(_KEPT_OPEN),
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": _MAX_STREAMS,
+            "initial_stream_window_size": STREAM_WINDOW,
+            "initial_connection_window_size": CONNECTION_WINDOW,
+        },
+        "local_reply_config": {"mappers": list(local_replies(plan.limits))},
     }
     return {
         "name": "front",
@@ -167,9 +195,9 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
             ),
             _router_filter(suppress_envoy_headers=True),
         ],
-        routes={"route_config": _attempt_routes()},
+        routes={"route_config": _attempt_routes(plan)},
     ) | {
-        "stream_idle_timeout": seconds(plan.listener.timeout),
+        "stream_idle_timeout": _total(plan),
         # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
         # would the client know that a provider's connection broke in the middle of its answer.
         "delayed_close_timeout": "0s",
@@ -190,7 +218,7 @@ def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], rou
     return {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": hop,
-        "http_protocol_options": {"enable_trailers": True},
+        "http_protocol_options": {"enable_trailers": hop == "attempt"},  # a client's would go to providers unseen
         "generate_request_id": True,
         "access_log": [_access_log(hop, place)],
         "http_filters": http_filters,
@@ -269,7 +297,7 @@ def _attempt_filter(plan: Plan) -> Json:
     return _ext_proc(
         role="attempt",
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
-        message_timeout=seconds(plan.listener.timeout),
+        message_timeout=_total(plan),
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "NONE",
@@ -319,7 +347,8 @@ def _front_routes(plan: Plan) -> Json:
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-chain", "present_match": True}]},
         "route": {
             "cluster_header": "x-archgw-chain",
-            "timeout": seconds(plan.listener.timeout),
+            "timeout": _total(plan),
+            "idle_timeout": _total(plan),  # else that of the route before it stays in force
             "retry_policy": {
                 # Retriable is what the service says (x-archgw-retry), and a hop that broke before it could say.
                 "retry_on": "reset,connect-failure,refused-stream,retriable-headers,gateway-error",
@@ -331,7 +360,7 @@ def _front_routes(plan: Plan) -> Json:
                 # A bound only: the service sets x-envoy-max-retries to what the chain and the config allow.
                 "num_retries": 1,
                 # A bound, too: the service sets x-envoy-upstream-rq-per-try-timeout-ms for each request.
-                "per_try_timeout": seconds(plan.listener.timeout),
+                "per_try_timeout": _total(plan),
                 "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"},
                 "retry_priority": typed(
                     "envoy.retry_priorities.previous_priorities",
@@ -347,28 +376,38 @@ def _front_routes(plan: Plan) -> Json:
                 "host_selection_retry_max_attempts": 5,
             },
         },
-        "request_body_buffer_limit": MAX_BODY,
+        "request_body_buffer_limit": plan.limits.body,
         "response_headers_to_remove": ["x-archgw-retry", "x-archgw-next"],
     }
     # Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
-    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain.
-    unrouted = {"match": {"prefix": "/"}, "route": {"cluster": "nobody"}, "request_body_buffer_limit": MAX_BODY}
+    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain. So
+    # who pauses on it for long is a client that does not go on sending.
+    unrouted = {
+        "match": {"prefix": "/"},
+        "route": {"cluster": "nobody", "idle_timeout": seconds(plan.limits.pause_in_request)},
+        "request_body_buffer_limit": plan.limits.body,
+    }
     return {
         "name": "front",
         "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, unrouted]}],
     }
 
 
-def _attempt_routes() -> Json:
+def _attempt_routes(plan: Plan) -> Json:
     to_provider = {
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-provider", "present_match": True}]},
         "route": {"cluster_header": "x-archgw-provider", "timeout": "0s"},
         # x-forwarded-proto cannot be taken away by ext_proc: the route would no longer match.
         "request_headers_to_remove": ["x-archgw-provider", "x-forwarded-proto"],
-        "request_body_buffer_limit": 2 * MAX_BODY,
+        "request_body_buffer_limit": 2 * plan.limits.body,
     }
     unrouted = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
     return {
         "name": "attempt",
         "virtual_hosts": [{"name": "providers", "domains": ["*"], "routes": [to_provider, unrouted]}],
     }
+
+
+def _total(plan: Plan) -> str:
+    """How long a whole request may take, as Envoy sees it."""
+    return seconds(plan.listener.timeout + _BACKSTOP)

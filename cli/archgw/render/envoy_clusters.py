@@ -2,19 +2,32 @@
 
 from dataclasses import replace
 
-from archgw.render.envoy_pieces import EXTENSIONS, Json, Place, endpoint, is_ip, seconds, socket_address, typed
-from router_service.config import Failover, Limits
+from archgw.render.envoy_pieces import (
+    CONNECTION_WINDOW,
+    EXTENSIONS,
+    STREAM_WINDOW,
+    Json,
+    Place,
+    endpoint,
+    is_ip,
+    seconds,
+    socket_address,
+    typed,
+)
+from router_service.config import CircuitBreakers, Failover
 from router_service.plan import Candidate, Chain
 
 # On leaves nothing is limited: what overflows there is never tried elsewhere (Envoy 1.40). In a provider's cluster the
 # service hears of it and passes the candidate over. Retries are counted on the chain, and there alone; what a
 # retry_budget is a share of is counted on leaves, so the service keeps the budget itself.
 _FIELDS = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-_UNLIMITED = Limits()
+_UNLIMITED = CircuitBreakers()
+
+_WINDOWS = {"initial_stream_window_size": STREAM_WINDOW, "initial_connection_window_size": CONNECTION_WINDOW}
 
 
 def router_cluster(place: Place) -> Json:
-    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": {}}}) | {
+    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": _WINDOWS}}) | {
         "type": "STATIC",
         "connect_timeout": "1s",
         "load_assignment": endpoint("router", {"pipe": {"path": place.router_socket}}),
@@ -50,7 +63,7 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     address = candidate.address
     tls = address.scheme == "https"
     protocol: Json = (
-        {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": {}}}
+        {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": _WINDOWS}}
         if tls
         else {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
     )
@@ -77,7 +90,7 @@ def chain_cluster(chain: Chain, failover: Failover) -> Json:
             }
         },
     }
-    return _cluster(chain.name, protocol, Limits(max_retries=failover.limits.max_retries)) | {
+    return _cluster(chain.name, protocol, CircuitBreakers(max_retries=failover.limits.max_retries)) | {
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": typed(
@@ -88,7 +101,7 @@ def chain_cluster(chain: Chain, failover: Failover) -> Json:
     }
 
 
-def _cluster(name: str, protocol: Json, limits: Limits = _UNLIMITED) -> Json:
+def _cluster(name: str, protocol: Json, limits: CircuitBreakers = _UNLIMITED) -> Json:
     return {
         "name": name,
         "circuit_breakers": {"thresholds": [{field: getattr(limits, field) for field in _FIELDS}]},

@@ -7,7 +7,8 @@ from typing import Any
 Json = dict[str, Any]
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
-MAX_BODY = 32 * 1024 * 1024
+STREAM_WINDOW = 256 * 1024  # bytes of one HTTP/2 stream on their way: Envoy's own 16 MB times many slow readers is much
+CONNECTION_WINDOW = 32 * 1024 * 1024  # of all streams of a connection: slow ones must not take it from the others
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What Envoy says itself when nobody else can, in the client's dialect."""
 
-from archgw.render.envoy_pieces import MAX_BODY, Json, typed
+from archgw.render.envoy_pieces import Json, typed
+from router_service import limits
+from router_service.config import Limits
 
 _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-model": "none",
@@ -10,18 +12,27 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
 
+_OURS = "response.code_details.startsWith('archgw')"
+_REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
 
-def local_replies() -> list[Json]:
+
+def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
     broken = "response.code_details.startsWith('ext_proc')"
     down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
-    too_large = f"archgw: the request is larger than {MAX_BODY // 2**20} MiB; shorten the conversation or its images"
     return [
         *_said(f"{broken} && response.code >= 500", "api_error", down, status=503),
-        *_said("response.code == 413", "request_too_large", too_large),
+        *_said("response.code == 413", "request_too_large", limits.body_too_large(most)),
+        *_said("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
+        *_said("response.code == 408", "timeout_error", limits.paused_too_long(most)),
         *_said("response.code == 503", "overloaded_error", "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"),
         *_said("response.code == 504", "timeout_error", "archgw: no model answered in time"),
-        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY%"),
+        *_said("response.code < 500", "invalid_request_error", _REFUSED),
+        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"),
+        # What could not be read as far as its path: who asked is not known, and both kinds of client read this one.
+        _to_anybody("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
+        _to_anybody("response.code == 408", "timeout_error", limits.paused_too_long(most)),
+        _to_anybody("(response.code < 500 || response.code == 501)", "invalid_request_error", _REFUSED),
     ]
 
 
@@ -29,12 +40,16 @@ def _said(when: str, kind: str, words: str, *, status: int | None = None) -> lis
     """One mapper for each dialect; `status` replaces Envoy's own."""
     anthropic = {"type": "error", "error": {"type": kind, "message": words}}
     openai = {"error": {"message": words, "type": kind, "param": None, "code": None}}
-    ours = "response.code_details.startsWith('archgw')"
     messages = "request.path.startsWith('/v1/messages')"
     return [
-        _mapper(f"!({ours}) && {when} && {messages}", anthropic, status),
-        _mapper(f"!({ours}) && {when} && !({messages})", openai, status),
+        _mapper(f"!({_OURS}) && {when} && {messages}", anthropic, status),
+        _mapper(f"!({_OURS}) && {when} && !({messages})", openai, status),
     ]
+
+
+def _to_anybody(when: str, kind: str, words: str) -> Json:
+    body = {"type": "error", "error": {"type": kind, "message": words, "param": None, "code": None}}
+    return _mapper(f"!({_OURS}) && {when}", body, None)
 
 
 def _mapper(expression: str, body: Json, status: int | None) -> Json:

@@ -47,7 +47,7 @@ def arguments_object(arguments: str) -> Json:
         return {}
     try:
         value = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {"_raw": arguments}
 

@@ -63,7 +63,7 @@ class Reader:
             data = json.loads(event.data)
             kind = data.get("type") or ("error" if "error" in data else "")
             return list(self._on(kind, data))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if event.data.strip() == "[DONE]":
                 return []
             self._done = True

@@ -44,7 +44,7 @@ class _Block:
     unsaid: list[Json] = field(default_factory=list)
     arguments: str = ""
     signed: bool = False
-    text: str = ""
+    said: list[str] = field(default_factory=list)
     ended: bool = False
 
     @property
@@ -57,7 +57,7 @@ class _Block:
             return True
         try:
             return isinstance(json.loads(self.arguments), dict)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 
@@ -98,7 +98,7 @@ class Writer:
         match event:
             case TextDelta(text) if text:
                 block = self._last("text", {"type": "text", "text": ""})
-                block.text += text
+                block.said.append(text)
                 block.unsaid.append({"type": "text_delta", "text": text})
             case TextEnded(told):
                 self._end_text(told)
@@ -129,7 +129,8 @@ class Writer:
         block = self._queue[-1] if self._queue else None
         if block and block.kind == "text":
             block.ended = True
-            made = (cite(one, self._to.maker, block.text) for one in told)
+            text = "".join(block.said) if told else ""
+            made = (cite(one, self._to.maker, text) for one in told)
             block.unsaid += [{"type": "citations_delta", "citation": raw} for raw in made if raw]
 
     def _sign(self, block: _Block, state: str) -> None:

@@ -57,7 +57,7 @@ class Reader:
             return self._end()
         try:
             return list(self._on(json.loads(event.data), event))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return [self._fail("The provider sent something that is no chunk of its API.")]
 
     def close(self) -> list[ReplyEvent]:

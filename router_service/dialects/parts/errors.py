@@ -85,8 +85,9 @@ def parse_error(status: int, body: bytes) -> Failure:
     text = body.decode("utf-8", "replace").strip()
     try:
         told = json.loads(text)
-    except ValueError:
-        return Failure(status, kind_of(status), _plain(text) or f"The provider answered {status} without a word.")
+    except (ValueError, RecursionError):
+        words = _plain(text) or f"The provider answered {status} without a word."
+        return Failure(status, kind_of(status), words, odd=True)
     message, code, kind = _read(told)
     return replace(_failure(status, message or _plain(text), code, kind), odd=_is_odd(told))
 
@@ -146,7 +147,7 @@ def _within(error: dict[str, Any]) -> Any:
         return None
     try:
         told = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"error": {"message": raw, "code": error.get("code")}} if metadata else None
     return told if isinstance(told, dict | list) else None
 

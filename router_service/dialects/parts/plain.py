@@ -20,7 +20,7 @@ def text(arguments: str) -> str:
     """The text that a call is made with; arguments that a model made up otherwise stay as they are."""
     try:
         value = json.loads(arguments)["input"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return arguments
     return value if isinstance(value, str) else arguments
 

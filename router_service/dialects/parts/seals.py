@@ -42,7 +42,7 @@ class Sealer:
     def _sealed(self, data: bytes) -> bytes:
         try:
             told = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return data
         if not isinstance(told, dict):
             return data

@@ -61,7 +61,7 @@ class Reader:
         try:
             data = json.loads(event.data)
             return list(self._on(str(data.get("type") or ("error" if data.get("error") else "")), data))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if event.data.strip() == "[DONE]":
                 return []
             return [self._fail("The provider sent something that is no event of its API.")]

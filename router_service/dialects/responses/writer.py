@@ -68,7 +68,7 @@ class _Item:
             return True
         try:
             return isinstance(json.loads(self.block.text), dict)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
 
 

@@ -18,7 +18,7 @@ class RetryBudget:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CircuitBreakers:
     """The first three hold for one candidate, `max_retries` for one chain, `retry_budget` for the whole gateway."""
 
     max_connections: int = MOST_AT_ONCE
@@ -33,8 +33,8 @@ class Limits:
         return min(self.max_connections, self.max_pending_requests, self.max_requests) < MOST_AT_ONCE
 
 
-def limits(value: Value) -> Limits:
-    return section(value, Limits(), _LIMITS)
+def circuit_breakers(value: Value) -> CircuitBreakers:
+    return section(value, CircuitBreakers(), _LIMITS)
 
 
 def limits_of_model(value: Value) -> tuple[tuple[str, int], ...]:
