@@ -173,7 +173,7 @@ def test_envoys_own_timers_are_bounds_and_the_service_sets_the_limit_of_an_attem
 
 
 def test_a_slow_reader_has_time_for_the_end_of_an_answer() -> None:
-    """Envoy's own second cut 24 of 60 answers of 16 MiB short (bench/slow_readers.py); a route keeps the idle timeout of
+    """Envoy's own second cut 24 of 60 answers of 16 MiB short (bench/slow_readers.py); a route keeps the idle time of
     the one before it unless it has its own."""
     assert manager(FRONT)["delayed_close_timeout"] == "30s"
     to_chain, unrouted = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
