@@ -21,7 +21,7 @@ listeners: {egress_traffic: {port: $PORT, timeout: 8s}}
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: k, base_url: "$URL_OPENAI", default: true}
 failover: {first_content_timeout: 6s, put_aside_after: 100000}
-limits: {body: 100KiB, requests: 4, pause_in_request: 4s, pause_in_answer: 3s}
+limits: {body: 100KiB, requests: 4, pause_in_request: 1s, pause_in_answer: 3s}
 """
 ANTHROPIC, OPENAI = "/v1/messages", "/v1/chat/completions"
 each_client = pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
@@ -201,7 +201,7 @@ async def test_a_request_that_is_refused_need_not_send_its_body(running: Gateway
     assert answer.status == 503 and "limits.requests" in answer.json["error"]["message"]
     for reader, writer in uploads:
         told = await asyncio.wait_for(reader.read(), 30)
-        assert told.startswith(b"HTTP/1.1 408 ") and b"stopped coming for 4 s" in told
+        assert told.startswith(b"HTTP/1.1 408 ") and b"stopped coming for 1 s" in told
         writer.close()
     assert await kept(running) == (0, 0)
 
