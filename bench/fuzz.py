@@ -100,7 +100,7 @@ async def one_socket(running: Gateway, data: bytes, chance: Random) -> str:
         return first[9:12].decode("latin-1") if first.startswith(b"HTTP/1.1 ") else ("closed" if not first else "other")
     except TimeoutError:
         return "silent"
-    except ConnectionError:
+    except OSError:
         return "closed"
     finally:
         writer.close()
