@@ -9,12 +9,12 @@ import pytest
 from router_service.config import (
     KEYS,
     Cache,
+    CircuitBreakers,
     Client,
     Config,
     ConfigErrors,
     Failover,
     Ledger,
-    Limits,
     Listener,
     Mistake,
     Place,
@@ -985,7 +985,7 @@ failover: {limits: {max_requests: 9, max_pending_requests: 4, max_retries: 5, re
 """
     )
     budget = RetryBudget(share=0.3, least=3)
-    two = Limits(max_pending_requests=4, max_requests=9, max_retries=5, retry_budget=budget)
+    two = CircuitBreakers(max_pending_requests=4, max_requests=9, max_retries=5, retry_budget=budget)
     assert [candidate.limits for candidate in plan(config).candidates] == [replace(two, max_requests=2), two]
 
 
