@@ -250,6 +250,7 @@ async def _calm(options: Options, gateway: Soaked, tally: Tally) -> None:
         provider.clear()
         await provider.recover()
     await _let_go(gateway)
+    await _well(gateway)
     calm = Options(seed=options.seed, pause=0.1)
     client = Client(10_000, calm, gateway, tally)
     async with aiohttp.ClientSession() as http:
@@ -261,6 +262,19 @@ async def _calm(options: Options, gateway: Soaked, tally: Tally) -> None:
                     break
             else:
                 gateway.troubles.append(f"after the storm, {dialect} is not answered")
+
+
+async def _well(gateway: Soaked, within: float = 60.0) -> None:
+    """What was killed last is there again."""
+    end = time.monotonic() + within
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http:
+        while time.monotonic() < end:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                async with http.get(f"{gateway.stack.url}/healthz") as reply:
+                    if reply.status == 200:
+                        return
+            await asyncio.sleep(0.2)
+    gateway.troubles.append(f"{within:g} s after the last client the gateway is not well")
 
 
 async def _let_go(gateway: Soaked, within: float = 60.0) -> None:

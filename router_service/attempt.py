@@ -181,6 +181,8 @@ class Attempt:
             self._upstream.body,
             candidate.identity,
             attempt=f"{exchange.id}/{self._number}",
+            dialect=exchange.dialect.name,
+            model=header_value(candidate.label),
         )
         return [ask, Wake(exchange.patience)]
 

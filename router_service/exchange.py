@@ -6,7 +6,7 @@ other and do nothing else: no I/O, no clock. Times are seconds on whatever clock
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
@@ -135,7 +135,8 @@ class Tell:
 class Ask:
     """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
 
-    `attempt` is what Envoy names it by in its log, should the provider tear the stream: exchange and number of the try.
+    Should the provider tear its answer, Envoy has to speak for itself: in its log it names exchange and number of the
+    try (`attempt`), to the client of this `dialect` it says whose answer it was (`model`, as a header may carry it).
     """
 
     cluster: str
@@ -143,6 +144,8 @@ class Ask:
     body: bytes
     identity: Identity | None = None
     attempt: str = ""
+    dialect: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +404,10 @@ def _left(exchange: Exchange) -> Outcome:
     if exchange.cut:
         return exchange.cut
     last = exchange.attempts[-1] if exchange.attempts else None
+    if last and exchange.torn == exchange.tried:  # and Envoy told the client so
+        trouble = f"broke off after {last.seconds:.1f} s"
+        exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
+        return exchange.outcome(now=exchange.touched, status=502, error=f"{last.candidate} {trouble}")
     if last is None or last.status == 499:
         return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
     return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble, brief=last.brief)

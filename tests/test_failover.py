@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import pytest_asyncio
+from archgw import client
 from archgw.simulate import Fault, Simulator
 from stack import Answer, Gateway, gateway
 
@@ -157,6 +159,34 @@ async def test_when_all_are_down_one_error_names_each_and_what_it_answered(runni
     ):
         assert f"{label} answered {status}" in message
     assert answer.headers["x-arch-attempts"] == "3"
+
+
+@pytest.mark.parametrize("path", [ANTHROPIC, OPENAI])
+@pytest.mark.parametrize("kind", ["reset_after_content", "close_after_content"])
+async def test_the_last_one_that_tears_a_whole_answer_is_told_in_the_clients_dialect(
+    running: Gateway, kind: str, path: str
+) -> None:
+    """Envoy does not ask us then: the service held the answer's head, and Envoy answers past it."""
+    for name in ("openai", "anthropic"):
+        running.providers[name].fail_next(Fault("status", status=503))
+    running.providers["deepseek"].fail_next(Fault(kind))
+    answer = await running.ask(hello(), path)
+    assert answer.status == 502 and answer.headers["Content-Type"].startswith("application/json")
+    assert ("type" in answer.json) == (path == ANTHROPIC)
+    words = "archgw: no model could answer. deepseek/deepseek-chat broke off in its answer"
+    assert answer.json["error"]["message"] == words
+    assert answer.headers["x-arch-model"] == "deepseek/deepseek-chat"
+    outcome = await recorded(running, answer.headers["x-arch-request-id"])
+    assert outcome.request.status == 502 and [bool(one.trouble) for one in outcome.tries] == [True] * 3
+
+
+async def recorded(running: Gateway, id: str) -> Any:
+    for _ in range(400):
+        try:
+            return await asyncio.to_thread(client.explain, running.home, id, "")
+        except grpc.RpcError:
+            await asyncio.sleep(0.05)
+    raise AssertionError("it was not recorded")
 
 
 async def test_a_wrong_key_of_everyone_is_a_403_so_that_no_client_hangs_on_it(running: Gateway) -> None:

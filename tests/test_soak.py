@@ -222,7 +222,7 @@ def test_memory_that_grows_has_a_slope() -> None:
 
 
 async def test_half_a_minute_of_trouble_loses_nothing(tmp_path: Path) -> None:
-    options = Options(seconds=25, streams=6, seed=11, kill_router=16, kill_envoy=20, reload=7, black_out=0)
+    options = Options(seconds=25, streams=6, seed=11, kill_router=16, kill_envoy=20, reload=7, black_out=10)
     found = await soak(options, tmp_path)
     assert not found["failed"], found["text"]
     ends = [end for by in found["ends"].values() for end in by]

@@ -193,7 +193,7 @@ def test_a_provider_gets_what_the_effect_names_and_nothing_else() -> None:
     }
     assert sorted(common.header_mutation.remove_headers) == ["cookie", "x-archgw-exchange"]
     assert told.dynamic_metadata["archgw"]["content_length"] == "3"
-    assert told.dynamic_metadata["archgw"]["attempt"] == "e/1"
+    assert (told.dynamic_metadata["archgw"]["attempt"], told.dynamic_metadata["archgw"]["id"]) == ("e/1", "e")
 
 
 def test_torn_streams_are_named_as_their_asks_were() -> None:

@@ -171,7 +171,9 @@ def _ask(effect: Ask, request: Headers) -> pb.ProcessingResponse:
         clear_route_cache=True,
     )
     answer = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
-    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body)), "attempt": effect.attempt}})
+    known = {"attempt": effect.attempt, "id": effect.attempt.partition("/")[0]}
+    known |= {"dialect": effect.dialect, "model": effect.model}
+    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body)), **known}})
     return answer
 
 

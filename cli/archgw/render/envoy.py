@@ -21,7 +21,7 @@ from archgw.render.envoy_pieces import (
     socket_address,
     typed,
 )
-from archgw.render.envoy_replies import local_replies
+from archgw.render.envoy_replies import TORN, local_replies, torn_replies
 from router_service.plan import Plan
 
 __all__ = ["Files", "Place", "files", "render", "resources"]
@@ -201,6 +201,7 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
         # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
         # would the client know that a provider's connection broke in the middle of its answer.
         "delayed_close_timeout": "0s",
+        "local_reply_config": {"mappers": torn_replies()},
     }
     manager["access_log"].append(_torn_log())
     return {
@@ -269,7 +270,7 @@ def _torn_log() -> Json:
             "extension_filter": typed(
                 "envoy.access_loggers.extension_filters.cel",
                 "access_loggers.filters.cel.v3.ExpressionFilter",
-                expression="response.code_details.startsWith('upstream_reset_after_response_started')",
+                expression=TORN,
             )
         }
     }

@@ -1,5 +1,7 @@
 """What Envoy says itself when nobody else can, in the client's dialect."""
 
+from collections.abc import Mapping
+
 from archgw.render.envoy_pieces import Json, typed
 from router_service import limits
 from router_service.config import Limits
@@ -12,6 +14,8 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
 
+# How Envoy calls it where a provider has torn an answer of which nothing had gone out.
+TORN = "response.code_details.startsWith('upstream_reset_after_response_started')"
 _OURS = "response.code_details.startsWith('archgw')"
 _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
 
@@ -36,6 +40,24 @@ def local_replies(most: Limits) -> list[Json]:
     ]
 
 
+def torn_replies() -> list[Json]:
+    """Of the attempt hop, where an answer is torn that the service still held: it is not asked again, and the front hop
+    takes this for the provider's. Whoever else there is answers instead; this stands where there is nobody.
+    """
+    words = "archgw: no model could answer. %DYNAMIC_METADATA(archgw:model)% broke off in its answer"
+    anthropic = {"type": "error", "error": {"type": "api_error", "message": words}}
+    openai = {"error": {"message": words, "type": "api_error", "param": None, "code": None}}
+    messages = "metadata.filter_metadata['archgw']['dialect'] == 'anthropic_messages'"
+    explained = _EXPLAINED | {
+        "x-arch-model": "%DYNAMIC_METADATA(archgw:model)%",
+        "x-arch-request-id": "%DYNAMIC_METADATA(archgw:id)%",
+    }
+    return [
+        _mapper(f"{TORN} && {messages}", anthropic, None, explained),
+        _mapper(f"{TORN} && !({messages})", openai, None, explained),
+    ]
+
+
 def _said(when: str, kind: str, words: str, *, status: int | None = None) -> list[Json]:
     """One mapper for each dialect; `status` replaces Envoy's own."""
     anthropic = {"type": "error", "error": {"type": kind, "message": words}}
@@ -52,7 +74,7 @@ def _to_anybody(when: str, kind: str, words: str) -> Json:
     return _mapper(f"!({_OURS}) && {when}", body, None)
 
 
-def _mapper(expression: str, body: Json, status: int | None) -> Json:
+def _mapper(expression: str, body: Json, status: int | None, explained: Mapping[str, str] = _EXPLAINED) -> Json:
     cel = typed(
         "envoy.access_loggers.extension_filters.cel",
         "access_loggers.filters.cel.v3.ExpressionFilter",
@@ -61,6 +83,6 @@ def _mapper(expression: str, body: Json, status: int | None) -> Json:
     mapper: Json = {
         "filter": {"extension_filter": cel},
         "body_format_override": {"json_format": body},
-        "headers_to_add": [{"header": {"key": name, "value": value}} for name, value in _EXPLAINED.items()],
+        "headers_to_add": [{"header": {"key": name, "value": value}} for name, value in explained.items()],
     }
     return mapper | ({"status_code": status} if status else {})
