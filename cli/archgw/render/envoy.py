@@ -31,7 +31,6 @@ _ADMIN = ("/clusters", "/config_dump", "/drain_listeners", "/ready", "/server_in
 _TYPES = "type.googleapis.com/envoy.config"
 _MAX_STREAMS = 100  # requests at once on one HTTP/2 connection
 _BACKSTOP = 5.0  # seconds that Envoy's timers run longer than the service's, which fail with better words
-_READS_ON = 30.0  # seconds that a client may pause in reading the end of an answer
 _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 
@@ -146,9 +145,6 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
         "stream_idle_timeout": _total(plan),
         "request_headers_timeout": seconds(plan.limits.pause_in_request),
         "request_timeout": _total(plan),
-        # Of a connection that is to be closed, how long nothing may be read until the rest of the answer is given up:
-        # Envoy's own second cut slow readers short.
-        "delayed_close_timeout": seconds(_READS_ON),
         "max_request_headers_kb": -(-plan.limits.header_size // 1024),
         "common_http_protocol_options": {
             "max_headers_count": plan.limits.headers,
