@@ -24,7 +24,7 @@ from router_service.conversation import (
     Usage,
     is_content,
 )
-from router_service.cooling import pause
+from router_service.cooling import BROKE_OFF, pause
 from router_service.dialects.dialect import Addressee, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
@@ -87,7 +87,7 @@ _OURS_TO_MEND = frozenset({401, 402, 403, 404, 408, 409, 421, 425, 429})  # our 
 _OF_THE_ACCOUNT = frozenset({"rate_limit_error", "billing_error", "authentication_error", "overloaded_error"})
 _REQUESTS = frozenset({400, 413, 422})  # by what vendors say that the request is what is wrong
 _COME_BACK = frozenset({413, 429, 503, 529})  # after a while
-_BROKE_OFF = "broke off in an answer"
+_IN_AN_ANSWER = f"{BROKE_OFF} in an answer"
 _PING = b": ping\n\n"
 
 State = Literal["asking", "judging", "streaming", "done"]
@@ -161,7 +161,7 @@ class Attempt:
         if last is None or not (exchange.cut or last.status == GONE):
             return
         exchange.cut = None
-        trouble = f"broke off after {last.seconds:.1f} s"
+        trouble = f"{BROKE_OFF} after {last.seconds:.1f} s"
         exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
         _leave_alone(self._gateway, exchange, _served(exchange), now, trouble)
 
@@ -442,7 +442,7 @@ class Attempt:
 
     def _mark(self, now: float) -> None:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
-        _leave_alone(self._gateway, self._exchange, self._candidate, now, _BROKE_OFF)
+        _leave_alone(self._gateway, self._exchange, self._candidate, now, _IN_AN_ANSWER)
 
     def _next_look(self, silent: float, now: float) -> float:
         """Seconds until the client is to hear a ping, or that nothing more comes, or that its time is up."""
@@ -644,7 +644,7 @@ def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: floa
     assert exchange.cut is not None
     trouble = "tore the connection"
     exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
-    _leave_alone(gateway, exchange, candidate, now, _BROKE_OFF)
+    _leave_alone(gateway, exchange, candidate, now, _IN_AN_ANSWER)
 
 
 def _leave_alone(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float, why: str) -> None:

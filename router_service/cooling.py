@@ -5,6 +5,8 @@ Nobody is shut out by it: who cools is asked when nobody else is left. Times are
 
 from collections.abc import Mapping
 
+BROKE_OFF = "broke off"  # how the reason begins where an answer had begun and did not end
+
 
 class Cooling:
     """`changed` are the ids of those that are not as they were when it was last emptied; a store looks there."""
@@ -31,6 +33,10 @@ class Cooling:
     def why(self, candidate: str, now: float) -> str:
         """Empty when it does not cool."""
         return self._why[candidate] if self.left(candidate, now) else ""
+
+    def broke_off(self, candidate: str, now: float) -> bool:
+        """It cools for an answer that it did not end. Nobody can step in there: the client has to ask again."""
+        return self.why(candidate, now).startswith(BROKE_OFF)
 
     def left(self, candidate: str, now: float) -> float:
         """Seconds; 0.0 when it does not cool."""

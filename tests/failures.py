@@ -296,7 +296,7 @@ async def observe_row(stack: Stack, row: Row) -> dict[Form, Seen]:
         form: replace(
             one,
             again=role(form, answer.headers["x-arch-model"]),
-            cools=f"{form.name} broke off" in answer.headers["x-arch-reason"],
+            cools=f"{form.name} is to be left alone" in answer.headers["x-arch-reason"],
         )
         for form, one, answer in zip(mine, seen, again, strict=True)
     }
@@ -389,6 +389,8 @@ failure, so that it shows.
 at first
   (`failover.put_aside_for`) and longer each time it happens again. Any answer that begins ends the row, also
   one that is cut off later: so of torn streams alone Envoy never puts a model aside, unless the first failure does.
+- Besides, a model that answers 429 or 529, or a 503 that says for how long, is left alone for that time
+  (`failover.cool_for`, `failover.cool_at_most`): others answer first, except where the client names it.
 - **a break**: no request begins with the model for {COOL_FOR:g} s, as long as another of its chain may answer; so the
   client's own retry lands elsewhere.
 - **both** of them.

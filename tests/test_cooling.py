@@ -180,6 +180,17 @@ def test_what_the_client_names_is_asked_all_the_same() -> None:
     assert exchange.decision.first.label == CLAUDE
 
 
+def test_what_the_client_names_is_left_alone_where_it_broke_off_in_an_answer() -> None:
+    """Nobody could step in then, so that the client has to ask again; and it had better ask somebody else."""
+    gateway = gateway_of()
+    gateway.cooling.cool("anthropic-claude-sonnet-4-5", 30.0, "broke off in an answer")
+    exchange = exchange_of(gateway, model=CLAUDE)
+    assert exchange.decision.first.label != CLAUDE and "broke off in an answer" in exchange.decision.reason
+    alone = gateway_of(f"{THREE}failover: {{attempts: 1}}")
+    alone.cooling.cool("anthropic-claude-sonnet-4-5", 30.0, "broke off in an answer")
+    assert exchange_of(alone, model=CLAUDE).decision.first.label == CLAUDE, "nobody steps in where that is not wanted"
+
+
 def test_the_fast_lane_moves_too() -> None:
     exchange = exchange_of(cooling_gateway(openai=40), model="arch.fast.v1")
     assert exchange.decision.first.label == CLAUDE and exchange.decision.name == "fast"

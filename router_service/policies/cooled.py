@@ -1,7 +1,8 @@
 """Who cools steps back: the first of its chain who does not answers first; where all do, who will be well again first.
 
-What the client named itself is asked all the same: it is the client's word, and costs the time of a refusal. Nothing is
-said of who fits: `able` does.
+What the client named itself is asked all the same: it is the client's word, and costs the time of a refusal. Not so one
+that broke off in an answer: there the client's own retry had better be answered by somebody else, if anybody may step
+in. Nothing is said of who fits: `able` does.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,8 @@ Able = Callable[[Candidate], bool]
 def choose(plan: Plan, decision: Decision, cooling: Cooling, *, now: float, able: Able) -> Decision:
     first = decision.first
     left = cooling.left(first.id, now)
-    if not left or decision.lane == "explicit":
+    named = decision.lane == "explicit"
+    if not left or (named and (not cooling.broke_off(first.id, now) or decision.chain.attempts == 1)):
         return decision
     others = [candidate for candidate in decision.chain.candidates if candidate is not first and able(candidate)]
     # The first of those who are well, for min() takes the first of equals; else the one who will be soonest.
