@@ -14,7 +14,7 @@ from router_service.config import ConfigErrors, usable
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import logs, state
+from router_service.shell import ledger, logs, state
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--accepted", type=Path, help="the config as the supervisor accepted it: --config is not read")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
+    parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
@@ -49,13 +50,18 @@ def main() -> None:
     )
     try:
         store = state.of(gateway.plan, arguments.state, gateway.cooling)
-        asyncio.run(_until_told_to_stop(gateway, arguments.socket, store, until_stdin_ends=arguments.until_stdin_ends))
-    except state.BadStore as error:
+        books = ledger.of(gateway.plan, arguments.ledger)
+        asyncio.run(
+            _until_told_to_stop(gateway, arguments.socket, store, books, until_stdin_ends=arguments.until_stdin_ends)
+        )
+    except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
 
 
-async def _until_told_to_stop(gateway: Gateway, socket: Path, store: state.Store, *, until_stdin_ends: bool) -> None:
-    serving = asyncio.create_task(serve(gateway, socket, store))
+async def _until_told_to_stop(
+    gateway: Gateway, socket: Path, store: state.Store, books: ledger.Ledger | None, *, until_stdin_ends: bool
+) -> None:
+    serving = asyncio.create_task(serve(gateway, socket, store, books))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)

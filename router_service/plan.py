@@ -15,6 +15,7 @@ from router_service.config import (
     Config,
     Failover,
     Identity,
+    Ledger,
     Limits,
     Listener,
     Preference,
@@ -158,6 +159,7 @@ class Plan:
     routing: Routing
     failover: Failover
     state: State
+    ledger: Ledger
     chains: Mapping[tuple[str, str], Chain]  # by the ids of the route and of the first candidate
     limits: Limits = field(default_factory=Limits)
     baseline: Candidate | None = None  # whose bill others are compared with
@@ -201,6 +203,7 @@ def plan(config: Config) -> Plan:
         routing=config.routing,
         failover=config.failover,
         state=config.state,
+        ledger=config.ledger,
         chains=_chains((*routes, default), default, config.failover),
         limits=config.limits,
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],

@@ -210,7 +210,7 @@ failover: {{attempts: 5, first_content_timeout: 1.5, whole_answer_timeout: 4m, f
   stall_timeout: 30s}}
 cache: {{enabled: false, ttl: 10m}}
 learning: {{enabled: false}}
-ledger: {{url: sqlite}}
+ledger: {{url: none, capture: asks, keep: 30d, at_most: 500 MiB}}
 state: {{url: memory}}
 """
     )
@@ -218,7 +218,8 @@ state: {{url: memory}}
     assert config.failover == Failover(5, 1.5, 240.0, False, stall_timeout=30.0)
     assert config.cache == Cache(enabled=False, ttl=600.0)
     assert not config.learning.enabled
-    assert (config.ledger, config.state) == (Ledger(), State("memory"))
+    assert config.ledger == Ledger("none", "asks", 30 * 86_400.0, 500 * 2**20)
+    assert config.state == State("memory")
 
 
 def test_a_section_without_anything_in_it_keeps_its_defaults() -> None:
@@ -704,7 +705,10 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "failover.limits.retry_budget: expected a mapping (key: value), found '20%'",
         ),
         ("cache: {tll: 1h}", "cache: unknown key 'tll'; did you mean 'ttl'?"),
-        ("ledger: {url: mysql://h}", "ledger.url: expected sqlite or postgresql://..., found 'mysql://h'"),
+        ("ledger: {url: mysql://h}", "ledger.url: expected sqlite, none or postgresql://..., found 'mysql://h'"),
+        ("ledger: {keep: long}", "ledger.keep: expected a duration such as 50ms, 60s or 10m, found 'long'"),
+        ("ledger: {at_most: 2 GB}", "ledger.at_most: expected a size such as 64KiB or 32MiB, from 1 MiB to 1048576 GiB, found '2 GB'"),
+        ("ledger: {capture: all}", "ledger.capture: expected nothing or asks, found 'all'"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
     ],
@@ -863,7 +867,6 @@ LATER = "not in this version yet; it changes nothing"
     [
         ("cache: {enabled: true}", f"cache: {LATER}"),
         ("learning: {enabled: true}", f"learning: {LATER}"),
-        ("ledger: {url: 'postgresql://h/db'}", f"ledger: {LATER}"),
         (
             "routing_preferences: [{name: a, description: b, models: [gpt-4o], selection_policy: best}]",
             f"routing_preferences[0].selection_policy: {LATER}",
@@ -925,7 +928,7 @@ def test_without_a_key_nothing_is_unencrypted() -> None:
     assert read("llm_providers: [{model: ollama/a, base_url: 'http://api.example.com'}]").warnings == ()
 
 
-@pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}", "ledger: {url: sqlite}"])
+@pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}"])
 def test_no_warning_about_what_stays_off(section: str) -> None:
     assert read(TWO + section).warnings == ()
 

@@ -67,6 +67,11 @@ class Home:
         return self.folder / "state.sqlite"
 
     @property
+    def ledger(self) -> Path:
+        """What came of every request."""
+        return self.folder / "ledger.sqlite"
+
+    @property
     def envoy_config(self) -> Path:
         return self.run / "envoy.json"
 

@@ -271,7 +271,8 @@ class Supervisor:
         command = (
             sys.executable, "-m", "router_service",
             "--config", str(self._config), "--accepted", str(self._home.accepted),
-            "--socket", str(self._home.router_socket), "--state", str(self._home.state), "--until-stdin-ends",
+            "--socket", str(self._home.router_socket), "--state", str(self._home.state),
+            "--ledger", str(self._home.ledger), "--until-stdin-ends",
         )  # fmt: skip
         return Service("router", command, self._source.variables)
 

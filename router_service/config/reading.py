@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 _Section = TypeVar("_Section", bound="DataclassInstance")
 _Choice = TypeVar("_Choice", bound=str)
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)\s*(KiB|MiB|GiB)?")
-_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, None: 1}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, None: 1.0}
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,3})?)\s*(KiB|MiB|GiB|TiB)?")
+_BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, None: 1}
 _SHARE = re.compile(r"(\d+(?:\.\d+)?)(\s*%)?")
 _FOREIGN = {"api_key": "access_key", "api_base": "base_url", "provider": "model"}  # other gateways' words
 _SHOWN = 60  # characters of a value in a message

@@ -15,6 +15,8 @@ from router_service.config.providers import ProviderEntry, find_entry, read_key,
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
 Sticky = Literal["user_turn", "session", "never"]
+Capture = Literal["nothing", "asks"]
+_CAPTURE: tuple[Capture, ...] = get_args(Capture)
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
 KIB, MIB = 1024, 1024 * 1024
 DEEPEST = 400  # what is nested deeper, Python cannot walk through
@@ -112,7 +114,12 @@ class Learning:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
+    """What came of every request, kept in a database: for how long and how much of it at most, in seconds and bytes."""
+
     url: str = field(default="sqlite", repr=False)  # a URL may hold a password
+    capture: Capture = "nothing"  # of what was asked
+    keep: float = 90 * 86_400.0
+    at_most: int = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +171,16 @@ def learning(value: Value | None) -> Learning:
 
 def ledger(value: Value | None) -> Ledger:
     schemes = ("postgresql", "postgres", "sqlite")
-    read = section(value, Ledger(), {"url": partial(_store, (Ledger().url,), schemes)})
-    return _later(value, read, asked=read != Ledger())
+    return section(
+        value,
+        Ledger(),
+        {
+            "url": partial(_store, ("sqlite", "none"), schemes),
+            "capture": partial(Value.choice, known=_CAPTURE),
+            "keep": Value.seconds,
+            "at_most": partial(Value.size, least=MIB, most=2**50),
+        },
+    )
 
 
 def state(value: Value | None) -> State:

@@ -38,6 +38,7 @@ from router_service.selection import Gateway, Selection
 from router_service.shell import metrics, router_api, router_model, wire
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.ledger import Ledger
 from router_service.shell.logs import place
 from router_service.shell.proof import NoProof
 from router_service.shell.router_api import RouterApi
@@ -231,9 +232,11 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
     return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
-async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
+async def serve(gateway: Gateway, socket: Path, store: Store, ledger: Ledger | None = None) -> None:
     """Serve until cancelled. The socket is readable by its owner alone."""
-    serving = Serving(gateway, await router_model.ready(gateway.plan), Journal(), store, Identities())
+    serving = Serving(gateway, await router_model.ready(gateway.plan), Journal(ledger), store, Identities())
+    if ledger:
+        ledger.start()
     await store.open(gateway.sessions)
     server = grpc.aio.server(options=_options(gateway))
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
@@ -252,6 +255,8 @@ async def serve(gateway: Gateway, socket: Path, store: Store) -> None:
         await store.keep(gateway.sessions)
         await store.close()
         await serving.close()
+        if ledger:
+            await asyncio.to_thread(ledger.close)
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:

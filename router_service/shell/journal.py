@@ -1,4 +1,4 @@
-"""Keeps what came of requests: the most recent ones, counts by candidate, a line each in the log."""
+"""Keeps what came of requests: the most recent ones, counts by candidate, a line in the log, a row in the ledger."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
+from router_service.shell.ledger import Ledger
 
 _log = logging.getLogger("archgw.requests")
 _BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
@@ -28,7 +29,8 @@ class Tally:
 
 
 class Journal:
-    def __init__(self, *, recent: int = 500) -> None:
+    def __init__(self, ledger: Ledger | None = None, *, recent: int = 500) -> None:
+        self.ledger = ledger
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
         self.tallies: dict[str, Tally] = {}
@@ -43,6 +45,8 @@ class Journal:
         for watcher in self._watchers:
             if not watcher.full():
                 watcher.put_nowait(outcome)
+        if self.ledger:
+            self.ledger.record(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
 
     def find(self, request: str, session: str = "") -> Outcome | None:

@@ -1,0 +1,245 @@
+"""Keeps what came of every request in a database, behind the requests' backs.
+
+What is to be written waits in a bounded queue for a thread of its own. A disk that is full, or a database that is
+locked or away, costs rows, which are counted, never a request its answer.
+"""
+
+import itertools
+import logging
+import os
+import queue
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from router_service.bookkeeping import attempt_rows, request_row
+from router_service.config import Ledger as Settings
+from router_service.outcome import Outcome
+from router_service.plan import Plan
+from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
+
+_log = logging.getLogger("archgw.ledger")
+_WAITING = 10_000  # outcomes; those that find no room are lost, and counted
+_AT_ONCE = 500  # outcomes in one transaction
+_GATHER = 0.2  # seconds
+_TIDY_EVERY = 600.0
+_BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
+_TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
+
+
+class BadLedger(Exception):
+    """The ledger cannot be used at all; the text says what to do."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """`lost`: requests that found no room while the ledger could not be written."""
+
+    written: int = 0
+    lost: int = 0
+    trouble: str = ""
+
+
+def of(plan: Plan, file: Path | None) -> "Ledger | None":
+    """The ledger that the config names. `file` is where SQLite's stands; without one, nothing is kept.
+
+    Raises BadLedger.
+    """
+    url = plan.ledger.url
+    return None if url == "none" or (url == "sqlite" and file is None) else Ledger(plan.ledger, file)
+
+
+def engine(url: str, file: Path | None, *, read_only: bool = False) -> Engine:
+    """Of a ledger `url` as in the config; `file` is where SQLite's stands. Raises BadLedger."""
+    if not url.startswith("postgres"):
+        return _sqlite(Path(url.removeprefix("sqlite:///")) if ":" in url else file, read_only=read_only)
+    try:
+        return create_engine("postgresql+psycopg://" + url.partition("://")[2], pool_pre_ping=True, pool_size=2)
+    except ModuleNotFoundError:
+        raise BadLedger(
+            "ledger.url names PostgreSQL, whose client is not installed: pip install 'archgw[postgresql]'"
+        ) from None
+
+
+def _sqlite(file: Path | None, *, read_only: bool) -> Engine:
+    if file is None:
+        raise BadLedger("there is no folder for a ledger")
+    made = create_engine(f"sqlite:///{file}", connect_args={"timeout": 1.0})
+
+    @event.listens_for(made, "connect")
+    def _prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions begin where we say
+        connection.execute("pragma auto_vacuum = incremental")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+
+    @event.listens_for(made, "begin")
+    def _begin(connection: Connection) -> None:
+        """Whoever writes waits for his turn; who became a writer on the way could not."""
+        connection.exec_driver_sql("begin" if read_only else "begin immediate")
+
+    return made
+
+
+def private(file: Path) -> None:
+    """Make it readable by its owner alone before anything is in it."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
+    file.chmod(0o600)
+
+
+class Ledger:
+    """`record` returns at once, whatever the database does."""
+
+    def __init__(self, settings: Settings, file: Path | None) -> None:
+        self._settings, self._file = settings, None if settings.url.startswith("postgres") else file
+        self._engine = engine(settings.url, file)
+        self._waiting: queue.Queue[Outcome | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
+        self._ready = False
+        self._ending = threading.Event()
+        self._give_up = float("inf")
+        self.tally = Tally()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def record(self, outcome: Outcome) -> None:
+        try:
+            self._waiting.put_nowait(outcome)
+        except queue.Full:
+            self.tally.lost += 1
+
+    def close(self, within: float = 5.0) -> None:
+        """Write what waits, for so many seconds at most."""
+        self._give_up = time.monotonic() + within
+        self._ending.set()
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(within)
+        self._engine.dispose()
+
+    # -- on the ledger's own thread ---------------------------------------------------------------------------
+
+    def _write_all(self) -> None:
+        tidied = 0.0
+        while True:
+            batch, last = self._gather()
+            if batch and not self._write_until_done(batch):
+                return
+            if time.monotonic() - tidied > _TIDY_EVERY or not tidied:
+                tidied = time.monotonic()
+                self._tidy()
+            if last:
+                return
+
+    def _gather(self) -> tuple[list[Outcome], bool]:
+        """What waits, at least for a moment so that it is worth a transaction; and whether it is the last."""
+        batch: list[Outcome] = []
+        until = time.monotonic() + _GATHER
+        while len(batch) < _AT_ONCE:
+            try:
+                one = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                return batch, self._ending.is_set()
+            if one is None:
+                return batch, True
+            batch.append(one)
+        return batch, False
+
+    def _write_until_done(self, batch: list[Outcome]) -> bool:
+        """Again and again while the database cannot be written; False when there is no more time for it."""
+        for pause in itertools.chain(_BACK_OFF, itertools.repeat(_BACK_OFF[-1])):
+            try:
+                self._write(batch)
+            except (SQLAlchemyError, OSError, NewerLedger) as error:
+                self._tell(error)
+                if time.monotonic() > self._give_up:
+                    break
+                if self._ending.wait(pause):
+                    time.sleep(_BACK_OFF[0])
+                continue
+            self._well_again()
+            self.tally.written += len(batch)
+            return True
+        self.tally.lost += len(batch)
+        return False
+
+    def _write(self, batch: list[Outcome]) -> None:
+        with self._begin() as connection:
+            kept = [request_row(outcome, asks=self._settings.capture == "asks") for outcome in batch]
+            tries = [row for outcome in batch for row in attempt_rows(outcome)]
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(requests).on_conflict_do_nothing(), kept)
+            if tries:
+                connection.execute(dialect.insert(attempts).on_conflict_do_nothing(), tries)
+
+    def _begin(self) -> Any:
+        if not self._ready:
+            if self._file:
+                private(self._file)
+            with self._engine.begin() as connection:
+                migrate(connection)
+            self._ready = True
+        return self._engine.begin()
+
+    def _tidy(self) -> None:
+        """Let go what is older than the user wants it kept, or more."""
+        try:
+            with self._begin() as connection:
+                _forget(connection, before=time.time() - self._settings.keep)
+                while _size(connection) > self._settings.at_most and _forget_some(connection):
+                    pass
+        except (SQLAlchemyError, OSError, NewerLedger) as error:
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Once, until it is well again; the text of an error may hold what was to be written, or a password."""
+        cause = getattr(error, "orig", None) or error
+        words = str(cause).splitlines()[0][:160] if not self._settings.url.startswith("postgres") else ""
+        trouble = f"{type(cause).__name__}{f': {words}' if words else ''}"
+        if not self.tally.trouble:
+            _log.warning(
+                "the ledger cannot be written (%s); requests go on, and what came of them may be lost", trouble
+            )
+        self.tally.trouble = trouble
+
+    def _well_again(self) -> None:
+        if self.tally.trouble:
+            _log.warning("the ledger is written again; %d requests are not in it", self.tally.lost)
+        self.tally.trouble = ""
+
+
+def _forget(connection: Connection, *, before: float) -> None:
+    for table in (requests, attempts, signals):
+        connection.execute(delete(table).where(table.c.at < before))
+
+
+def _forget_some(connection: Connection) -> bool:
+    """The oldest tenth; whether there was anything."""
+    count = connection.scalar(select(func.count()).select_from(requests)) or 0
+    if not count:
+        return False
+    some = select(requests.c.at).order_by(requests.c.at).offset(int(count * _TIDY_SHARE)).limit(1)
+    before = connection.scalar(some)
+    _forget(connection, before=before if before is not None else time.time())
+    if connection.dialect.name == "sqlite":
+        connection.connection.cursor().execute("pragma incremental_vacuum").fetchall()  # each page is a row of it
+    return True
+
+
+def _size(connection: Connection) -> int:
+    """Bytes of what is in use."""
+    if connection.dialect.name == "sqlite":
+        pages = connection.scalar(text("pragma page_count")) or 0
+        free = connection.scalar(text("pragma freelist_count")) or 0
+        return (pages - free) * (connection.scalar(text("pragma page_size")) or 0)
+    tables = ("requests", "attempts", "signals")
+    return sum(connection.scalar(text(f"select pg_total_relation_size('{name}')")) or 0 for name in tables)

@@ -1,0 +1,92 @@
+"""The ledger's tables, and how an older ledger becomes a newer one. SQLite and PostgreSQL."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Column, Connection, Double, Index, Integer, MetaData, String, Table, Text, insert, select, text
+
+metadata = MetaData()
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("at", Double, nullable=False),  # seconds since the epoch
+    Column("session", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("client", String(200), nullable=False),
+    Column("route", String(200), nullable=False),
+    Column("score", Double),
+    Column("scores", Text),  # JSON: [[preference, probability], ...], the best first
+    Column("difficulty", String(20)),
+    Column("asked", String(200), nullable=False),
+    Column("served", String(200), nullable=False),  # empty where nobody answered
+    Column("status", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),  # of the tries
+    Column("input", Integer),  # tokens; read anew, without those below
+    Column("cached", Integer),
+    Column("cache_write", Integer),
+    Column("output", Integer),
+    Column("reasoning", Integer),  # of the output
+    Column("cost", Double),  # dollars
+    Column("baseline", Double),  # dollars that the same would have cost on the baseline model
+    Column("first_content", Double),  # seconds
+    Column("duration", Double, nullable=False),
+    Column("routing", Double),
+    Column("trouble", Text, nullable=False),
+    Column("warnings", Integer, nullable=False),
+    Column("ask", Text),
+    Index("requests_at", "at"),
+    Index("requests_session", "session", "at"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("request", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Double, nullable=False),  # of the request
+    Column("candidate", String(200), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Index("attempts_at", "at"),
+)
+
+signals = Table(  # what speaks for or against an answer: thumbs, a re-ask, a refusal ...
+    "signals",
+    metadata,
+    Column("request", String(64), primary_key=True),
+    Column("signal", String(40), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("told", Text),
+    Index("signals_at", "at"),
+)
+
+_version = Table("ledger_version", metadata, Column("number", Integer, primary_key=True))
+
+
+def _first(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first,)  # never changed, only added to
+_LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
+
+
+class NewerLedger(Exception):
+    """The ledger was written by a newer archgw."""
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to where this archgw wants them. Raises NewerLedger."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
+    _version.create(connection, checkfirst=True)
+    done = set(connection.scalars(select(_version.c.number)))
+    if done and max(done) > len(MIGRATIONS):
+        raise NewerLedger(f"the ledger is of version {max(done)}, this archgw knows {len(MIGRATIONS)}; upgrade archgw")
+    for number, change in enumerate(MIGRATIONS, 1):
+        if number not in done:
+            change(connection)
+            connection.execute(insert(_version).values(number=number))
