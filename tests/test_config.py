@@ -707,7 +707,10 @@ def test_a_preference_stands_once_in_a_list() -> None:
         ("cache: {tll: 1h}", "cache: unknown key 'tll'; did you mean 'ttl'?"),
         ("ledger: {url: mysql://h}", "ledger.url: expected sqlite, none or postgresql://..., found 'mysql://h'"),
         ("ledger: {keep: long}", "ledger.keep: expected a duration such as 50ms, 60s or 10m, found 'long'"),
-        ("ledger: {at_most: 2 GB}", "ledger.at_most: expected a size such as 64KiB or 32MiB, from 1 MiB to 1048576 GiB, found '2 GB'"),
+        (
+            "ledger: {at_most: 2 GB}",
+            "ledger.at_most: expected a size such as 64KiB or 32MiB, from 1 MiB to 1048576 GiB, found '2 GB'",
+        ),
         ("ledger: {capture: all}", "ledger.capture: expected nothing or asks, found 'all'"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),

@@ -15,6 +15,7 @@ from archgw.commands import (
     replay,
     route,
     simulate,
+    stats,
     status,
     statusline,
     top,
@@ -49,6 +50,7 @@ app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
 app.command("drill", rich_help_panel=_LOOK)(drill.drill)
+app.command("stats", rich_help_panel=_LOOK)(stats.stats_)
 app.command("replay", rich_help_panel=_LOOK)(replay.replay_)
 app.command("example", rich_help_panel=_START)(check.example)
 app.command(

@@ -1,0 +1,148 @@
+"""Sums over the ledger, in SQLite and in a real PostgreSQL, against the same sums made by hand."""
+
+import itertools
+import random
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from archgw.stats import BUCKETS, BY, Line, Spread, sparkline, stats
+from sqlalchemy import Connection, insert
+from test_ledger import CLAUDE, GPT, kept, outcome, server, settings
+
+from router_service.config import Ledger as Settings
+from router_service.conversation import Usage
+from router_service.outcome import AttemptOutcome, Outcome
+from router_service.shell.ledger_schema import signals
+
+__all__ = ["server", "settings"]  # fixtures
+NOON = 1_760_011_200.0  # 2025-10-09 12:00 UTC
+DAY = 86_400.0
+
+
+def requests() -> list[Outcome]:
+    """Four days, two models, three preferences, a failure here and there."""
+    chance = random.Random(11)
+    made = []
+    for number in range(400):
+        served, route = chance.choice([GPT, CLAUDE]), chance.choice(["coding", "small talk", "default"])
+        failed = chance.random() < 0.1
+        tries = [AttemptOutcome(GPT, 503, "answered 503", 0.1)] if failed else []
+        base = outcome(
+            f"r{number}", at=NOON + number * DAY / 100, model_served=served, route=route, session=f"s{number % 7}/main"
+        )
+        cost = None if served == GPT and chance.random() < 0.2 else chance.random() / 100
+        made.append(
+            replace(
+                base,
+                attempts=(*tries, AttemptOutcome(served, 200, "", 1.0)),
+                usage=Usage(input=chance.randrange(1000), cached=None, cache_write=3, output=chance.randrange(1, 500)),
+                cost=cost,
+                baseline=None if chance.random() < 0.1 else 0.005,
+                first_content=chance.random(),
+                duration=2 + chance.random(),
+            )
+        )
+    nobody = replace(
+        outcome("nobody", at=NOON + 5),
+        model_served="",
+        status=503,
+        cost=None,
+        baseline=None,
+        usage=Usage(),
+        first_content=None,
+        attempts=(AttemptOutcome(GPT, 503, "answered 503", 0.1), AttemptOutcome(CLAUDE, 500, "answered 500", 0.1)),
+    )
+    refused = replace(nobody, id="refused", status=400, attempts=())
+    return [*made, nobody, refused]
+
+
+@pytest.fixture
+def database(settings: Settings, tmp_path: Path) -> Iterator[Connection]:
+    with kept(replace(settings, keep=1e10), tmp_path, *requests()) as connection:
+        yield connection
+
+
+def by_name(connection: Connection, by: str, **more: float) -> dict[str, Line]:
+    return {line.name: line for line in stats(connection, by, since=0.0, until=NOON + 9 * DAY, **more).lines}  # type: ignore[arg-type]
+
+
+def test_sums_of_a_model(database: Connection) -> None:
+    mine = [one for one in requests() if one.model_served == GPT]
+    line = by_name(database, "model")[GPT]
+    assert line.requests == len(mine)
+    assert line.failovers == sum(len(one.attempts) > 1 for one in mine)
+    assert (line.input, line.output) == (
+        sum(one.usage.input or 0 for one in mine),
+        sum(one.usage.output or 0 for one in mine),
+    )
+    assert (line.cached, line.cache_write) == (0, 3 * len(mine))
+    assert line.cost == pytest.approx(sum(one.cost or 0 for one in mine))
+    assert line.unpriced == sum(one.cost is None for one in mine) > 0
+    both = [(one.cost, one.baseline) for one in mine if one.cost is not None and one.baseline is not None]
+    assert line.saved == pytest.approx(sum(baseline - cost for cost, baseline in both))
+    tries = [try_ for one in requests() for try_ in one.attempts if try_.candidate == GPT]
+    assert (line.tries, line.failed_tries) == (len(tries), sum(bool(try_.trouble) for try_ in tries))
+
+
+def test_the_middle_and_the_slow_end(database: Connection) -> None:
+    line = by_name(database, "model")[CLAUDE]
+    times = sorted(one.first_content or 0.0 for one in requests() if one.model_served == CLAUDE)
+    assert line.first_content == Spread(times[-(-len(times) // 2) - 1], times[-(-len(times) * 95 // 100) - 1])
+    speeds = [
+        (one.usage.output or 0) / (one.duration - (one.first_content or 0))
+        for one in requests()
+        if one.model_served == CLAUDE
+    ]
+    assert line.speed.p50 == pytest.approx(statistics.median_low(speeds))
+
+
+def test_who_got_no_answer_is_an_error_and_who_asked_wrongly_is_none(database: Connection) -> None:
+    line = by_name(database, "model")["(nobody)"]
+    assert (line.requests, line.errors, line.saved, line.first_content) == (2, 1, None, Spread())
+
+
+@pytest.mark.parametrize("by", BY)
+def test_every_request_is_in_one_line(database: Connection, by: str) -> None:
+    found = stats(database, by, since=0.0, until=NOON + 9 * DAY)  # type: ignore[arg-type]
+    assert sum(line.requests for line in found.lines) == found.total.requests == len(requests())
+    assert sum(line.cost for line in found.lines) == pytest.approx(found.total.cost)
+    assert all(len(line.curve) == BUCKETS and sum(line.curve) == line.requests for line in found.lines)
+
+
+def test_groups(database: Connection) -> None:
+    assert set(by_name(database, "provider")) == {"openai", "anthropic", "(nobody)"}
+    assert set(by_name(database, "preference")) == {"coding", "small talk", "default"}
+    assert {f"s{number}" for number in range(7)} < set(by_name(database, "session")), "threads of a session are one"
+
+
+def test_days_are_those_of_the_user(database: Connection) -> None:
+    found = stats(database, "day", since=0.0, until=NOON + 9 * DAY)
+    assert [line.name for line in found.lines] == ["2025-10-09", "2025-10-10", "2025-10-11", "2025-10-12", "2025-10-13"]
+    assert [line.requests for line in found.lines] == [52, 100, 100, 100, 50]
+    ahead = stats(database, "day", since=0.0, until=NOON + 9 * DAY, offset=12 * 3600)
+    assert [line.name for line in ahead.lines] == ["2025-10-10", "2025-10-11", "2025-10-12", "2025-10-13"]
+
+
+def test_only_what_is_within(database: Connection) -> None:
+    found = stats(database, "model", since=NOON + DAY, until=NOON + 2 * DAY)
+    assert found.total.requests == 100
+    assert stats(database, "model", since=NOON + 8 * DAY, until=NOON + 9 * DAY).lines == ()
+
+
+def test_signals_are_counted_where_the_answer_is(database: Connection) -> None:
+    mine = [one.id for one in requests() if one.model_served == GPT][:3]
+    rows = [
+        {"request": id, "signal": signal, "at": NOON} for id, signal in zip(mine, ["good", "good", "bad"], strict=True)
+    ]
+    database.execute(insert(signals), rows)
+    assert by_name(database, "model")[GPT].signals == {"good": 2, "bad": 1}
+    assert by_name(database, "model")[CLAUDE].signals == {}
+
+
+def test_a_curve_is_as_high_as_its_numbers() -> None:
+    assert sparkline([0, 1, 4, 8]) == " ▁▄█"
+    assert sparkline([]) == "" and sparkline([0, 0]) == "  "
+    assert list(itertools.pairwise(sparkline(range(1, 9)))) == list(itertools.pairwise("▁▂▃▄▅▆▇█"))
