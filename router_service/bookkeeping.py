@@ -39,7 +39,8 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
         "first_content": outcome.first_content,
         "duration": outcome.duration,
         "routing": trace.seconds or None,
-        "trouble": without_words(outcome.error),
+        "trouble": outcome.brief or without_words(outcome.error),
+        "caller": outcome.caller,
         "warnings": len(outcome.warnings),
         "ask": trace.ask[:4000] or None if asks else None,
     }
@@ -54,7 +55,7 @@ def attempt_rows(outcome: Outcome) -> list[Row]:
             "at": outcome.started,
             "candidate": attempt.candidate,
             "status": attempt.status,
-            "trouble": without_words(attempt.trouble),
+            "trouble": attempt.brief or without_words(attempt.trouble),
             "seconds": attempt.seconds,
         }
         for number, attempt in enumerate(outcome.attempts, 1)

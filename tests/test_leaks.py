@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from archgw import unix_http
 from archgw.commands.demo import free_port
 from archgw.home import Home, Stack
 from archgw.simulate import Fault, Simulator
@@ -298,17 +299,11 @@ async def look_around(world: World) -> None:
         ("cli-agent --dry-run", ["cli-agent", "claude", "--dry-run"], ""),
     ):
         found[name] = await world.archgw(*arguments, said=said)
-    for page in (
-        "config_dump?include_eds",
-        "clusters?format=json",
-        "stats",
-        "listeners",
-        "server_info",
-        "certs",
-        "runtime",
-    ):
-        async with world.client.get(f"http://{world.home.admin_address.read_text().strip()}/{page}") as reply:
-            found[f"admin /{page}"] = await reply.read()
+    for page in ("config_dump?include_eds", "clusters?format=json", "stats", "stats/prometheus", "server_info"):
+        status, found[f"admin /{page}"] = await asyncio.to_thread(unix_http.ask, world.home.admin_socket, f"/{page}")
+        assert status == 200
+    for arguments in (["stats"], ["stats", "--by", "session", "--json"], ["reload"]):
+        found[" ".join(arguments)] = await world.archgw(*arguments)
     found |= dict(seen_from_outside(world))
     found["modes"] = json.dumps(modes(world)).encode()
 

@@ -10,9 +10,11 @@ _SECTIONS = {  # of a plan, and what config.yaml calls them
     "listener": "listeners.egress_traffic",
     "routing": "routing",
     "failover": "failover",
+    "limits": "limits",
     "state": "state",
+    "ledger": "ledger",
 }
-_SECRET = ("state.url",)  # they may hold a password
+_SECRET = ("state.url", "ledger.url")  # they may hold a password
 
 
 def changes(old: Plan, new: Plan) -> list[str]:

@@ -197,9 +197,8 @@ class Supervisor:
         """What Envoy and the service read only when they start."""
         old, later = self._plan, []
         if not self._envoy_files.listens_alike(old, new):
-            later.append("listeners")
-        if old.state != new.state:
-            later.append("state")
+            later.append("listeners, limits")
+        later += [name for name in ("state", "ledger") if getattr(old, name) != getattr(new, name)]
         return tuple(later)
 
     async def _check(self, new: Plan) -> None:

@@ -192,7 +192,7 @@ class Hop:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
 
     async def _tell(self, headers: Headers) -> None:
-        troubles = router_api.troubles(self._model, self._store)
+        troubles = router_api.troubles(self._model, self._store, self._journal)
         figures = metrics.page(self._gateway, self._journal, troubles, self._loop.time())
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
 

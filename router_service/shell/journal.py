@@ -49,6 +49,16 @@ class Journal:
             self.ledger.record(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
 
+    @property
+    def ledger_trouble(self) -> str:
+        """Why the ledger is not whole, in words; empty where it is, or where there is none."""
+        if self.ledger is None:
+            return ""
+        tally = self.ledger.tally
+        told = [f"the ledger cannot be written: {tally.trouble}"] if tally.trouble else []
+        lost = [f"{tally.lost} requests are not in the ledger"] if tally.lost else []
+        return "; ".join([*told, *lost])
+
     def find(self, request: str, session: str = "") -> Outcome | None:
         """The request whose id begins so; without an id the last that a person waited for, in this session if given."""
         for outcome in reversed(self.recent):

@@ -14,6 +14,7 @@ requests = Table(
     Column("session", String(200), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("client", String(200), nullable=False),
+    Column("caller", String(200), nullable=False),  # the name of the client's key; empty where there are none
     Column("route", String(200), nullable=False),
     Column("score", Double),
     Column("scores", Text),  # JSON: [[preference, probability], ...], the best first

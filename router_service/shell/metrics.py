@@ -51,6 +51,10 @@ class _Figures:
         for part, trouble in self._troubles.items():
             degraded.add_metric([part], bool(trouble))
         yield degraded
+        if journal.ledger:
+            lost = CounterMetricFamily("archgw_ledger_lost", "Requests that found no room in the ledger.")
+            lost.add_metric([], journal.ledger.tally.lost)
+            yield lost
 
     def _candidates(self) -> Iterator[Metric]:
         tries = CounterMetricFamily("archgw_tries", "Tries at a candidate that have ended.", labels=["candidate"])

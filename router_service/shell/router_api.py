@@ -16,7 +16,7 @@ from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
 from router_service.session import Session, main_thread
 from router_service.shell.files import Source
-from router_service.shell.journal import Tally
+from router_service.shell.journal import Journal, Tally
 from router_service.shell.onnx_model import BadModel
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
@@ -70,7 +70,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 )
                 for candidate, tally in tallies
             ],
-            troubles=filter(None, troubles(self._serving.model, self._serving.store).values()),
+            troubles=filter(None, troubles(self._serving.model, self._serving.store, journal).values()),
         )
 
     async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
@@ -82,9 +82,9 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         return pb.AdoptReply()
 
 
-def troubles(model: Model, store: Store) -> dict[str, str]:
+def troubles(model: Model, store: Store, journal: Journal) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
-    return {"router_model": model.trouble, "state": store.trouble}
+    return {"router_model": model.trouble, "state": store.trouble, "ledger": journal.ledger_trouble}
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:
