@@ -215,7 +215,7 @@ async def test_what_is_read_at_the_start_alone_is_told(tmp_path: Path) -> None:
         port = it.url.rpartition(":")[2]
         rewrite(it, (f"port: {port}", "port: 1"))
         reloaded = await it.supervisor.reload()
-        assert reloaded.later == ("listeners",)
+        assert reloaded.later == ("listeners, limits",)
         assert await served(it) == GPT
 
 

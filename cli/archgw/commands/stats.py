@@ -138,7 +138,7 @@ def _print(found: Stats) -> None:
         table.add_row(escape(line.name or "(none)"), *cells, *(str(line.signals.get(name, 0)) for name in told))
     out.print(table)
     if any(line.unpriced for line in found.lines):
-        out.print("\n[dim]+?: the price of some is not known; say it in the config (price).[/dim]")
+        out.print("\n[dim]?: the price of some is not known; say it in the config (price).[/dim]")
 
 
 def _money(total: Line) -> str:
@@ -168,7 +168,7 @@ _COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with the width of 
     "over time": (100, lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]"),
     "tokens in": (110, lambda line: _tokens(line.input + line.cached + line.cache_write)),
     "out": (110, lambda line: _tokens(line.output)),
-    "cost": (0, lambda line: _dollars(line.cost) + ("+?" if line.unpriced else "")),
+    "cost": (0, lambda line: _known_dollars(line)),
     "saved": (0, lambda line: _signed(line.saved)),
     "first content": (0, lambda line: report.seconds(line.first_content.p50)),
     "slowest": (120, lambda line: report.seconds(line.first_content.p95)),
@@ -223,6 +223,13 @@ def _tokens(count: int) -> str:
 
 def _dollars(value: float) -> str:
     return f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
+
+
+def _known_dollars(line: Line) -> str:
+    """Where some prices are not known, what the others come to is said to be less than all."""
+    if line.unpriced and not line.cost:
+        return "?"
+    return _dollars(line.cost) + ("+?" if line.unpriced else "")
 
 
 def _signed(value: float | None) -> str:
