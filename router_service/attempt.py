@@ -7,8 +7,6 @@
 Nothing of an answer reaches the client before its first content; after it there is no going back.
 """
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
@@ -17,17 +15,11 @@ from router_service.bill import settle
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
-    ReplyEnded,
     ReplyEvent,
     ReplyFailed,
-    ReplyStarted,
-    Usage,
     is_content,
 )
 from router_service.cooling import BROKE_OFF, pause
-from router_service.dialects.dialect import Addressee, Reader, Writer
-from router_service.dialects.parts.names import long_names, restored
-from router_service.dialects.parts.seals import Sealer
 from router_service.exchange import (
     Ask,
     Effect,
@@ -49,13 +41,11 @@ from router_service.exchange import (
     error_reply,
     header_value,
 )
-from router_service.inflate import Inflater
-from router_service.model_field import rename_stream, replace_fields
 from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
+from router_service.retelling import Retelling
 from router_service.selection import Gateway
 from router_service.session import Pin
-from router_service.sse import EventDecoder, WholeEvents, first_events
 from router_service.verdict import (
     EVENT_STREAM,
     failure_in,
@@ -64,15 +54,12 @@ from router_service.verdict import (
     is_event_stream,
     is_full,
     is_json,
-    json_object,
     lacks_model,
     meant,
     retry_after,
     scrubbed,
     seconds_until,
     status_of,
-    until_failure,
-    wants_usage,
 )
 
 MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer, or of one in translation, whose text is kept for its end
@@ -101,14 +88,7 @@ class Attempt:
         self._number = exchange.tried
         self._learn_of_return(now)
         self._upstream = upstream.nothing(exchange, candidate)
-        self._reader: Reader = self._upstream.dialect.reader()
-        self._same = self._upstream.dialect is exchange.dialect
-        self._writer: Writer | None = None
-        self._sealer = self._new_sealer()
-        self._long_names = {} if self._same else long_names(exchange.conversation)
-        self._decoder = EventDecoder()
-        self._whole_events = WholeEvents()
-        self._inflater = Inflater("")
+        self._retelling = Retelling(exchange, candidate, self._upstream.dialect)
         self._state: State = "asking"
         self._status = 0
         self._headers: Headers = {}
@@ -118,12 +98,8 @@ class Attempt:
         self._held = bytearray()
         self._passed = 0  # bytes since the first content
         self._events: list[ReplyEvent] = []
-        self._usage = Usage()
-        self._ended: ReplyEnded | None = None
         self._begun = self._heard = now
         self._first_content: float | None = None
-        self._unreadable: int | None = None  # which event of the last chunk the client's own reader would stumble over
-        self._broke_off = False  # the provider's stream ended before its answer did
         self._trouble = ""  # what went wrong after first content
         self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
 
@@ -209,7 +185,7 @@ class Attempt:
         self._state, self._heard = "judging", now
         self._status, self._headers, self._details = event.status, event.headers, event.details
         try:
-            self._inflater = Inflater(event.headers.get("content-encoding", ""))
+            self._retelling.expect(event.headers.get("content-encoding", ""))
         except ValueError as error:
             return self._fail(str(error), now)
         self._streamed = event.status == 200 and is_event_stream(event.headers)
@@ -227,15 +203,15 @@ class Attempt:
     def _on_body(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
         self._heard = now
         try:
-            chunk = self._inflater.feed(chunk)
+            chunk = self._retelling.unpack(chunk)
         except ValueError as error:
             return self._break(str(error), now) if self._state == "streaming" else self._fail(str(error), now)
         if self._state == "streaming":
             self._passed += len(chunk)
-            if not self._same and self._passed > MAX_HELD:
+            if not self._retelling.same and self._passed > MAX_HELD:
                 return self._break("answered more than the gateway can hold", now)
-            fresh = self._read(chunk, end)
-            return self._pass_on(self._in_clients_words(chunk, fresh, end=end and not self._broke_off), fresh, end, now)
+            fresh = self._retelling.read(chunk, end)
+            return self._pass_on(self._retelling.tell(chunk, fresh, end=end), fresh, end, now)
         self._held += chunk
         if self._streamed:
             return self._judge_stream(chunk, end, now)
@@ -244,19 +220,19 @@ class Attempt:
         return self._judge_whole(now) if end else []
 
     def _judge_stream(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
-        fresh = self._read(chunk, end)
+        fresh = self._retelling.read(chunk, end)
         self._events += fresh
         if not self._exchange.conversation.stream:  # the client wants one object: hold it to the end
             if len(self._held) > MAX_HELD:
                 return self._fail("answered more than the gateway can hold", now)
-            return self._judge_events(None, now) if self._ended or end else []
+            return self._judge_events(None, now) if self._retelling.ended or end else []
         failure = failure_in(fresh)
         if failure:  # nothing has gone out yet, whatever came before it
             words = f"failed before its first content: {self._said(failure)}"
             return self._fail(words, now, status=status_of(failure))
         if any(map(is_content, fresh)) or self._acceptable_empty():
             return self._release(end, now)
-        if self._ended or end:
+        if self._retelling.ended or end:
             return self._fail("sent an empty answer", now)
         if len(self._held) > MAX_HELD_STREAM:
             return self._fail("sent a stream without content", now)
@@ -268,11 +244,9 @@ class Attempt:
         if self._status != 200:
             return self._judge_error(body, now)
         try:
-            self._events = self._upstream.dialect.parse_reply(json_object(body))
+            self._events = self._retelling.read_whole(body)
         except ValueError:
             return self._fail("sent something that is no answer of its API", now)
-        self._events = restored(self._events, self._long_names)
-        self._note(self._events)
         return self._judge_events(body, now)
 
     def _judge_events(self, body: bytes | None, now: float) -> list[Effect]:
@@ -303,22 +277,17 @@ class Attempt:
 
     def _acceptable_empty(self) -> bool:
         """A reply that ended in order and says nothing: fine after tool results, for a probe, or cut by its limit."""
-        after_tools = self._exchange.intent.kind != "user turn"
-        if self._ended is None or any(isinstance(event, ReplyFailed) for event in self._events):
+        after_tools, ended = self._exchange.intent.kind != "user turn", self._retelling.ended
+        if ended is None or any(isinstance(event, ReplyFailed) for event in self._events):
             return False
-        return after_tools or self._ended.reason != "end"
+        return after_tools or ended.reason != "end"
 
     # -- the ways out -----------------------------------------------------------------------------------------
 
     def _release(self, end: bool, now: float) -> list[Effect]:
         """First content of a stream: from here on the client sees it as it comes."""
-        if not self._same:
-            self._writer = self._new_writer()
         events = self._events
-        begun = bytes(self._held)
-        if self._same and self._exchange.names_models_strictly:
-            begun = rename_stream(begun, self._exchange.conversation.model)
-        first = self._in_clients_words(begun, events, end=end and not self._broke_off)
+        first = self._retelling.begin(bytes(self._held), events, end=end)
         self._commit(now)
         self._held.clear()
         self._events = []
@@ -326,21 +295,10 @@ class Attempt:
         return [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
-        dialect, conversation = self._exchange.dialect, self._exchange.conversation
-        if conversation.stream:
-            body, kind = b"".join(map(self._new_writer().feed, self._events)), EVENT_STREAM
-        else:
-            kind = "application/json"
-            if body is None or not self._same:
-                reply = dialect.render_reply(self._events, self._addressee())
-                body = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-            else:
-                body = self._sealer.whole(body) if self._sealer else body
-                if self._exchange.names_models_strictly:
-                    body = replace_fields(body, {"model": conversation.model})
+        told, kind = self._retelling.tell_whole(self._events, body)
         self._commit(now)
         headers = self._reply_headers() | {"content-type": kind}
-        return [Release(headers, self._kept_back()), Send(body, end=True), *self._done(now, status=200)]
+        return [Release(headers, self._kept_back()), Send(told, end=True), *self._done(now, status=200)]
 
     def _lack(self, lack: refusals.Lack, failure: Failure, body: bytes, now: float) -> list[Effect]:
         """This one cannot take the request. Who may is asked; the client hears of it when nobody does."""
@@ -366,7 +324,7 @@ class Attempt:
         self._status = failure.status
         self._keep_attempt(failure.message, now)
         headers = self._reply_headers()
-        if self._same and is_json(self._headers) and not failure.odd:
+        if self._retelling.same and is_json(self._headers) and not failure.odd:
             same = self._scrubbed_bytes(body)
             reply = Respond(self._status, {"content-type": "application/json", **headers}, same)
         else:
@@ -427,7 +385,7 @@ class Attempt:
 
     def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
         failure = failure_in(events)
-        if failure and (self._broke_off or not self._same or failure.odd):
+        if failure and (self._retelling.broke_off or not self._retelling.same or failure.odd):
             return self._break(self._said(failure), now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already
             self._trouble = self._said(failure)
@@ -487,60 +445,7 @@ class Attempt:
                 _blame(self._gateway, self._exchange, self._candidate, now)
         return []
 
-    # -- reading, writing, keeping ----------------------------------------------------------------------------
-
-    def _read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
-        fresh: list[ReplyEvent] = []
-        self._unreadable = None
-        for at, sse in enumerate(self._decoder.feed(chunk)):
-            read = self._reader.feed(sse)
-            failure = failure_in(read)
-            if failure and failure.odd:
-                self._unreadable = at
-            fresh += read
-        if end:
-            unsaid = self._reader.close()
-            self._broke_off = failure_in(unsaid) is not None
-            fresh += unsaid
-        fresh = restored(fresh, self._long_names)
-        self._note(fresh)
-        return fresh
-
-    def _note(self, events: Iterable[ReplyEvent]) -> None:
-        for event in events:
-            match event:
-                case ReplyStarted(usage=usage):
-                    self._usage = usage
-                case ReplyEnded(usage=usage):  # of all that was told
-                    self._usage = usage
-                    self._ended = event
-
-    def _in_clients_words(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
-        if self._same:
-            chunk = chunk if self._unreadable is None else first_events(chunk, self._unreadable)
-            return self._whole_events.feed(self._sealer.feed(chunk, end=end) if self._sealer else chunk, end=end)
-        assert self._writer is not None
-        return b"".join(map(self._writer.feed, until_failure(events)))
-
-    def _new_sealer(self) -> Sealer | None:
-        """Where several models speak the client's dialect, it must come back whose reasoning is whose."""
-        dialect, candidate, plan = self._upstream.dialect, self._candidate, self._exchange.plan
-        needed = self._same and plan.several(dialect.name) and candidate.maker in plan.makers(dialect.name)
-        return Sealer(dialect, candidate.maker) if needed else None
-
-    def _new_writer(self) -> Writer:
-        return self._exchange.dialect.writer(self._addressee())
-
-    def _addressee(self) -> Addressee:
-        conversation = self._exchange.conversation
-        return Addressee(
-            model=conversation.model,
-            include_usage=wants_usage(conversation),
-            created=int(self._exchange.wall),
-            maker=self._candidate.maker,
-            plain=frozenset(tool.name for tool in conversation.tools if tool.freeform),
-            spaces={tool.name: tool.space for tool in conversation.tools if tool.space},
-        )
+    # -- keeping ----------------------------------------------------------------------------------------------
 
     def _commit(self, now: float) -> None:
         self._state = "streaming"
@@ -582,7 +487,7 @@ class Attempt:
                 now=now,
                 status=status,
                 served=self._candidate.label if self._first_content is not None else "",
-                usage=self._usage,
+                usage=self._retelling.usage,
                 first_content=self._first_content,
                 error=error,
                 brief=self._brief if error else "",
@@ -600,7 +505,7 @@ class Attempt:
         gateway, exchange = self._gateway, self._exchange
         at = exchange.wall + now - exchange.started
         baseline = exchange.plan.baseline
-        return settle(gateway.sessions, exchange, self._candidate, self._usage, baseline=baseline, at=at)
+        return settle(gateway.sessions, exchange, self._candidate, self._retelling.usage, baseline=baseline, at=at)
 
     def _reply_headers(self) -> dict[str, str]:
         exchange = self._exchange
@@ -618,7 +523,7 @@ class Attempt:
         return headers
 
     def _kept_back(self) -> tuple[str, ...]:
-        return upstream.kept_back(self._headers, self._candidate, same=self._same)
+        return upstream.kept_back(self._headers, self._candidate, same=self._retelling.same)
 
 
 def tear(gateway: Gateway, attempt: str, now: float) -> None:
