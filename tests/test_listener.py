@@ -269,8 +269,8 @@ SERVED = {
     "an upgrade to h2c": request(
         b"connection: upgrade, http2-settings", b"upgrade: h2c", b"http2-settings: AAMAAABkAAQAAP__"
     ),
-    "an address in the first line": request(line=b"POST http://evil.example/v1/chat/completions HTTP/1.1"),
-    "two hosts": request(b"host: evil.example"),
+    "an address in the first line": request(line=b"POST http://localhost/v1/chat/completions HTTP/1.1"),
+    "two hosts": request(b"host: localhost"),
     "dots in the path": request(line=b"POST /v1/evil/../chat/completions HTTP/1.1"),
     "names with underscores": request(b"x_archgw_chain: evil", b"transfer_encoding: chunked", b"content_length: 5"),
     "headers of ours": request(b"x-archgw-chain: evil", b"x-archgw-exchange: evil", b"x-archgw-provider: evil"),
@@ -292,6 +292,20 @@ async def test_what_is_odd_is_one_request_and_the_provider_sees_nothing_of_it(pl
     assert sorted(names) == sorted(TOLD), "nothing of the client's, and nothing twice"
     assert b"evil" not in head and not re.search(rb"[\r\n\0]", head.replace(b"\r\n", b""))
     assert b"\r\nauthorization: Bearer gateways-own\r\n" in head + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        request(line=b"POST http://evil.example/v1/chat/completions HTTP/1.1"),
+        request(b"host: evil.example"),
+        request(b"origin: http://evil.example"),
+    ],
+    ids=["in the first line", "as a second host", "as the origin"],
+)
+async def test_a_strangers_name_is_refused_wherever_it_stands(place: Place, data: bytes) -> None:
+    (answer,) = await place.say(data)
+    assert answer.status == 403 and place.asked == 0
 
 
 async def test_continue_is_said_before_the_body_is_sent(place: Place) -> None:
