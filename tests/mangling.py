@@ -189,6 +189,7 @@ def sent(chance: Random) -> tuple[RequestHeaders, bytes]:
     if chance.random() < 0.15:
         path = chance.choice(PATHS)
     named = {":method": "POST" if chance.random() < 0.97 else chance.choice(("GET", "", "PUT", "HEAD")), ":path": path}
+    named[":authority"] = "127.0.0.1:12000" if chance.random() < 0.97 else carried(chance.choice(WORDS))
     more = headers if chance.random() < 0.7 else {}
     more = dict(more) | {
         chance.choice(HEADERS): carried(chance.choice(WORDS)) for _ in range(chance.choice((0, 0, 0, 1, 3)))

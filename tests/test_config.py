@@ -1031,3 +1031,10 @@ def test_a_snippet_of_the_page_is_a_config_or_part_of_one(snippet: str) -> None:
     )
     whole = snippet if "llm_providers" in snippet else f"{models}]\n{snippet}"
     assert read(whole, ROUTER_KEY=SECRET).warnings == ()
+
+
+@pytest.mark.parametrize("deep", ["[" * 3000, "{a: " * 3000, "[" * 200 + "]" * 200], ids=["lists", "mappings", "whole"])
+def test_what_is_nested_without_end_is_a_mistake_like_others(deep: str) -> None:
+    with pytest.raises(ConfigErrors) as told:
+        read(f"llm_providers: {deep}")
+    assert str(told.value).startswith("config.yaml:1: nested too deeply")

@@ -13,6 +13,7 @@ from router_service.config.keys import redact_line
 from router_service.config.reading import Notes, Place
 
 _MOST_MENDS = 50
+_MOST_LEVELS = 100  # of lists and mappings within each other
 _NOT_ALLOWED = "mapping values are not allowed here"
 _KEY = re.compile(r"(?P<indent> *)(?P<dash>- +)?(?P<key>[\w.-]+):(?: +(?P<value>[^#\s].*?))? *(?: #.*)?")
 _GLUED = re.compile(r"( *(?:- +)?[A-Za-z_]\w*):(?!//)(\S.*)")
@@ -33,7 +34,14 @@ def compose(text: str, notes: Notes) -> yaml.Node | None:
     for _ in range(_MOST_MENDS):
         try:
             root: yaml.Node | None = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
+            if _deep(root):
+                raise RecursionError
             return root
+        except RecursionError:
+            notes.mistake(
+                Place(notes.file, 1, ""), "nested too deeply", "no key of a config is deeper than five others"
+            )
+            return None
         except yaml.MarkedYAMLError as error:
             mend = _mend(error, lines)
             _note(error, mend, notes)
@@ -45,6 +53,17 @@ def compose(text: str, notes: Notes) -> yaml.Node | None:
             notes.mistake(Place(notes.file, line, ""), f"not valid YAML: {error.reason}", "remove it")
             return None
     return None
+
+
+def _deep(node: yaml.Node | None) -> bool:
+    """Deeper than is read; whatever goes through it may do so by itself."""
+    level: list[yaml.Node] = [node] if node else []
+    for _ in range(_MOST_LEVELS):
+        inner = (child for one in level if isinstance(one, yaml.CollectionNode) for child in one.value)
+        level = [node for child in inner for node in (child if isinstance(child, tuple) else (child,))]
+        if not level:
+            return False
+    return True
 
 
 def _note(error: yaml.MarkedYAMLError, mend: Mend | None, notes: Notes) -> None:
