@@ -1,11 +1,13 @@
 """Fixtures of the whole suite. Everything runs on loopback; every process started is ended."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+os.environ.pop("COLUMNS", None)  # a worker is told the width of a terminal, which would hold for whatever is printed
 sys.path.insert(0, str(Path(__file__).parent))  # tests share stack.py, terminal.py and others
 
 from terminal import Shell

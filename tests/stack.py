@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,12 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from archgw.commands.demo import free_port
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
 
 CODE = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # where a checkout is not installed
+
+
+def free_port() -> int:
+    """Out of a range of this worker's own, below those that the system gives to whoever asks for any."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in random.sample(range(12_100 + 2000 * worker, 14_100 + 2000 * worker), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass

@@ -201,7 +201,7 @@ class Hasty(Attempt):
     """A gateway that lets the answer go before its first content: what an attempt must never do."""
 
     def _judge_stream(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
-        self._events += self._read(chunk, end)
+        self._events += self._retelling.read(chunk, end)
         return self._release(end, now)
 
 

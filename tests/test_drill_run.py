@@ -46,7 +46,7 @@ def test_the_example_loses_nothing(shell: Shell) -> None:
     by = {(row["candidate"], row["scenario"], row["client"]): row for row in found["rows"]}
     for (candidate, scenario, client), row in by.items():
         why = f"{candidate} {scenario} {client}: {row}"
-        assert row["verdict"] == EXPECTED.get(scenario, "nothing lost"), why
+        assert row["verdict"] in EXPECTED.get(scenario, ("nothing lost",)), why
         if scenario == "healthy":
             assert row["model"] == candidate and len(row["tries"]) == 1, why
         elif row["verdict"] == "nothing lost":
@@ -57,7 +57,12 @@ def test_the_example_loses_nothing(shell: Shell) -> None:
     assert "## ollama/llama3.1" in (shell.folder / "drill.md").read_text()
 
 
-EXPECTED = {"late-error": "told", "cut": "told", "broken-line": "cut off", "all-down": "told"}
+EXPECTED = {
+    "late-error": ("told",),
+    "cut": ("told",),
+    "broken-line": ("cut off", "nothing lost"),  # where it breaks before Envoy has passed on its first words
+    "all-down": ("told",),
+}
 EVERY_KIND = """
 listeners: [{name: egress_traffic, port: 12345, timeout: 90s}]
 model_providers:

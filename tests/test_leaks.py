@@ -21,11 +21,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from archgw import unix_http
-from archgw.commands.demo import free_port
 from archgw.home import Home, Stack
 from archgw.simulate import Fault, Simulator
 from programs import finished
-from stack import CODE
+from stack import CODE, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,7 +52,7 @@ routing_preferences:
   - {name: shell, description: "running commands in a terminal, in bash", models: [gpt-4o-mini]}
   - {name: poetry, description: "writing poems and verses about flowers", models: [deepseek-chat]}
 routing: {deadline: 10s}
-failover: {first_content_timeout: 5s, whole_answer_timeout: 5s, put_aside_after: 100000}
+failover: {first_content_timeout: 5s, whole_answer_timeout: 5s, put_aside_after: 100000, cool_at_most: 0}
 """
 # Errors of our own, with all that must not be told in their words: within the machines, and outside of them.
 PROVOKED = """
