@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import resource
@@ -22,7 +23,7 @@ from router_service.shell.grpc_server import serve
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
-    parser.add_argument("--accepted", type=Path, help="the config as the supervisor accepted it: --config is not read")
+    parser.add_argument("--accepted", type=Path, help="what the supervisor accepted of it; see _given")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
@@ -32,11 +33,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # keys and prompts are in this memory
     logs.start()
     try:
-        given = (
-            Source.from_json(arguments.accepted.read_text(), os.environ)
-            if arguments.accepted
-            else source(arguments.config)
-        )
+        given = _given(arguments)
         config = usable(given.config())
         os.environ.update(given.variables)  # the clouds' libraries look there, and know of no .env
     except (OSError, ConfigErrors) as error:
@@ -56,6 +53,15 @@ def main() -> None:
         )
     except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
+
+
+def _given(arguments: argparse.Namespace) -> Source:
+    """The config as it is, or as it was accepted. Then its variables, keys among them, come as a line of JSON on
+    standard input: those of a `.env` shall be in no file of ours and in no process's environment.
+    """
+    if not arguments.accepted:
+        return source(arguments.config)
+    return Source.from_json(arguments.accepted.read_text(), json.loads(sys.stdin.readline()))
 
 
 async def _until_told_to_stop(

@@ -39,7 +39,7 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
         "first_content": outcome.first_content,
         "duration": outcome.duration,
         "routing": trace.seconds or None,
-        "trouble": outcome.brief or without_words(outcome.error),
+        "trouble": _trouble(outcome),
         "caller": outcome.caller,
         "warnings": len(outcome.warnings),
         "ask": trace.ask[:4000] or None if asks else None,
@@ -60,6 +60,11 @@ def attempt_rows(outcome: Outcome) -> list[Row]:
         }
         for number, attempt in enumerate(outcome.attempts, 1)
     ]
+
+
+def _trouble(outcome: Outcome) -> str:
+    """What we refuse ourselves, we refuse by quoting it; the status says as much as may be kept."""
+    return "refused by archgw" if outcome.kind == "refused" else outcome.brief or without_words(outcome.error)
 
 
 def without_words(trouble: str) -> str:

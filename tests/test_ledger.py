@@ -129,6 +129,8 @@ def test_no_word_of_a_request_or_of_a_vendor_is_kept() -> None:
     rows = [request_row(told), *attempt_rows(told)]
     assert "words" not in repr(rows) and "vendor" not in repr(rows)
     assert max(len(value) for row in rows for value in row.values() if isinstance(value, str)) <= 300
+    refused = outcome(kind="refused", error="messages[0].role: no role 'the user's words'")
+    assert request_row(refused)["trouble"] == "refused by archgw"
     assert without_words("failed before its first content: the user's words") == "failed before its first content"
     assert without_words("reset the connection before it answered") == "reset the connection before it answered"
 

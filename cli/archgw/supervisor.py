@@ -6,6 +6,7 @@ As a process of its own (`python -m archgw.supervisor CONFIG`) it is what `archg
 import argparse
 import asyncio
 import itertools
+import json
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -53,11 +54,12 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A process to keep running; `environment` is all that it sees of ours."""
+    """A process to keep running; `environment` is all that it sees of ours, `told` what it is told when it starts."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    told: str = field(default="", repr=False)
 
 
 class Supervisor:
@@ -273,7 +275,8 @@ class Supervisor:
             "--socket", str(self._home.router_socket), "--state", str(self._home.state),
             "--ledger", str(self._home.ledger), "--until-stdin-ends",
         )  # fmt: skip
-        return Service("router", command, self._source.variables)
+        told = json.dumps(dict(self._source.variables)) + "\n"  # by no way that other processes could see
+        return Service("router", command, self._environment, told)
 
     def _envoy(self) -> Service:
         """It is told no secret, so it cannot show one: the keys stay with the router service."""
@@ -318,6 +321,8 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is ours to handle
                 umask=0o077,  # Envoy has no other word for whose its files are
             )
+        if service.told and process.stdin:
+            process.stdin.write(service.told.encode())
         self.pids[service.name] = process.pid
         self._sign_of_life = time.monotonic()
         _log.info("%s runs as process %s", service.name, process.pid)
