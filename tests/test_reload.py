@@ -1,6 +1,7 @@
 """Another config for a gateway that runs: nothing fails, nothing is cut short, and a bad one changes nothing."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -217,6 +218,47 @@ async def test_what_is_read_at_the_start_alone_is_told(tmp_path: Path) -> None:
         reloaded = await it.supervisor.reload()
         assert reloaded.later == ("listeners, limits",)
         assert await served(it) == GPT
+
+
+async def test_a_listener_that_is_to_be_another_is_still_the_one_that_is_watched(tmp_path: Path) -> None:
+    """The watchdog asks where Envoy listens, and not where it will: else it would end both, again and again."""
+    async with running(tmp_path, watch=False, silence=3.0) as it:
+        pids, port = dict(it.supervisor.pids), it.url.rpartition(":")[2]
+        rewrite(it, (f"port: {port}", "port: 1"))
+        await it.supervisor.reload()
+        assert it.supervisor.url == it.url
+        await asyncio.sleep(5)  # longer than nothing may be answered
+        assert it.supervisor.pids == pids and it.supervisor.restarts == {}
+        assert (await it.supervisor.reload()).later == ("listeners, limits",), "it is told until it is so"
+
+
+async def test_a_full_disk_costs_a_reload_and_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with running(tmp_path) as it:
+        with monkeypatch.context() as patched:
+            patched.setattr("archgw.supervisor.write_private", full)
+            patched.setattr("archgw.envoy_files.write_private", full)
+            make_claude_the_default(it)  # which is noticed, too
+            with pytest.raises(CannotReload, match="No space left"):
+                await it.supervisor.reload()
+            assert await served(it) == GPT
+        assert (await it.supervisor.reload()).changes == (f"everything else: {CLAUDE}; before: {GPT}",)
+        assert await served(it) == CLAUDE
+
+
+async def test_a_router_service_that_may_take_it_late_begins_anew_with_the_old_one(tmp_path: Path) -> None:
+    async with running(tmp_path, watch=False) as it:
+        before = it.supervisor.pids["router"]
+        os.kill(before, signal.SIGSTOP)
+        make_claude_the_default(it)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("archgw.client._ADOPTED_WITHIN", 1.0)
+            with pytest.raises(CannotReload, match="did not answer, and is started anew"):
+                await it.supervisor.reload()
+        await until_well(it)
+        assert it.supervisor.pids["router"] != before and await served(it) == GPT
 
 
 async def test_going_down_lets_streams_end_and_takes_nobody_new(tmp_path: Path) -> None:

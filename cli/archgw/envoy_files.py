@@ -87,8 +87,12 @@ class EnvoyFiles:
         """Let go whose time has come."""
         staying = [leaving for leaving in self._leaving if leaving.until > time.monotonic()]
         if len(staying) < len(self._leaving):
-            self._leaving = staying
-            self._write(self._present(), self._routes)
+            before, self._leaving = self._leaving, staying
+            try:
+                self._write(self._present(), self._routes)
+            except OSError:
+                self._leaving = before
+                raise
 
     @property
     def _place(self) -> envoy.Place:

@@ -84,6 +84,7 @@ class Supervisor:
         self._watches_files = watch
         self._source = source(config, environment)
         self._plan = plan(usable(self._source.config()))
+        self._started_with = self._plan  # what listeners are like until the end
         self._envoy_files = EnvoyFiles(at, ca_file(environment))
         self._reloading = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -96,7 +97,7 @@ class Supervisor:
 
     @property
     def url(self) -> str:
-        listener = self._plan.listener
+        listener = self._started_with.listener
         return f"http://{listener.address}:{listener.port}"
 
     async def run(self, *, on_ready: Callable[[Stack], None] = lambda stack: None) -> None:
@@ -175,29 +176,28 @@ class Supervisor:
         except OSError as error:
             raise CannotReload(f"cannot read {self._config}: {error.strerror}") from error
         new = plan(config)
-        different = tuple(changes(self._plan, new))
         if fresh == self._source:
-            return Reloaded(warnings=config.warnings)
+            return Reloaded(later=self._later(new), warnings=config.warnings)
         try:
             await self._check(new)
             await self._envoy_files.offer(new)
-        except NotTaken as error:
-            raise CannotReload(str(error)) from error
-        try:
             self._accept(fresh)
             await self._adopted(fresh)
-        except CannotReload:
-            self._accept(self._source)
-            self._envoy_files.withdraw()
-            raise
-        later = self._later(new)
+        except (NotTaken, CannotReload, OSError) as error:
+            with suppress(
+                OSError
+            ):  # a disk that is full: Envoy keeps what it has, and what it has besides does no harm
+                self._accept(self._source)
+                self._envoy_files.withdraw()
+            raise CannotReload(str(error)) from error
+        different, later = tuple(changes(self._plan, new)), self._later(new)
         self._envoy_files.settle(new, leave_after=self._plan.listener.timeout)
         self._source, self._plan = fresh, new
         return Reloaded(different, later, config.warnings)
 
     def _later(self, new: Plan) -> tuple[str, ...]:
-        """What Envoy and the service read only when they start."""
-        old, later = self._plan, []
+        """What Envoy and the service read only when they start, and is not as they read it."""
+        old, later = self._started_with, []
         if not self._envoy_files.listens_alike(old, new):
             later.append("listeners, limits")
         later += [name for name in ("state", "ledger") if getattr(old, name) != getattr(new, name)]
@@ -226,11 +226,12 @@ class Supervisor:
             try:
                 return await asyncio.to_thread(client.adopt, self._home, fresh)
             except grpc.RpcError as error:
-                code = error.code()
-                if code != grpc.StatusCode.UNAVAILABLE:
-                    raise CannotReload(error.details() or str(code)) from error
-                if time.monotonic() > deadline:
-                    raise CannotReload("the router service does not answer; look at its log: archgw logs") from error
+                if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
+                    raise CannotReload(error.details()) from error
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    # It may take it yet, and know a plan that Envoy does not: it begins anew with the old one.
+                    os.kill(self.pids["router"], signal.SIGKILL)
+                    raise CannotReload("the router service did not answer, and is started anew: archgw logs") from error
             await asyncio.sleep(0.1)
 
     async def _watch_files(self) -> None:
@@ -239,8 +240,11 @@ class Supervisor:
         watched = awatch(
             self._config.parent, watch_filter=lambda _, path: Path(path).name in names, recursive=False, debounce=300
         )
-        async for _ in watched:
-            await self._reload_and_tell()
+        try:
+            async for _ in watched:
+                await self._reload_and_tell()
+        except OSError as error:  # the system watches no more files: nothing that a gateway should end for
+            _log.warning("changes of the config are not noticed any more (%s); say archgw reload", error.strerror)
 
     async def _reload_and_tell(self) -> None:
         try:
@@ -338,7 +342,8 @@ class Supervisor:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._silence)) as client:
             while True:
                 await asyncio.sleep(self._silence / 6)
-                self._envoy_files.tidy()
+                with suppress(OSError):  # what should have left stays until the disk has room again
+                    self._envoy_files.tidy()
                 if await self._answers(client):
                     suspects = itertools.cycle(("router", "envoy"))
                     self._sign_of_life = time.monotonic()

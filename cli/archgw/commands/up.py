@@ -121,9 +121,9 @@ def reload() -> None:
     try:
         with report.console.status("reading the config, and asking Envoy and the router service to take it ..."):
             status, said = unix_http.ask(at.control_socket, "/reload", method="POST", timeout=_RELOADED_WITHIN)
-    except OSError as error:
+        told = json.loads(said)
+    except (OSError, ValueError) as error:
         report.fail(f"the gateway does not answer ({error})", mend="look at its log: archgw logs")
-    told = json.loads(said)
     if status != 200:
         report.errors.print(told["trouble"], markup=False, soft_wrap=True)
         report.fail("nothing has changed: the config from before goes on")
