@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archgw.supervisor import envoy_binary
+from archgw.machine import envoy_binary
 
 HERE = Path(__file__).resolve().parent
 UPSTREAM_PORT = 9100

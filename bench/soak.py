@@ -226,7 +226,7 @@ def _work(options: Options, gateway: Soaked) -> list[Coroutine[Any, Any, None]]:
         work.append(gateway.keep_killing("router", options.kill_router, first=options.kill_router / 2))
     if options.kill_envoy:
         work.append(gateway.keep_killing("envoy", options.kill_envoy, first=options.kill_envoy * 0.6))
-    if options.reload and hasattr(gateway.supervisor, "reload"):
+    if options.reload:
         work.append(gateway.keep_reloading(options.reload))
     return work
 

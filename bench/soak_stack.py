@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
+from archgw import envoy_admin
 from archgw.commands.demo import free_port
+from archgw.control import CannotReload
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
@@ -166,12 +167,12 @@ class Soaked:
     async def _reload(self, *, broken: bool) -> None:
         began = time.monotonic()
         try:
-            await self.supervisor.reload()  # type: ignore[attr-defined]  # where the supervisor has it
-        except Exception as error:
+            await self.supervisor.reload()
+        except CannotReload as error:
             if broken:
                 self.refused += 1
             else:
-                self.troubles.append(f"a reload failed: {type(error).__name__}: {error}")
+                self.troubles.append(f"a reload failed: {error}")
             return
         if broken:
             self.troubles.append("a broken file was loaded")
@@ -184,7 +185,7 @@ class Soaked:
         seen: dict[str, Spell] = {}
         while True:
             await asyncio.sleep(0.5)
-            with suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            with suppress(OSError, ValueError):
                 now, out = time.monotonic(), await self._ejected()
                 for label in out - seen.keys():
                     seen[label] = Spell(label, "aside", now - MARGIN)
@@ -193,24 +194,9 @@ class Soaked:
                     seen.pop(label).ended = now + MARGIN
 
     async def _ejected(self) -> set[str]:
-        url, connector = self._admin()
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as client,
-            client.get(f"{url}/clusters?format=json") as reply,
-        ):
-            clusters = (await reply.json())["cluster_statuses"]
-        leaves = {f"leaf.{re.sub('[^a-z0-9]+', '-', label)}": label for label in SPOKEN}
-        return {
-            leaves[cluster["name"]]
-            for cluster in clusters
-            if cluster["name"] in leaves and any(map(_is_ejected, cluster.get("host_statuses", ())))
-        }
-
-    def _admin(self) -> tuple[str, aiohttp.BaseConnector | None]:
-        """Where Envoy's admin page is: a socket, or an address that is another one after each start."""
-        if hasattr(self.home, "admin_socket"):
-            return "http://envoy", aiohttp.UnixConnector(str(self.home.admin_socket))
-        return f"http://{self.home.admin_address.read_text().strip()}", None
+        labels = {re.sub("[^a-z0-9]+", "-", label): label for label in SPOKEN}
+        found = await asyncio.to_thread(envoy_admin.ejections, self.home)
+        return {labels[id] for id, aside in found.items() if aside and id in labels}
 
     async def watch_memory(self) -> None:
         while True:
@@ -239,10 +225,6 @@ def holding(folder: Path, secrets: Mapping[str, bytes]) -> list[str]:
 def _resident(pid: int) -> float:
     """MB of memory that a process has in use."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 1e6
-
-
-def _is_ejected(host: Mapping[str, Any]) -> bool:
-    return bool(host.get("health_status", {}).get("failed_outlier_check"))
 
 
 @asynccontextmanager

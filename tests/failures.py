@@ -305,7 +305,7 @@ async def observe_row(stack: Stack, row: Row) -> dict[Form, Seen]:
 async def observe(running: Gateway, form: Form) -> Seen:
     answer, torn = await asked(running, form)
     told = await explained(running, answer.headers["x-arch-request-id"])
-    ejected = (await running.ejected())[f"leaf.{form.name}"]
+    ejected = (await running.ejected())[form.name]
     first = told.tries[0]
     return Seen(
         tried=tuple(role(form, one.model) for one in told.tries),

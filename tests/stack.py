@@ -1,5 +1,6 @@
 """A whole gateway for tests: simulated providers, the router service and the real Envoy, on free ports."""
 
+import asyncio
 import io
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from archgw import envoy_admin
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
@@ -57,21 +59,9 @@ class Gateway:
             provider.requests.clear()
             provider.leaks.clear()
 
-    async def admin(self, path: str) -> bytes:
-        """What Envoy's own page says."""
-        connector = aiohttp.UnixConnector(str(self.home.admin_socket))
-        async with aiohttp.ClientSession(connector=connector) as client, client.get(f"http://envoy{path}") as reply:
-            return await reply.read()
-
     async def ejected(self) -> dict[str, bool]:
-        clusters = json.loads(await self.admin("/clusters?format=json"))["cluster_statuses"]
-        return {
-            cluster["name"]: any(
-                host.get("health_status", {}).get("failed_outlier_check") for host in cluster.get("host_statuses", [])
-            )
-            for cluster in clusters
-            if cluster["name"].startswith("leaf.")
-        }
+        """Candidate id -> whether Envoy has put it aside."""
+        return await asyncio.to_thread(envoy_admin.ejections, self.home)
 
 
 @dataclass

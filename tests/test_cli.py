@@ -15,7 +15,7 @@ import typer
 from archgw.agents import AGENTS
 from archgw.app import app
 from archgw.home import Stack
-from archgw.supervisor import CannotStart, envoy_binary
+from archgw.machine import CannotStart, envoy_binary
 from stack import CODE
 from terminal import CONFIG, Shell, told
 

@@ -250,7 +250,7 @@ async def test_who_is_passed_over_is_never_put_aside_for_it(tmp_path: Path) -> N
             assert answer.headers["x-arch-model"] == "anthropic/claude-sonnet-4-5"
         await asyncio.sleep(1.5)  # longer than Envoy's interval
         assert not running.providers["deepseek"].requests
-        assert not (await running.ejected())["leaf.deepseek-deepseek-chat"]
+        assert not (await running.ejected())["deepseek-deepseek-chat"]
 
 
 async def test_an_error_after_content_ends_the_stream_cleanly_in_the_clients_dialect(running: Gateway) -> None:
@@ -262,7 +262,7 @@ async def test_an_error_after_content_ends_the_stream_cleanly_in_the_clients_dia
 
 async def _until(running: Gateway, *, ejected: bool) -> None:
     for _ in range(600):
-        if (await running.ejected())["leaf.openai-gpt-4o-mini"] == ejected:
+        if (await running.ejected())["openai-gpt-4o-mini"] == ejected:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"ejected did not become {ejected}")

@@ -8,12 +8,10 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
-
+from archgw import envoy_admin
 from archgw.home import Home, write_private
 from archgw.render import envoy
 from archgw.render.envoy_pieces import Json
@@ -120,36 +118,32 @@ class EnvoyFiles:
         for name, resources in (("routes", routes), ("clusters", clusters.values())):
             write_private(self._file(name), json.dumps(envoy.resources(str(self._edition), resources)))
 
+    def _statistics(self) -> dict[str, str]:
+        try:
+            return envoy_admin.statistics(self.home, r"(\.version_text|\.update_rejected|\.warming_clusters)$")
+        except OSError:  # it is just being started again
+            return {}
+
     async def _taken(self) -> None:
         """Until Envoy has this edition of both, and has looked up the addresses. Raises NotTaken."""
         begun, rejected = time.monotonic(), None
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.home.admin_socket))) as session:
-            while time.monotonic() - begun < _TAKEN_WITHIN:
-                found = await _statistics(session)
-                editions = found.get("cluster_manager.cds.version_text"), found.get("http.front.rds.front.version_text")
-                warming = found.get("cluster_manager.warming_clusters", "0") != "0"
-                if set(editions) == {f'"{self._edition}"'} and not (
-                    warming and time.monotonic() - begun < _RESOLVED_WITHIN
-                ):
-                    return
-                now = (
-                    found.get("cluster_manager.cds.update_rejected"),
-                    found.get("http.front.rds.front.update_rejected"),
-                )
-                if rejected and now != rejected and None not in now:
-                    raise NotTaken("Envoy does not accept it; its log says why: archgw logs")
-                rejected = now if None not in now else rejected
-                await asyncio.sleep(_ASKED_EVERY)
+        while time.monotonic() - begun < _TAKEN_WITHIN:
+            found = await asyncio.to_thread(self._statistics)
+            editions = found.get("cluster_manager.cds.version_text"), found.get("http.front.rds.front.version_text")
+            warming = found.get("cluster_manager.warming_clusters", "0") != "0"
+            if set(editions) == {f'"{self._edition}"'} and not (
+                warming and time.monotonic() - begun < _RESOLVED_WITHIN
+            ):
+                return
+            now = (
+                found.get("cluster_manager.cds.update_rejected"),
+                found.get("http.front.rds.front.update_rejected"),
+            )
+            if rejected and now != rejected and None not in now:
+                raise NotTaken("Envoy does not accept it; its log says why: archgw logs")
+            rejected = now if None not in now else rejected
+            await asyncio.sleep(_ASKED_EVERY)
         raise NotTaken(f"Envoy has not taken it within {_TAKEN_WITHIN:g} s")
-
-
-async def _statistics(session: aiohttp.ClientSession) -> dict[str, str]:
-    wanted = r"(\.version_text|\.update_rejected|\.warming_clusters)$"
-    with suppress(aiohttp.ClientError, TimeoutError, OSError):
-        async with session.get("http://envoy/stats", params={"filter": wanted}) as reply:
-            lines = (line.partition(": ") for line in (await reply.text()).splitlines())
-            return {name: value for name, _, value in lines}
-    return {}
 
 
 def _by_name(clusters: Iterable[Json]) -> dict[str, Json]:

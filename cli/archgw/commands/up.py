@@ -19,16 +19,9 @@ from rich.markup import escape
 from archgw import client, configs, report, unix_http
 from archgw.control import STOP_WITHIN
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private
-from archgw.supervisor import (
-    READY_WITHIN,
-    CannotStart,
-    Supervisor,
-    ca_file,
-    check_port,
-    envoy_binary,
-    tail,
-    until_told_to_stop,
-)
+from archgw.machine import CannotStart, ca_file, check_port, envoy_binary
+from archgw.processes import tail
+from archgw.supervisor import READY_WITHIN, Supervisor, until_told_to_stop
 from router_service.config import Config
 from router_service.plan import Plan
 

@@ -17,8 +17,9 @@ from archgw.drill.leads import Lead, by_name, leads
 from archgw.drill.rewiring import StandIn, failover, player, rewired
 from archgw.drill.scenarios import Scenario
 from archgw.home import Home
+from archgw.machine import CannotStart
 from archgw.simulate import Simulator
-from archgw.supervisor import CannotStart, Supervisor
+from archgw.supervisor import Supervisor
 from router_service.config import Config, ProviderEntry, usable
 from router_service.plan import plan
 from router_service.route_prompt import OTHER

@@ -15,7 +15,7 @@ from archgw.drill.leads import Lead
 from archgw.drill.reading import Client, Reading, has_content, read
 from archgw.drill.scenarios import Scenario
 from archgw.drill.verdict import Seen, judge
-from archgw.supervisor import CannotStart
+from archgw.machine import CannotStart
 
 QUESTION = "What does a circuit breaker do? One short sentence, please."
 MOST_TOKENS = 200  # of an answer
