@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, open_private, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
+
+from router_service.shell.private import open_private
 
 STACK = Stack(17, "/c.yaml", "http://127.0.0.1:1", 3.0)
 

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from router_service.shell.private import close_to_others, make_way
+
 STOP_WITHIN = 30.0  # seconds that requests under way are given
 
 
@@ -45,21 +47,13 @@ async def door(at: Path, controlled: Controlled) -> AsyncIterator[None]:
     )
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    _unlink(at)
+    make_way(at)
     await web.UnixSite(runner, str(at)).start()
-    _make_private(at)
+    close_to_others(at)
     try:
         yield
     finally:
         await runner.cleanup()
-
-
-def _unlink(socket: Path) -> None:
-    socket.unlink(missing_ok=True)
-
-
-def _make_private(socket: Path) -> None:
-    socket.chmod(0o600)
 
 
 @dataclass(frozen=True, slots=True)

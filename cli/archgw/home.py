@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from router_service.shell.private import open_private
+
 _TRIES = 25
 _KEPT = ("config.yaml", ".env", "state.*")  # what stands in the folder itself and is ours to close
 
@@ -172,13 +174,6 @@ def _lock(file: IO[str]) -> None:
 
 def home() -> Home:
     return Home(Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw"))
-
-
-def open_private(path: Path, flags: int) -> int:
-    """A file descriptor of a file that only its owner may read, made where there is none. Follows no link."""
-    opened = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    os.fchmod(opened, 0o600)
-    return opened
 
 
 def _own(folder: Path) -> None:

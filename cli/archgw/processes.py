@@ -9,7 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archgw.home import Health, Home, open_private
+from archgw.home import Health, Home
+from router_service.shell.private import open_private
 
 _log = logging.getLogger("archgw.supervisor")
 _BACK_OFF = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before the next start; the last one repeats

@@ -40,6 +40,7 @@ from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.ledger import Ledger
 from router_service.shell.logs import place
+from router_service.shell.private import close_to_others, make_way
 from router_service.shell.proof import NoProof
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
@@ -242,11 +243,11 @@ async def serve(gateway: Gateway, socket: Path, store: Store, ledger: Ledger | N
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
-    _unlink(socket)
+    make_way(socket)
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     serving.find_identities()
-    _make_private(socket)
+    close_to_others(socket)
     _log.info("serving on %s", socket)
     try:
         await asyncio.gather(_sweep(gateway, serving.journal), _remember(gateway, store))
@@ -269,14 +270,6 @@ def _options(gateway: Gateway) -> list[tuple[str, int]]:
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", _WINDOW),
     ]
-
-
-def _unlink(socket: Path) -> None:
-    socket.unlink(missing_ok=True)
-
-
-def _make_private(socket: Path) -> None:
-    socket.chmod(0o600)
 
 
 async def _remember(gateway: Gateway, store: Store) -> None:

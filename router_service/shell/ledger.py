@@ -6,7 +6,6 @@ locked or away, costs rows, which are counted, never a request its answer.
 
 import itertools
 import logging
-import os
 import queue
 import threading
 import time
@@ -24,6 +23,7 @@ from router_service.config import Ledger as Settings
 from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
+from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.ledger")
 _WAITING = 10_000  # outcomes; those that find no room are lost, and counted
@@ -86,13 +86,6 @@ def _sqlite(file: Path | None, *, read_only: bool) -> Engine:
         connection.exec_driver_sql("begin" if read_only else "begin immediate")
 
     return made
-
-
-def private(file: Path) -> None:
-    """Make it readable by its owner alone before anything is in it."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600))
-    file.chmod(0o600)
 
 
 class Ledger:
@@ -184,7 +177,7 @@ class Ledger:
     def _begin(self) -> Any:
         if not self._ready:
             if self._file:
-                private(self._file)
+                make_private(self._file)
             with self._engine.begin() as connection:
                 migrate(connection)
             self._ready = True

@@ -9,7 +9,6 @@ import asyncio
 import json
 import logging
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 from router_service.cooling import Cooling
 from router_service.plan import Plan
 from router_service.session import Sessions, read, written
+from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.state")
 _KEPT_FOR = 7 * 86_400.0  # seconds after its last request
@@ -170,10 +170,7 @@ class File:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """A transaction, on a file that is made where there is none (any more)."""
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        opened = os.open(self._file, os.O_CREAT | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-        os.fchmod(opened, 0o600)  # SQLite gives the files that it puts beside it the same
-        os.close(opened)
+        make_private(self._file)
         with closing(sqlite3.connect(self._file, timeout=_LOCK_PATIENCE)) as connection, connection:
             connection.execute("pragma journal_mode = wal")
             connection.execute("create table if not exists sessions (key text primary key, told text, at real)")
