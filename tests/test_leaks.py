@@ -30,7 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATIENCE = 120.0  # seconds for one command
 EXPORTED = "sk-proj-zqexportedzq0123456789"  # the one key that is in the environment instead of .env
-KEYS = {"openai": EXPORTED, "anthropic": "sk-ant-zqanthropiczq0123456789", "deepseek": "zqdeepseekzq0123456789"}
+KEYS = {"openai": EXPORTED, "anthropic": "zqanthropiczq0123456789", "deepseek": "zqdeepseekzq0123456789"}
 CLIENT, WRONG = f"archgw-{'5e' * 32}", f"archgw-{'7a' * 32}"
 LOGIN = "sk-ant-oat01-zqloginzq0123456789"
 IN_QUERY = "zqqueryzq"
