@@ -6,7 +6,7 @@ import json
 import os
 import random
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,15 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+async def until(true: Callable[[], object], *, patience: float = 60.0) -> None:
+    """For what has no event: files, processes, what others have been asked."""
+    for _ in range(int(patience / 0.05)):
+        if true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("it did not come about")
+
+
 @dataclass
 class Gateway:
     """A running stack and its providers, by name."""
@@ -50,6 +59,15 @@ class Gateway:
         sent = {"content-type": "application/json", "x-api-key": "the client's own", **headers}
         async with self.client.post(f"{self.url}{path}", data=io.BytesIO(data), headers=sent) as reply:
             return Answer(reply.status, dict(reply.headers), await reply.read())
+
+    async def until_well(self, body: dict[str, Any]) -> "Answer":
+        """The first good answer to this, after something has died."""
+        for _ in range(900):
+            (answer,) = await asyncio.gather(self.ask(body), return_exceptions=True)
+            if isinstance(answer, Answer) and answer.status == 200:
+                return answer
+            await asyncio.sleep(0.1)
+        raise AssertionError("the gateway did not come back")
 
     async def calm(self) -> None:
         """Every provider well again, and nothing kept of what it was asked."""

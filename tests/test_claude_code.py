@@ -22,7 +22,7 @@ import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
 from programs import finished, installed, node
-from stack import CODE, Gateway, gateway
+from stack import CODE, Gateway, gateway, until
 
 OLD, NEW = "2.1.197", "2.1.330"
 PATIENCE = 60.0  # seconds for one run
@@ -177,12 +177,6 @@ def clients(running: Gateway, programs: dict[str, Path], tmp_path: Path) -> list
 async def both(clients: list[Client], dialogue: Callable[[Client], Awaitable[Any]]) -> None:
     """One dialogue with each generation, at the same time."""
     await asyncio.gather(*map(dialogue, clients))
-
-
-async def until(has_come: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not has_come():  # noqa: ASYNC110 - files, screens and logs of other processes have no event
-            await asyncio.sleep(0.1)
 
 
 def script(*turns: list[dict[str, Any]]) -> str:
@@ -408,7 +402,7 @@ async def test_who_steps_in_during_a_tool_loop_finishes_the_turn(clients: list[C
         return await client.ask(f"Wait. {steps}", "--allowedTools", "Bash")
 
     async def fail_meanwhile() -> None:
-        await until(lambda: all((client.work / "begun").exists() for client in clients))
+        await until(lambda: all((client.work / "begun").exists() for client in clients), patience=PATIENCE)
         openai.fault = Fault("status", status=503)
         for client in clients:
             (client.folder / "go").touch()
@@ -450,7 +444,7 @@ class Terminal:
     async def type(self, words: str) -> None:
         """What comes fast is taken for a paste, the end of its line too: so it is ended twice, with time between."""
         self.tmux("send-keys", "-t", "s", "-l", words)
-        await until(lambda: words[:20] in self.screen())
+        await until(lambda: words[:20] in self.screen(), patience=PATIENCE)
         for _ in range(2):
             await asyncio.sleep(1.0)
             self.tmux("send-keys", "-t", "s", "Enter")
@@ -480,17 +474,19 @@ async def test_what_is_typed_while_a_tool_runs_reaches_the_model_that_began(
         terminal = Terminal(client)
         terminals.append(terminal)
         terminal.open()
-        await until(lambda: PROMPT in terminal.screen())
+        await until(lambda: PROMPT in terminal.screen(), patience=PATIENCE)
         slow = call("Bash", command="touch begun; while [ ! -e go ]; do sleep 0.1; done; echo slept", description="w")
         await terminal.type(f"run this command in bash in the terminal {script([slow], [{'text': 'Slept well.'}])}")
-        await until((client.work / "begun").exists)
+        await until((client.work / "begun").exists, patience=PATIENCE)
         await terminal.type(poem)
         client.file("go", "")
-        await until(lambda: "Slept well." in terminal.screen())
-        await until(lambda: f"{GPT} tool continuation (shell)" in terminal.screen())  # the status line
+        await until(lambda: "Slept well." in terminal.screen(), patience=PATIENCE)
+        await until(
+            lambda: f"{GPT} tool continuation (shell)" in terminal.screen(), patience=PATIENCE
+        )  # the status line
         await terminal.type(f"{poem}, again")
-        await until(lambda: len([line for line in client.log() if line["kind"] == "user turn"]) == 2)
-        await until(lambda: f"{DEEPSEEK} poetry (" in terminal.screen())
+        await until(lambda: len([line for line in client.log() if line["kind"] == "user turn"]) == 2, patience=PATIENCE)
+        await until(lambda: f"{DEEPSEEK} poetry (" in terminal.screen(), patience=PATIENCE)
         turns = [line for line in client.log() if line["kind"] != "title"]
         assert [(line["kind"], line["route"], line["served"]) for line in turns] == [
             ("user turn", "shell", GPT),

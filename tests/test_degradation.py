@@ -10,13 +10,12 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from archgw.app import app
 from archgw.simulate import Fault, Simulator
 from dialogue import gateway_of
 from prometheus_client.parser import text_string_to_metric_families
-from stack import Answer, Gateway, gateway
+from stack import Answer, Gateway, gateway, until
 from typer.testing import CliRunner, Result
 
 from router_service.shell import router_model
@@ -55,27 +54,6 @@ async def ask(running: Gateway, *messages: dict[str, Any], session: str = "s") -
 async def archgw(running: Gateway, *words: str) -> Result:
     environment = {"ARCHGW_HOME": str(running.home.folder), "COLUMNS": "200"}
     return await asyncio.to_thread(CliRunner().invoke, app, list(words), env=environment)
-
-
-async def until(true: Callable[[], bool], *, patience: float = 60.0) -> None:
-    for _ in range(int(patience / 0.05)):
-        if true():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not become so")
-
-
-async def until_well(running: Gateway) -> Answer:
-    for _ in range(600):
-        try:
-            answer = await ask(running)
-        except aiohttp.ClientError:
-            await asyncio.sleep(0.1)
-            continue
-        if answer.status == 200:
-            return answer
-        await asyncio.sleep(0.1)
-    raise AssertionError("the gateway did not come back")
 
 
 # -- the router model ----------------------------------------------------------------------------------------------
@@ -194,7 +172,7 @@ async def test_a_tool_loop_goes_on_with_its_model_after_the_router_was_killed(tm
         await until(lambda: _kept(state, "s/") and _cools(state))
         os.kill(running.supervisor.pids["router"], signal.SIGKILL)
         await until(lambda: running.supervisor.restarts.get("router") == 1)
-        await until_well(running)
+        await running.until_well({"model": "claude-opus-5-5", "max_tokens": 50, "messages": [JOKE]})
         after = await ask(running, JOKE, CALL, RESULT)
         assert after.headers["x-arch-model"] == DEEPSEEK
         assert after.headers["x-arch-reason"].startswith("tool continuation -> stays with")
@@ -226,7 +204,7 @@ async def test_a_router_that_cannot_start_is_tried_ever_more_seldom_and_status_s
         answer = await running.ask({"model": "auto", "max_tokens": 9, "messages": [JOKE]})
         assert answer.status == 503 and "restarted by itself" in answer.json["error"]["message"]
         file.write_text(good)
-        await until_well(running)
+        await running.until_well({"model": "claude-opus-5-5", "max_tokens": 50, "messages": [JOKE]})
 
 
 async def test_envoy_is_started_again_and_status_says_so(tmp_path: Path) -> None:
@@ -238,7 +216,7 @@ async def test_envoy_is_started_again_and_status_says_so(tmp_path: Path) -> None
         assert not json.loads((await archgw(running, "status", "--json")).output)["envoy_answers"]
         os.kill(before, signal.SIGKILL)
         await until(lambda: running.supervisor.restarts.get("envoy") == 1)
-        await until_well(running)
+        await running.until_well({"model": "claude-opus-5-5", "max_tokens": 50, "messages": [JOKE]})
         assert running.supervisor.pids["envoy"] != before
         status = await archgw(running, "status")
         assert "envoy ended by itself and was started again once" in status.output

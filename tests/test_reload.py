@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from archgw.control import CannotReload
 from archgw.simulate import Fault, Simulator
-from stack import Answer, Gateway, gateway
+from stack import Answer, Gateway, gateway, until
 
 MODELS = """
 listeners: {egress_traffic: {port: $PORT}}
@@ -116,27 +116,10 @@ async def test_a_config_that_cannot_be_used_changes_nothing(tmp_path: Path) -> N
             assert await served(it) == GPT, case
         os.kill(it.supervisor.pids["router"], signal.SIGKILL)
         os.kill(it.supervisor.pids["envoy"], signal.SIGKILL)
-        await until_well(it)
+        await it.until_well(hello())
         assert await served(it) == GPT, "the config that was accepted outlives a restart"
         file(it).write_text(kept)
         assert (await it.supervisor.reload()).changes == () and it.supervisor.trouble == ""
-
-
-async def asked(provider: Simulator) -> None:
-    for _ in range(1000):
-        if provider.requests:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody was asked")
-
-
-async def until_well(it: Gateway) -> None:
-    for _ in range(300):
-        (answer,) = await asyncio.gather(it.ask(hello()), return_exceptions=True)
-        if isinstance(answer, Answer) and answer.status == 200:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("the gateway did not come back")
 
 
 async def test_the_file_is_watched_and_so_are_the_keys_beside_it(tmp_path: Path) -> None:
@@ -159,7 +142,7 @@ async def test_the_file_is_watched_and_so_are_the_keys_beside_it(tmp_path: Path)
             await asyncio.sleep(0.05)
         assert await served(it) == CLAUDE
         os.kill(it.supervisor.pids["router"], signal.SIGKILL)
-        await until_well(it)
+        await it.until_well(hello())
         openai.requests.clear()
         assert await served(it, model=GPT) == GPT
         assert dict(openai.requests[-1].headers)["authorization"] == "Bearer o2", "the new key outlives a restart"
@@ -170,7 +153,7 @@ async def test_a_request_under_way_ends_where_it_was_meant_to(tmp_path: Path) ->
     async with Simulator("anthropic") as moved, running(tmp_path, watch=False) as it:
         it.providers["anthropic"].fail_next(Fault("slow_headers", delay_ms=1500))
         under_way = asyncio.create_task(it.ask(hello(model=CLAUDE)))
-        await asked(it.providers["anthropic"])
+        await until(lambda: it.providers["anthropic"].requests)
         rewrite(it, (it.providers["anthropic"].url, moved.url))
         (change,) = (await it.supervisor.reload()).changes
         assert change.startswith(f"model {CLAUDE}: is asked at {moved.url}")
@@ -257,7 +240,7 @@ async def test_a_router_service_that_may_take_it_late_begins_anew_with_the_old_o
             patched.setattr("archgw.client._ADOPTED_WITHIN", 1.0)
             with pytest.raises(CannotReload, match="did not answer, and is started anew"):
                 await it.supervisor.reload()
-        await until_well(it)
+        await it.until_well(hello())
         assert it.supervisor.pids["router"] != before and await served(it) == GPT
 
 
@@ -266,7 +249,7 @@ async def test_going_down_lets_streams_end_and_takes_nobody_new(tmp_path: Path) 
     async with running(tmp_path, watch=False) as it:
         it.providers["openai"].fault = Fault("slow_events", delay_ms=60)
         stream = asyncio.create_task(it.ask(hello(stream=True, text=script)))
-        await asked(it.providers["openai"])
+        await until(lambda: it.providers["openai"].requests)
         it.supervisor.stop(20)
         refused = None
         while refused is None and not stream.done():

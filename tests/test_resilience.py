@@ -47,17 +47,6 @@ def hello(text: str = "hello", *, stream: bool = False) -> dict[str, object]:
     }
 
 
-async def until_well(running: Gateway) -> None:
-    for _ in range(900):
-        try:
-            if (await running.ask(hello())).status == 200:
-                return
-        except aiohttp.ClientError:
-            pass
-        await asyncio.sleep(0.1)
-    raise AssertionError("the gateway did not come back")
-
-
 async def test_requests_in_flight_fail_in_words_when_the_router_dies_and_later_ones_work(running: Gateway) -> None:
     running.providers["openai"].fault = Fault("slow_headers", delay_ms=1500)
     under_way = [asyncio.create_task(running.ask(hello(stream=n % 2 == 0))) for n in range(20)]
@@ -67,7 +56,7 @@ async def test_requests_in_flight_fail_in_words_when_the_router_dies_and_later_o
         assert answer.status in (500, 502, 503)
         assert answer.json["error"]["message"].startswith("archgw: ")
     running.providers["openai"].clear()
-    await until_well(running)
+    await running.until_well(hello())
     assert running.supervisor.restarts["router"] == 1
 
 
@@ -78,13 +67,13 @@ async def test_a_request_while_the_router_is_down_is_refused_in_words(running: G
     assert answer.status == 503
     assert "restarted by itself" in answer.json["error"]["message"]
     assert answer.headers["x-arch-model"] == "none"
-    await until_well(running)
+    await running.until_well(hello())
 
 
 async def test_envoy_is_restarted(running: Gateway) -> None:
     before = running.supervisor.pids["envoy"]
     os.kill(before, signal.SIGKILL)
-    await until_well(running)
+    await running.until_well(hello())
     assert running.supervisor.pids["envoy"] != before
 
 
@@ -96,7 +85,7 @@ async def test_a_router_that_hangs_is_ended_and_started_again(running: Gateway) 
             break
         await asyncio.sleep(0.1)
     assert running.supervisor.pids["router"] != before
-    await until_well(running)
+    await running.until_well(hello())
 
 
 async def test_a_burst_of_large_events_slow_readers_and_aborts_crashes_nothing(running: Gateway) -> None:
@@ -122,7 +111,7 @@ async def test_a_burst_of_large_events_slow_readers_and_aborts_crashes_nothing(r
     assert seen["whole"] > 120 and seen["abort"] > 20, seen
     assert set(seen) == {"whole", "abort"}, seen
     assert running.supervisor.pids == pids, "nothing was restarted"
-    await until_well(running)
+    await running.until_well(hello())
     assert not [leak for provider in running.providers.values() for leak in provider.leaks]
 
 
