@@ -17,32 +17,32 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
     return {
         "id": outcome.id,
         "at": outcome.started,
-        "session": outcome.session,
+        "session": _text(outcome.session),
         "kind": outcome.kind,
-        "client": outcome.client,
-        "route": outcome.route,
+        "client": _text(outcome.client),
+        "route": _text(outcome.route),
         "score": outcome.score,
         "scores": json.dumps([[name, round(fit, 4)] for name, fit in trace.fits]) if trace.fits else None,
         "difficulty": max(trace.difficulty, key=lambda one: one[1])[0] if trace.difficulty else None,
-        "asked": outcome.model_asked[:200],
-        "served": outcome.model_served,
+        "asked": _text(outcome.model_asked),
+        "served": _text(outcome.model_served),
         "status": outcome.status,
         "tries": len(outcome.attempts),
         "failed": sum(bool(attempt.trouble) for attempt in outcome.attempts),
-        "input": usage.input,
-        "cached": usage.cached,
-        "cache_write": usage.cache_write,
-        "output": usage.output,
-        "reasoning": usage.reasoning,
+        "input": _count(usage.input),
+        "cached": _count(usage.cached),
+        "cache_write": _count(usage.cache_write),
+        "output": _count(usage.output),
+        "reasoning": _count(usage.reasoning),
         "cost": outcome.cost,
         "baseline": outcome.baseline,
         "first_content": outcome.first_content,
         "duration": outcome.duration,
         "routing": trace.seconds or None,
         "trouble": _trouble(outcome),
-        "caller": outcome.caller,
+        "caller": _text(outcome.caller),
         "warnings": len(outcome.warnings),
-        "ask": trace.ask[:4000] or None if asks else None,
+        "ask": _text(trace.ask, 4000) or None if asks else None,
     }
 
 
@@ -53,9 +53,9 @@ def attempt_rows(outcome: Outcome) -> list[Row]:
             "request": outcome.id,
             "number": number,
             "at": outcome.started,
-            "candidate": attempt.candidate,
+            "candidate": _text(attempt.candidate),
             "status": attempt.status,
-            "trouble": attempt.brief or without_words(attempt.trouble),
+            "trouble": _text(attempt.brief or without_words(attempt.trouble), _LONGEST),
             "seconds": attempt.seconds,
         }
         for number, attempt in enumerate(outcome.attempts, 1)
@@ -64,7 +64,18 @@ def attempt_rows(outcome: Outcome) -> list[Row]:
 
 def _trouble(outcome: Outcome) -> str:
     """What we refuse ourselves, we refuse by quoting it; the status says as much as may be kept."""
-    return "refused by archgw" if outcome.kind == "refused" else outcome.brief or without_words(outcome.error)
+    told = "refused by archgw" if outcome.kind == "refused" else outcome.brief or without_words(outcome.error)
+    return _text(told, _LONGEST)
+
+
+def _text(told: str, most: int = 200) -> str:
+    """As every database takes it: no half characters, no NUL, no longer than its column."""
+    return told.encode("utf-8", "replace").decode().replace("\0", "")[:most]
+
+
+def _count(tokens: int | None) -> int | None:
+    """What no column holds is a vendor's nonsense, and not known."""
+    return tokens if tokens is not None and 0 <= tokens < 2**31 else None
 
 
 def without_words(trouble: str) -> str:

@@ -135,6 +135,31 @@ def test_no_word_of_a_request_or_of_a_vendor_is_kept() -> None:
     assert without_words("reset the connection before it answered") == "reset the connection before it answered"
 
 
+def test_what_no_database_would_take_is_made_to_fit(settings: Settings, tmp_path: Path) -> None:
+    odd = outcome(
+        "odd",
+        client="c" * 2000,
+        model_asked="half \ud83d, nul \0",
+        session="s" * 999,
+        usage=Usage(input=2**70, output=-1),
+    )
+    with kept(settings, tmp_path, odd) as connection:
+        (row,) = connection.execute(select(requests)).mappings()
+    assert (len(row["client"]), len(row["session"]), row["asked"]) == (200, 200, "half ?, nul ")
+    assert (row["input"], row["output"]) == (None, None)
+
+
+def test_a_row_that_can_never_be_written_costs_itself_alone(settings: Settings, tmp_path: Path) -> None:
+    ledger = Ledger(settings, tmp_path / "ledger.sqlite")
+    for one in (outcome("a"), outcome("b", score=object()), outcome("c")):
+        ledger.record(one)
+    ledger.start()
+    ledger.close(30)
+    assert (ledger.tally.written, ledger.tally.lost, ledger.tally.trouble) == (2, 1, "")
+    with opened(settings, tmp_path) as connection:
+        assert set(connection.scalars(select(requests.c.id))) == {"a", "c"}
+
+
 def test_a_request_that_is_recorded_twice_is_one_row(settings: Settings, tmp_path: Path) -> None:
     with kept(settings, tmp_path, outcome(), outcome()) as connection:
         assert len(connection.execute(select(requests)).all()) == 1

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 
 from router_service.bookkeeping import attempt_rows, request_row
 from router_service.config import Ledger as Settings
@@ -152,7 +152,9 @@ class Ledger:
         for pause in itertools.chain(_BACK_OFF, itertools.repeat(_BACK_OFF[-1])):
             try:
                 self._write(batch)
-            except (SQLAlchemyError, OSError, NewerLedger) as error:
+            except Exception as error:  # this thread must not end, whatever it is
+                if _is_of_a_row(error):
+                    return self._write_singly(batch, error)
                 self._tell(error)
                 if time.monotonic() > self._give_up:
                     break
@@ -164,6 +166,15 @@ class Ledger:
             return True
         self.tally.lost += len(batch)
         return False
+
+    def _write_singly(self, batch: list[Outcome], error: Exception) -> bool:
+        """Some row can never be written: all others are."""
+        if len(batch) == 1:
+            if not self.tally.lost:
+                _log.warning("a request cannot be written into the ledger (%s)", type(error).__name__)
+            self.tally.lost += 1
+            return True
+        return all(self._write_until_done([outcome]) for outcome in batch)
 
     def _write(self, batch: list[Outcome]) -> None:
         with self._begin() as connection:
@@ -208,6 +219,13 @@ class Ledger:
         if self.tally.trouble:
             _log.warning("the ledger is written again; %d requests are not in it", self.tally.lost)
         self.tally.trouble = ""
+
+
+def _is_of_a_row(error: Exception) -> bool:
+    """What is to be written is at fault, and no waiting mends it; else the database, or what leads to it."""
+    if isinstance(error, SQLAlchemyError):
+        return isinstance(error, (DataError, IntegrityError, ProgrammingError)) or type(error) is StatementError
+    return not isinstance(error, (OSError, NewerLedger))
 
 
 def _forget(connection: Connection, *, before: float) -> None:
