@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from archgw import envoy_admin
 from archgw.commands.demo import free_port
 from archgw.control import CannotReload
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
 from soak_weather import REFUSE, Spell, Weather, next_fault
+
+from router_service.shell import envoy_admin
 
 _PAGE = 4096
 SAMPLED_EVERY = 5.0  # seconds between looks at the memory
@@ -195,7 +196,7 @@ class Soaked:
 
     async def _ejected(self) -> set[str]:
         labels = {re.sub("[^a-z0-9]+", "-", label): label for label in SPOKEN}
-        found = await asyncio.to_thread(envoy_admin.ejections, self.home)
+        found = await asyncio.to_thread(envoy_admin.ejections, self.home.admin_socket)
         return {labels[id] for id, aside in found.items() if aside and id in labels}
 
     async def watch_memory(self) -> None:

@@ -9,6 +9,7 @@ import resource
 import secrets
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 
 from router_service.config import ConfigErrors, usable
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
+    parser.add_argument("--envoy-admin", type=Path, help="the unix socket of Envoy's own page")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
@@ -49,7 +51,10 @@ def main() -> None:
         store = state.of(gateway.plan, arguments.state, gateway.cooling)
         books = ledger.of(gateway.plan, arguments.ledger)
         asyncio.run(
-            _until_told_to_stop(gateway, arguments.socket, store, books, until_stdin_ends=arguments.until_stdin_ends)
+            _until_told_to_stop(
+                serve(gateway, arguments.socket, store, books, arguments.envoy_admin),
+                until_stdin_ends=arguments.until_stdin_ends,
+            )
         )
     except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
@@ -64,10 +69,8 @@ def _given(arguments: argparse.Namespace) -> Source:
     return Source.from_json(arguments.accepted.read_text(), json.loads(sys.stdin.readline()))
 
 
-async def _until_told_to_stop(
-    gateway: Gateway, socket: Path, store: state.Store, books: ledger.Ledger | None, *, until_stdin_ends: bool
-) -> None:
-    serving = asyncio.create_task(serve(gateway, socket, store, books))
+async def _until_told_to_stop(work: Coroutine[None, None, None], *, until_stdin_ends: bool) -> None:
+    serving = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, serving.cancel)

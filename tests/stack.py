@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from archgw import envoy_admin
 from archgw.home import Home, Stack
 from archgw.simulate import Simulator
 from archgw.supervisor import Supervisor
+
+from router_service.shell import envoy_admin
 
 CODE = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # where a checkout is not installed
 
@@ -79,7 +80,7 @@ class Gateway:
 
     async def ejected(self) -> dict[str, bool]:
         """Candidate id -> whether Envoy has put it aside."""
-        return await asyncio.to_thread(envoy_admin.ejections, self.home)
+        return await asyncio.to_thread(envoy_admin.ejections, self.home.admin_socket)
 
 
 @dataclass

@@ -249,6 +249,7 @@ async def test_who_cools_and_how_everybody_does_is_told(tmp_path: Path) -> None:
         assert (figures["archgw_requests_total", "2xx"], figures["archgw_requests_total", "4xx"]) == (2, 1)
         assert figures["archgw_requests_under_way", ""] == figures["archgw_request_bytes_held", ""] == 0
         assert figures["archgw_degraded", "router_model"] == figures["archgw_degraded", "state"] == 0
+        assert figures["archgw_put_aside", "deepseek-deepseek-chat"] == 0, "it cools, which is not the same"
 
 
 def _figures(page: str) -> dict[tuple[str, str], float]:

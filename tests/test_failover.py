@@ -245,6 +245,8 @@ async def test_who_is_passed_over_is_never_put_aside_for_it(tmp_path: Path) -> N
             assert answer.headers["x-arch-attempts"] == "2", "passing somebody over is no try"
             assert "x-archgw-next" not in answer.headers
         await _until(running, ejected=True)
+        async with running.client.get(f"{running.url}/archgw/metrics") as page:
+            assert 'archgw_put_aside{candidate="openai-gpt-4o-mini"} 1.0' in await page.text()
         for _ in range(4):
             answer = await running.ask(hello(messages=seen))
             assert answer.headers["x-arch-model"] == "anthropic/claude-sonnet-4-5"

@@ -20,11 +20,12 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from archgw import unix_http
 from archgw.home import Home, Stack
 from archgw.simulate import Fault, Simulator
 from programs import finished
 from stack import CODE, free_port
+
+from router_service.shell import unix_http
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from archgw import envoy_admin
 from archgw.home import Home, write_private
 from archgw.render import envoy
 from archgw.render.envoy_pieces import Json
 from router_service.plan import Plan
+from router_service.shell import envoy_admin
 
 _TAKEN_WITHIN = 20.0  # seconds, in which an Envoy that has just ended is there again
 _RESOLVED_WITHIN = 5.0  # seconds in which the addresses of new providers are looked up
@@ -120,7 +120,9 @@ class EnvoyFiles:
 
     def _statistics(self) -> dict[str, str]:
         try:
-            return envoy_admin.statistics(self.home, r"(\.version_text|\.update_rejected|\.warming_clusters)$")
+            return envoy_admin.statistics(
+                self.home.admin_socket, r"(\.version_text|\.update_rejected|\.warming_clusters)$"
+            )
         except OSError:  # it is just being started again
             return {}
 

@@ -21,7 +21,7 @@ import aiohttp
 import grpc
 from watchfiles import awatch
 
-from archgw import client, control, envoy_admin
+from archgw import client, control
 from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
@@ -30,6 +30,7 @@ from archgw.machine import CannotStart, ca_file, check_port, envoy_binary, refus
 from archgw.processes import Processes, Service, tail
 from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
+from router_service.shell import envoy_admin
 from router_service.shell.files import Source, source
 
 _log = logging.getLogger("archgw.supervisor")
@@ -231,10 +232,10 @@ class Supervisor:
         """Take no connection any more, and let those that are there come to their end."""
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(within):
-                await asyncio.to_thread(envoy_admin.take_no_more, self._home)
+                await asyncio.to_thread(envoy_admin.take_no_more, self._home.admin_socket)
                 under_way = True
                 while under_way:
-                    under_way = await asyncio.to_thread(envoy_admin.under_way, self._home) > 0
+                    under_way = await asyncio.to_thread(envoy_admin.under_way, self._home.admin_socket) > 0
                     await asyncio.sleep(0.05)
         if self._run:
             _end_orderly(self._run)
@@ -246,7 +247,7 @@ class Supervisor:
             sys.executable, "-m", "router_service",
             "--config", str(self._config), "--accepted", str(self._home.accepted),
             "--socket", str(self._home.router_socket), "--state", str(self._home.state),
-            "--ledger", str(self._home.ledger), "--until-stdin-ends",
+            "--ledger", str(self._home.ledger), "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends",
         )  # fmt: skip
         told = json.dumps(dict(self._source.variables)) + "\n"  # by no way that other processes could see
         return Service("router", command, self._environment, told)

@@ -35,7 +35,7 @@ from router_service.pb import access_log_pb2 as log
 from router_service.pb import access_log_pb2_grpc, ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Gateway, Selection
-from router_service.shell import metrics, router_api, router_model, wire
+from router_service.shell import envoy_admin, metrics, router_api, router_model, wire
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.ledger import Ledger
@@ -66,7 +66,16 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
         metadata = dict(context.invocation_metadata() or ())
         role = str(metadata.get("x-archgw-role"))
         now = self._serving
-        hop = Hop(now.gateway, now.model, now.journal, now.store, context, role=role, identities=now.identities)
+        hop = Hop(
+            now.gateway,
+            now.model,
+            now.journal,
+            now.store,
+            context,
+            role=role,
+            identities=now.identities,
+            admin=now.envoy_admin,
+        )
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -106,12 +115,13 @@ class Hop:
         *,
         role: str,
         identities: Identities | None = None,
+        admin: Path | None = None,
     ) -> None:
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
         self._role = role
-        self._identities = identities or Identities()
+        self._identities, self._admin = identities or Identities(), admin
         self._machine: Selection | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
         self._request: dict[str, str] = {}
@@ -194,7 +204,8 @@ class Hop:
 
     async def _tell(self, headers: Headers) -> None:
         troubles = router_api.troubles(self._model, self._store, self._journal)
-        figures = metrics.page(self._gateway, self._journal, troubles, self._loop.time())
+        aside = await asyncio.to_thread(_put_aside, self._admin) if self._admin else {}
+        figures = metrics.page(self._gateway, self._journal, troubles, aside, self._loop.time())
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
 
     async def _ask(self, ask: Ask) -> None:
@@ -233,9 +244,19 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
     return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
-async def serve(gateway: Gateway, socket: Path, store: Store, ledger: Ledger | None = None) -> None:
-    """Serve until cancelled. The socket is readable by its owner alone."""
-    serving = Serving(gateway, await router_model.ready(gateway.plan), Journal(ledger), store, Identities())
+def _put_aside(admin: Path) -> dict[str, bool]:
+    try:
+        return envoy_admin.ejections(admin)
+    except (OSError, ValueError, KeyError):  # who is put aside is then not among the figures
+        return {}
+
+
+async def serve(
+    gateway: Gateway, socket: Path, store: Store, ledger: Ledger | None = None, admin: Path | None = None
+) -> None:
+    """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
+    model = await router_model.ready(gateway.plan)
+    serving = Serving(gateway, model, Journal(ledger), store, Identities(), admin)
     if ledger:
         ledger.start()
     await store.open(gateway.sessions)

@@ -1,6 +1,6 @@
 """GET /archgw/metrics: what the service counts, in Prometheus' text format. Labels are candidates, not a user's words.
 
-Envoy's own figures (ejections, connections, bytes) are on its admin address, /stats/prometheus.
+Envoy's own figures (connections, bytes, retries) are on its own page, /stats/prometheus.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,18 +14,25 @@ from router_service.shell.journal import Journal, Tally
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def page(gateway: Gateway, journal: Journal, troubles: Mapping[str, str], now: float) -> bytes:
-    """`troubles`: by part of the service, why it is not as it should be; empty where it is."""
+def page(
+    gateway: Gateway, journal: Journal, troubles: Mapping[str, str], aside: Mapping[str, bool], now: float
+) -> bytes:
+    """`troubles`: by part of the service, why it is not as it should be; empty where it is. `aside`: whom Envoy has put
+    aside, by candidate id; empty where Envoy does not say.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(gateway, journal, troubles, now))
+    registry.register(_Figures(gateway, journal, troubles, aside, now))
     return generate_latest(registry)
 
 
 class _Figures:
     """What the library asks for when a page is wanted: nothing is counted twice, nothing is global."""
 
-    def __init__(self, gateway: Gateway, journal: Journal, troubles: Mapping[str, str], now: float) -> None:
+    def __init__(
+        self, gateway: Gateway, journal: Journal, troubles: Mapping[str, str], aside: Mapping[str, bool], now: float
+    ) -> None:
         self._gateway, self._journal, self._troubles, self._now = gateway, journal, troubles, now
+        self._aside = aside
 
     def collect(self) -> Iterator[Metric]:
         yield from self._candidates()
@@ -63,10 +70,15 @@ class _Figures:
         cooling = GaugeMetricFamily(
             "archgw_cooling_seconds", "Seconds for which a candidate is still to be left alone.", labels=["candidate"]
         )
+        aside = GaugeMetricFamily(
+            "archgw_put_aside", "1 while Envoy does not ask a candidate after repeated failures.", labels=["candidate"]
+        )
         for candidate in self._gateway.plan.candidates:
+            if candidate.id in self._aside:
+                aside.add_metric([candidate.id], self._aside[candidate.id])
             tally, labels = self._journal.tallies.get(candidate.label, Tally()), [candidate.id]
             tries.add_metric(labels, tally.tries)
             answered.add_metric(labels, tally.answered)
             failed.add_metric(labels, tally.failed)
             cooling.add_metric(labels, round(self._gateway.cooling.left(candidate.id, self._now), 3))
-        yield from (tries, answered, failed, cooling)
+        yield from (tries, answered, failed, cooling, aside)

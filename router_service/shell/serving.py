@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from router_service.config import usable
 from router_service.plan import Plan, plan
@@ -27,6 +28,7 @@ class Serving:
     journal: Journal
     store: Store
     identities: Identities
+    envoy_admin: Path | None = None  # the socket of Envoy's own page, where it has one
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def adopt(self, source: Source) -> None:

@@ -11,9 +11,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, envoy_admin, report, unix_http
+from archgw import client, report
 from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
+from router_service.shell import envoy_admin, unix_http
 
 
 def status(
@@ -75,7 +76,7 @@ def config_trouble(at: Home) -> str:
 def ejections(at: Home) -> dict[str, bool] | None:
     """Candidate id -> whether Envoy has put it aside for its errors; None where Envoy does not answer."""
     try:
-        return envoy_admin.ejections(at)
+        return envoy_admin.ejections(at.admin_socket)
     except (OSError, ValueError, KeyError):
         return None
 

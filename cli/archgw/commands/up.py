@@ -16,7 +16,7 @@ import grpc
 import typer
 from rich.markup import escape
 
-from archgw import client, configs, report, unix_http
+from archgw import client, configs, report
 from archgw.control import STOP_WITHIN
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home
 from archgw.machine import CannotStart, ca_file, check_port, envoy_binary
@@ -24,6 +24,7 @@ from archgw.processes import tail
 from archgw.supervisor import READY_WITHIN, Supervisor, until_told_to_stop
 from router_service.config import Config
 from router_service.plan import Plan
+from router_service.shell import unix_http
 from router_service.shell.private import open_private
 
 _ENDED_WITHIN = 15.0  # seconds, from when no request is under way
