@@ -21,6 +21,7 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
         "kind": outcome.kind,
         "client": _text(outcome.client),
         "route": _text(outcome.route),
+        "reason": _text(outcome.reason, 700),
         "score": outcome.score,
         "scores": json.dumps([[name, round(fit, 4)] for name, fit in trace.fits]) if trace.fits else None,
         "difficulty": max(trace.difficulty, key=lambda one: one[1])[0] if trace.difficulty else None,

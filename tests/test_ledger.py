@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 from postgres import binaries, postgres
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, delete, insert, select, text
 
 from router_service.bookkeeping import attempt_rows, request_row, without_words
 from router_service.config import Ledger as Settings
 from router_service.conversation import Usage
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.shell import ledger_schema
-from router_service.shell.ledger import BadLedger, Ledger, engine
-from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests
+from router_service.shell.ledger import BadLedger, Ledger, engine, sign
+from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
 
 GPT, CLAUDE = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"
 DAY = 86_400.0
@@ -200,6 +200,26 @@ def test_two_services_write_at_once(settings: Settings, tmp_path: Path) -> None:
         thread.join()
     with opened(settings, tmp_path) as connection:
         assert len(connection.execute(select(requests.c.id)).all()) == 600
+
+
+def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Settings, tmp_path: Path) -> None:
+    with kept(settings, tmp_path, outcome("old")) as connection:
+        connection.execute(text("alter table requests drop column reason"))
+        connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 1))
+    with kept(settings, tmp_path, outcome("new")) as connection:
+        rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()
+        assert rows == [("new", "coding (0.70) -> anthropic/claude-sonnet-4-5"), ("old", "")]
+        assert set(connection.scalars(select(ledger_schema._version.c.number))) == {1, 2}
+
+
+def test_thumbs_replace_each_other(settings: Settings, tmp_path: Path) -> None:
+    with kept(settings, tmp_path, outcome("r1")) as connection:
+        assert not sign(connection, "nobody's", "good")
+        for thumb in ("good", "bad", "bad"):
+            assert sign(connection, "r1", thumb)
+        assert sign(connection, "r1", "re-ask", told="within a minute")
+        found = connection.execute(select(signals.c.signal, signals.c.told).order_by(signals.c.signal)).all()
+        assert found == [("bad", None), ("re-ask", "within a minute")]
 
 
 def test_a_ledger_of_a_newer_archgw_is_left_alone(settings: Settings, tmp_path: Path) -> None:

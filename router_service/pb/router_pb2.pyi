@@ -97,7 +97,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("requests_under_way", "bytes_held", "sessions", "requests_ended", "up_seconds", "candidates", "troubles")
+    __slots__ = ("requests_under_way", "bytes_held", "sessions", "requests_ended", "up_seconds", "candidates", "troubles", "budgets")
     REQUESTS_UNDER_WAY_FIELD_NUMBER: _ClassVar[int]
     BYTES_HELD_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class StatusReply(_message.Message):
     UP_SECONDS_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_FIELD_NUMBER: _ClassVar[int]
     TROUBLES_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
     requests_under_way: int
     bytes_held: int
     sessions: int
@@ -112,7 +113,26 @@ class StatusReply(_message.Message):
     up_seconds: float
     candidates: _containers.RepeatedCompositeFieldContainer[Candidate]
     troubles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, requests_under_way: _Optional[int] = ..., bytes_held: _Optional[int] = ..., sessions: _Optional[int] = ..., requests_ended: _Optional[int] = ..., up_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., troubles: _Optional[_Iterable[str]] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    def __init__(self, requests_under_way: _Optional[int] = ..., bytes_held: _Optional[int] = ..., sessions: _Optional[int] = ..., requests_ended: _Optional[int] = ..., up_seconds: _Optional[float] = ..., candidates: _Optional[_Iterable[_Union[Candidate, _Mapping]]] = ..., troubles: _Optional[_Iterable[str]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ...) -> None: ...
+
+class Budget(_message.Message):
+    __slots__ = ("name", "of", "spent", "limit", "unit", "then", "until")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    SPENT_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    THEN_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    of: str
+    spent: float
+    limit: float
+    unit: str
+    then: str
+    until: float
+    def __init__(self, name: _Optional[str] = ..., of: _Optional[str] = ..., spent: _Optional[float] = ..., limit: _Optional[float] = ..., unit: _Optional[str] = ..., then: _Optional[str] = ..., until: _Optional[float] = ...) -> None: ...
 
 class Candidate(_message.Message):
     __slots__ = ("id", "label", "answered", "failed", "last_trouble", "cooling_left", "cooling_why")

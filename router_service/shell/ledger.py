@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 
@@ -31,6 +31,7 @@ _AT_ONCE = 500  # outcomes in one transaction
 _GATHER = 0.2  # seconds
 _TIDY_EVERY = 600.0
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
+THUMBS = ("good", "bad")
 _TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
 
 
@@ -219,6 +220,18 @@ class Ledger:
         if self.tally.trouble:
             _log.warning("the ledger is written again; %d requests are not in it", self.tally.lost)
         self.tally.trouble = ""
+
+
+def sign(connection: Connection, request: str, signal: str, told: str | None = None) -> bool:
+    """Keep what speaks for or against an answer, `good` and `bad` above all, which replace each other; whether there is
+    such a request.
+    """
+    if connection.scalar(select(requests.c.id).where(requests.c.id == request)) is None:
+        return False
+    gone = THUMBS if signal in THUMBS else (signal,)
+    connection.execute(delete(signals).where(signals.c.request == request, signals.c.signal.in_(gone)))
+    connection.execute(insert(signals).values(request=request, signal=signal, at=time.time(), told=told))
+    return True
 
 
 def _is_of_a_row(error: Exception) -> bool:

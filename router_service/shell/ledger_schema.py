@@ -1,8 +1,24 @@
 """The ledger's tables, and how an older ledger becomes a newer one. SQLite and PostgreSQL."""
 
 from collections.abc import Callable
+from typing import Any
 
-from sqlalchemy import Column, Connection, Double, Index, Integer, MetaData, String, Table, Text, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.schema import CreateColumn
 
 metadata = MetaData()
 
@@ -16,6 +32,7 @@ requests = Table(
     Column("client", String(200), nullable=False),
     Column("caller", String(200), nullable=False),  # the name of the client's key; empty where there are none
     Column("route", String(200), nullable=False),
+    Column("reason", String(700), nullable=False, server_default=""),  # why this model, in a sentence
     Column("score", Double),
     Column("scores", Text),  # JSON: [[preference, probability], ...], the best first
     Column("difficulty", String(20)),
@@ -67,11 +84,23 @@ signals = Table(  # what speaks for or against an answer: thumbs, a re-ask, a re
 _version = Table("ledger_version", metadata, Column("number", Integer, primary_key=True))
 
 
-def _first(connection: Connection) -> None:
+def _tables(connection: Connection) -> None:
+    """As they are today; so that what a later step adds may be there already."""
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first,)  # never changed, only added to
+def _reason(connection: Connection) -> None:
+    _add(connection, requests.c.reason)
+
+
+def _add(connection: Connection, column: Column[Any]) -> None:
+    there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
+    if column.name not in there:
+        said = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.execute(text(f"alter table {column.table.name} add column {said}"))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason)  # never changed, only added to
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 
