@@ -459,7 +459,8 @@ class Attempt:
     def _keep_attempt(self, trouble: str, now: float) -> None:
         seconds = now - self._begun
         brief = self._brief if trouble else ""
-        told = AttemptOutcome(self._candidate.label, self._status, trouble[:MAX_TOLD], seconds, brief)
+        began = self._begun - self._exchange.started
+        told = AttemptOutcome(self._candidate.label, self._status, trouble[:MAX_TOLD], seconds, brief, began)
         self._exchange.attempts.append(told)
 
     def _said(self, failure: Failure | ReplyFailed) -> str:
@@ -495,6 +496,7 @@ class Attempt:
                 ask=self._gateway.show_asks,
                 cost=cost,
                 baseline=baseline,
+                told=self._retelling.model,
             )
         )
 

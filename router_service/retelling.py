@@ -19,13 +19,16 @@ from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_
 
 
 class Retelling:
-    """`usage` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it did."""
+    """`usage`, `model` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it
+    did.
+    """
 
     def __init__(self, exchange: Exchange, candidate: Candidate, dialect: Dialect) -> None:
         """`dialect` is the one that the candidate is asked in."""
         self._exchange, self._candidate, self._dialect = exchange, candidate, dialect
         self.same = dialect is exchange.dialect
         self.usage = Usage()
+        self.model = ""
         self.ended: ReplyEnded | None = None
         self.broke_off = False
         self._inflater = Inflater("")
@@ -70,8 +73,8 @@ class Retelling:
     def _noted(self, events: list[ReplyEvent]) -> list[ReplyEvent]:
         for event in events:
             match event:
-                case ReplyStarted(usage=usage):
-                    self.usage = usage
+                case ReplyStarted(model=model, usage=usage):
+                    self.model, self.usage = model, usage
                 case ReplyEnded(usage=usage):  # of all that was told
                     self.usage = usage
                     self.ended = event

@@ -204,8 +204,8 @@ class Hop:
 
     async def _tell(self, headers: Headers) -> None:
         troubles = router_api.troubles(self._model, self._store, self._journal)
-        aside = await asyncio.to_thread(_put_aside, self._admin) if self._admin else {}
-        figures = metrics.page(self._gateway, self._journal, troubles, aside, self._loop.time())
+        envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
+        figures = metrics.page(self._gateway, self._journal, troubles, envoy, self._loop.time())
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
 
     async def _ask(self, ask: Ask) -> None:
@@ -244,11 +244,11 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
     return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
-def _put_aside(admin: Path) -> dict[str, bool]:
+def _of_envoy(admin: Path) -> metrics.Envoy | None:
     try:
-        return envoy_admin.ejections(admin)
-    except (OSError, ValueError, KeyError):  # who is put aside is then not among the figures
-        return {}
+        return metrics.Envoy(envoy_admin.ejections(admin), envoy_admin.figures(admin))
+    except (OSError, ValueError, KeyError):  # the page says so
+        return None
 
 
 async def serve(

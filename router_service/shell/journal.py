@@ -3,29 +3,17 @@
 import asyncio
 import json
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 from router_service.shell.ledger import Ledger
 
 _log = logging.getLogger("archgw.requests")
-_BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
-
-
-@dataclass(slots=True)
-class Tally:
-    """How one candidate has done since the service started. Of its `tries`, some neither answered nor failed: the
-    client left, or asked for what nobody can answer."""
-
-    answered: int = 0
-    failed: int = 0
-    last_trouble: str = ""
-    tries: int = 0
 
 
 class Journal:
@@ -33,15 +21,13 @@ class Journal:
         self.ledger = ledger
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
-        self.tallies: dict[str, Tally] = {}
-        self.classes: Counter[str] = Counter()  # of the statuses that clients got: 2xx, 4xx, 5xx
+        self.figures = Figures()
         self._watchers: set[asyncio.Queue[Outcome]] = set()
 
     def record(self, outcome: Outcome) -> None:
         self.ended += 1
         self.recent.append(outcome)
-        self.classes[f"{outcome.status // 100}xx"] += 1
-        self._count(outcome)
+        self.figures.count(outcome)
         for watcher in self._watchers:
             if not watcher.full():
                 watcher.put_nowait(outcome)
@@ -75,16 +61,6 @@ class Journal:
             yield queue
         finally:
             self._watchers.discard(queue)
-
-    def _count(self, outcome: Outcome) -> None:
-        for attempt in outcome.attempts:
-            tally = self.tallies.setdefault(attempt.candidate, Tally())
-            tally.tries += 1
-            if attempt.trouble and attempt.status not in _BLAMELESS:
-                tally.failed += 1
-                tally.last_trouble = attempt.brief or attempt.trouble
-            elif attempt.status != 499:
-                tally.answered += 1
 
 
 def facts(outcome: Outcome) -> dict[str, object]:
