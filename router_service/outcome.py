@@ -13,6 +13,7 @@ class AttemptOutcome:
 
     `brief` is the trouble without the provider's own words, which may quote what was asked; empty where it has none.
     `began`: how many seconds after the request. `seconds` are until its first content, or until it had failed.
+    `provider`, `model`, `host` and `port`: who was asked, and where.
     """
 
     candidate: str
@@ -21,6 +22,10 @@ class AttemptOutcome:
     seconds: float
     brief: str = ""
     began: float = 0.0
+    provider: str = ""
+    model: str = ""
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Trace:
     `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included).
     `passed_over`: who could not take the request, and why. `cooling`: who was to be left alone, and for how
     many seconds more. `served_before`: who had served the session. `began`: how many seconds after the request the
-    router model was asked, which took `seconds`.
+    router model was asked, which took `seconds`; `waited`: how many were waited for it.
     """
 
     ask: str = ""
@@ -38,6 +43,7 @@ class Trace:
     fits: tuple[tuple[str, float], ...] = ()
     difficulty: tuple[tuple[str, float], ...] = ()
     began: float = 0.0
+    waited: float = 0.0
     seconds: float = 0.0
     trouble: str = ""
     candidates: tuple[str, ...] = ()

@@ -282,6 +282,7 @@ class Selection:
             fits=tuple(sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])),
             difficulty=tuple(scores.difficulty.items()),
             began=self._scoring - self._started,
+            waited=now - self._scoring,
             seconds=scores.seconds,
             trouble=scores.trouble,
         )

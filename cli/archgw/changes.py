@@ -13,6 +13,7 @@ _SECTIONS = {  # of a plan, and what config.yaml calls them
     "limits": "limits",
     "state": "state",
     "ledger": "ledger",
+    "telemetry": "telemetry",
 }
 _SECRET = ("state.url", "ledger.url")  # they may hold a password
 

@@ -46,6 +46,7 @@ from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
 from router_service.shell.state import Store
+from router_service.shell.telemetry import Telemetry
 
 _log = logging.getLogger("archgw")
 _SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
@@ -252,13 +253,20 @@ def _of_envoy(admin: Path) -> metrics.Envoy | None:
 
 
 async def serve(
-    gateway: Gateway, socket: Path, store: Store, ledger: Ledger | None = None, admin: Path | None = None
+    gateway: Gateway,
+    socket: Path,
+    store: Store,
+    ledger: Ledger | None = None,
+    admin: Path | None = None,
+    telemetry: Telemetry | None = None,
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
-    serving = Serving(gateway, model, Journal(ledger), store, Identities(), admin)
+    serving = Serving(gateway, model, Journal(ledger, telemetry), store, Identities(), admin)
     if ledger:
         ledger.start()
+    if telemetry:
+        telemetry.start()
     await store.open(gateway.sessions)
     server = grpc.aio.server(options=_options(gateway))
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
@@ -279,6 +287,8 @@ async def serve(
         await serving.close()
         if ledger:
             await asyncio.to_thread(ledger.close)
+        if telemetry:
+            await asyncio.to_thread(telemetry.close)
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:

@@ -11,14 +11,15 @@ from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 from router_service.shell.ledger import Ledger
+from router_service.shell.telemetry import Telemetry
 
 _log = logging.getLogger("archgw.requests")
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
 
 
 class Journal:
-    def __init__(self, ledger: Ledger | None = None, *, recent: int = 500) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: Ledger | None = None, telemetry: Telemetry | None = None, *, recent: int = 500) -> None:
+        self.ledger, self.telemetry = ledger, telemetry
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
         self.figures = Figures()
@@ -33,6 +34,8 @@ class Journal:
                 watcher.put_nowait(outcome)
         if self.ledger:
             self.ledger.record(outcome)
+        if self.telemetry:
+            self.telemetry.record(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
 
     @property
@@ -44,6 +47,11 @@ class Journal:
         told = [f"the ledger cannot be written: {tally.trouble}"] if tally.trouble else []
         lost = [f"{tally.lost} requests are not in the ledger"] if tally.lost else []
         return "; ".join([*told, *lost])
+
+    @property
+    def telemetry_trouble(self) -> str:
+        """The same of what is told by OTLP."""
+        return self.telemetry.tally.trouble if self.telemetry else ""
 
     def find(self, request: str, session: str = "") -> Outcome | None:
         """The request whose id begins so; without an id the last that a person waited for, in this session if given."""

@@ -125,6 +125,10 @@ class _Figures:
             yield CounterMetricFamily("archgw_ledger_written", "Requests in the ledger.", ledger.tally.written)
             words = "Requests that found no room in the ledger."
             yield CounterMetricFamily("archgw_ledger_lost", words, ledger.tally.lost)
+        if telemetry := self._journal.telemetry:
+            yield CounterMetricFamily("archgw_telemetry_sent", "Requests told by OTLP.", telemetry.tally.sent)
+            words = "Requests that could not be told by OTLP."
+            yield CounterMetricFamily("archgw_telemetry_lost", words, telemetry.tally.lost)
 
     def _by_id(self) -> dict[str, Answers]:
         return {one.id: _of(self._counted, one) for one in self._gateway.plan.candidates}

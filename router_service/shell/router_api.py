@@ -85,7 +85,12 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 
 def troubles(model: Model, store: Store, journal: Journal) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
-    return {"router_model": model.trouble, "state": store.trouble, "ledger": journal.ledger_trouble}
+    return {
+        "router_model": model.trouble,
+        "state": store.trouble,
+        "ledger": journal.ledger_trouble,
+        "telemetry": journal.telemetry_trouble,
+    }
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:
