@@ -43,5 +43,5 @@ def _collector(value: Value) -> str | None:
     if parts.port == _OVER_GRPC:
         value.odd("4317 is where collectors take OTLP over gRPC; archgw speaks it over HTTP, which is 4318")
     if is_bare(url):
-        value.odd("what is sent there can be read on its way; use https")
+        value.odd("what is told goes there unencrypted; write https://")
     return url.rstrip("/")
