@@ -79,6 +79,7 @@ def test_the_log_gets_a_line_of_facts(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_facts() -> None:
     assert facts(DONE) == {
+        "time": "2023-11-14T22:13:20.000Z",
         "id": "1",
         "kind": "user turn",
         "client": "claude-cli/2.1",

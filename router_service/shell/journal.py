@@ -6,14 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 from router_service.shell.ledger import Ledger
+from router_service.shell.logs import REQUESTS
 from router_service.shell.telemetry import Telemetry
 
-_log = logging.getLogger("archgw.requests")
+_log = logging.getLogger(REQUESTS)
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
 
 
@@ -73,7 +75,9 @@ class Journal:
 
 def facts(outcome: Outcome) -> dict[str, object]:
     """What the log may say: facts about the request, never its words."""
+    began = datetime.fromtimestamp(outcome.started, UTC).isoformat(timespec="milliseconds")
     return {
+        "time": began.replace("+00:00", "Z"),
         "id": outcome.id,
         "kind": outcome.kind,
         "client": outcome.client,

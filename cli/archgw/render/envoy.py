@@ -248,6 +248,7 @@ def _access_log(hop: str, place: Place) -> Json:
         "hop": hop,
         "time": "%START_TIME%",
         "id": "%STREAM_ID%",
+        "request": "%RESP(X-ARCH-REQUEST-ID)%",
         "method": "%REQ(:METHOD)%",
         "path": "%PATH(NQ)%",
         "status": "%RESPONSE_CODE%",
