@@ -13,8 +13,8 @@ _ACTIVE = "http.front.downstream_rq_active"
 _TOLD = (
     r"cluster\.leaf\.[^.]+\.outlier_detection\.ejections_(active|enforced_total)",
     r"cluster\.provider\.[^.]+\.[^.]+\.upstream_(rq_\dxx|rq_active|cx_active|cx_[rt]x_bytes_total|cx_connect_fail"
-    r"|rq_timeout|rq_pending_overflow|rq_active_overflow)",
-    r"cluster\.chain\.[^.]+\.[^.]+\.[^.]+\.upstream_rq_retry(_overflow)?",
+    r"|rq_pending_overflow|rq_active_overflow)",
+    r"cluster\.chain\.[^.]+\.[^.]+\.[^.]+\.upstream_rq_(retry|retry_overflow|timeout|per_try_timeout)",
     r"http\.front\.downstream_(rq_\dxx|rq_active|cx_active|cx_total|cx_[rt]x_bytes_total)",
     r"listener\.[\d\[].*\.downstream_(global_)?cx_overflow",
     r"server\.(uptime|memory_allocated)",
