@@ -88,7 +88,7 @@ def of(outcome: Outcome) -> Span:
                 "http.route": path,
                 "http.response.status_code": outcome.status,
                 "error.type": _server_error(outcome),
-                "gen_ai.conversation.id": outcome.session,
+                "gen_ai.conversation.id": outcome.session.rstrip("/"),
                 "archgw.request.id": outcome.id,
                 "archgw.kind": outcome.kind,
                 "archgw.route": outcome.route,

@@ -206,8 +206,9 @@ class Hop:
     async def _tell(self, headers: Headers) -> None:
         troubles = router_api.troubles(self._model, self._store, self._journal)
         envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
-        figures = metrics.page(self._gateway, self._journal, troubles, envoy, self._loop.time())
-        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
+        figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
+        page = await asyncio.to_thread(metrics.written, figures, envoy)
+        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
 
     async def _ask(self, ask: Ask) -> None:
         try:

@@ -3,7 +3,7 @@
 Labels are what the config names: candidates, routes; and words of ours. docs/operations.md says what each figure is.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 
@@ -36,14 +36,34 @@ def page(gateway: Gateway, journal: Journal, troubles: Mapping[str, str], envoy:
     """`troubles`: by part of the service, why it is not as it should be; empty where it is. `envoy`: None where it does
     not answer.
     """
+    return written(taken(gateway, journal, troubles, envoy, now), envoy)
+
+
+def taken(
+    gateway: Gateway, journal: Journal, troubles: Mapping[str, str], envoy: Envoy | None, now: float
+) -> list[Metric]:
+    """The figures as they are now. The quick half, for what it reads changes with every request."""
+    return list(_Figures(gateway, journal, troubles, envoy, now).collect())
+
+
+def written(figures: Iterable[Metric], envoy: Envoy | None) -> bytes:
+    """The slow half, which any thread may do."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(gateway, journal, troubles, envoy, now))
+    registry.register(_Taken(figures))
     return generate_latest(registry) + (envoy.figures if envoy else b"")
 
 
-class _Figures:
-    """What the library asks for when a page is wanted: nothing is counted twice, nothing is global."""
+@dataclass(frozen=True)
+class _Taken:
+    """What the library asks when a page is wanted: nothing is counted twice, nothing is global."""
 
+    figures: Iterable[Metric]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.figures
+
+
+class _Figures:
     def __init__(
         self, gateway: Gateway, journal: Journal, troubles: Mapping[str, str], envoy: Envoy | None, now: float
     ) -> None:
