@@ -15,6 +15,7 @@ from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
+from router_service.signals import Signal
 
 Headers = Mapping[str, str]
 MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
@@ -198,6 +199,7 @@ class Exchange:
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
     caller: str = ""  # whose client key it came with
+    told: tuple[tuple[str, Signal], ...] = ()  # what it says of earlier answers, by their requests' ids
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
@@ -280,6 +282,7 @@ class Exchange:
         ask: bool = False,
         cost: float | None = None,
         baseline: float | None = None,
+        signal: Signal | None = None,
     ) -> Outcome:
         return Outcome(
             id=self.id,
@@ -306,6 +309,7 @@ class Exchange:
             trace=self.trace,
             caller=self.caller,
             brief=brief,
+            signals=self.told + (((self.id, signal),) if signal else ()),
         )
 
 

@@ -49,7 +49,7 @@ def test_lines_of_other_kinds(recorded: Shell, by: str) -> None:
 def test_how_far_back(recorded: Shell) -> None:
     assert json.loads(told(recorded.run("stats", "--since", "8w", "--json")))["total"]["requests"] == 6
     assert "No requests in the last 10 hours." not in told(recorded.run("stats", "--since", "10h"))
-    assert "No requests in the last 0 hours." in told(recorded.run("stats", "--since", "5m"))
+    assert "No requests in the last 5 minutes." in told(recorded.run("stats", "--since", "5m"))
 
 
 def test_csv(recorded: Shell) -> None:

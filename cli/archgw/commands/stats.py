@@ -2,9 +2,7 @@
 
 import csv
 import json
-import re
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
@@ -14,17 +12,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
 
-from archgw import configs, report
-from archgw.home import home
+from archgw import configs, ledger, report
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
-from router_service.config import Ledger
-from router_service.shell.ledger import BadLedger, engine
-from router_service.shell.ledger_schema import NewerLedger, migrate
 
-_AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SIGNALS = {  # as the ledger calls them -> as a column
     "good": "+",
     "bad": "-",
@@ -38,7 +29,7 @@ _SIGNALS = {  # as the ledger calls them -> as a column
 
 def stats_(
     by: Annotated[str, typer.Option("--by", help=f"What a line is: {', '.join(BY)}.")] = "model",
-    since: Annotated[str, typer.Option(help="How far back: 90m, 24h, 7d, 4w, or a date such as 2026-01-31.")] = "7d",
+    since: Annotated[str, typer.Option(help=ledger.SINCE)] = "7d",
     compare: Annotated[
         tuple[str, str], typer.Option(metavar="A B", help="Two lines side by side, such as two models.")
     ] = ("", ""),
@@ -53,14 +44,11 @@ def stats_(
     cheaper.
     """
     group = _group(by)
-    begin = _begin(since)
+    begin = start(since)
     try:
         found = _ask(config, group, begin)
-    except BadLedger as error:
-        report.fail(str(error))
-    except (SQLAlchemyError, NewerLedger, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        report.fail(f"the ledger cannot be read: {type(cause).__name__}: {str(cause).splitlines()[0][:200]}")
+    except ledger.NoLedger as error:
+        report.fail(str(error), mend=error.mend)
     if as_json:
         sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
     elif as_csv:
@@ -71,6 +59,14 @@ def stats_(
         _print(found)
 
 
+def start(since: str) -> float:
+    """Of the time that is looked at, in seconds since the epoch."""
+    try:
+        return ledger.begin(since)
+    except (ValueError, OverflowError):
+        report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
+
+
 def _group(by: str) -> By:
     chosen: By | None = next((known for known in BY if known == by), None)
     if chosen is None:
@@ -78,42 +74,10 @@ def _group(by: str) -> By:
     return chosen
 
 
-def _begin(since: str) -> float:
-    """Seconds since the epoch."""
-    if ago := _AGO.fullmatch(since):
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
-    try:
-        return datetime.fromisoformat(since).astimezone().timestamp()
-    except ValueError:
-        report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
-
-
 def _ask(config: Path | None, by: By, since: float) -> Stats:
-    at = home()
-    settings = _settings(config)
-    if settings.url == "none":
-        report.fail("the config keeps no ledger", mend="write  ledger: {url: sqlite}  into it")
-    if settings.url == "sqlite" and not at.ledger.exists():
-        report.fail("nothing has been recorded yet", mend="start the gateway and ask something: archgw up")
-    database = engine(settings.url, at.ledger, read_only=settings.url == "sqlite")
     offset = int(datetime.now().astimezone().utcoffset().total_seconds())  # type: ignore[union-attr]
-    try:
-        with database.begin() as connection:
-            if settings.url != "sqlite":
-                migrate(connection)
-            return stats(connection, by, since=since, offset=offset)
-    finally:
-        database.dispose()
-
-
-def _settings(config: Path | None) -> Ledger:
-    """Of the config that is named, or of the gateway that runs, or of the one that is found; else the usual ones."""
-    stack = home().stack()
-    if config is None and stack:
-        config = Path(stack.config)
-    if config is None and configs.kept() is None:
-        return Ledger()
-    return configs.read(configs.find(config), need_keys=False).ledger
+    with ledger.opened(config) as connection:
+        return stats(connection, by, since=since, offset=offset)
 
 
 # -- printed ---------------------------------------------------------------------------------------------------
@@ -121,8 +85,7 @@ def _settings(config: Path | None) -> Ledger:
 
 def _print(found: Stats) -> None:
     out = report.console
-    days = (found.until - found.since) / 86_400
-    span = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+    span = _span(found.until - found.since)
     if not found.total.requests:
         out.print(f"No requests in the last {span}.")
         return
@@ -139,6 +102,13 @@ def _print(found: Stats) -> None:
     out.print(table)
     if any(line.unpriced for line in found.lines):
         out.print("\n[dim]?: the price of some is not known; say it in the config (price).[/dim]")
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def _money(total: Line) -> str:
