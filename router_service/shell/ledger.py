@@ -102,6 +102,11 @@ class Ledger:
         self._give_up = float("inf")
         self.tally = Tally()
 
+    @property
+    def waiting(self) -> int:
+        """Outcomes that are yet to be written."""
+        return self._waiting.qsize()
+
     def start(self) -> None:
         self._thread.start()
 
