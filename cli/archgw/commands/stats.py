@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from archgw import configs, ledger, report
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
@@ -89,19 +90,40 @@ def _print(found: Stats) -> None:
     if not found.total.requests:
         out.print(f"No requests in the last {span}.")
         return
-    out.print(f"[bold]{found.total.requests}[/bold] requests in the last {span}, {_money(found.total)}\n")
-    columns = {heading: cell for heading, (width, cell) in _COLUMNS.items() if out.width >= width}
-    told = [name for name in _SIGNALS if any(name in line.signals for line in found.lines)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(found.by, overflow="fold")
-    for heading in (*columns, *(_SIGNALS[name] for name in told)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for line in found.lines:
-        cells = [cell(line) for cell in columns.values()]
-        table.add_row(escape(line.name or "(none)"), *cells, *(str(line.signals.get(name, 0)) for name in told))
-    out.print(table)
+    out.print(f"[bold]{found.total.requests:,}[/bold] requests in the last {span}, {_money(found.total)}\n")
+    out.print(_table(found, out.width))
     if any(line.unpriced for line in found.lines):
         out.print("\n[dim]?: the price of some is not known; say it in the config (price).[/dim]")
+
+
+def _table(found: Stats, width: int) -> Table:
+    """With as many columns as have room."""
+    names = [escape(line.name or "(none)") for line in found.lines]
+    columns = {heading: [cell(line) for line in found.lines] for heading, (_, cell) in _COLUMNS.items()}
+    for name, heading in _SIGNALS.items():
+        if any(name in line.signals for line in found.lines):
+            columns[heading] = [str(line.signals.get(name, 0)) for line in found.lines]
+    for heading in sorted(columns, key=_spare, reverse=True):
+        whole = _wide(found.by, names) + sum(_GAP + _wide(*one) for one in columns.items())
+        if whole > width and _spare(heading):
+            del columns[heading]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(found.by, overflow="fold")
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in zip(names, *columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _spare(heading: str) -> int:
+    """How soon it is left out."""
+    return _COLUMNS[heading][0] if heading in _COLUMNS else _OF_SIGNALS
+
+
+def _wide(heading: str, cells: Sequence[str]) -> int:
+    """Of a column, in letters."""
+    return max(Text.from_markup(cell).cell_len for cell in (heading, *cells))
 
 
 def _span(seconds: float) -> str:
@@ -133,21 +155,23 @@ def _compare(found: Stats, a: str, b: str) -> None:
     report.console.print(table)
 
 
-_COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with the width of a terminal that has room for it
-    "requests": (0, lambda line: str(line.requests)),
-    "over time": (100, lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]"),
-    "tokens in": (110, lambda line: _tokens(line.input + line.cached + line.cache_write)),
-    "out": (110, lambda line: _tokens(line.output)),
+_OF_SIGNALS = 6
+_GAP = 2  # letters between two columns
+_COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with how soon it is left out where room is short; 0: never
+    "requests": (0, lambda line: f"{line.requests:,}"),
+    "over time": (7, lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]"),
+    "tokens in": (8, lambda line: _tokens(line.input + line.cached + line.cache_write)),
+    "out": (9, lambda line: _tokens(line.output)),
     "cost": (0, lambda line: _known_dollars(line)),
     "saved": (0, lambda line: _signed(line.saved)),
-    "first content": (0, lambda line: report.seconds(line.first_content.p50)),
-    "slowest": (120, lambda line: report.seconds(line.first_content.p95)),
-    "tokens/s": (0, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
-    "failed": (0, lambda line: _failed(line)),
-    "stepped in": (130, lambda line: _share(line.failovers, line.requests)),
+    "first content": (3, lambda line: report.seconds(line.first_content.p50)),
+    "slowest": (10, lambda line: report.seconds(line.first_content.p95)),
+    "tokens/s": (5, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
+    "failed": (4, lambda line: _failed(line)),
+    "stepped in": (11, lambda line: _share(line.failovers, line.requests)),
 }
 _ROWS: dict[str, Callable[[Line], str]] = {
-    "requests": lambda line: str(line.requests),
+    "requests": lambda line: f"{line.requests:,}",
     "over time": lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]",
     "cost": lambda line: _dollars(line.cost),
     "cost of a request": lambda line: _dollars(line.cost / max(1, line.requests - line.unpriced)),
@@ -192,7 +216,7 @@ def _tokens(count: int) -> str:
 
 
 def _dollars(value: float) -> str:
-    return f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
+    return f"${value:.4f}" if 0 < value < 0.1 else f"${value:,.2f}"
 
 
 def _known_dollars(line: Line) -> str:
