@@ -15,6 +15,7 @@ from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
+from router_service.signals import Signal
 
 Headers = Mapping[str, str]
 MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
@@ -200,6 +201,7 @@ class Exchange:
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
     caller: str = ""  # whose client key it came with
+    told: tuple[tuple[str, Signal], ...] = ()  # what it says of earlier answers, by their requests' ids
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
@@ -282,7 +284,8 @@ class Exchange:
         ask: bool = False,
         cost: float | None = None,
         baseline: float | None = None,
-        told: str = "",
+        signal: Signal | None = None,
+        model_told: str = "",
     ) -> Outcome:
         return Outcome(
             id=self.id,
@@ -309,11 +312,12 @@ class Exchange:
             trace=self.trace,
             caller=self.caller,
             brief=brief,
+            signals=self.told + (((self.id, signal),) if signal else ()),
             route_id=self.decision.route_id,
             dialect=self.dialect.name,
             streamed=self.conversation.stream,
             parent=traceparent(self.headers),
-            model_told=told[:MAX_NAME],
+            model_told=model_told[:MAX_NAME],
         )
 
 

@@ -60,9 +60,10 @@ class Outcome:
     `ask` is filled only when the user enabled it. `brief` is the error without a provider's own words, empty where it
     has none. `first_content` and `score` are None where there was none. `cost` and `baseline`, what the same would have
     cost on the model of that name, are dollars, None where a price is not known. `prompt` is the client's own id of
-    what the user asked. `caller` is the name of the client key it came with, empty where none is wanted. `route_id` is
-    the route, or the lane in which the client itself chose, as a label may carry it. `dialect` is the client's;
-    `parent` is its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself.
+    what the user asked. `caller` is the name of the client key it came with, empty where none is wanted.
+    `signals`: what speaks for or against this answer or an earlier one, by the id of its request. `route_id` is the
+    route, or the lane in which the client itself chose, as a label may carry it. `dialect` is the client's; `parent` is
+    its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Outcome:
     trace: Trace = Trace()
     caller: str = ""
     brief: str = ""
+    signals: tuple[tuple[str, str], ...] = ()
     route_id: str = ""
     dialect: str = ""
     streamed: bool = False

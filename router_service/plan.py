@@ -1,6 +1,7 @@
 """Config -> Plan: routes, candidates and chains, all resolved; the one input of the service and the renderers."""
 
 import hashlib
+import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +52,14 @@ class Address:
         usual = {"http": 80, "https": 443}[self.scheme]
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == usual else f"{host}:{self.port}"
+
+    @property
+    def local(self) -> bool:
+        """Whether it is on this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,20 +251,28 @@ def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> It
         model = entry.model.partition("/")[2]
         id = _free(slug(_entry_name(entry)), taken)
         taken.add(id)
+        at = address(entry.base_url or provider.base_url, like=provider.base_url)
         yield Candidate(
             id=id,
             label=_entry_name(entry),
             model=model,
             provider=provider,
             facts=replace(provider.facts(model), dialect="") if entry.interface else provider.facts(model),
-            address=address(entry.base_url or provider.base_url, like=provider.base_url),
+            address=at,
             key=entry.access_key,
             identity=entry.identity,
             passthrough=entry.passthrough_auth,
-            price=entry.price or (None if entry.interface else pricing.price(provider.name, model)),
+            price=entry.price or _price(entry, provider, at),
             limits=_limits(entry, limits),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
+
+
+def _price(entry: ProviderEntry, provider: Provider, at: Address) -> Price | None:
+    """An endpoint of the user's own costs nothing on his own machine; of others nobody knows."""
+    if entry.interface:
+        return pricing.FREE if at.local else None
+    return pricing.price(provider.name, entry.model.partition("/")[2])
 
 
 def _limits(entry: ProviderEntry, limits: CircuitBreakers) -> CircuitBreakers:

@@ -6,7 +6,7 @@ Pure. What becomes of the answer is `attempt`'s to say.
 import json
 from collections.abc import Iterable
 
-from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, Usage
+from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, TextDelta, Usage
 from router_service.dialects.dialect import Addressee, Dialect, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
@@ -20,7 +20,7 @@ from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_
 
 class Retelling:
     """`usage`, `model` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it
-    did.
+    did; `declined`: the model will not.
     """
 
     def __init__(self, exchange: Exchange, candidate: Candidate, dialect: Dialect) -> None:
@@ -31,6 +31,7 @@ class Retelling:
         self.model = ""
         self.ended: ReplyEnded | None = None
         self.broke_off = False
+        self.declined = False
         self._inflater = Inflater("")
         self._decoder = EventDecoder()
         self._reader: Reader = dialect.reader()
@@ -78,6 +79,8 @@ class Retelling:
                 case ReplyEnded(usage=usage):  # of all that was told
                     self.usage = usage
                     self.ended = event
+                case TextDelta(refusal=True):
+                    self.declined = True
         return restored(events, self._long_names)
 
     # -- told again -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, answers, intent, kinds, limits, needs, request_json
+from router_service import admission, answers, intent, kinds, limits, needs, request_json, signals
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
@@ -246,11 +246,27 @@ class Selection:
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
             caller=self._caller,
+            told=() if counts else self._told(understood, decision),
         )
         self._gateway.exchanges.add(exchange)
         if not counts:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+
+    def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
+        """What the request says of the answer before it."""
+        session, kind = self._session(understood), understood.intent.kind
+        if session.served is None:
+            return ()
+        found: list[signals.Signal | None] = []
+        if kind == "tool continuation":
+            found = [signals.of_calls(understood.conversation)]
+        if kind == "user turn":
+            routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
+            left = routed and routed.label == session.served.model and routed.id != decision.first.id
+            overridden = left and decision.lane == "explicit"
+            found = [signals.of_ask(understood.intent), "override" if overridden else None]
+        return tuple((session.served.request, signal) for signal in found if signal)
 
     def _able(self, understood: _Understood) -> cooled.Able:
         """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""

@@ -115,14 +115,17 @@ def read_entry(
     )
 
 
+_WORDS = {"cache_write_1h": "hour_write"}
+
+
 def _price(value: Value) -> Price | None:
     """Dollars for a million tokens; what is not said follows from `input`, as vendors usually have it."""
-    fields = value.fields(("input", "cached", "cache_write", "output"))
+    fields = value.fields(("input", "cached", "cache_write", "cache_write_1h", "output"))
     read = {name: item.dollars() for name, item in fields.items()}
     for name in ("input", "output"):
         if value.is_mapping and name not in fields:
             value.wrong(f"no {name} price", "{input: 0.25, output: 2} is dollars for a million tokens")
-    known = {name: amount for name, amount in read.items() if amount is not None}
+    known = {_WORDS.get(name, name): amount for name, amount in read.items() if amount is not None}
     return Price.of(**known) if {"input", "output"} <= known.keys() else None
 
 

@@ -53,7 +53,7 @@ def written(figures: Iterable[Metric], envoy: Envoy | None) -> bytes:
     return generate_latest(registry) + (envoy.figures if envoy else b"")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # the library keeps it by its identity
 class _Taken:
     """What the library asks when a page is wanted: nothing is counted twice, nothing is global."""
 
