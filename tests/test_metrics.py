@@ -1,5 +1,6 @@
 """The page for Prometheus, and all that is made of it: docs, dashboard, alerts, logs name what really is there."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -20,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import gateway
 from test_ledger import CLAUDE, outcome
 
-from router_service.shell import grpc_server, metrics
+from router_service.shell import grpc_server, metrics, unix_http
 from router_service.shell.journal import Journal, facts
 
 ROOT = Path(__file__).parent.parent
@@ -44,9 +45,12 @@ GPT, DEEPSEEK = "openai-gpt-4o-mini", "deepseek-deepseek-chat"
 
 @dataclass
 class Sample:
-    """A page as it was scraped through the real Envoy after a few requests, and the logs that they left."""
+    """A page as it was scraped through the real Envoy after a few requests, all that Envoy itself would have told, and
+    the logs that they left.
+    """
 
     text: str
+    envoy: str
     requests: list[str]
     access: list[str]
 
@@ -91,8 +95,9 @@ async def sample(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Samp
                 async with running.client.get(f"{running.url}/archgw/metrics") as reply:
                     text = await reply.text()
                 home = running.home
+                _, envoy = await asyncio.to_thread(unix_http.ask, home.admin_socket, "/stats/prometheus")
             requests = [line for line in home.log("router").read_text().splitlines() if line.startswith("{")]
-            yield Sample(text, requests, home.log("access").read_text().splitlines())
+            yield Sample(text, envoy.decode(), requests, home.log("access").read_text().splitlines())
 
 
 # -- the page ------------------------------------------------------------------------------------------------------
@@ -126,6 +131,12 @@ def test_envoys_figures_are_there_by_cluster(sample: Sample) -> None:
     aside = families["envoy_cluster_outlier_detection_ejections_active"].samples
     assert {one.labels["envoy_cluster_name"]: one.value for one in aside} == {f"leaf.{GPT}": 0, f"leaf.{DEEPSEEK}": 0}
     assert sum(one.value for one in families["envoy_cluster_upstream_rq_retry"].samples) == 1
+
+
+def test_no_model_is_part_of_the_name_of_what_envoy_counts(sample: Sample) -> None:
+    """It is so by Envoy's own rule, where the name of a cluster has dots."""
+    told = names(sample.envoy)
+    assert len(told) > 200 and not [name for name in told if "gpt" in name or "deepseek" in name or "jokes" in name]
 
 
 def test_the_page_stays_small_and_says_nothing_of_who_asked_what(sample: Sample) -> None:
