@@ -57,7 +57,7 @@ def main() -> None:
                 until_stdin_ends=arguments.until_stdin_ends,
             )
         )
-    except (state.BadStore, ledger.BadLedger, telemetry.BadTelemetry) as error:
+    except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
 
 

@@ -5,21 +5,24 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from archgw.simulate import Fault, Simulator
 from collector import Collector, Told, collector
-from dialogue import THREE, plan_of
+from dialogue import KEYS, THREE, plan_of
 from prometheus_client.parser import text_string_to_metric_families
 from stack import Gateway, gateway, until
 from test_spans import DONE, SPAN, TRACE
 
 from router_service import spans
+from router_service.config import ConfigErrors
 from router_service.config import Telemetry as Settings
 from router_service.outcome import Outcome
+from router_service.shell import files
 from router_service.shell.otlp import Otlp
-from router_service.shell.telemetry import BadTelemetry, Sent, Tally, Telemetry, of
+from router_service.shell.telemetry import Sent, Tally, Telemetry, of
 
 SECRET = "zqheaderzq"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -173,6 +176,15 @@ def test_a_trace_of_the_clients_own_goes_on() -> None:
     assert (server.trace, server.parent) == (TRACE, SPAN)
 
 
+def test_the_standard_variables_say_who_it_is_and_how_it_is_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "gateway-in-the-attic")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+    with collector() as there:
+        told(there.url, DONE)
+    assert {span.resource["service.name"] for span in there.spans()} == {"gateway-in-the-attic"}
+    assert {headers["content-encoding"] for headers in there.headers} == {"gzip"}
+
+
 def test_what_the_client_does_not_sample_is_not_told() -> None:
     outcome = Outcome(**{name: getattr(DONE, name) for name in DONE.__slots__} | {"parent": PARENT[:-2] + "00"})
     with collector() as there:
@@ -242,11 +254,27 @@ def test_nothing_is_told_unless_the_config_says_so(monkeypatch: pytest.MonkeyPat
     assert plan_of().telemetry == Settings("") and of(plan_of()) is None
 
 
-def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "router_service.shell.otlp")
-    with pytest.raises(BadTelemetry, match=r"pip install 'archgw\[otel\]'"):
-        of(plan_of(f"{THREE}telemetry: {{otlp: 'http://127.0.0.1:4318'}}"))
+def test_a_variable_that_the_library_cannot_read_costs_nobody_the_gateway(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", SECRET)
+    telemetry = of(plan_of(f"{THREE}telemetry: {{otlp: 'http://127.0.0.1:9'}}"))
+    assert telemetry
+    telemetry.start()
+    telemetry.record(outcome_of("a"))
+    telemetry.close(60)
+    assert (telemetry.tally.lost, SECRET in caplog.text) == (1, False)
+    assert "failed with ValueError; is an OTEL_ variable amiss?" in telemetry.tally.trouble
+
+
+def test_without_the_library_the_config_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Before anything is started or taken over: a gateway that runs goes on with what it had."""
+    monkeypatch.setattr(files, "find_spec", lambda name: None if name.startswith("opentelemetry") else find_spec(name))
+    (tmp_path / "config.yaml").write_text(f"{THREE}telemetry: {{otlp: 'http://127.0.0.1:4318'}}")
+    with pytest.raises(ConfigErrors, match=r"telemetry.otlp: OTLP needs a library; pip install 'archgw\[otel\]'"):
+        files.load(tmp_path / "config.yaml", KEYS)
+    (tmp_path / "config.yaml").write_text(THREE)
+    assert not files.load(tmp_path / "config.yaml", KEYS).telemetry.otlp
 
 
 def test_whoever_does_not_want_it_does_not_load_it() -> None:

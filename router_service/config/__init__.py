@@ -27,10 +27,12 @@ from router_service.config.sections import (
     State,
     Sticky,
 )
+from router_service.config.telemetry import LIBRARY as OTLP
 from router_service.config.telemetry import Telemetry, telemetry
 
 __all__ = [
     "KEYS",
+    "OTLP",
     "SHIPPED_PARTS",
     "Cache",
     "CircuitBreakers",
@@ -149,7 +151,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),
         state=sections.state(fields.get("state")),
-        telemetry=telemetry(fields.get("telemetry")),
+        telemetry=telemetry(fields.get("telemetry"), clouds),
     )
 
 

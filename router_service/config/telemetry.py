@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from router_service.config.addresses import is_bare
+from router_service.config.clouds import Clouds
 from router_service.config.reading import Value, section
 
+LIBRARY = "otlp"  # what it is called where it is lacking
 _OVER_GRPC = 4317
 
 
@@ -17,11 +20,11 @@ class Telemetry:
     otlp: str = ""
 
 
-def telemetry(value: Value | None) -> Telemetry:
-    return section(value, Telemetry(), {"otlp": _collector})
+def telemetry(value: Value | None, clouds: Clouds) -> Telemetry:
+    return section(value, Telemetry(), {"otlp": partial(_collector, clouds)})
 
 
-def _collector(value: Value) -> str | None:
+def _collector(clouds: Clouds, value: Value) -> str | None:
     """What stands before /v1/traces and /v1/metrics."""
     url = value.text()
     if url is None:
@@ -39,6 +42,9 @@ def _collector(value: Value) -> str | None:
         return None
     if found := re.search(r"/v1/(traces|metrics|logs)/?$", url):
         value.wrong("the address goes on to one kind of telemetry", f"leave off {found[0]}")
+        return None
+    if LIBRARY in clouds.lacking:
+        value.wrong("OTLP needs a library", "pip install 'archgw[otel]'")
         return None
     if parts.port == _OVER_GRPC:
         value.odd("4317 is where collectors take OTLP over gRPC; archgw speaks it over HTTP, which is 4318")

@@ -22,10 +22,6 @@ _AT_ONCE = 64  # outcomes in one message: while it is written, requests wait for
 _GATHER = 1.0  # seconds
 
 
-class BadTelemetry(Exception):
-    """It cannot be told at all; the text says what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sent:
     """Whether it was `told`. `trouble`: why that, or something else, is not; in words without secrets."""
@@ -56,15 +52,29 @@ class Tally:
 
 
 def of(plan: Plan) -> "Telemetry | None":
-    """What the config asks for. Raises BadTelemetry."""
+    """What the config asks for, which was read where the library is."""
     address = plan.telemetry.otlp
     if not address:
         return None
+    from router_service.shell.otlp import Otlp  # a quarter of a second, and in no installation without the extra
+
     try:
-        from router_service.shell.otlp import Otlp  # half a second, and in no installation without the extra
-    except ModuleNotFoundError:
-        raise BadTelemetry("telemetry.otlp needs a library: pip install 'archgw[otel]'") from None
-    return Telemetry(Otlp(address), address)
+        return Telemetry(Otlp(address), address)
+    except Exception as error:  # a variable that the library cannot read costs nobody the gateway
+        return Telemetry(Nowhere(error), address)
+
+
+class Nowhere:
+    """Stands in for a library that cannot be set up."""
+
+    def __init__(self, error: Exception) -> None:
+        self._trouble = f"OpenTelemetry's library failed with {type(error).__name__}; is an OTEL_ variable amiss?"
+
+    def send(self, outcomes: Sequence[Outcome]) -> Sent:
+        return Sent(told=False, trouble=self._trouble)
+
+    def close(self) -> None:
+        return
 
 
 class Telemetry:
