@@ -24,6 +24,7 @@ from router_service.config import (
     Routing,
     Secret,
     State,
+    Telemetry,
 )
 from router_service.config.providers import INTERFACES
 from router_service.pricing import Price
@@ -175,6 +176,7 @@ class Plan:
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
     clients: tuple[Client, ...] = ()
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     def chain(self, route: Route, first: Candidate) -> Chain:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
@@ -219,6 +221,7 @@ def plan(config: Config) -> Plan:
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
         clients=config.clients,
+        telemetry=config.telemetry,
     )
 
 

@@ -61,6 +61,7 @@ ELSEWHERE = (
             f"{THREE}listeners: {{egress_traffic: {{port: 9}}}}",
             ["listeners.egress_traffic.port: 9; before: 12000"],
         ),
+        (THREE, f"{THREE}telemetry: {{otlp: 'http://h:4318'}}", ["telemetry.otlp: http://h:4318; before: none"]),
     ],
     ids=[
         "nothing",
@@ -73,6 +74,7 @@ ELSEWHERE = (
         "an alias",
         "what may hold a password",
         "the listener",
+        "where it is told",
     ],
 )
 def test_each_difference_is_one_line(old: str, new: str, lines: list[str]) -> None:

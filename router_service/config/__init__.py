@@ -27,9 +27,12 @@ from router_service.config.sections import (
     State,
     Sticky,
 )
+from router_service.config.telemetry import LIBRARY as OTLP
+from router_service.config.telemetry import Telemetry, telemetry
 
 __all__ = [
     "KEYS",
+    "OTLP",
     "SHIPPED_PARTS",
     "Cache",
     "CircuitBreakers",
@@ -56,6 +59,7 @@ __all__ = [
     "ShippedModel",
     "State",
     "Sticky",
+    "Telemetry",
     "parse",
     "parse_dotenv",
     "usable",
@@ -77,6 +81,7 @@ KEYS = (
     "learning",
     "ledger",
     "state",
+    "telemetry",
 )
 _NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
@@ -97,6 +102,7 @@ class Config:
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
     state: State = field(default_factory=State)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     warnings: tuple[str, ...] = ()
 
 
@@ -145,6 +151,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),
         state=sections.state(fields.get("state")),
+        telemetry=telemetry(fields.get("telemetry"), clouds),
     )
 
 

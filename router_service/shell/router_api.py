@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 
 from router_service.config import Clouds, ConfigErrors
+from router_service.figures import Tally
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
@@ -16,7 +17,7 @@ from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
 from router_service.session import Session, main_thread
 from router_service.shell.files import Source
-from router_service.shell.journal import Journal, Tally
+from router_service.shell.journal import Journal
 from router_service.shell.onnx_model import BadModel
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
@@ -51,7 +52,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
         gateway, journal, now = self._serving.gateway, self._journal, time.monotonic()
-        tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
+        tallies = [(c, journal.figures.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
         return pb.StatusReply(
             requests_under_way=len(gateway.exchanges),
             bytes_held=gateway.exchanges.bytes,
@@ -84,7 +85,12 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 
 def troubles(model: Model, store: Store, journal: Journal) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
-    return {"router_model": model.trouble, "state": store.trouble, "ledger": journal.ledger_trouble}
+    return {
+        "router_model": model.trouble,
+        "state": store.trouble,
+        "ledger": journal.ledger_trouble,
+        "telemetry": journal.telemetry_trouble,
+    }
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:
