@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from router_service import pricing
 from router_service.config import (
+    Budget,
     CircuitBreakers,
     Client,
     Config,
@@ -24,7 +24,7 @@ from router_service.config import (
     Secret,
     State,
 )
-from router_service.config.providers import INTERFACES
+from router_service.config.providers import INTERFACES, price_of
 from router_service.pricing import Price
 from router_service.providers import by_name
 from router_service.providers.provider import ModelFacts, Provider
@@ -166,6 +166,16 @@ class Plan:
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
     clients: tuple[Client, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+
+    @property
+    def preferences(self) -> tuple[str, ...]:
+        """By the names of their routes; what no preference is about is the default's."""
+        return tuple(route.name for route in self.all_routes)
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        return (*self.routes, self.default)
 
     def chain(self, route: Route, first: Candidate) -> Chain:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
@@ -210,6 +220,7 @@ def plan(config: Config) -> Plan:
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
         clients=config.clients,
+        budgets=config.budgets,
     )
 
 
@@ -249,7 +260,7 @@ def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> It
             key=entry.access_key,
             identity=entry.identity,
             passthrough=entry.passthrough_auth,
-            price=entry.price or (None if entry.interface else pricing.price(provider.name, model)),
+            price=price_of(entry),
             limits=_limits(entry, limits),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )

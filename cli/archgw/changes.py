@@ -24,6 +24,7 @@ def changes(old: Plan, new: Plan) -> list[str]:
         *_preferences(old, new),
         *_default(old, new),
         *_aliases(old, new),
+        *_budgets(old, new),
         *(line for section in _SECTIONS for line in _section(section, old, new)),
         *_left_out(old, new),
     ]
@@ -92,6 +93,16 @@ def _aliases(old: Plan, new: Plan) -> Iterable[str]:
         before, after = old.aliases.get(alias), new.aliases.get(alias)
         if (before and before.label) != (after and after.label):
             yield f"alias {alias}: {after.label if after else 'no longer there'}"
+
+
+def _budgets(old: Plan, new: Plan) -> Iterable[str]:
+    before, after = ({budget.name: budget for budget in plan.budgets} for plan in (old, new))
+    yield from (f"budget “{name}”: no longer there" for name in before if name not in after)
+    for name, budget in after.items():
+        if name not in before:
+            yield f"budget “{name}”: new, {budget.then} at {budget.amount} a {budget.per}"
+        elif before[name] != budget:
+            yield f"budget “{name}”: {budget.then} at {budget.amount} a {budget.per}; changed"
 
 
 def _section(name: str, old: Plan, new: Plan) -> Iterable[str]:

@@ -15,13 +15,16 @@ _USUAL = "http://127.0.0.1:12000"
 _PATIENCE = 0.5  # seconds for the gateway
 _AFTER = 2.0  # seconds for the user's own line
 _LONGEST = 100  # letters of the reason
-_DIM, _BOLD, _YELLOW, _PLAIN = "\033[2m", "\033[1m", "\033[33m", "\033[0m"
+_DIM, _BOLD, _YELLOW, _RED, _PLAIN = "\033[2m", "\033[1m", "\033[33m", "\033[31m", "\033[0m"
+_ORDER = ["", "warn", "downgrade", "block"]  # of what a budget comes to
+_STATES = {"": "", "warn": "", "downgrade": ", cheapest model first", "block": ", spent: requests are refused"}
+_BUDGET = {"": "", "warn": "{yellow}", "downgrade": "{yellow}", "block": "{red}"}
 
 HELP = """usage: archgw statusline [--after COMMAND]
 
 Print one line about the model that really answered, for Claude Code's status line. It has the model, the preference
-and why, tries, how much came from the vendor's cache, what the session has cost and what it saved. Reads the client's
-JSON from standard input; silent when the gateway is away. `archgw cli-agent claude` sets it up.
+and why, tries, how much came from the vendor's cache, what the session has cost and saved, and the tightest budget.
+Reads the client's JSON from standard input; silent when the gateway is away. `archgw cli-agent claude` sets it up.
 
   --after COMMAND   run this first and print what it says above ours: your own status line
 """
@@ -85,7 +88,7 @@ def ask(url: str, session: str) -> dict[str, Any] | None:
     if b" 200 " not in head.partition(b"\r\n")[0]:
         return None
     told = json.loads(_whole(head, body))
-    return told if isinstance(told, dict) and "model" in told else None
+    return told if isinstance(told, dict) and ("model" in told or told.get("budgets")) else None
 
 
 def _whole(head: bytes, body: bytes) -> bytes:
@@ -103,14 +106,29 @@ def _whole(head: bytes, body: bytes) -> bytes:
 
 def line(told: dict[str, Any], *, color: bool = True) -> str:
     """`told` is what /archgw/sessions/ID answers."""
-    dim, bold, yellow, plain = (_DIM, _BOLD, _YELLOW, _PLAIN) if color else ("", "", "", "")
+    dim, bold, yellow, red, plain = (_DIM, _BOLD, _YELLOW, _RED, _PLAIN) if color else ("", "", "", "", "")
+    budget = [f"{_BUDGET[state].format(red=red, yellow=yellow)}{words}{plain}" for state, words in _tightest(told)]
+    if "model" not in told:
+        return "".join(budget)
     parts = [f"{bold}{told['model']}{plain} {dim}{_why(str(told['reason']), told['model'])}{plain}"]
     if told["attempts"] > 1:
         parts.append(f"{yellow}failover: try {told['attempts']}{plain}")
     if told["cached"] is not None:
         parts.append(f"cache {'warm' if told['cached'] >= 0.5 else 'cold'} {told['cached'] * 100:.0f} %")
-    parts += _money(told)
+    parts += _money(told) + budget
     return f" {dim}·{plain} ".join(parts)
+
+
+def _tightest(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """What comes of the budget that is nearest to its end, and what to say of it: one that blocks before all others."""
+    budgets = told.get("budgets") or []
+    if not budgets:
+        return []
+    found = max(budgets, key=lambda one: (_ORDER.index(one["state"]), one["spent"] / one["limit"]))
+    _, _, of = found["words"].partition(" of ")
+    share = found["spent"] / found["limit"] * 100
+    words = f"budget {share:.0f} % of {of}" if share < 1000 else f"budget {found['words']}"
+    return [(found["state"], f"{words}{_STATES[found['state']]}")]
 
 
 def _why(reason: str, model: str) -> str:

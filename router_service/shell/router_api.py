@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 
+from router_service import budgets
+from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
@@ -14,10 +16,12 @@ from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
+from router_service.selection import Gateway
 from router_service.session import Session, main_thread
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal, Tally
 from router_service.shell.onnx_model import BadModel
+from router_service.shell.purse import Purse
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
 from router_service.shell.state import Store
@@ -70,7 +74,8 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 )
                 for candidate, tally in tallies
             ],
-            troubles=filter(None, troubles(self._serving.model, self._serving.store, journal).values()),
+            troubles=filter(None, self._troubles().values()),
+            budgets=[_budget(one) for one in all_standings(gateway)],
         )
 
     async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
@@ -81,10 +86,38 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.AdoptReply()
 
+    def _troubles(self) -> dict[str, str]:
+        return troubles(self._serving.model, self._serving.store, self._journal, self._serving.purse)
 
-def troubles(model: Model, store: Store, journal: Journal) -> dict[str, str]:
+
+def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
-    return {"router_model": model.trouble, "state": store.trouble, "ledger": journal.ledger_trouble}
+    return {
+        "router_model": model.trouble,
+        "state": store.trouble,
+        "ledger": journal.ledger_trouble,
+        "budgets": purse.trouble,
+    }
+
+
+def all_standings(gateway: Gateway) -> list[Standing]:
+    """How all budgets stand now."""
+    plan = gateway.plan
+    clients = [client.name for client in plan.clients]
+    return budgets.all_standings(plan.budgets, gateway.spending, clients, plan.preferences, time.time())
+
+
+def _budget(standing: Standing) -> pb.Budget:
+    budget = standing.budget
+    return pb.Budget(
+        name=budget.name,
+        of=standing.of,
+        spent=standing.spent,
+        limit=budget.at_most,
+        unit=budget.unit,
+        then=budget.then,
+        until=standing.until,
+    )
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:

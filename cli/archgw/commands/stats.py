@@ -16,10 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from archgw import configs, report
-from archgw.home import home
+from archgw import budgets, configs, report
+from archgw.home import Home, home
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
-from router_service.config import Ledger
+from router_service.config import Config, Ledger
+from router_service.plan import plan
 from router_service.shell.ledger import BadLedger, engine
 from router_service.shell.ledger_schema import NewerLedger, migrate
 
@@ -55,20 +56,25 @@ def stats_(
     group = _group(by)
     begin = _begin(since)
     try:
-        found = _ask(config, group, begin)
+        found, budget_lines = _ask(config, group, begin)
     except BadLedger as error:
         report.fail(str(error))
     except (SQLAlchemyError, NewerLedger, OSError) as error:
         cause = getattr(error, "orig", None) or error
         report.fail(f"the ledger cannot be read: {type(cause).__name__}: {str(cause).splitlines()[0][:200]}")
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
+        sys.stdout.write(
+            json.dumps(asdict(found) | {"budgets": [asdict(line) for line in budget_lines]}, indent=1) + "\n"
+        )
     elif as_csv:
         _print_csv(found)
     elif compare != ("", ""):
         _compare(found, *compare)
     else:
         _print(found)
+        if budget_lines:
+            report.console.print()
+            report.console.print(budgets.table(budget_lines, time.time()))
 
 
 def _group(by: str) -> By:
@@ -88,9 +94,11 @@ def _begin(since: str) -> float:
         report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
 
 
-def _ask(config: Path | None, by: By, since: float) -> Stats:
+def _ask(config: Path | None, by: By, since: float) -> tuple[Stats, list[budgets.Line]]:
+    """What the ledger says, and how the budgets stand."""
     at = home()
-    settings = _settings(config)
+    read = _config(config)
+    settings = read.ledger if read else Ledger()
     if settings.url == "none":
         report.fail("the config keeps no ledger", mend="write  ledger: {url: sqlite}  into it")
     if settings.url == "sqlite" and not at.ledger.exists():
@@ -101,19 +109,28 @@ def _ask(config: Path | None, by: By, since: float) -> Stats:
         with database.begin() as connection:
             if settings.url != "sqlite":
                 migrate(connection)
-            return stats(connection, by, since=since, offset=offset)
+            found = stats(connection, by, since=since, offset=offset)
     finally:
         database.dispose()
+    return found, _budgets(read, at)
 
 
-def _settings(config: Path | None) -> Ledger:
-    """Of the config that is named, or of the gateway that runs, or of the one that is found; else the usual ones."""
+def _budgets(config: Config | None, at: Home) -> list[budgets.Line]:
+    if config is None or not config.budgets or all(entry.missing_key for entry in config.providers):
+        return []
+    lines, trouble = budgets.kept(plan(config), at.ledger)
+    report.warn([trouble] if trouble else [])
+    return lines
+
+
+def _config(config: Path | None) -> Config | None:
+    """The one that is named, or that of the gateway that runs, or the one that is found."""
     stack = home().stack()
     if config is None and stack:
         config = Path(stack.config)
     if config is None and configs.kept() is None:
-        return Ledger()
-    return configs.read(configs.find(config), need_keys=False).ledger
+        return None
+    return configs.read(configs.find(config), need_keys=False)
 
 
 # -- printed ---------------------------------------------------------------------------------------------------
