@@ -19,7 +19,7 @@ from router_service.config.budgets import Per, Then, amount
 from router_service.conversation import Usage
 
 KEPT = 7 * 86_400.0  # seconds that a count outlives its day or month, or the last request of its session
-_CLOSE = 0.8  # of a budget that blocks: from here on it is read anew before each decision
+_CLOSE = 0.8  # of a budget that blocks: from here on it is read before each decision and written after each answer
 _QUARTER = 900  # seconds; every time zone begins its day on one
 _LONGEST = 200  # characters of a name in a key
 _RECENT = 500  # askers
@@ -86,7 +86,8 @@ class Spending:
     """What has been spent, by key; `writer` is this service's name in the store.
 
     `changed`: keys of what the store has not been told. `stored`: it may know of more than is known here. `shared`:
-    others write there, too. `recent`: who asked lately, for those who look at sessions.
+    others write there, too. `urgent`: they had better know at once. `recent`: who asked lately, for those who look at
+    sessions.
     """
 
     def __init__(self, writer: str = "", *, limit: int = 50_000) -> None:
@@ -95,7 +96,7 @@ class Spending:
         self.kept_until: dict[str, float] = {}
         self.changed: set[str] = set()
         self.recent: OrderedDict[Asker, None] = OrderedDict()
-        self.stored = self.shared = False
+        self.stored = self.shared = self.urgent = False
         self._name, self._page, self._limit = writer, 0, limit
 
     @property
@@ -150,7 +151,7 @@ def all_standings(
     found: list[Standing] = []
     askers = _askers(clients, preferences)
     for budget in budgets:
-        of_sessions = _is_of_sessions(budget)
+        of_sessions = is_of_sessions(budget)
         counts = _unlike((budget,), spending.recent if of_sessions else askers, now)
         standing = [_standing(count, spending) for count in counts]
         most = sorted(standing, key=lambda one: -one.spent)
@@ -180,7 +181,7 @@ def standing_keys(
     budgets: Iterable[Budget], clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> tuple[str, ...]:
     """Keys that are known without a request: all but those of sessions."""
-    lasting = [budget for budget in budgets if not _is_of_sessions(budget)]
+    lasting = [budget for budget in budgets if not is_of_sessions(budget)]
     return tuple(count.key for count in _unlike(lasting, _askers(clients, preferences), now))
 
 
@@ -196,6 +197,7 @@ def account(
         if spent and spent > 0:
             ends = at if count.until is None else count.until
             spending.add(count.key, min(spent, _BEYOND), ends + KEPT)
+            spending.urgent |= spending.shared and _is_close(count, spending)
     spending.seen(asker)
 
 
@@ -219,6 +221,10 @@ def warning(standing: Standing) -> str:
     return f"budget “{standing.budget.name}”{_whose(standing)}: {standing.words}"
 
 
+def is_of_sessions(budget: Budget) -> bool:
+    return budget.per == "session" or budget.each == "session"
+
+
 def _counts(budgets: Iterable[Budget], asker: Asker, now: float) -> list[Count]:
     return [count for budget in budgets if (count := _count(budget, asker, now))]
 
@@ -238,7 +244,7 @@ def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
         parts.append(f"client={_plain(asker.client)}")
     if budget.preference or budget.each == "preference":
         parts.append(f"preference={_plain(asker.preference or '')}")
-    if _is_of_sessions(budget):
+    if is_of_sessions(budget):
         parts.append(f"session={_plain(asker.session)}")
         of = asker.session
     return Count(budget, of or "", " ".join(parts), period.until)
@@ -276,13 +282,13 @@ def _moves(count: Count, spending: Spending) -> bool:
     """Whether it may be another by now than it was a second ago, and whether that matters."""
     if not spending.shared:
         return False
-    spent, budget = spending.spent(count.key), count.budget
-    close = budget.then == "block" and _CLOSE * budget.at_most <= spent < budget.at_most
-    return close or _is_of_sessions(budget)
+    open_yet = spending.spent(count.key) < count.budget.at_most
+    return (open_yet and _is_close(count, spending)) or is_of_sessions(count.budget)
 
 
-def _is_of_sessions(budget: Budget) -> bool:
-    return budget.per == "session" or budget.each == "session"
+def _is_close(count: Count, spending: Spending) -> bool:
+    """It is about to block, or does."""
+    return count.budget.then == "block" and spending.spent(count.key) >= _CLOSE * count.budget.at_most
 
 
 def _plain(name: str) -> str:

@@ -124,6 +124,7 @@ class Hop:
         self._purse = purse or Nowhere()
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
         self._role = role
         self._identities, self._admin = identities or Identities(), admin
         self._machine: Selection | Attempt | CountAttempt | None = None
@@ -205,6 +206,9 @@ class Hop:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+        if self._gateway.spending.urgent:
+            self._gateway.spending.urgent = False
+            self._counting = self._loop.create_task(self._purse.keep(self._gateway.spending))
 
     async def _recall(self, recall: Recall) -> None:
         """Both at once: a request waits for the slower one."""

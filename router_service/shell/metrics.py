@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from router_service.selection import Gateway
+from router_service.shell import budget_figures, standing
 from router_service.shell.journal import Journal, Tally
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -62,6 +63,7 @@ class _Figures:
             lost = CounterMetricFamily("archgw_ledger_lost", "Requests that found no room in the ledger.")
             lost.add_metric([], journal.ledger.tally.lost)
             yield lost
+        yield from budget_figures.figures(standing.of_all(gateway))
 
     def _candidates(self) -> Iterator[Metric]:
         tries = CounterMetricFamily("archgw_tries", "Tries at a candidate that have ended.", labels=["candidate"])

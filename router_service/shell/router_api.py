@@ -7,7 +7,6 @@ from typing import Any
 
 import grpc
 
-from router_service import budgets
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.outcome import Outcome
@@ -16,8 +15,8 @@ from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
-from router_service.selection import Gateway
 from router_service.session import Session, main_thread
+from router_service.shell import standing
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal, Tally
 from router_service.shell.onnx_model import BadModel
@@ -75,7 +74,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 for candidate, tally in tallies
             ],
             troubles=filter(None, self._troubles().values()),
-            budgets=[_budget(one) for one in all_standings(gateway)],
+            budgets=[_budget(one) for one in standing.of_all(gateway)],
         )
 
     async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
@@ -98,13 +97,6 @@ def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict
         "ledger": journal.ledger_trouble,
         "budgets": purse.trouble,
     }
-
-
-def all_standings(gateway: Gateway) -> list[Standing]:
-    """How all budgets stand now."""
-    plan = gateway.plan
-    clients = [client.name for client in plan.clients]
-    return budgets.all_standings(plan.budgets, gateway.spending, clients, plan.preferences, time.time())
 
 
 def _budget(standing: Standing) -> pb.Budget:
