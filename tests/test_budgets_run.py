@@ -117,10 +117,12 @@ async def test_it_is_shown_wherever_one_looks(tmp_path: Path) -> None:
         told = await asyncio.to_thread(statusline.ask, it.url, session)
         assert told
         shown = statusline.line(told, color=False)
-        assert shown.endswith("of $0.0001 today, spent: requests are refused") and "budget" in shown
-        assert "\033[31mbudget" in statusline.line(told)
+        assert shown.startswith("budget spent: $") and f"of $0.0001 today · {CLAUDE}" in shown
+        assert statusline.line(told).startswith("\033[31mbudget")
         other = await asyncio.to_thread(statusline.ask, it.url, "another")
-        assert other and statusline.line(other, color=False).startswith("budget "), "who is refused from the start"
+        assert other and statusline.line(other, color=False).endswith("of $0.0001 today"), (
+            "who is refused from the start"
+        )
         reply = await asyncio.to_thread(status, it.home)
         pennies, mine = reply.budgets
         assert (pennies.name, pennies.of, pennies.unit, pennies.then) == ("pennies", "", "dollars", "block")

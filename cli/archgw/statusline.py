@@ -17,8 +17,6 @@ _AFTER = 2.0  # seconds for the user's own line
 _LONGEST = 100  # letters of the reason
 _DIM, _BOLD, _YELLOW, _RED, _PLAIN = "\033[2m", "\033[1m", "\033[33m", "\033[31m", "\033[0m"
 _ORDER = ["", "warn", "downgrade", "block"]  # of what a budget comes to
-_STATES = {"": "", "warn": "", "downgrade": ", cheapest model first", "block": ", spent: requests are refused"}
-_BUDGET = {"": "", "warn": "{yellow}", "downgrade": "{yellow}", "block": "{red}"}
 
 HELP = """usage: archgw statusline [--after COMMAND]
 
@@ -107,28 +105,31 @@ def _whole(head: bytes, body: bytes) -> bytes:
 def line(told: dict[str, Any], *, color: bool = True) -> str:
     """`told` is what /archgw/sessions/ID answers."""
     dim, bold, yellow, red, plain = (_DIM, _BOLD, _YELLOW, _RED, _PLAIN) if color else ("", "", "", "", "")
-    budget = [f"{_BUDGET[state].format(red=red, yellow=yellow)}{words}{plain}" for state, words in _tightest(told)]
+    between = f" {dim}·{plain} "
+    state, words = _budget(told)
+    mark = {"": "", "block": red}.get(state, yellow)
+    budget = [f"{mark}{words}{plain if state else ''}"] if words else []
     if "model" not in told:
-        return "".join(budget)
+        return between.join(budget)
     parts = [f"{bold}{told['model']}{plain} {dim}{_why(str(told['reason']), told['model'])}{plain}"]
     if told["attempts"] > 1:
         parts.append(f"{yellow}failover: try {told['attempts']}{plain}")
     if told["cached"] is not None:
         parts.append(f"cache {'warm' if told['cached'] >= 0.5 else 'cold'} {told['cached'] * 100:.0f} %")
-    parts += _money(told) + budget
-    return f" {dim}·{plain} ".join(parts)
+    parts += _money(told)
+    return between.join([*budget, *parts] if state == "block" else [*parts, *budget])
 
 
-def _tightest(told: dict[str, Any]) -> list[tuple[str, str]]:
-    """What comes of the budget that is nearest to its end, and what to say of it: one that blocks before all others."""
+def _budget(told: dict[str, Any]) -> tuple[str, str]:
+    """What the budget nearest to its end comes to, and what to say of it; one that blocks goes before all others."""
     budgets = told.get("budgets") or []
     if not budgets:
-        return []
+        return "", ""
     found = max(budgets, key=lambda one: (_ORDER.index(one["state"]), one["spent"] / one["limit"]))
-    _, _, of = found["words"].partition(" of ")
-    share = found["spent"] / found["limit"] * 100
-    words = f"budget {share:.0f} % of {of}" if share < 1000 else f"budget {found['words']}"
-    return [(found["state"], f"{words}{_STATES[found['state']]}")]
+    if found["state"] == "block":
+        return "block", f"budget spent: {found['words']}"
+    share, of = found["spent"] / found["limit"] * 100, found["words"].partition(" of ")[2]
+    return found["state"], f"budget {share:.0f} % of {of}{', cheapest first' if found['state'] == 'downgrade' else ''}"
 
 
 def _why(reason: str, model: str) -> str:

@@ -1,5 +1,6 @@
 """What may be spent: how much in which time, of whom, and what is done when it is."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -74,14 +75,14 @@ def budgets(
 
 
 def amount(value: float, unit: Unit) -> str:
-    """$5, $0.42, 2M tokens, 1,234 tokens; dollars of less than a cent by their first digit that counts."""
+    """$5, $0.42, 2M tokens, 1,234 tokens; dollars of less than a cent by the first two digits that count."""
     if unit == "tokens":
         for sign, times in (("M", 1_000_000), ("k", 1000)):
             if value >= times and value % times == 0:
                 return f"{value / times:,.0f}{sign} tokens"
         return f"{value:,.0f} tokens"
     if 0 < value < 0.01:
-        return f"${value:.6f}".rstrip("0") if value >= 5e-7 else "$0.00"
+        return f"${value:.{1 - math.floor(math.log10(value))}f}".rstrip("0")
     return f"${value:,.2f}".removesuffix(".00")
 
 
