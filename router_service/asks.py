@@ -125,8 +125,13 @@ def fitted(ask: Sequence[int], context: Sequence[int], room: int) -> tuple[list[
     return list(ask), list(context[:kept])
 
 
+def as_before(words: str) -> str:
+    """What the user said, as the context of a later ask has it."""
+    return shortened(words, most=_USER_BEFORE)
+
+
 def _of_before(turn: Turn) -> str:
-    return shortened(turn.words, most=_USER_BEFORE if turn.role == "user" else _ASSISTANT_BEFORE)
+    return as_before(turn.words) if turn.role == "user" else shortened(turn.words, most=_ASSISTANT_BEFORE)
 
 
 def _words(text: str) -> str:

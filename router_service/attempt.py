@@ -10,7 +10,7 @@ Nothing of an answer reaches the client before its first content; after it there
 from dataclasses import replace
 from typing import Literal
 
-from router_service import kinds, refusals, upstream
+from router_service import kinds, refusals, signals, upstream
 from router_service.bill import settle
 from router_service.conversation import (
     KIND_BY_STATUS,
@@ -495,8 +495,14 @@ class Attempt:
                 ask=self._gateway.show_asks,
                 cost=cost,
                 baseline=baseline,
+                signal=self._signal(),
             )
         )
+
+    def _signal(self) -> signals.Signal | None:
+        if self._first_content is None or self._exchange.intent.kind not in kinds.TURNS:
+            return None
+        return signals.of_answer(self._retelling.ended, declined=self._retelling.declined)
 
     def _bill(self, now: float) -> tuple[float | None, float | None]:
         """What it cost, and what the baseline would have."""

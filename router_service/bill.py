@@ -25,8 +25,9 @@ def settle(
     The session keeps both, and of its turns what the model has read. It is added to every budget that it concerns.
     """
     session, kind = sessions.get(exchange.session), exchange.intent.kind
-    cost = pricing.cost(candidate.price, usage)
-    other = pricing.cost(baseline.price if baseline else None, pricing.had_it_stayed(usage, session.known(at)))
+    cost = pricing.cost(candidate.price, usage, at=at)
+    stayed = pricing.had_it_stayed(usage, session.known(at))
+    other = pricing.cost(baseline.price if baseline else None, stayed, at=at)
     if kind in kinds.TURNS:
         session = session.answered(candidate.id, usage, at, opens_turn=kind == "user turn")
         session = replace(session, served=_served(exchange, candidate, usage, at))

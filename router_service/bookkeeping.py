@@ -63,6 +63,12 @@ def attempt_rows(outcome: Outcome) -> list[Row]:
     ]
 
 
+def signal_rows(outcome: Outcome) -> list[Row]:
+    """What speaks for or against its answer, and for or against earlier ones."""
+    at = outcome.started + outcome.duration
+    return [{"request": request, "signal": signal, "at": at} for request, signal in outcome.signals]
+
+
 def _trouble(outcome: Outcome) -> str:
     """What we refuse ourselves, we refuse by quoting it; the status says as much as may be kept."""
     told = "refused by archgw" if outcome.kind == "refused" else outcome.brief or without_words(outcome.error)

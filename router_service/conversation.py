@@ -237,7 +237,8 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens. `input` counts what was read anew; `cached` and `cache_write` come on top of it, not within.
+    """Tokens. `input` counts what was read anew; `cached` and `cache_write` come on top of it, not within. `hour_write`
+    is the part of `cache_write` that is kept for an hour. `searches` of the web are no tokens, but cost as well.
 
     None means that the vendor did not say; it is not zero.
     """
@@ -247,6 +248,8 @@ class Usage:
     cache_write: int | None = None
     output: int | None = None
     reasoning: int | None = None
+    hour_write: int | None = None
+    searches: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

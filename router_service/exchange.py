@@ -17,6 +17,7 @@ from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
 from router_service.session import main_thread
+from router_service.signals import Signal
 
 Headers = Mapping[str, str]
 MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
@@ -203,6 +204,7 @@ class Exchange:
     trace: Trace = field(default_factory=Trace)
     caller: str = ""  # whose client key it came with
     budgets: tuple[str, ...] = ()  # what is told of budgets with the answer
+    told: tuple[tuple[str, Signal], ...] = ()  # what it says of earlier answers, by their requests' ids
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
     unfit: set[str] = field(default_factory=set)  # ids of who, as another's refusal has shown, is no use either
@@ -291,6 +293,7 @@ class Exchange:
         ask: bool = False,
         cost: float | None = None,
         baseline: float | None = None,
+        signal: Signal | None = None,
     ) -> Outcome:
         return Outcome(
             id=self.id,
@@ -317,6 +320,7 @@ class Exchange:
             trace=self.trace,
             caller=self.caller,
             brief=brief,
+            signals=self.told + (((self.id, signal),) if signal else ()),
         )
 
 

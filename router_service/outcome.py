@@ -51,6 +51,7 @@ class Outcome:
     has none. `first_content` and `score` are None where there was none. `cost` and `baseline`, what the same would have
     cost on the model of that name, are dollars, None where a price is not known. `prompt` is the client's own id of
     what the user asked. `caller` is the name of the client key it came with, empty where none is wanted.
+    `signals`: what speaks for or against this answer or an earlier one, by the id of its request.
     """
 
     id: str
@@ -77,3 +78,4 @@ class Outcome:
     trace: Trace = Trace()
     caller: str = ""
     brief: str = ""
+    signals: tuple[tuple[str, str], ...] = ()

@@ -250,13 +250,14 @@ def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> It
         model = entry.model.partition("/")[2]
         id = _free(slug(_entry_name(entry)), taken)
         taken.add(id)
+        at = address(entry.base_url or provider.base_url, like=provider.base_url)
         yield Candidate(
             id=id,
             label=_entry_name(entry),
             model=model,
             provider=provider,
             facts=replace(provider.facts(model), dialect="") if entry.interface else provider.facts(model),
-            address=address(entry.base_url or provider.base_url, like=provider.base_url),
+            address=at,
             key=entry.access_key,
             identity=entry.identity,
             passthrough=entry.passthrough_auth,

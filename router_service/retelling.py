@@ -6,7 +6,7 @@ Pure. What becomes of the answer is `attempt`'s to say.
 import json
 from collections.abc import Iterable
 
-from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, Usage
+from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, TextDelta, Usage
 from router_service.dialects.dialect import Addressee, Dialect, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
@@ -19,7 +19,9 @@ from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_
 
 
 class Retelling:
-    """`usage` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it did."""
+    """`usage` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it did;
+    `declined`: the model will not.
+    """
 
     def __init__(self, exchange: Exchange, candidate: Candidate, dialect: Dialect) -> None:
         """`dialect` is the one that the candidate is asked in."""
@@ -28,6 +30,7 @@ class Retelling:
         self.usage = Usage()
         self.ended: ReplyEnded | None = None
         self.broke_off = False
+        self.declined = False
         self._inflater = Inflater("")
         self._decoder = EventDecoder()
         self._reader: Reader = dialect.reader()
@@ -75,6 +78,8 @@ class Retelling:
                 case ReplyEnded(usage=usage):  # of all that was told
                     self.usage = usage
                     self.ended = event
+                case TextDelta(refusal=True):
+                    self.declined = True
         return restored(events, self._long_names)
 
     # -- told again -------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, answers, budgets, intent, kinds, limits, needs, request_json
+from router_service import admission, answers, budgets, intent, kinds, limits, needs, request_json, signals
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
@@ -269,6 +269,7 @@ class Selection:
             touched=now,
             caller=self._caller,
             budgets=tuple(map(budgets.warning, standings)),
+            told=() if counts else self._told(understood, decision),
         )
         self._gateway.exchanges.add(exchange)
         if not counts:
@@ -288,6 +289,7 @@ class Selection:
             written=session.written / session.requests if session.requests else WRITTEN,
             able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
             because="; ".join(map(budgets.warning, downgrading)),
+            now=self._wall,
         )
 
     def _asker(self, understood: _Understood) -> Asker:
@@ -303,6 +305,21 @@ class Selection:
             asker = replace(asker, preference=decision.route.name if decision.lane == "routed" else "")
         found = budgets.standings(plan.budgets, self._gateway.spending, asker, self._wall)
         return [standing for standing in found if standing.state]
+
+    def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
+        """What the request says of the answer before it."""
+        session, kind = self._session(understood), understood.intent.kind
+        if session.served is None:
+            return ()
+        found: list[signals.Signal | None] = []
+        if kind == "tool continuation":
+            found = [signals.of_calls(understood.conversation)]
+        if kind == "user turn":
+            routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
+            left = routed and routed.label == session.served.model and routed.id != decision.first.id
+            overridden = left and decision.lane == "explicit"
+            found = [signals.of_ask(understood.intent), "override" if overridden else None]
+        return tuple((session.served.request, signal) for signal in found if signal)
 
     def _able(self, understood: _Understood) -> cooled.Able:
         """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""

@@ -182,7 +182,7 @@ def test_for_each_client_there_must_be_some() -> None:
         ("{model: openai/gpt-4o}, {model: openai/x, price: {input: 1, output: 2}}", "$5", ""),
         ("{model: openai/gpt-4o}, {model: deepseek/no-such-model}", "$5", ""),  # without its key it is not asked
         (
-            "{model: a/b, base_url: 'http://127.0.0.1:1', provider_interface: openai}, {model: openai/zzz}",
+            "{model: a/b, base_url: 'https://gpu.example.com', provider_interface: openai}, {model: openai/zzz}",
             "$5",
             "the price of a/b and openai/zzz is not known",
         ),
@@ -597,8 +597,10 @@ TOLD = {"monthly": "budget “monthly”: $41 of $50 this month", "daily": "budg
         pytest.param(WARN, {"month": 39.99}, CLAUDE, [], id="not yet"),
         pytest.param(WARN, {"month": 41}, CLAUDE, ["monthly"], id="a warning changes nothing"),
         pytest.param(DOWNGRADE, {"day": 4.99}, CLAUDE, [], id="below"),
-        pytest.param(DOWNGRADE, {"day": 6}, GPT, ["daily"], id="the cheapest of the chain"),
-        pytest.param(f"{WARN}, {DOWNGRADE}", {"month": 41, "day": 6}, GPT, ["monthly", "daily"], id="both are told"),
+        pytest.param(DOWNGRADE, {"day": 6}, DEEPSEEK, ["daily"], id="the cheapest of the chain at this hour"),
+        pytest.param(
+            f"{WARN}, {DOWNGRADE}", {"month": 41, "day": 6}, DEEPSEEK, ["monthly", "daily"], id="both are told"
+        ),
     ],
 )
 def test_what_comes_with_the_answer(budgets: str, spent: dict[str, float], model: str, told: list[str]) -> None:
@@ -613,7 +615,7 @@ def test_what_comes_with_the_answer(budgets: str, spent: dict[str, float], model
     release, outcome = one(effects, Release), recorded(effects)
     assert release and outcome and outcome.warnings[: len(told)] == exchange.budgets
     assert release.headers.get("x-arch-warnings", "").count("budget ") == len(told)
-    assert ("daily" in exchange.decision.reason) == (model == GPT)
+    assert ("daily" in exchange.decision.reason) == (model != CLAUDE)
 
 
 DEAR = """

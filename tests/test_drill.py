@@ -262,7 +262,7 @@ def test_what_it_may_cost_is_counted_for_all_who_may_step_in() -> None:
 def test_a_price_that_nobody_knows_is_told() -> None:
     config = """llm_providers:
   - {model: openai/gpt-4o-mini}
-  - {model: own/m, base_url: "http://127.0.0.1:1", provider_interface: openai}
+  - {model: own/m, base_url: "http://gpu.test:1", provider_interface: openai}
 """
     asked = leads(plan_of(config))
     spending = at_most(asked, {lead.label: 1 for lead in asked}, writes=100)

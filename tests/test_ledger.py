@@ -119,6 +119,13 @@ def test_a_request_is_a_row_and_so_is_each_try(settings: Settings, tmp_path: Pat
     ]
 
 
+def test_signals_are_kept_with_the_answers_that_they_are_about(settings: Settings, tmp_path: Path) -> None:
+    first, second = outcome("r1"), outcome("r2", signals=(("r1", "re-ask"), ("r2", "truncation")))
+    with kept(settings, tmp_path, first, second, outcome("r3", signals=(("r1", "re-ask"),))) as connection:
+        found = connection.execute(select(signals.c.request, signals.c.signal).order_by(signals.c.request)).all()
+    assert found == [("r1", "re-ask"), ("r2", "truncation")]
+
+
 def test_what_was_asked_is_kept_only_where_the_user_wants_it(settings: Settings, tmp_path: Path) -> None:
     with kept(replace(settings, capture="asks"), tmp_path, outcome()) as connection:
         assert connection.scalar(select(requests.c.ask)) == "the user's words"
@@ -205,6 +212,7 @@ def test_two_services_write_at_once(settings: Settings, tmp_path: Path) -> None:
 def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Settings, tmp_path: Path) -> None:
     with kept(settings, tmp_path, outcome("old")) as connection:
         connection.execute(text("alter table requests drop column reason"))
+        connection.execute(text("drop table budgets"))
         connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 1))
     with kept(settings, tmp_path, outcome("new")) as connection:
         rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()

@@ -4,6 +4,7 @@ import pytest
 from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
 
 from router_service.plan import Address, Plan, address, slug
+from router_service.pricing import FREE, Price
 
 
 def labels(plan: Plan, chain: tuple[str, str]) -> list[str]:
@@ -199,3 +200,20 @@ def test_an_address_with_a_variable_is_filled_or_the_model_left_out(
     without = plan_of(text, **keys)
     assert [candidate.label for candidate in without.candidates] == ["openai/gpt-4o-mini"]
     assert without.disabled[0].reason == f"${variable} is not set"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "price"),
+    [
+        ("http://127.0.0.1:8000/v1", FREE),
+        ("http://localhost:8000/v1", FREE),
+        ("http://[::1]:8000/v1", FREE),
+        ("http://10.0.0.7/v1", None),
+        ("https://127.example.com/v1", None),
+    ],
+)
+def test_an_endpoint_of_ones_own_costs_nothing_on_ones_own_machine(base_url: str, price: Price | None) -> None:
+    own = f"llm_providers: [{{model: mine/m, provider_interface: openai, base_url: '{base_url}'}}]"
+    assert plan_of(own).candidates[0].price == price
+    priced = plan_of(own.replace("}]", ", price: {input: 1, output: 2}}]"))
+    assert priced.candidates[0].price == Price.of(input=1, output=2), "the user knows better"

@@ -69,7 +69,7 @@ def test_usage_that_stands_in_several_lines_counts_once(version: str) -> None:
     file.user("Fix it.")
     file.answer({"type": "thinking", "thinking": "hm", "signature": "c2ln"}, text("First."), text("Then."), output=700)
     (turn,) = turns(file)
-    assert turn.answers == (Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 700), file.now),)
+    assert turn.answers == (Answer("claude-opus-4-8", Usage(1_000, 20_000, 2_000, 700, 0, 0, 0), file.now),)
 
 
 def test_a_line_written_before_the_end_of_its_answer_does_not_count_as_its_end() -> None:

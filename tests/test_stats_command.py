@@ -40,6 +40,15 @@ def test_a_line_for_each_model_and_what_was_saved(recorded: Shell) -> None:
     assert " $0.10 " in lines[CLAUDE] and "-$0.0200" in lines[CLAUDE]
 
 
+@pytest.mark.parametrize("width", [70, 80, 110, 140, 200])
+def test_a_line_stays_a_line_however_narrow_the_terminal(recorded: Shell, width: int) -> None:
+    shown = recorded.run("stats", COLUMNS=str(width)).output.splitlines()
+    heading = next(line for line in shown if line.startswith("model "))
+    assert {"requests", "cost", "saved"} <= set(heading.split())
+    assert ("stepped in" in heading) == (width == 200)
+    assert sum(line.startswith((GPT, CLAUDE)) for line in shown) == 2 and max(map(len, shown[2:])) <= width
+
+
 @pytest.mark.parametrize("by", ["provider", "preference", "day", "session", "client"])
 def test_lines_of_other_kinds(recorded: Shell, by: str) -> None:
     found = json.loads(told(recorded.run("stats", "--by", by, "--json")))
@@ -49,7 +58,7 @@ def test_lines_of_other_kinds(recorded: Shell, by: str) -> None:
 def test_how_far_back(recorded: Shell) -> None:
     assert json.loads(told(recorded.run("stats", "--since", "8w", "--json")))["total"]["requests"] == 6
     assert "No requests in the last 10 hours." not in told(recorded.run("stats", "--since", "10h"))
-    assert "No requests in the last 0 hours." in told(recorded.run("stats", "--since", "5m"))
+    assert "No requests in the last 5 minutes." in told(recorded.run("stats", "--since", "5m"))
 
 
 def test_csv(recorded: Shell) -> None:

@@ -12,6 +12,7 @@ from archgw.commands import (
     demo,
     drill,
     evaluate,
+    export,
     replay,
     route,
     simulate,
@@ -51,6 +52,7 @@ app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
 app.command("drill", rich_help_panel=_LOOK)(drill.drill)
 app.command("stats", rich_help_panel=_LOOK)(stats.stats_)
+app.command("export", rich_help_panel=_LOOK)(export.export_)
 app.command("replay", rich_help_panel=_LOOK)(replay.replay_)
 app.command("example", rich_help_panel=_START)(check.example)
 app.command(

@@ -10,10 +10,12 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from archgw import configs, report
+from archgw.home import home
 from router_service.budgets import Spending, all_standings, standing_keys
 from router_service.config.budgets import Unit, amount
 from router_service.pb import router_pb2 as pb
-from router_service.plan import Plan
+from router_service.plan import Plan, plan
 from router_service.shell import purse
 
 
@@ -38,9 +40,14 @@ def told(budgets: Iterable[pb.Budget]) -> list[Line]:
     ]
 
 
-def kept(plan: Plan, ledger: Path) -> tuple[list[Line], str]:
-    """By the store that the config names, sessions left out; and why not, in words. Raises BadLedger, ImportError."""
-    return asyncio.run(_kept(plan, ledger))
+def kept(given: Path | None) -> list[Line]:
+    """By the store that the config names, that of the gateway that runs or the one that is found; sessions left out."""
+    stack = home().stack()
+    path = given or (Path(stack.config) if stack else configs.kept())
+    config = configs.read(path, need_keys=False) if path else None
+    if config is None or not config.budgets or all(entry.missing_key for entry in config.providers):
+        return []
+    return asyncio.run(_kept(plan(config)))
 
 
 def table(lines: Iterable[Line], now: float) -> Table:
@@ -55,24 +62,16 @@ def table(lines: Iterable[Line], now: float) -> Table:
     return shown
 
 
-async def _kept(plan: Plan, ledger: Path) -> tuple[list[Line], str]:
-    store, spending, now = purse.of(plan, ledger), Spending(), time.time()
+async def _kept(plan: Plan) -> list[Line]:
+    store, spending, now = purse.of(plan, home().ledger), Spending(), time.time()
     clients = [client.name for client in plan.clients]
     await store.keep(spending, standing_keys(plan.budgets, clients, plan.preferences, now))
     await store.close()
-    standings = all_standings(plan.budgets, spending, clients, plan.preferences, now)
+    report.warn([store.trouble] if store.trouble else [])
     return [
-        Line(
-            one.budget.name,
-            one.of,
-            one.spent,
-            one.budget.at_most,
-            one.budget.unit,
-            one.budget.then,
-            one.until,
-        )
-        for one in standings
-    ], store.trouble
+        Line(one.budget.name, one.of, one.spent, one.budget.at_most, one.budget.unit, one.budget.then, one.until)
+        for one in all_standings(plan.budgets, spending, clients, plan.preferences, now)
+    ]
 
 
 def _share(line: Line) -> str:

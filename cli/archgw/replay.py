@@ -67,14 +67,14 @@ def replay(plan: Plan, scored: Iterable[tuple[Turn, Scores]], price: PriceOf) ->
         switched = fits != FAST and session.pin is not None and session.pin.candidate != candidate.id
         theirs = price(candidate.provider.name, candidate.model)
         again = _again(turn.answers, session.reads.get(candidate.id), now, theirs) if switched else 0.0
-        would = _sum(cost(theirs, answer.usage) for answer in turn.answers)
+        would = _sum(cost(theirs, answer.usage, at=answer.at.timestamp()) for answer in turn.answers)
         sessions[turn.thread] = _after(session, turn, decision, theirs, moves=fits != FAST)
         yield Replayed(
             turn,
             fits,
             candidate,
             {names[id]: share for id, share in scores.routes.items()},
-            _sum(cost(price(*_maker(plan, answer.model)), answer.usage) for answer in turn.answers),
+            _sum(_paid(plan, answer, price) for answer in turn.answers),
             None if would is None else would + again,
             again,
             switched,
@@ -96,9 +96,14 @@ def _after(session: Session, turn: Turn, decision: Decision, theirs: Price | Non
         session = session.turned(Pin(decision.route.id, decision.first.id, decision.score), paid)
     for number, answer in enumerate(turn.answers):
         session = session.answered(decision.first.id, answer.usage, answer.at.timestamp(), opens_turn=number == 0)
-        bill = cost(theirs, answer.usage)
+        bill = cost(theirs, answer.usage, at=answer.at.timestamp())
         session = session.paid(bill, bill)
     return session
+
+
+def _paid(plan: Plan, answer: Answer, price: PriceOf) -> float | None:
+    """What was really paid for it."""
+    return cost(price(*_maker(plan, answer.model)), answer.usage, at=answer.at.timestamp())
 
 
 def _maker(plan: Plan, model: str) -> tuple[str, str]:

@@ -1,11 +1,14 @@
 """What the ledger says, summed up: by model, vendor, preference, day, session or client. Prints nothing."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from itertools import chain
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Float, Integer, Select, and_, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Float, Integer, Select, String, and_, case, cast, func, select
 
 from router_service.shell.ledger_schema import attempts, requests, signals
 
@@ -14,6 +17,14 @@ BY: tuple[By, ...] = get_args(By)
 BUCKETS = 24  # of a line's little curve
 BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
 NOBODY = "(nobody)"
+_EPOCH = date(1970, 1, 1)
+Part = Mapping[str, Any]  # of a group, in a part of the time: its sums
+_SUMMED = (
+    *("requests", "errors", "failovers", "unpriced"),
+    *("input", "cached", "cache_write", "output", "cost"),
+)
+_AFTER = requests.c.duration - requests.c.first_content
+_SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,95 +79,65 @@ def stats(connection: Connection, by: By, *, since: float, until: float | None =
     """
     until = time.time() if until is None else until
     within = and_(requests.c.at >= since, requests.c.at < until)
-    group = _group(by, connection.dialect.name, offset)
-    lines = _lines(connection, group, within, since, until)
+    key, name = _group(by, connection.dialect.name, offset)
+    parts = _parts(connection, key, name, within, since, until)
+    told = _signals(connection, key, name, within)
+    groups = [_Group(name, some) for name, some in parts.items()]
+    lines = [group.line(told.get(group.name, {})) for group in groups]
     if by == "model":
-        lines = [_with_tries(connection, line, since, until) for line in lines]
+        lines = _with_tries(connection, lines, since, until)
     ordered = sorted(lines, key=lambda line: line.name if by == "day" else (-line.requests, line.name))
-    everything = _lines(connection, literal("all"), within, since, until)
-    return Stats(by, since, until, everything[0] if everything else Line("all"), tuple(ordered))
+    everything = _Group.of_all(groups).line(_together(told.values()))
+    return Stats(by, since, until, everything, tuple(ordered))
 
 
-def _group(by: By, dialect: str, offset: int) -> ColumnElement[Any]:
-    served = case((requests.c.served == "", NOBODY), else_=requests.c.served)
+Name = Callable[[Any], str]
+
+
+def _group(by: By, dialect: str, offset: int) -> tuple[ColumnElement[Any], Name]:
+    """What the database groups by, and the name of the line in which such a group is told."""
+    table = requests.c
     match by:
         case "model":
-            return served
+            return table.served, lambda served: served or NOBODY
         case "provider":
-            return _before_slash(served, dialect)
+            return table.served, lambda served: served.partition("/")[0] or NOBODY
         case "preference":
-            return requests.c.route
+            return table.route, str
         case "session":
-            return _before_slash(requests.c.session, dialect)
+            return table.session, session_of
         case "client":
-            return requests.c.client
+            return table.client, str
         case "day":
-            number = _whole((requests.c.at + offset) / 86_400, dialect)
-            return func.date(number * 86_400, "unixepoch") if dialect == "sqlite" else _postgres_date(number)
+            day = whole((table.at + offset) / 86_400, dialect)
+            return day, lambda number: (_EPOCH + timedelta(days=number)).isoformat()
 
 
-def _whole(value: ColumnElement[Any], dialect: str) -> ColumnElement[int]:
+def session_of(key: str) -> str:
+    """The session that a thread belongs to; what is known by how it began is a thread alone."""
+    return key if key.startswith("fingerprint/") else key.partition("/")[0]
+
+
+def whole(value: ColumnElement[Any], dialect: str) -> ColumnElement[int]:
     """Rounded down; above zero. SQLite may have been built without `floor`, and PostgreSQL's cast rounds up, too."""
     return cast(value if dialect == "sqlite" else func.floor(value), Integer)
 
 
-def _postgres_date(number: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.to_char(func.to_timestamp(number * 86_400).op("at time zone")("UTC"), "YYYY-MM-DD")
-
-
-def _before_slash(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
-    if dialect != "sqlite":
-        return func.split_part(column, "/", 1)
-    return case((func.instr(column, "/") > 0, func.substr(column, 1, func.instr(column, "/") - 1)), else_=column)
-
-
-def _lines(
-    connection: Connection, group: ColumnElement[Any], within: ColumnElement[bool], since: float, until: float
-) -> list[Line]:
-    sums = {str(row["name"]): row for row in connection.execute(_sums(group, within)).mappings()}
-    first = _spreads(connection, group, within, requests.c.first_content)
-    after = requests.c.duration - requests.c.first_content
-    measurable = and_(within, after > 0.05, requests.c.output > 0)  # shorter says nothing of speed
-    speed = _spreads(connection, group, measurable, cast(requests.c.output, Float) / after)
-    told = _signals(connection, group, within)
-    curves = _curves(connection, group, within, since, until)
-    return [
-        Line(
-            name=name,
-            requests=row["requests"],
-            errors=row["errors"],
-            failovers=row["failovers"],
-            input=row["input"] or 0,
-            cached=row["cached"] or 0,
-            cache_write=row["cache_write"] or 0,
-            output=row["output"] or 0,
-            cost=row["cost"] or 0.0,
-            unpriced=row["unpriced"],
-            saved=row["saved"],
-            first_content=first.get(name, Spread()),
-            speed=speed.get(name, Spread()),
-            signals=told.get(name, {}),
-            curve=curves[name],
-        )
-        for name, row in sums.items()
-    ]
-
-
-def _count(when: ColumnElement[bool]) -> ColumnElement[int]:
+def count_of(when: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((when, 1), else_=0))
 
 
-def _sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
+def sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
     table = requests.c
     answered = table.served != ""
     return (
         select(
             group.label("name"),
             func.count().label("requests"),
-            _count(and_(~answered, table.status.not_in(BLAMELESS))).label("errors"),
-            _count(and_(answered, table.failed > 0)).label("failovers"),
+            count_of(and_(~answered, table.status.not_in(BLAMELESS))).label("errors"),
+            count_of(and_(answered, table.failed > 0)).label("failovers"),
             *(func.sum(table[name]).label(name) for name in ("input", "cached", "cache_write", "output", "cost")),
-            _count(and_(answered, table.cost.is_(None))).label("unpriced"),
+            count_of(and_(answered, table.cost.is_(None))).label("unpriced"),
             func.sum(table.baseline - table.cost).label("saved"),  # null where either is, and left out then
         )
         .where(within)
@@ -164,64 +145,118 @@ def _sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]
     )
 
 
-def _spreads(
-    connection: Connection, group: ColumnElement[Any], within: ColumnElement[bool], value: ColumnElement[Any]
-) -> dict[str, Spread]:
-    ranked = (
-        select(
-            group.label("name"),
-            value.label("value"),
-            func.row_number().over(partition_by=group, order_by=value).label("place"),
-            func.count().over(partition_by=group).label("count"),
-        )
-        .where(within, value.is_not(None))
-        .subquery()
+def _parts(
+    connection: Connection,
+    key: ColumnElement[Any],
+    name: Name,
+    within: ColumnElement[bool],
+    since: float,
+    until: float,
+) -> dict[str, list[Part]]:
+    """The sums of each group in each of BUCKETS parts of the time: once over the ledger, and all else adds up."""
+    asked = sums(key, within).add_columns(
+        _bucket(connection, within, since, until).label("bucket"),
+        every(requests.c.first_content, 1000).label("waits"),
+        every(_SPEED, 10).label("speeds"),
     )
-    places = [
-        func.max(case((ranked.c.place == (ranked.c["count"] * percent + 99) // 100, ranked.c.value))).label(name)
-        for name, percent in (("p50", 50), ("p95", 95))
-    ]
-    found = connection.execute(select(ranked.c.name, *places).group_by(ranked.c.name))
-    return {str(row.name): Spread(row.p50, row.p95) for row in found}
-
-
-def _signals(
-    connection: Connection, group: ColumnElement[Any], within: ColumnElement[bool]
-) -> dict[str, dict[str, int]]:
-    asked = (
-        select(group.label("name"), signals.c.signal, func.count().label("count"))
-        .join_from(signals, requests, signals.c.request == requests.c.id)
-        .where(within)
-        .group_by("name", signals.c.signal)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for row in connection.execute(asked):
-        found.setdefault(str(row.name), {})[row.signal] = row[2]
+    found: dict[str, list[Part]] = {}
+    for row in connection.execute(asked.group_by("bucket")).mappings():
+        found.setdefault(name(row["name"]), []).append(dict(row))
     return found
 
 
-def _curves(
-    connection: Connection, group: ColumnElement[Any], within: ColumnElement[bool], since: float, until: float
-) -> dict[str, tuple[int, ...]]:
+def _bucket(connection: Connection, within: ColumnElement[bool], since: float, until: float) -> ColumnElement[int]:
     """From the first request to now: a ledger that is younger than `since` has no empty beginning."""
     first = connection.scalar(select(func.min(requests.c.at)).where(within))
     begin = max(since, first) if first is not None else since
     width = max((until - begin) / BUCKETS, 1e-6)
-    bucket = _whole((requests.c.at - begin) / width, connection.dialect.name)
-    asked = select(group.label("name"), bucket.label("bucket"), func.count().label("count")).where(within)
-    found: dict[str, list[int]] = {}
-    for row in connection.execute(asked.group_by("name", "bucket")):
-        curve = found.setdefault(str(row.name), [0] * BUCKETS)
-        curve[min(max(row.bucket, 0), BUCKETS - 1)] += row[2]
-    return {name: tuple(curve) for name, curve in found.items()}
+    return whole((requests.c.at - begin) / width, connection.dialect.name)
 
 
-def _with_tries(connection: Connection, line: Line, since: float, until: float) -> Line:
+class _Group:
+    """The parts of a group, and how long each of its answers took: `waits` in milliseconds, `speeds` in a tenth."""
+
+    def __init__(self, name: str, parts: list[Part]) -> None:
+        self.name, self.parts = name, parts
+        self.waits = sorted(value for part in parts for value in values(part["waits"]))
+        self.speeds = sorted(value for part in parts for value in values(part["speeds"]))
+
+    @classmethod
+    def of_all(cls, groups: Sequence["_Group"]) -> "_Group":
+        whole = cls("all", [])
+        whole.parts = [part for group in groups for part in group.parts]
+        whole.waits = sorted(chain.from_iterable(group.waits for group in groups))
+        whole.speeds = sorted(chain.from_iterable(group.speeds for group in groups))
+        return whole
+
+    def line(self, told: Mapping[str, int]) -> Line:
+        compared = any(part["saved"] is not None for part in self.parts)
+        return Line(
+            name=self.name,
+            **{of: self._total(of) for of in _SUMMED},
+            saved=self._total("saved") if compared else None,
+            first_content=spread(self.waits, 1000),
+            speed=spread(self.speeds, 10),
+            signals=told,
+            curve=self._curve(),
+        )
+
+    def _total(self, of: str) -> Any:
+        return sum(part[of] or 0 for part in self.parts)
+
+    def _curve(self) -> tuple[int, ...]:
+        curve = [0] * BUCKETS
+        for part in self.parts:
+            curve[min(max(part["bucket"], 0), BUCKETS - 1)] += part["requests"]
+        return tuple(curve)
+
+
+def every(value: ColumnElement[Any], fine: int) -> ColumnElement[str]:
+    """Every value of a group, in parts of `fine`: a hundred thousand are sorted sooner in Python than in SQLite."""
+    return func.aggregate_strings(cast(cast(value * fine, Integer), String), ",")
+
+
+def values(told: str | None) -> list[int]:
+    """What `every` has told."""
+    return list(map(int, told.split(","))) if told else []
+
+
+def spread(ordered: Sequence[int], fine: int) -> Spread:
+    """Of values in parts of `fine`."""
+    if not ordered:
+        return Spread()
+    return Spread(*(ordered[-(-len(ordered) * percent // 100) - 1] / fine for percent in (50, 95)))
+
+
+def _signals(
+    connection: Connection, key: ColumnElement[Any], name: Name, within: ColumnElement[bool]
+) -> dict[str, Counter[str]]:
+    asked = (
+        select(key.label("name"), signals.c.signal, func.count())
+        .join_from(signals, requests, signals.c.request == requests.c.id)
+        .where(within)
+        .group_by("name", signals.c.signal)
+    )
+    found: dict[str, Counter[str]] = {}
+    for group, signal, count in connection.execute(asked):
+        found.setdefault(name(group), Counter())[signal] += count
+    return found
+
+
+def _together(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in several:
+        total.update(one)
+    return dict(total)
+
+
+def _with_tries(connection: Connection, lines: list[Line], since: float, until: float) -> list[Line]:
     table = attempts.c
-    counted = select(func.count(), _count(and_(table.trouble != "", table.status.not_in(BLAMELESS))))
-    within = and_(table.at >= since, table.at < until, table.candidate == line.name)
-    tries, failed = connection.execute(counted.where(within)).one()
-    return replace(line, tries=tries, failed_tries=failed or 0)
+    failed = count_of(and_(table.trouble != "", table.status.not_in(BLAMELESS)))
+    asked = select(table.candidate, func.count(), failed).where(table.at >= since, table.at < until)
+    found = {name: (tries, bad) for name, tries, bad in connection.execute(asked.group_by(table.candidate))}
+    counted = ((line, *found.get(line.name, (0, 0))) for line in lines)
+    return [replace(line, tries=tries, failed_tries=bad) for line, tries, bad in counted]
 
 
 def sparkline(curve: Sequence[int]) -> str:

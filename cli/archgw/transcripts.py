@@ -9,7 +9,7 @@ that is taken up again may repeat another file. Shapes as written by Claude Code
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -220,12 +220,8 @@ def _joined(said: tuple[_Said, ...], new: _Said) -> tuple[_Said, ...]:
 
 def _most(one: Usage, other: Usage) -> Usage:
     """Of the lines of one answer the first may have been written before its end."""
-    return Usage(
-        max(one.input or 0, other.input or 0),
-        max(one.cached or 0, other.cached or 0),
-        max(one.cache_write or 0, other.cache_write or 0),
-        max(one.output or 0, other.output or 0),
-    )
+    names = [field.name for field in fields(Usage)]
+    return Usage(**{name: max(getattr(one, name) or 0, getattr(other, name) or 0) for name in names})
 
 
 def _time(entry: dict[str, Any]) -> datetime:

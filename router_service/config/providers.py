@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from router_service import pricing
-from router_service.config.addresses import host_of, is_bare, read_address
+from router_service.config.addresses import host_of, is_bare, is_local, read_address
 from router_service.config.circuit_breakers import limits_of_model
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
@@ -116,21 +116,27 @@ def read_entry(
     )
 
 
+_WORDS = {"cache_write_1h": "hour_write"}
+
+
 def _price(value: Value) -> Price | None:
     """Dollars for a million tokens; what is not said follows from `input`, as vendors usually have it."""
-    fields = value.fields(("input", "cached", "cache_write", "output"))
+    fields = value.fields(("input", "cached", "cache_write", "cache_write_1h", "output"))
     read = {name: item.dollars() for name, item in fields.items()}
     for name in ("input", "output"):
         if value.is_mapping and name not in fields:
             value.wrong(f"no {name} price", "{input: 0.25, output: 2} is dollars for a million tokens")
-    known = {name: amount for name, amount in read.items() if amount is not None}
+    known = {_WORDS.get(name, name): amount for name, amount in read.items() if amount is not None}
     return Price.of(**known) if {"input", "output"} <= known.keys() else None
 
 
 def price_of(entry: ProviderEntry) -> Price | None:
-    """As the user says, else as it is published; None where nobody knows."""
-    published = None if entry.interface else pricing.price(by_name(entry.provider).name, entry.model.partition("/")[2])
-    return entry.price or published
+    """As the user says, else as it is published. An endpoint of his own costs nothing on his own machine; of others
+    nobody knows, which is None.
+    """
+    if entry.price or not entry.interface:
+        return entry.price or pricing.price(by_name(entry.provider).name, entry.model.partition("/")[2])
+    return pricing.FREE if is_local(host_of(entry.base_url)) else None
 
 
 def warn_if_bare(value: Value, url: str) -> None:

@@ -14,8 +14,12 @@ from router_service.policies.policy import Decision
 Able = Callable[[Candidate], bool]
 
 
-def choose(plan: Plan, decision: Decision, *, tokens: int, written: float, able: Able, because: str) -> Decision:
-    """`tokens` that the request comes to, `written`: those that its answer is likely to; `because`: in words."""
+def choose(
+    plan: Plan, decision: Decision, *, tokens: int, written: float, able: Able, because: str, now: float
+) -> Decision:
+    """`tokens` that the request comes to, `written`: those that its answer is likely to; `because`: in words. `now` in
+    seconds since the epoch: some cost more at some hours of the day.
+    """
     if decision.lane == "explicit":
         return decision
     first = decision.first
@@ -23,7 +27,7 @@ def choose(plan: Plan, decision: Decision, *, tokens: int, written: float, able:
 
     def price(candidate: Candidate) -> float:
         known = candidate.price
-        return known.bill(input=tokens, output=int(written)) if known else float("inf")
+        return known.when(now).bill(input=tokens, output=int(written)) if known else float("inf")
 
     chosen = min([first, *others] if able(first) else others or [first], key=price)
     if chosen is first:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, delete, event, func, i
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 
-from router_service.bookkeeping import attempt_rows, request_row
+from router_service.bookkeeping import attempt_rows, request_row, signal_rows
 from router_service.config import Ledger as Settings
 from router_service.outcome import Outcome
 from router_service.plan import Plan
@@ -108,6 +108,11 @@ class Ledger:
         self._give_up = float("inf")
         self.tally = Tally()
 
+    @property
+    def waiting(self) -> int:
+        """Outcomes that are yet to be written."""
+        return self._waiting.qsize()
+
     def start(self) -> None:
         self._thread.start()
 
@@ -187,10 +192,12 @@ class Ledger:
         with self._begin() as connection:
             kept = [request_row(outcome, asks=self._settings.capture == "asks") for outcome in batch]
             tries = [row for outcome in batch for row in attempt_rows(outcome)]
+            told = [row for outcome in batch for row in signal_rows(outcome)]
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(requests).on_conflict_do_nothing(), kept)
-            if tries:
-                connection.execute(dialect.insert(attempts).on_conflict_do_nothing(), tries)
+            for table, more in ((attempts, tries), (signals, told)):
+                if more:
+                    connection.execute(dialect.insert(table).on_conflict_do_nothing(), more)
 
     def _begin(self) -> Any:
         if not self._ready:

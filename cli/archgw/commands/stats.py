@@ -2,10 +2,9 @@
 
 import csv
 import json
-import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +13,11 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy.exc import SQLAlchemyError
+from rich.text import Text
 
-from archgw import budgets, configs, report
-from archgw.home import Home, home
+from archgw import budgets, configs, ledger, report
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
-from router_service.config import Config, Ledger
-from router_service.plan import plan
-from router_service.shell.ledger import BadLedger, engine
-from router_service.shell.ledger_schema import NewerLedger, migrate
 
-_AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
-_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 _SIGNALS = {  # as the ledger calls them -> as a column
     "good": "+",
     "bad": "-",
@@ -39,7 +31,7 @@ _SIGNALS = {  # as the ledger calls them -> as a column
 
 def stats_(
     by: Annotated[str, typer.Option("--by", help=f"What a line is: {', '.join(BY)}.")] = "model",
-    since: Annotated[str, typer.Option(help="How far back: 90m, 24h, 7d, 4w, or a date such as 2026-01-31.")] = "7d",
+    since: Annotated[str, typer.Option(help=ledger.SINCE)] = "7d",
     compare: Annotated[
         tuple[str, str], typer.Option(metavar="A B", help="Two lines side by side, such as two models.")
     ] = ("", ""),
@@ -54,14 +46,12 @@ def stats_(
     cheaper.
     """
     group = _group(by)
-    begin = _begin(since)
+    begin = start(since)
     try:
-        found, budget_lines = _ask(config, group, begin)
-    except BadLedger as error:
-        report.fail(str(error))
-    except (SQLAlchemyError, NewerLedger, OSError) as error:
-        cause = getattr(error, "orig", None) or error
-        report.fail(f"the ledger cannot be read: {type(cause).__name__}: {str(cause).splitlines()[0][:200]}")
+        found = _ask(config, group, begin)
+        budget_lines = budgets.kept(config)
+    except ledger.NoLedger as error:
+        report.fail(str(error), mend=error.mend)
     if as_json:
         sys.stdout.write(
             json.dumps(asdict(found) | {"budgets": [asdict(line) for line in budget_lines]}, indent=1) + "\n"
@@ -77,6 +67,14 @@ def stats_(
             report.console.print(budgets.table(budget_lines, time.time()))
 
 
+def start(since: str) -> float:
+    """Of the time that is looked at, in seconds since the epoch."""
+    try:
+        return ledger.begin(since)
+    except (ValueError, OverflowError):
+        report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
+
+
 def _group(by: str) -> By:
     chosen: By | None = next((known for known in BY if known == by), None)
     if chosen is None:
@@ -84,53 +82,10 @@ def _group(by: str) -> By:
     return chosen
 
 
-def _begin(since: str) -> float:
-    """Seconds since the epoch."""
-    if ago := _AGO.fullmatch(since):
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
-    try:
-        return datetime.fromisoformat(since).astimezone().timestamp()
-    except ValueError:
-        report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
-
-
-def _ask(config: Path | None, by: By, since: float) -> tuple[Stats, list[budgets.Line]]:
-    """What the ledger says, and how the budgets stand."""
-    at = home()
-    read = _config(config)
-    settings = read.ledger if read else Ledger()
-    if settings.url == "none":
-        report.fail("the config keeps no ledger", mend="write  ledger: {url: sqlite}  into it")
-    if settings.url == "sqlite" and not at.ledger.exists():
-        report.fail("nothing has been recorded yet", mend="start the gateway and ask something: archgw up")
-    database = engine(settings.url, at.ledger, read_only=settings.url == "sqlite")
+def _ask(config: Path | None, by: By, since: float) -> Stats:
     offset = int(datetime.now().astimezone().utcoffset().total_seconds())  # type: ignore[union-attr]
-    try:
-        with database.begin() as connection:
-            if settings.url != "sqlite":
-                migrate(connection)
-            found = stats(connection, by, since=since, offset=offset)
-    finally:
-        database.dispose()
-    return found, _budgets(read, at)
-
-
-def _budgets(config: Config | None, at: Home) -> list[budgets.Line]:
-    if config is None or not config.budgets or all(entry.missing_key for entry in config.providers):
-        return []
-    lines, trouble = budgets.kept(plan(config), at.ledger)
-    report.warn([trouble] if trouble else [])
-    return lines
-
-
-def _config(config: Path | None) -> Config | None:
-    """The one that is named, or that of the gateway that runs, or the one that is found."""
-    stack = home().stack()
-    if config is None and stack:
-        config = Path(stack.config)
-    if config is None and configs.kept() is None:
-        return None
-    return configs.read(configs.find(config), need_keys=False)
+    with ledger.opened(config) as connection:
+        return stats(connection, by, since=since, offset=offset)
 
 
 # -- printed ---------------------------------------------------------------------------------------------------
@@ -138,24 +93,51 @@ def _config(config: Path | None) -> Config | None:
 
 def _print(found: Stats) -> None:
     out = report.console
-    days = (found.until - found.since) / 86_400
-    span = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
+    span = _span(found.until - found.since)
     if not found.total.requests:
         out.print(f"No requests in the last {span}.")
         return
-    out.print(f"[bold]{found.total.requests}[/bold] requests in the last {span}, {_money(found.total)}\n")
-    columns = {heading: cell for heading, (width, cell) in _COLUMNS.items() if out.width >= width}
-    told = [name for name in _SIGNALS if any(name in line.signals for line in found.lines)]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(found.by, overflow="fold")
-    for heading in (*columns, *(_SIGNALS[name] for name in told)):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for line in found.lines:
-        cells = [cell(line) for cell in columns.values()]
-        table.add_row(escape(line.name or "(none)"), *cells, *(str(line.signals.get(name, 0)) for name in told))
-    out.print(table)
+    out.print(f"[bold]{found.total.requests:,}[/bold] requests in the last {span}, {_money(found.total)}\n")
+    out.print(_table(found, out.width))
     if any(line.unpriced for line in found.lines):
         out.print("\n[dim]?: the price of some is not known; say it in the config (price).[/dim]")
+
+
+def _table(found: Stats, width: int) -> Table:
+    """With as many columns as have room."""
+    names = [escape(line.name or "(none)") for line in found.lines]
+    columns = {heading: [cell(line) for line in found.lines] for heading, (_, cell) in _COLUMNS.items()}
+    for name, heading in _SIGNALS.items():
+        if any(name in line.signals for line in found.lines):
+            columns[heading] = [str(line.signals.get(name, 0)) for line in found.lines]
+    for heading in sorted(columns, key=_spare, reverse=True):
+        whole = _wide(found.by, names) + sum(_GAP + _wide(*one) for one in columns.items())
+        if whole > width and _spare(heading):
+            del columns[heading]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(found.by, overflow="fold")
+    for heading in columns:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in zip(names, *columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _spare(heading: str) -> int:
+    """How soon it is left out."""
+    return _COLUMNS[heading][0] if heading in _COLUMNS else _OF_SIGNALS
+
+
+def _wide(heading: str, cells: Sequence[str]) -> int:
+    """Of a column, in letters."""
+    return max(Text.from_markup(cell).cell_len for cell in (heading, *cells))
+
+
+def _span(seconds: float) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def _money(total: Line) -> str:
@@ -180,21 +162,23 @@ def _compare(found: Stats, a: str, b: str) -> None:
     report.console.print(table)
 
 
-_COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with the width of a terminal that has room for it
-    "requests": (0, lambda line: str(line.requests)),
-    "over time": (100, lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]"),
-    "tokens in": (110, lambda line: _tokens(line.input + line.cached + line.cache_write)),
-    "out": (110, lambda line: _tokens(line.output)),
+_OF_SIGNALS = 6
+_GAP = 2  # letters between two columns
+_COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with how soon it is left out where room is short; 0: never
+    "requests": (0, lambda line: f"{line.requests:,}"),
+    "over time": (7, lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]"),
+    "tokens in": (8, lambda line: _tokens(line.input + line.cached + line.cache_write)),
+    "out": (9, lambda line: _tokens(line.output)),
     "cost": (0, lambda line: _known_dollars(line)),
     "saved": (0, lambda line: _signed(line.saved)),
-    "first content": (0, lambda line: report.seconds(line.first_content.p50)),
-    "slowest": (120, lambda line: report.seconds(line.first_content.p95)),
-    "tokens/s": (0, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
-    "failed": (0, lambda line: _failed(line)),
-    "stepped in": (130, lambda line: _share(line.failovers, line.requests)),
+    "first content": (3, lambda line: report.seconds(line.first_content.p50)),
+    "slowest": (10, lambda line: report.seconds(line.first_content.p95)),
+    "tokens/s": (5, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
+    "failed": (4, lambda line: _failed(line)),
+    "stepped in": (11, lambda line: _share(line.failovers, line.requests)),
 }
 _ROWS: dict[str, Callable[[Line], str]] = {
-    "requests": lambda line: str(line.requests),
+    "requests": lambda line: f"{line.requests:,}",
     "over time": lambda line: f"[cyan]{sparkline(line.curve)}[/cyan]",
     "cost": lambda line: _dollars(line.cost),
     "cost of a request": lambda line: _dollars(line.cost / max(1, line.requests - line.unpriced)),
@@ -239,7 +223,7 @@ def _tokens(count: int) -> str:
 
 
 def _dollars(value: float) -> str:
-    return f"${value:.4f}" if 0 < value < 0.1 else f"${value:.2f}"
+    return f"${value:.4f}" if 0 < value < 0.1 else f"${value:,.2f}"
 
 
 def _known_dollars(line: Line) -> str:

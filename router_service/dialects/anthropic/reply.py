@@ -187,12 +187,15 @@ def parse_usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
     details = usage.get("output_tokens_details") or {}
+    hour_write = tokens_of(usage.get("cache_creation") or {}, "ephemeral_1h_input_tokens")
     return Usage(
         input=tokens_of(usage, "input_tokens"),
         cached=tokens_of(usage, "cache_read_input_tokens"),
         cache_write=tokens_of(usage, "cache_creation_input_tokens"),
         output=tokens_of(usage, "output_tokens"),
         reasoning=tokens_of(details, "thinking_tokens"),
+        hour_write=hour_write,
+        searches=tokens_of(usage.get("server_tool_use") or {}, "web_search_requests"),
     )
 
 

@@ -216,9 +216,9 @@ def parse_usage(usage: Any) -> Usage:
         return Usage()
     prompt, completion, total = (tokens_of(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
     details = usage.get("prompt_tokens_details") or {}
-    cached = tokens_of(details, "cached_tokens")
-    if cached is None:
-        cached = tokens_of(usage, "prompt_cache_hit_tokens")  # DeepSeek
+    elsewhere = ((usage, "prompt_cache_hit_tokens"), (usage, "cached_tokens"))  # DeepSeek, Moonshot
+    told = (tokens_of(*place) for place in ((details, "cached_tokens"), *elsewhere))
+    cached = next((count for count in told if count is not None), None)
     written = tokens_of(details, "cache_write_tokens")
     if total is not None and prompt is not None:
         completion = max(completion or 0, total - prompt)
