@@ -246,7 +246,7 @@ def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
         parts.append(f"preference={_plain(asker.preference or '')}")
     if is_of_sessions(budget):
         parts.append(f"session={_plain(asker.session)}")
-        of = asker.session
+        of = asker.session.removesuffix("/")
     return Count(budget, of or "", " ".join(parts), period.until)
 
 

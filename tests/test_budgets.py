@@ -435,9 +435,9 @@ def test_who_looks_is_shown_all_of_them_and_of_sessions_the_dearest() -> None:
         ("$9 a day", "", 10),
         ("c", "alice", 10),
         ("c", "bob", 0),
-        ("s", "s4/", 4),
-        ("s", "s3/", 3),
-        ("s", "s2/", 2),
+        ("s", "s4", 4),
+        ("s", "s3", 3),
+        ("s", "s2", 2),
     ]
 
 

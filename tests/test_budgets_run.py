@@ -1,6 +1,7 @@
 """Budgets in a running gateway: what each vendor's own client makes of them, restarts, reloads, two who share one."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +13,7 @@ import anthropic
 import openai
 import pytest
 from archgw import statusline
+from archgw.app import app
 from archgw.client import status
 from archgw.simulate import Simulator
 from postgres import binaries, postgres
@@ -19,6 +21,7 @@ from redises import fake_redis, installed, real_redis
 from sdks import AnthropicClient, OpenAIClient, ResponsesClient, User
 from stack import Gateway, free_port, gateway
 from test_reload import rewrite
+from typer.testing import CliRunner
 
 GPT, CLAUDE = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"
 MODELS = """
@@ -47,6 +50,12 @@ def hello(**more: Any) -> dict[str, Any]:
 
 def log(it: Gateway) -> str:
     return it.home.log("router").read_text()
+
+
+def archgw(it: Gateway, *arguments: str) -> str:
+    done = CliRunner().invoke(app, list(arguments), env={"ARCHGW_HOME": str(it.home.folder), "COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 async def spent(it: Gateway, name: str) -> float:
@@ -127,8 +136,13 @@ async def test_it_is_shown_wherever_one_looks(tmp_path: Path) -> None:
         pennies, mine = reply.budgets
         assert (pennies.name, pennies.of, pennies.unit, pennies.then) == ("pennies", "", "dollars", "block")
         assert pennies.spent > pennies.limit == 0.0001 and pennies.until % 86_400 == 0
-        assert (mine.name, mine.of, mine.unit) == ("mine", f"{session}/", "tokens") and mine.spent > 0
+        assert (mine.name, mine.of, mine.unit) == ("mine", session, "tokens") and mine.spent > 0
         assert not mine.HasField("until")
+        printed = await asyncio.to_thread(archgw, it, "status")
+        assert "pennies" in printed and "of $0.0001" in printed and f"mine ({session})" in printed
+        assert "with the next session" in printed
+        stats = json.loads(await asyncio.to_thread(archgw, it, "stats", "--json"))
+        assert [one["name"] for one in stats["budgets"]] == ["pennies"]
         async with it.client.get(f"{it.url}/archgw/metrics") as page:
             figures = await page.text()
         assert 'archgw_budget_limit{budget="pennies",of="",unit="dollars"} 0.0001' in figures
@@ -167,7 +181,9 @@ async def test_a_reload_keeps_what_was_spent_and_lifts_what_blocked(tmp_path: Pa
         assert await spent(it, "more") == before > 0
         assert (await it.ask(hello())).status == 200
         rewrite(it, ("at_most: $1", "at_most: $0.0001"))
-        assert (await it.supervisor.reload()).changes == ("budget “more”: block at $0.0001 a day; changed",)
+        assert (await it.supervisor.reload()).changes == (
+            "budget “more”: block at $0.0001 a day; before: block at $1 a day",
+        )
         assert (await it.ask(hello())).status == 429
 
 

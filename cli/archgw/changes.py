@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from router_service.config import Budget
 from router_service.plan import Candidate, Plan, Route
 
 _SECTIONS = {  # of a plan, and what config.yaml calls them
@@ -100,9 +101,18 @@ def _budgets(old: Plan, new: Plan) -> Iterable[str]:
     yield from (f"budget “{name}”: no longer there" for name in before if name not in after)
     for name, budget in after.items():
         if name not in before:
-            yield f"budget “{name}”: new, {budget.then} at {budget.amount} a {budget.per}"
+            yield f"budget “{name}”: new, {_limit(budget)}"
         elif before[name] != budget:
-            yield f"budget “{name}”: {budget.then} at {budget.amount} a {budget.per}; changed"
+            now, was = _limit(budget), _limit(before[name])
+            yield (
+                f"budget “{name}”: {now}; before: {was}"
+                if now != was
+                else f"budget “{name}”: of whom or when is changed"
+            )
+
+
+def _limit(budget: Budget) -> str:
+    return f"{budget.then} at {budget.amount} a {budget.per}"
 
 
 def _section(name: str, old: Plan, new: Plan) -> Iterable[str]:
