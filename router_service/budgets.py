@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from router_service import pricing
@@ -45,13 +46,14 @@ class Period:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One thing that is counted. `of`: of whom, where each has its own. `key`: the same in every service."""
+class Count(NamedTuple):
+    """One thing that is counted; budgets that ask for the same share it. `key`: the same in every service. `of`: of
+    whom, where each has its own. (A tuple, for one is made of every budget at every request.)
+    """
 
     budget: Budget
-    of: str
     key: str
+    of: str
     until: float | None
 
 
@@ -144,6 +146,15 @@ def standings(budgets: Iterable[Budget], spending: Spending, asker: Asker, now: 
     return [_standing(count, spending) for count in _counts(budgets, asker, now)]
 
 
+def reached(budgets: Iterable[Budget], spending: Spending, asker: Asker, now: float) -> list[Standing]:
+    """Of `standings`, those that have come to what they say; asked twice for each request, so nothing else is made."""
+    return [
+        _standing(count, spending)
+        for count in _counts(budgets, asker, now)
+        if spending.spent(count.key) >= count.budget.at_most * count.budget.begins
+    ]
+
+
 def all_standings(
     budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> list[Standing]:
@@ -173,7 +184,9 @@ def unread(
     """
     if not spending.stored or not budgets:
         return ()
-    counts = _unlike(budgets, [replace(asker, preference=name) for name in ("", *preferences)], now)
+    of_preferences = [budget for budget in budgets if budget.preference or budget.each == "preference"]
+    askers = [replace(asker, preference=name) for name in preferences] if of_preferences else []
+    counts = [*_counts(budgets, asker, now), *_unlike(of_preferences, askers, now)]
     return tuple(one.key for one in counts if one.key not in spending.others or _moves(one, spending))
 
 
@@ -192,12 +205,12 @@ def account(
     if not budgets:
         return
     tokens = pricing.total(usage) + (usage.output or 0)
-    for count in _counts(budgets, asker, at):
+    counts = _counts(budgets, asker, at)
+    for key, count in {count.key: count for count in counts}.items():
         spent = tokens if count.budget.unit == "tokens" else cost
         if spent and spent > 0:
-            ends = at if count.until is None else count.until
-            spending.add(count.key, min(spent, _BEYOND), ends + KEPT)
-            spending.urgent |= spending.shared and _is_close(count, spending)
+            spending.add(key, min(spent, _BEYOND), (at if count.until is None else count.until) + KEPT)
+    spending.urgent |= spending.shared and any(_is_close(one.budget, spending.spent(one.key)) for one in counts)
     spending.seen(asker)
 
 
@@ -235,19 +248,21 @@ def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
         return None
     if budget.preference and budget.preference != asker.preference:
         return None
-    of = {"client": asker.client, "preference": asker.preference, "session": asker.session, None: ""}[budget.each]
-    if budget.each and not of:
+    each, preference = budget.each, asker.preference or ""
+    of = asker.client if each == "client" else preference if each == "preference" else ""
+    if each in ("client", "preference") and not of:
         return None
     period = _period(budget.per, budget.time_zone, int(now // _QUARTER))
-    parts = [budget.unit, period.label]
-    if budget.client or budget.each == "client":
-        parts.append(f"client={_plain(asker.client)}")
-    if budget.preference or budget.each == "preference":
-        parts.append(f"preference={_plain(asker.preference or '')}")
+    key = f"{budget.unit} {period.label}"
+    if budget.client or each == "client":
+        key += f" client={_plain(asker.client)}"
+    if budget.preference or each == "preference":
+        key += f" preference={_plain(preference)}"
     if is_of_sessions(budget):
-        parts.append(f"session={_plain(asker.session)}")
-        of = asker.session.removesuffix("/")
-    return Count(budget, of or "", " ".join(parts), period.until)
+        key += f" session={_plain(asker.session)}"
+        session = asker.session.removesuffix("/")
+        of = f"{of}, {session}" if of else session
+    return Count(budget, key, of, period.until)
 
 
 @lru_cache(maxsize=64)
@@ -282,13 +297,13 @@ def _moves(count: Count, spending: Spending) -> bool:
     """Whether it may be another by now than it was a second ago, and whether that matters."""
     if not spending.shared:
         return False
-    open_yet = spending.spent(count.key) < count.budget.at_most
-    return (open_yet and _is_close(count, spending)) or is_of_sessions(count.budget)
+    spent, budget = spending.spent(count.key), count.budget
+    return (spent < budget.at_most and _is_close(budget, spent)) or is_of_sessions(budget)
 
 
-def _is_close(count: Count, spending: Spending) -> bool:
+def _is_close(budget: Budget, spent: float) -> bool:
     """It is about to block, or does."""
-    return count.budget.then == "block" and spending.spent(count.key) >= _CLOSE * count.budget.at_most
+    return budget.then == "block" and spent >= _CLOSE * budget.at_most
 
 
 def _plain(name: str) -> str:

@@ -303,8 +303,7 @@ class Selection:
         asker = self._asker(understood)
         if decision:
             asker = replace(asker, preference=decision.route.name if decision.lane == "routed" else "")
-        found = budgets.standings(plan.budgets, self._gateway.spending, asker, self._wall)
-        return [standing for standing in found if standing.state]
+        return budgets.reached(plan.budgets, self._gateway.spending, asker, self._wall)
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""

@@ -255,6 +255,18 @@ def test_a_request_counts_for_whom_it_concerns(written: str, asker: Asker, spent
     assert [one.spent for one in found] == ([] if spent is None else [spent])
 
 
+def test_budgets_of_the_same_thing_count_it_once() -> None:
+    budgets = budgets_of(
+        "[{name: soon, at_most: $1, per: day, then: warn}, {name: end, at_most: $2, per: day, then: block},"
+        " {name: t, at_most: 150 tokens, per: day, then: warn}, {name: b, at_most: 1M tokens, per: day, then: block}]"
+    )
+    spending = Spending()
+    account(spending, budgets, ALICE, cost=0.75, usage=EACH, at=WALL)
+    account(spending, budgets, ALICE, cost=0.75, usage=EACH, at=WALL)
+    found = {one.budget.name: (one.spent, one.state) for one in standings(budgets, spending, ALICE, WALL)}
+    assert found == {"soon": (1.5, "warn"), "end": (1.5, ""), "t": (200, "warn"), "b": (200, "")}
+
+
 def test_what_nobody_knows_counts_nothing() -> None:
     budgets, spending = budgets_of("[{at_most: $1, per: day, then: block}]"), Spending()
     account(spending, budgets, ALICE, cost=None, usage=Usage(), at=WALL)

@@ -62,7 +62,8 @@ ELSEWHERE = (
             ["listeners.egress_traffic.port: 9; before: 12000"],
         ),
         (
-            f"{THREE}budgets: [{{name: a, at_most: $5, per: day, then: warn}}, {{at_most: $9, per: month, then: warn}}]\n",
+            f"{THREE}budgets:\n- {{name: a, at_most: $5, per: day, then: warn}}\n"
+            "- {at_most: $9, per: month, then: warn}\n",
             f"{THREE}budgets:\n- {{name: a, at_most: $6, per: day, then: block}}\n"
             "- {at_most: $1, per: session, then: block}\n",
             [
