@@ -130,9 +130,9 @@ class Spending:
         It may come back, and what stands in the store under this writer's name must never shrink: so a new page is
         begun, and what stands on the old one is as if another had written it. Nothing may be unwritten then.
         """
-        known = {*self.own, *self.others}
-        if (self.stored and self.changed) or len(known) <= self._limit:
+        if len(self.own) + len(self.others) <= self._limit or (self.stored and self.changed):
             return
+        known = {*self.own, *self.others}
         totals = {key: self.spent(key) for key in known if self.kept_until.get(key, now) >= now}
         newest = sorted(totals, key=lambda key: self.kept_until.get(key, now))[-(self._limit // 2) :]
         self.others = {key: totals[key] for key in newest}

@@ -187,6 +187,13 @@ async def test_a_reload_keeps_what_was_spent_and_lifts_what_blocked(tmp_path: Pa
         assert (await it.ask(hello())).status == 429
 
 
+async def test_where_the_store_is_away_it_is_counted_here_and_told(tmp_path: Path) -> None:
+    async with running(tmp_path, ONE_CENT, "state: {url: 'redis://127.0.0.1:1/0'}") as it:
+        assert [(await it.ask(hello())).status for _ in range(2)] == [200, 429]
+        troubles = (await asyncio.to_thread(status, it.home)).troubles
+        assert any("Redis cannot be told what was spent (ConnectionError): each service" in told for told in troubles)
+
+
 # -- two who share -------------------------------------------------------------------------------------------------
 
 

@@ -157,6 +157,34 @@ async def test_what_is_spent_while_it_is_written_is_not_lost(opened: Open, key: 
     await asyncio.gather(service.close(), other.close())
 
 
+async def test_a_service_that_ends_while_it_tells_tells_it_once_more(opened: Open, key: str) -> None:
+    service = Service(opened(), "a")
+    service.spend(1.0, key)
+    telling = asyncio.create_task(service.keep(key))
+    await asyncio.sleep(0)
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    await service.keep(key)
+    other = Service(opened(), "b")
+    await other.keep(key)
+    assert other.spending.spent(key) == 1.0
+    await asyncio.gather(service.close(), other.close())
+
+
+async def test_who_is_in_a_hurry_does_not_wait_for_another(opened: Open, key: str) -> None:
+    service = Service(opened(), "a")
+    service.spend(1.0, key)
+    await service.store.hurry(service.spending)
+    assert not service.spending.changed
+    telling = asyncio.create_task(service.keep(key))
+    await asyncio.sleep(0)
+    service.spend(1.0, key)
+    await service.store.hurry(service.spending)
+    assert service.spending.changed == {key}, "the next second tells it"
+    await telling
+    await service.close()
+
+
 async def test_a_request_may_ask_for_what_others_have_just_spent(opened: Open, key: str) -> None:
     one, other = Service(opened(), "a"), Service(opened(), "b")
     await other.keep(key)

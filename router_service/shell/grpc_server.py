@@ -208,7 +208,7 @@ class Hop:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
         if self._gateway.spending.urgent:
             self._gateway.spending.urgent = False
-            self._counting = self._loop.create_task(self._purse.keep(self._gateway.spending))
+            self._counting = self._loop.create_task(self._purse.hurry(self._gateway.spending))
 
     async def _recall(self, recall: Recall) -> None:
         """Both at once: a request waits for the slower one."""

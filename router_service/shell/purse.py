@@ -42,6 +42,10 @@ class Purse(Protocol):
         """Tell the store what was spent, and learn what others have spent of these."""
         ...
 
+    async def hurry(self, spending: Spending) -> None:
+        """Tell it now, unless it is just being told."""
+        ...
+
     async def recall(self, spending: Spending, keys: Iterable[str]) -> None:
         """Learn what others have spent of these, while a request waits."""
         ...
@@ -69,6 +73,9 @@ class Nowhere:
         spending.changed.clear()
         spending.tidy(time.time())
 
+    async def hurry(self, spending: Spending) -> None:
+        return
+
     async def recall(self, spending: Spending, keys: Iterable[str]) -> None:
         return
 
@@ -89,9 +96,9 @@ class Shared:
     async def keep(self, spending: Spending, keys: Iterable[str] = ()) -> None:
         spending.stored, spending.shared = True, self._shared
         keys = tuple(keys)
-        if not (keys or spending.changed) or self._keeping.locked():
-            return
         async with self._keeping:
+            if not (keys or spending.changed):
+                return
             writer, changed = spending.writer, set(spending.changed)
             rows = [
                 {"key": key, "writer": writer, "spent": spending.own[key], "until": spending.kept_until[key]}
@@ -105,9 +112,16 @@ class Shared:
                 spending.changed |= changed
                 self._worry(error)
                 return
+            except asyncio.CancelledError:  # the service ends, and tells it once more
+                spending.changed |= changed
+                raise
             self._well()
             spending.learnt(others, writer)
             spending.tidy(time.time())
+
+    async def hurry(self, spending: Spending) -> None:
+        if not self._keeping.locked():
+            await self.keep(spending)
 
     async def recall(self, spending: Spending, keys: Iterable[str]) -> None:
         """Where the store is away already, nobody waits for it."""
