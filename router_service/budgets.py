@@ -231,7 +231,8 @@ def seconds_left(blocking: Iterable[Standing], now: float) -> int | None:
 
 
 def warning(standing: Standing) -> str:
-    return f"budget “{standing.budget.name}”{_whose(standing)}: {standing.words}"
+    """As a header carries it: in letters that need no encoding there."""
+    return f"budget '{standing.budget.name}'{_whose(standing)}: {standing.words}"
 
 
 def is_of_sessions(budget: Budget) -> bool:

@@ -50,11 +50,11 @@ def check(config: ConfigArgument = None) -> None:
 
 
 def _limit(budget: Budget) -> str:
-    """`everything: $50 a month, from 80 % of it: warn`."""
-    named = "" if budget.name.startswith(budget.amount) else f"{budget.name}: {budget.amount} a {budget.per}, "
-    begins = f"from {budget.begins * 100:g} % of it: " if budget.begins < 1 else ""
+    """`everything: $50 a month, from 80 % of it: warn (UTC)`."""
+    said = budget.name if budget.name.startswith(budget.amount) else f"{budget.name}: {budget.amount} a {budget.per}"
+    begins = f", from {budget.begins * 100:g} % of it" if budget.begins < 1 else ""
     zone = f" ({budget.time_zone})" if budget.per != "session" else ""
-    return f"{named or f'{budget.name}: '}{begins}{budget.then}{zone}"
+    return f"{said}{begins}: {budget.then}{zone}"
 
 
 def _until(client: Client, now: float) -> str:
