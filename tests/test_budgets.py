@@ -600,7 +600,7 @@ def test_what_fails_before_it_answers_has_spent_nothing() -> None:
 
 WARN = "{name: monthly, at_most: $50, per: month, from: 80%, then: warn}"
 DOWNGRADE = "{name: daily, at_most: $5, per: day, then: downgrade}"
-TOLD = {"monthly": "budget “monthly”: $41 of $50 this month", "daily": "budget “daily”: $6 of $5 today"}
+TOLD = {"monthly": "budget 'monthly': $41 of $50 this month", "daily": "budget 'daily': $6 of $5 today"}
 
 
 @pytest.mark.parametrize(
@@ -667,7 +667,7 @@ def test_the_cheapest_is_who_can_take_it_and_is_well() -> None:
     made.cooling.cool("deepseek-deepseek-chat", 40.0, "answered 429")
     exchange = exchange_of(made, scores={"coding": 0.9})
     assert exchange.decision.first.label == "openai/gpt-4o"
-    assert exchange.decision.reason.endswith("budget “daily”: $6 of $5 today -> openai/gpt-4o")
+    assert exchange.decision.reason.endswith("budget 'daily': $6 of $5 today -> openai/gpt-4o")
     for candidate in made.plan.candidates:
         made.cooling.cool(candidate.id, 50.0, "answered 429")
     assert exchange_of(made, scores={"coding": 0.9}).decision.first.label != "openai/unheard-of"
