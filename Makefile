@@ -37,7 +37,7 @@ LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-
 lock: $(BIN)/archgw         ## pin every dependency anew, in requirements.lock and requirements-dev.lock
 	$(BIN)/pip install -q uv==0.13.9
 	rm -f requirements.lock requirements-dev.lock
-	$(BIN)/uv $(LOCK) --extra bedrock --extra demo --extra postgresql --extra redis --extra vertex -o requirements.lock
+	$(BIN)/uv $(LOCK) --extra bedrock --extra demo --extra otel --extra postgresql --extra redis --extra vertex -o requirements.lock
 	$(BIN)/uv $(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
 	for lock in requirements.lock requirements-dev.lock; do \
 	    echo "# Made by \`make lock\`. Install: pip install --require-hashes -r $$lock && pip install --no-deps ." \

@@ -457,10 +457,20 @@ class Attempt:
             self._gateway.sessions.set_pin(session, pin)
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
-        seconds = now - self._begun
-        brief = self._brief if trouble else ""
-        told = AttemptOutcome(self._candidate.label, self._status, trouble[:MAX_TOLD], seconds, brief)
-        self._exchange.attempts.append(told)
+        exchange, candidate = self._exchange, self._candidate
+        told = AttemptOutcome(
+            candidate.label,
+            self._status,
+            trouble[:MAX_TOLD],
+            seconds=now - self._begun,
+            brief=self._brief if trouble else "",
+            began=self._begun - exchange.started,
+            provider=candidate.provider.name,
+            model=candidate.model,
+            host=candidate.address.host,
+            port=candidate.address.port,
+        )
+        exchange.attempts.append(told)
 
     def _said(self, failure: Failure | ReplyFailed) -> str:
         """The provider's words for the client and for `archgw why`; for everything else, what kind of failure it is."""
@@ -496,6 +506,7 @@ class Attempt:
                 cost=cost,
                 baseline=baseline,
                 signal=self._signal(),
+                model_told=self._retelling.model,
             )
         )
 

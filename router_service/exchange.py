@@ -21,6 +21,8 @@ from router_service.signals import Signal
 
 Headers = Mapping[str, str]
 MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
+MAX_NAME = 200
+_TRACEPARENT = 55  # characters, in the only version there is
 
 # -- events: what Envoy and the clock say ----------------------------------------------------------------------
 
@@ -294,6 +296,7 @@ class Exchange:
         cost: float | None = None,
         baseline: float | None = None,
         signal: Signal | None = None,
+        model_told: str = "",
     ) -> Outcome:
         return Outcome(
             id=self.id,
@@ -321,6 +324,11 @@ class Exchange:
             caller=self.caller,
             brief=brief,
             signals=self.told + (((self.id, signal),) if signal else ()),
+            route_id=self.decision.route_id,
+            dialect=self.dialect.name,
+            streamed=self.conversation.stream,
+            parent=traceparent(self.headers),
+            model_told=model_told[:MAX_NAME],
         )
 
 
@@ -434,6 +442,11 @@ def _left(exchange: Exchange) -> Outcome:
 def error_reply(dialect: Dialect, failure: Failure, headers: Headers, *, retry: bool = False) -> Respond:
     body = dialect.render_error(failure)
     return Respond(failure.status, {"content-type": "application/json", **headers}, body, retry=retry)
+
+
+def traceparent(headers: Headers) -> str:
+    """Of which trace of the client's own the request is a part (W3C Trace Context); empty where it says none."""
+    return headers.get("traceparent", "")[:_TRACEPARENT]
 
 
 def header_value(text: str) -> str:

@@ -12,6 +12,8 @@ class AttemptOutcome:
     """One try. `status` is the provider's, 0 when it never answered; `trouble` is empty when all went well.
 
     `brief` is the trouble without the provider's own words, which may quote what was asked; empty where it has none.
+    `began`: how many seconds after the request. `seconds` are until its first content, or until it had failed.
+    `provider`, `model`, `host` and `port`: who was asked, and where.
     """
 
     candidate: str
@@ -19,6 +21,11 @@ class AttemptOutcome:
     trouble: str
     seconds: float
     brief: str = ""
+    began: float = 0.0
+    provider: str = ""
+    model: str = ""
+    host: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +34,16 @@ class Trace:
 
     `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included).
     `passed_over`: who could not take the request, and why. `cooling`: who was to be left alone, and for how
-    many seconds more. `served_before`: who had served the session.
+    many seconds more. `served_before`: who had served the session. `began`: how many seconds after the request the
+    router model was asked, which took `seconds`; `waited`: how many were waited for it.
     """
 
     ask: str = ""
     context: tuple[str, ...] = ()
     fits: tuple[tuple[str, float], ...] = ()
     difficulty: tuple[tuple[str, float], ...] = ()
+    began: float = 0.0
+    waited: float = 0.0
     seconds: float = 0.0
     trouble: str = ""
     candidates: tuple[str, ...] = ()
@@ -51,7 +61,9 @@ class Outcome:
     has none. `first_content` and `score` are None where there was none. `cost` and `baseline`, what the same would have
     cost on the model of that name, are dollars, None where a price is not known. `prompt` is the client's own id of
     what the user asked. `caller` is the name of the client key it came with, empty where none is wanted.
-    `signals`: what speaks for or against this answer or an earlier one, by the id of its request.
+    `signals`: what speaks for or against this answer or an earlier one, by the id of its request. `route_id` is the
+    route, or the lane in which the client itself chose, as a label may carry it. `dialect` is the client's; `parent` is
+    its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself.
     """
 
     id: str
@@ -79,3 +91,8 @@ class Outcome:
     caller: str = ""
     brief: str = ""
     signals: tuple[tuple[str, str], ...] = ()
+    route_id: str = ""
+    dialect: str = ""
+    streamed: bool = False
+    parent: str = ""
+    model_told: str = ""

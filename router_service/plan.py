@@ -23,6 +23,7 @@ from router_service.config import (
     Routing,
     Secret,
     State,
+    Telemetry,
 )
 from router_service.config.providers import INTERFACES, price_of
 from router_service.pricing import Price
@@ -167,6 +168,7 @@ class Plan:
     names: Mapping[str, Candidate] = field(default_factory=dict)
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -221,6 +223,7 @@ def plan(config: Config) -> Plan:
         names=_names(by_entry),
         clients=config.clients,
         budgets=config.budgets,
+        telemetry=config.telemetry,
     )
 
 

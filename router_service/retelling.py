@@ -19,8 +19,8 @@ from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_
 
 
 class Retelling:
-    """`usage` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it did;
-    `declined`: the model will not.
+    """`usage`, `model` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it
+    did; `declined`: the model will not.
     """
 
     def __init__(self, exchange: Exchange, candidate: Candidate, dialect: Dialect) -> None:
@@ -28,6 +28,7 @@ class Retelling:
         self._exchange, self._candidate, self._dialect = exchange, candidate, dialect
         self.same = dialect is exchange.dialect
         self.usage = Usage()
+        self.model = ""
         self.ended: ReplyEnded | None = None
         self.broke_off = False
         self.declined = False
@@ -73,8 +74,8 @@ class Retelling:
     def _noted(self, events: list[ReplyEvent]) -> list[ReplyEvent]:
         for event in events:
             match event:
-                case ReplyStarted(usage=usage):
-                    self.usage = usage
+                case ReplyStarted(model=model, usage=usage):
+                    self.model, self.usage = model, usage
                 case ReplyEnded(usage=usage):  # of all that was told
                     self.usage = usage
                     self.ended = event

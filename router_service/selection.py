@@ -30,6 +30,7 @@ from router_service.exchange import (
     Scored,
     Tell,
     error_reply,
+    traceparent,
 )
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
@@ -80,6 +81,7 @@ class Selection:
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
         self._scores: Scores | None = None
+        self._scoring = 0.0
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -188,7 +190,7 @@ class Selection:
         decision = self._without_router(understood)
         if decision:
             return self._chosen(understood, decision, now)
-        self._waiting = understood
+        self._waiting, self._scoring = understood, now
         return [Score(understood.intent.ask, understood.intent.context)]
 
     def _count(self, understood: _Understood, now: float) -> list[Effect]:
@@ -349,6 +351,8 @@ class Selection:
             context=understood.intent.context,
             fits=tuple(sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])),
             difficulty=tuple(scores.difficulty.items()),
+            began=self._scoring - self._started,
+            waited=now - self._scoring,
             seconds=scores.seconds,
             trouble=scores.trouble,
         )
@@ -425,6 +429,7 @@ class Selection:
             duration=now - self._started,
             error=failure.message[:MAX_KEPT],
             caller=self._caller,
+            parent=traceparent(self._headers),
         )
 
     def _reply_headers(self) -> dict[str, str]:

@@ -1093,4 +1093,4 @@ def test_a_providers_own_words_are_for_who_asked_alone(status: int) -> None:
     assert "hello" not in shown(outcome).error + str(facts(outcome))
     journal = Journal()
     journal.record(outcome)
-    assert "hello" not in str(journal.tallies)
+    assert "hello" not in str(journal.figures.tallies)

@@ -72,6 +72,7 @@ ELSEWHERE = (
                 "budget “$1 a session”: new, block at $1 a session",
             ],
         ),
+        (THREE, f"{THREE}telemetry: {{otlp: 'http://h:4318'}}", ["telemetry.otlp: http://h:4318; before: none"]),
     ],
     ids=[
         "nothing",
@@ -85,6 +86,7 @@ ELSEWHERE = (
         "what may hold a password",
         "the listener",
         "budgets",
+        "where it is told",
     ],
 )
 def test_each_difference_is_one_line(old: str, new: str, lines: list[str]) -> None:

@@ -23,6 +23,7 @@ from router_service.config import (
     Routing,
     Secret,
     State,
+    Telemetry,
     parse,
     parse_dotenv,
     usable,
@@ -212,6 +213,7 @@ cache: {{enabled: false, ttl: 10m}}
 learning: {{enabled: false}}
 ledger: {{url: none, capture: asks, keep: 30d, at_most: 500 MiB}}
 state: {{url: memory}}
+telemetry: {{otlp: 'http://127.0.0.1:4318/'}}
 """
     )
     assert config.routing == Routing(deadline=0.02, threshold=0.3, sticky="session", max_switch_spend=0.5)
@@ -220,6 +222,7 @@ state: {{url: memory}}
     assert not config.learning.enabled
     assert config.ledger == Ledger("none", "asks", 30 * 86_400.0, 500 * 2**20)
     assert config.state == State("memory")
+    assert config.telemetry == Telemetry("http://127.0.0.1:4318")
 
 
 def test_a_section_without_anything_in_it_keeps_its_defaults() -> None:
@@ -714,6 +717,20 @@ def test_a_preference_stands_once_in_a_list() -> None:
         ("ledger: {capture: all}", "ledger.capture: expected nothing or asks, found 'all'"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
+        (
+            "telemetry: {otlp: 'localhost:4318'}",
+            "telemetry.otlp: expected an address such as http://127.0.0.1:4318, found 'localhost:4318'",
+        ),
+        (
+            "telemetry: {otlp: 'http://host:4318/v1/traces'}",
+            "telemetry.otlp: the address goes on to one kind of telemetry; leave off /v1/traces",
+        ),
+        (
+            "telemetry: {otlp: 'https://me:secret@host'}",
+            "telemetry.otlp: only scheme, host, port and path belong here; "
+            "headers come from OTEL_EXPORTER_OTLP_HEADERS",
+        ),
+        ("telemetry: {endpoint: 'http://h'}", "telemetry: unknown key 'endpoint'; known: otlp"),
     ],
 )
 def test_a_mistake_in_a_section(section: str, told: str) -> None:
@@ -883,6 +900,14 @@ LATER = "not in this version yet; it changes nothing"
             "routing_preferences: [{name: a, description: X, models: [gpt-4o]}, "
             "{name: b, description: x, models: [gpt-4o]}]",
             "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart",
+        ),
+        (
+            "telemetry: {otlp: 'http://127.0.0.1:4317'}",
+            "telemetry.otlp: 4317 is where collectors take OTLP over gRPC; archgw speaks it over HTTP, which is 4318",
+        ),
+        (
+            "telemetry: {otlp: 'http://otlp.example.com'}",
+            "telemetry.otlp: what is told goes there unencrypted; write https://",
         ),
     ],
 )

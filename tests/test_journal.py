@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from router_service.figures import Tally
 from router_service.outcome import AttemptOutcome, Outcome
-from router_service.shell.journal import Journal, Tally, facts
+from router_service.shell.journal import Journal, facts
 
 WELL = AttemptOutcome("gpt", 200, "", 0.51234)
 ILL = AttemptOutcome("claude", 529, "answered 529 (overloaded)", 0.1)
@@ -40,7 +41,7 @@ def test_candidates_are_counted_by_their_attempts() -> None:
     journal = Journal()
     journal.record(DONE)
     journal.record(replace(DONE, attempts=(WELL,)))
-    assert journal.tallies == {
+    assert journal.figures.tallies == {
         "gpt": Tally(answered=2, tries=2),
         "claude": Tally(0, 1, "answered 529 (overloaded)", tries=1),
     }
@@ -49,7 +50,7 @@ def test_candidates_are_counted_by_their_attempts() -> None:
 def test_a_refused_request_counts_for_nobody() -> None:
     journal = Journal()
     journal.record(replace(DONE, attempts=(), status=400))
-    assert (journal.tallies, journal.ended) == ({}, 1)
+    assert (journal.figures.tallies, journal.ended) == ({}, 1)
 
 
 def test_a_watcher_hears_what_ends_while_it_watches() -> None:
@@ -78,6 +79,7 @@ def test_the_log_gets_a_line_of_facts(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_facts() -> None:
     assert facts(DONE) == {
+        "time": "2023-11-14T22:13:20.000Z",
         "id": "1",
         "kind": "user turn",
         "client": "claude-cli/2.1",

@@ -22,6 +22,7 @@ import pytest
 import pytest_asyncio
 from archgw.home import Home, Stack
 from archgw.simulate import Fault, Simulator
+from collector import Collector, collector
 from programs import finished
 from stack import CODE, free_port
 
@@ -34,9 +35,16 @@ EXPORTED = "sk-proj-zqexportedzq0123456789"  # the one key that is in the enviro
 KEYS = {"openai": EXPORTED, "anthropic": "zqanthropiczq0123456789", "deepseek": "zqdeepseekzq0123456789"}
 CLIENT, WRONG = f"archgw-{'5e' * 32}", f"archgw-{'7a' * 32}"
 LOGIN = "sk-ant-oat01-zqloginzq0123456789"
-IN_QUERY = "zqqueryzq"
+IN_QUERY, IN_HEADER = "zqqueryzq", "zqheaderzq"
 WORDS = {name: f"zq{name}zq" for name in ("system", "prompt", "toolresult", "answer", "toolinput", "typed", "broken")}
-SECRETS = {**KEYS, "client key": CLIENT, "wrong key": WRONG, "login": LOGIN, "key in a query": IN_QUERY}
+SECRETS = {
+    **KEYS,
+    "client key": CLIENT,
+    "wrong key": WRONG,
+    "login": LOGIN,
+    "key in a query": IN_QUERY,
+    "key of the collector": IN_HEADER,
+}
 MARKS = SECRETS | WORDS
 VENDORS = ("openai", "anthropic", "deepseek")
 MESSAGES, CHAT, RESPONSES = "/v1/messages", "/v1/chat/completions", "/v1/responses"
@@ -54,6 +62,7 @@ routing_preferences:
   - {name: poetry, description: "writing poems and verses about flowers", models: [deepseek-chat]}
 routing: {deadline: 10s}
 failover: {first_content_timeout: 5s, whole_answer_timeout: 5s, put_aside_after: 100000, cool_at_most: 0}
+telemetry: {otlp: "$COLLECTOR"}
 """
 # Errors of our own, with all that must not be told in their words: within the machines, and outside of them.
 PROVOKED = """
@@ -87,6 +96,7 @@ class World:
     providers: dict[str, Simulator]
     client: aiohttp.ClientSession
     url: str
+    collector: Collector
     found: dict[str, bytes] = field(default_factory=dict)
     replies: list[bytes] = field(default_factory=list)
 
@@ -183,9 +193,12 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         config = CONFIG.replace("$PORT", str(port)).replace("$HASH", hashlib.sha256(CLIENT.encode()).hexdigest())
         for name, provider in providers.items():
             config = config.replace(f"$URL_{name.upper()}", provider.url)
-        (folder / "config.yaml").write_text(config)
-        (folder / ".env").write_text(f"ANTHROPIC_API_KEY={KEYS['anthropic']}\nDEEPSEEK_API_KEY={KEYS['deepseek']}\n")
-        world = World(folder, providers, client, f"http://127.0.0.1:{port}")
+        there = stack.enter_context(collector())
+        (folder / "config.yaml").write_text(config.replace("$COLLECTOR", there.url))
+        variables = {f"{name.upper()}_API_KEY": KEYS[name] for name in ("anthropic", "deepseek")}
+        variables["OTEL_EXPORTER_OTLP_HEADERS"] = f"x-key={IN_HEADER}"
+        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+        world = World(folder, providers, client, f"http://127.0.0.1:{port}", there)
         world.found["up"] = await world.archgw("up", "config.yaml")
         assert b"archgw is up" in world.found["up"], world.found["up"].decode()
         try:
@@ -194,6 +207,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             await look_around(world)
         finally:
             world.found["down"] = await world.archgw("down")
+        world.found["the collector"] = b"".join(body for _, body in world.collector.bodies)
         for path in files(world):
             world.found[f"file {path.relative_to(folder)}"] = path.read_bytes()
         yield world
@@ -304,6 +318,9 @@ async def look_around(world: World) -> None:
         assert status == 200
     for arguments in (["stats"], ["stats", "--by", "session", "--json"], ["reload"]):
         found[" ".join(arguments)] = await world.archgw(*arguments)
+    async with world.client.get(f"{world.url}/archgw/metrics", headers={"x-api-key": CLIENT}) as reply:
+        assert reply.status == 200
+        found["metrics"] = await reply.read()
     found |= dict(seen_from_outside(world))
     found["modes"] = json.dumps(modes(world)).encode()
 
@@ -360,6 +377,7 @@ async def test_every_mark_went_through(world: World) -> None:
         assert WORDS[name] in received, name
     assert WORDS["answer"] in answers
     assert CLIENT not in received and WRONG not in received
+    assert {headers["x-key"] for headers in world.collector.headers} == {IN_HEADER}
 
 
 @pytest.mark.parametrize("secret", [*KEYS, "login"])
@@ -389,6 +407,8 @@ async def test_it_was_bad_enough(world: World) -> None:
     assert world.found["top before the restart"].count(b"\n") > 30
     assert WORDS["typed"].encode() in world.found["route"]
     assert len(world.found["admin /config_dump?include_eds"]) > 10_000
+    assert b"archgw_tokens_total{" in world.found["metrics"]
+    assert len(world.collector.spans()) > 100 and "archgw.reason" in str(world.collector.spans())
     assert world.found["file user/.archgw/state.sqlite"]
     assert b"not valid YAML" in world.found["check of a bad config"]
 

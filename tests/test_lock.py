@@ -11,7 +11,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-RUNTIME = [*PROJECT["dependencies"], *(one for name in ("demo", "bedrock", "vertex", "redis") for one in EXTRAS[name])]
+RUNTIME = [
+    *PROJECT["dependencies"],
+    *(one for name in ("demo", "bedrock", "vertex", "redis", "otel") for one in EXTRAS[name]),
+]
 LOCKS = {"requirements.lock": RUNTIME, "requirements-dev.lock": [*RUNTIME, *EXTRAS["dev"]]}
 
 

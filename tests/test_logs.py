@@ -7,7 +7,7 @@ import sys
 import pytest
 from stack import CODE
 
-from router_service.shell.logs import Places, place
+from router_service.shell.logs import REQUESTS, Places, place
 
 SECRET = "the words of a prompt"
 
@@ -36,3 +36,9 @@ def test_what_nobody_catches_says_no_words_either(error: str) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=CODE, check=False)
     assert done.returncode == 1
     assert "<string>:1" in done.stdout and SECRET not in done.stdout + done.stderr
+
+
+def test_a_request_is_one_object_a_line_and_nothing_beside_it() -> None:
+    facts = '{"id": "1"}'
+    record = logging.LogRecord(REQUESTS, logging.INFO, "f.py", 1, "%s", (facts,), None)
+    assert Places("%(asctime)s %(name)s %(message)s").format(record) == facts

@@ -14,6 +14,7 @@ _SECTIONS = {  # of a plan, and what config.yaml calls them
     "limits": "limits",
     "state": "state",
     "ledger": "ledger",
+    "telemetry": "telemetry",
 }
 _SECRET = ("state.url", "ledger.url")  # they may hold a password
 
@@ -125,7 +126,7 @@ def _section(name: str, old: Plan, new: Plan) -> Iterable[str]:
 
 
 def _told(value: Any) -> str:
-    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value)
+    return ", ".join(value) or "none" if isinstance(value, tuple) else str(value) or "none"
 
 
 def _left_out(old: Plan, new: Plan) -> Iterable[str]:

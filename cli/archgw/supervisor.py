@@ -175,7 +175,7 @@ class Supervisor:
         old, later = self._started_with, []
         if not self._envoy_files.listens_alike(old, new):
             later.append("listeners, limits")
-        later += [name for name in ("state", "ledger") if getattr(old, name) != getattr(new, name)]
+        later += [name for name in ("state", "ledger", "telemetry") if getattr(old, name) != getattr(new, name)]
         return tuple(later)
 
     def _refusal(self, new: Plan) -> str:

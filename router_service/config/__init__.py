@@ -28,9 +28,12 @@ from router_service.config.sections import (
     State,
     Sticky,
 )
+from router_service.config.telemetry import LIBRARY as OTLP
+from router_service.config.telemetry import Telemetry, telemetry
 
 __all__ = [
     "KEYS",
+    "OTLP",
     "SHIPPED_PARTS",
     "Budget",
     "Cache",
@@ -58,6 +61,7 @@ __all__ = [
     "ShippedModel",
     "State",
     "Sticky",
+    "Telemetry",
     "parse",
     "parse_dotenv",
     "usable",
@@ -80,6 +84,7 @@ KEYS = (
     "learning",
     "ledger",
     "state",
+    "telemetry",
 )
 _NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
@@ -101,6 +106,7 @@ class Config:
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
     state: State = field(default_factory=State)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     warnings: tuple[str, ...] = ()
 
 
@@ -154,6 +160,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),
         state=sections.state(fields.get("state")),
+        telemetry=telemetry(fields.get("telemetry"), clouds),
     )
     _warn_if_forgotten(fields.get("budgets"), config)
     return config

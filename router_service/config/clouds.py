@@ -13,7 +13,9 @@ _AWS_HOST = re.compile(r"(?:^|\.)(bedrock-mantle|bedrock-runtime)(?:-fips)?\.([a
 
 @dataclass(frozen=True, slots=True)
 class Clouds:
-    """By their names: whose credentials are to be `found` on this machine, and whose library is `lacking`."""
+    """By their names: whose credentials are to be `found` on this machine, and whose library is `lacking`; that of
+    `telemetry.otlp` may be, too.
+    """
 
     found: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()

@@ -54,6 +54,11 @@ class Decision:
         return self.route.name if self.lane == "routed" else self.lane
 
     @property
+    def route_id(self) -> str:
+        """The same, as names and labels may carry it."""
+        return self.route.id if self.lane == "routed" else self.lane
+
+    @property
     def first(self) -> Candidate:
         return self.chain.first
 

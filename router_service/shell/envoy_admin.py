@@ -8,6 +8,19 @@ from urllib.parse import quote
 from router_service.shell import unix_http
 
 _ACTIVE = "http.front.downstream_rq_active"
+# What /archgw/metrics passes on. Of a leaf: whether it is put aside; of a provider's cluster: what went over the wire;
+# of a chain: what was tried again; of the front: who asks. A dozen lines for a model, where Envoy has hundreds.
+_TOLD = (
+    r"cluster\.leaf\.[^.]+\.outlier_detection\.ejections_(active|enforced_total)",
+    r"cluster\.provider\.[^.]+\.[^.]+\.upstream_(rq_\dxx|rq_active|cx_active|cx_[rt]x_bytes_total|cx_connect_fail"
+    r"|rq_pending_overflow|rq_active_overflow)",
+    r"cluster\.chain\.[^.]+\.[^.]+\.[^.]+\.upstream_rq_(retry|retry_overflow|timeout|per_try_timeout)",
+    r"http\.front\.downstream_(rq_\dxx|rq_active|cx_active|cx_total|cx_[rt]x_bytes_total)",
+    r"listener\.[\d\[].*\.downstream_(global_)?cx_overflow",
+    r"server\.(uptime|memory_allocated)",
+)
+_FILTER = f"^({'|'.join(_TOLD)})$"
+_BRIEFLY = 2.0  # seconds
 
 
 def statistics(socket: Path, wanted: str) -> dict[str, str]:
@@ -19,9 +32,17 @@ def statistics(socket: Path, wanted: str) -> dict[str, str]:
 
 def ejections(socket: Path) -> dict[str, bool]:
     """Candidate id -> whether it is put aside for its errors."""
-    _, said = unix_http.ask(socket, "/clusters?format=json")
+    _, said = unix_http.ask(socket, "/clusters?format=json", timeout=_BRIEFLY)
     leaves = (one for one in json.loads(said)["cluster_statuses"] if one["name"].startswith("leaf."))
     return {leaf["name"].removeprefix("leaf."): _is_ejected(leaf) for leaf in leaves}
+
+
+def figures(socket: Path) -> bytes:
+    """Those of its own that matter to us, as Prometheus reads them."""
+    status, said = unix_http.ask(socket, f"/stats/prometheus?filter={quote(_FILTER)}", timeout=_BRIEFLY)
+    if status != 200:
+        raise OSError(f"answered {status}")
+    return said if not said or said.endswith(b"\n") else said + b"\n"
 
 
 def take_no_more(socket: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from router_service.config import Clouds, Config, ConfigErrors, Mistake, Place, parse, parse_dotenv
+from router_service.config import OTLP, Clouds, Config, ConfigErrors, Mistake, Place, parse, parse_dotenv
 from router_service.providers import PROVIDERS
 from router_service.providers.provider import Cloud
 
@@ -81,9 +81,10 @@ def clouds(environment: Mapping[str, str]) -> Clouds:
     """Seen at once and the same each time: nobody is asked, and nothing is loaded."""
     home = Path(environment.get("HOME") or Path.home())
     known = [provider.cloud for provider in PROVIDERS.values() if provider.cloud]
+    libraries = {cloud.name: cloud.library for cloud in known} | {OTLP: "opentelemetry.exporter.otlp.proto.http"}
     return Clouds(
         found=frozenset(cloud.name for cloud in known if _has(cloud, environment, home)),
-        lacking=frozenset(cloud.name for cloud in known if not _is_installed(cloud.library)),
+        lacking=frozenset(name for name, library in libraries.items() if not _is_installed(library)),
     )
 
 

@@ -47,6 +47,7 @@ from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
 from router_service.shell.state import Store
+from router_service.shell.telemetry import Telemetry
 
 _log = logging.getLogger("archgw")
 _SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
@@ -219,9 +220,10 @@ class Hop:
 
     async def _tell(self, headers: Headers) -> None:
         troubles = router_api.troubles(self._model, self._store, self._journal, self._purse)
-        aside = await asyncio.to_thread(_put_aside, self._admin) if self._admin else {}
-        figures = metrics.page(self._gateway, self._journal, troubles, aside, self._loop.time())
-        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, figures))
+        envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
+        figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
+        page = await asyncio.to_thread(metrics.written, figures, envoy)
+        await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -259,11 +261,11 @@ def _exchange_gone(event: RequestHeaders) -> Respond:
     return error_reply(dialect, Failure(503, "overloaded_error", words), explained)
 
 
-def _put_aside(admin: Path) -> dict[str, bool]:
+def _of_envoy(admin: Path) -> metrics.Envoy | None:
     try:
-        return envoy_admin.ejections(admin)
-    except (OSError, ValueError, KeyError):  # who is put aside is then not among the figures
-        return {}
+        return metrics.Envoy(envoy_admin.ejections(admin), envoy_admin.figures(admin))
+    except (OSError, ValueError, KeyError):  # the page says so
+        return None
 
 
 async def serve(
@@ -272,13 +274,17 @@ async def serve(
     store: Store,
     ledger: Ledger | None = None,
     admin: Path | None = None,
+    telemetry: Telemetry | None = None,
     purse: Purse | None = None,
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
-    serving = Serving(gateway, model, Journal(ledger), store, Identities(), admin, purse or Nowhere())
+    journal = Journal(ledger, telemetry)
+    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere())
     if ledger:
         ledger.start()
+    if telemetry:
+        telemetry.start()
     await store.open(gateway.sessions)
     await serving.count_up()
     server = grpc.aio.server(options=_options(gateway))
@@ -302,6 +308,8 @@ async def serve(
         await serving.close()
         if ledger:
             await asyncio.to_thread(ledger.close)
+        if telemetry:
+            await asyncio.to_thread(telemetry.close)
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:

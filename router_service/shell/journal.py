@@ -3,50 +3,41 @@
 import asyncio
 import json
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 from router_service.shell.ledger import Ledger
+from router_service.shell.logs import REQUESTS
+from router_service.shell.telemetry import Telemetry
 
-_log = logging.getLogger("archgw.requests")
-_BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
+_log = logging.getLogger(REQUESTS)
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
 
 
-@dataclass(slots=True)
-class Tally:
-    """How one candidate has done since the service started. Of its `tries`, some neither answered nor failed: the
-    client left, or asked for what nobody can answer."""
-
-    answered: int = 0
-    failed: int = 0
-    last_trouble: str = ""
-    tries: int = 0
-
-
 class Journal:
-    def __init__(self, ledger: Ledger | None = None, *, recent: int = 500) -> None:
-        self.ledger = ledger
+    def __init__(self, ledger: Ledger | None = None, telemetry: Telemetry | None = None, *, recent: int = 500) -> None:
+        self.ledger, self.telemetry = ledger, telemetry
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
-        self.tallies: dict[str, Tally] = {}
-        self.classes: Counter[str] = Counter()  # of the statuses that clients got: 2xx, 4xx, 5xx
+        self.figures = Figures()
         self._watchers: set[asyncio.Queue[Outcome]] = set()
 
     def record(self, outcome: Outcome) -> None:
         self.ended += 1
         self.recent.append(outcome)
-        self.classes[f"{outcome.status // 100}xx"] += 1
-        self._count(outcome)
+        self.figures.count(outcome)
         for watcher in self._watchers:
             if not watcher.full():
                 watcher.put_nowait(outcome)
         if self.ledger:
             self.ledger.record(outcome)
+        if self.telemetry:
+            self.telemetry.record(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
 
     @property
@@ -58,6 +49,11 @@ class Journal:
         told = [f"the ledger cannot be written: {tally.trouble}"] if tally.trouble else []
         lost = [f"{tally.lost} requests are not in the ledger"] if tally.lost else []
         return "; ".join([*told, *lost])
+
+    @property
+    def telemetry_trouble(self) -> str:
+        """The same of what is told by OTLP."""
+        return self.telemetry.tally.trouble if self.telemetry else ""
 
     def find(self, request: str, session: str = "") -> Outcome | None:
         """The request whose id begins so; without an id the last that a person waited for, in this session if given."""
@@ -76,20 +72,12 @@ class Journal:
         finally:
             self._watchers.discard(queue)
 
-    def _count(self, outcome: Outcome) -> None:
-        for attempt in outcome.attempts:
-            tally = self.tallies.setdefault(attempt.candidate, Tally())
-            tally.tries += 1
-            if attempt.trouble and attempt.status not in _BLAMELESS:
-                tally.failed += 1
-                tally.last_trouble = attempt.brief or attempt.trouble
-            elif attempt.status != 499:
-                tally.answered += 1
-
 
 def facts(outcome: Outcome) -> dict[str, object]:
     """What the log may say: facts about the request, never its words."""
+    began = datetime.fromtimestamp(outcome.started, UTC).isoformat(timespec="milliseconds")
     return {
+        "time": began.replace("+00:00", "Z"),
         "id": outcome.id,
         "kind": outcome.kind,
         "client": outcome.client,

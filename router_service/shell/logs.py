@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+REQUESTS = "archgw.requests"  # what came of each request, an object a line
+
 
 def start() -> None:
     """Log to standard output, and tell errors that nobody catches there, too."""
@@ -23,7 +25,10 @@ def place(error: BaseException) -> str:
 
 
 class Places(logging.Formatter):
-    """Of an exception: its kind, and where it went through, the innermost last."""
+    """Of an exception: its kind, and where it went through, the innermost last. A line of JSON is a line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if record.name == REQUESTS else super().format(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
         kind, error, _ = ei

@@ -9,6 +9,7 @@ import grpc
 
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
+from router_service.figures import Tally
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
@@ -18,7 +19,7 @@ from router_service.policies.policy import Decision, Reading, Scores
 from router_service.session import Session, main_thread
 from router_service.shell import standing
 from router_service.shell.files import Source
-from router_service.shell.journal import Journal, Tally
+from router_service.shell.journal import Journal
 from router_service.shell.onnx_model import BadModel
 from router_service.shell.purse import Purse
 from router_service.shell.router_model import Model
@@ -54,7 +55,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 
     async def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:  # noqa: N802
         gateway, journal, now = self._serving.gateway, self._journal, time.monotonic()
-        tallies = [(c, journal.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
+        tallies = [(c, journal.figures.tallies.get(c.label, Tally())) for c in gateway.plan.candidates]
         return pb.StatusReply(
             requests_under_way=len(gateway.exchanges),
             bytes_held=gateway.exchanges.bytes,
@@ -96,6 +97,7 @@ def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict
         "state": store.trouble,
         "ledger": journal.ledger_trouble,
         "budgets": purse.trouble,
+        "telemetry": journal.telemetry_trouble,
     }
 
 
