@@ -1,11 +1,13 @@
 """What the gateway answers itself, without a provider: health, models, token counts, and how to ask rightly."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from router_service import counting
+from router_service.budgets import Standing
 from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
@@ -48,13 +50,16 @@ def answer(plan: Plan, method: str, path: str, headers: Headers, query: str = ""
     return None
 
 
-def session(plan: Plan, session: Session, now: float) -> Answer:
-    """What `archgw statusline` shows: who answered last and why, and what the session has cost; 404 for one unknown."""
-    served = session.served
+def session(plan: Plan, session: Session, now: float, standings: Sequence[Standing] = ()) -> Answer:
+    """What `archgw statusline` shows: who answered last and why, what the session has cost, and how the budgets stand
+    that concern it; 404 for one unknown that none does."""
+    served, budgets = session.served, {"budgets": [_standing(one) for one in standings]}
     if served is None:
-        return replace(_json({"error": "nothing has been answered in this session yet"}), status=404)
+        unknown = _json({"error": "nothing has been answered in this session yet"} | budgets)
+        return unknown if standings else replace(unknown, status=404)
     return _json(
-        {name: getattr(served, name) for name in _SERVED}
+        budgets
+        | {name: getattr(served, name) for name in _SERVED}
         | {
             "age": round(now - served.at, 1),
             "spent": round(session.spent, 6),
@@ -63,6 +68,22 @@ def session(plan: Plan, session: Session, now: float) -> Answer:
             "unpriced": session.unpriced,
         }
     )
+
+
+def _standing(standing: Standing) -> dict[str, Any]:
+    """`until`: seconds since the epoch, null where it ends with the session; `state`: what it comes to by now."""
+    budget = standing.budget
+    return {
+        "name": budget.name,
+        "spent": round(standing.spent, 6),
+        "limit": budget.at_most,
+        "unit": budget.unit,
+        "per": budget.per,
+        "then": budget.then,
+        "state": standing.state,
+        "until": standing.until,
+        "words": standing.words,
+    }
 
 
 def counted(dialect: Dialect, tokens: int) -> Answer:

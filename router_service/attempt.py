@@ -501,7 +501,7 @@ class Attempt:
                 first_content=self._first_content,
                 error=error,
                 brief=self._brief if error else "",
-                warnings=self._upstream.warnings,
+                warnings=self._warnings,
                 ask=self._gateway.show_asks,
                 cost=cost,
                 baseline=baseline,
@@ -521,8 +521,15 @@ class Attempt:
             return None, None
         gateway, exchange = self._gateway, self._exchange
         at = exchange.wall + now - exchange.started
-        baseline = exchange.plan.baseline
-        return settle(gateway.sessions, exchange, self._candidate, self._retelling.usage, baseline=baseline, at=at)
+        return settle(
+            gateway.sessions,
+            gateway.spending,
+            exchange,
+            self._candidate,
+            self._retelling.usage,
+            baseline=exchange.plan.baseline,
+            at=at,
+        )
 
     def _reply_headers(self) -> dict[str, str]:
         exchange = self._exchange
@@ -535,9 +542,13 @@ class Attempt:
             "x-arch-attempts": str(exchange.tried - exchange.passed),
             "x-arch-request-id": exchange.id,
         }
-        if self._upstream.warnings:
-            headers["x-arch-warnings"] = header_value("; ".join(self._upstream.warnings)[:700])
+        if self._warnings:
+            headers["x-arch-warnings"] = header_value("; ".join(self._warnings)[:700])
         return headers
+
+    @property
+    def _warnings(self) -> tuple[str, ...]:
+        return (*self._exchange.budgets, *self._upstream.warnings)
 
     def _kept_back(self) -> tuple[str, ...]:
         return upstream.kept_back(self._headers, self._candidate, same=self._retelling.same)

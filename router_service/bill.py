@@ -1,8 +1,9 @@
-"""What an answered request cost, and what its session keeps of it. Dollars, and seconds since the epoch."""
+"""What an answered request cost, and what session and budgets keep of it. Dollars, and seconds since the epoch."""
 
 from dataclasses import replace
 
-from router_service import kinds, pricing
+from router_service import budgets, kinds, pricing
+from router_service.budgets import Spending
 from router_service.conversation import Usage
 from router_service.exchange import Exchange
 from router_service.plan import Candidate
@@ -10,11 +11,18 @@ from router_service.session import Served, Sessions, main_thread
 
 
 def settle(
-    sessions: Sessions, exchange: Exchange, candidate: Candidate, usage: Usage, *, baseline: Candidate | None, at: float
+    sessions: Sessions,
+    spending: Spending,
+    exchange: Exchange,
+    candidate: Candidate,
+    usage: Usage,
+    *,
+    baseline: Candidate | None,
+    at: float,
 ) -> tuple[float | None, float | None]:
     """What it cost, and what it would have on the baseline had that answered all along; None where nobody knows.
 
-    The session keeps both, and of its turns what the model has read.
+    The session keeps both, and of its turns what the model has read. It is added to every budget that it concerns.
     """
     session, kind = sessions.get(exchange.session), exchange.intent.kind
     cost = pricing.cost(candidate.price, usage, at=at)
@@ -27,6 +35,7 @@ def settle(
     main = main_thread(exchange.session)
     if main != exchange.session:  # what a sub-agent costs is the session's cost
         sessions.put(main, sessions.get(main).paid(cost, other))
+    budgets.account(spending, exchange.plan.budgets, exchange.asker, cost=cost, usage=usage, at=at)
     return cost, other
 
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from router_service.budgets import Asker
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
@@ -15,6 +16,7 @@ from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
+from router_service.session import main_thread
 from router_service.signals import Signal
 
 Headers = Mapping[str, str]
@@ -112,9 +114,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Fetch these sessions from where they are shared; then come back with Recalled."""
+    """Fetch these sessions, and these counts of what was spent, from where they are kept; then come back with
+    Recalled."""
 
-    keys: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +205,7 @@ class Exchange:
     patience: float  # seconds that an attempt may take to its first content, or to the end where nothing is streamed
     trace: Trace = field(default_factory=Trace)
     caller: str = ""  # whose client key it came with
+    budgets: tuple[str, ...] = ()  # what is told of budgets with the answer
     told: tuple[tuple[str, Signal], ...] = ()  # what it says of earlier answers, by their requests' ids
     counts: bool = False  # only how many tokens it comes to is asked
     obstacles: Mapping[str, str] = field(default_factory=dict)  # why a candidate is passed over, by its id
@@ -232,6 +237,12 @@ class Exchange:
             return len(chain.candidates)
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self._foreseen(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
+
+    @property
+    def asker(self) -> Asker:
+        """Whose budgets the request counts for."""
+        preference = self.decision.route.name if self.decision.lane == "routed" else ""
+        return Asker(self.caller, main_thread(self.session), preference)
 
     @property
     def prompt(self) -> str:

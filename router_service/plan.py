@@ -1,7 +1,6 @@
 """Config -> Plan: routes, candidates and chains, all resolved; the one input of the service and the renderers."""
 
 import hashlib
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from router_service import pricing
 from router_service.config import (
+    Budget,
     CircuitBreakers,
     Client,
     Config,
@@ -26,7 +25,7 @@ from router_service.config import (
     State,
     Telemetry,
 )
-from router_service.config.providers import INTERFACES
+from router_service.config.providers import INTERFACES, price_of
 from router_service.pricing import Price
 from router_service.providers import by_name
 from router_service.providers.provider import ModelFacts, Provider
@@ -52,14 +51,6 @@ class Address:
         usual = {"http": 80, "https": 443}[self.scheme]
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == usual else f"{host}:{self.port}"
-
-    @property
-    def local(self) -> bool:
-        """Whether it is on this machine."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +167,17 @@ class Plan:
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
     clients: tuple[Client, ...] = ()
+    budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+
+    @property
+    def preferences(self) -> tuple[str, ...]:
+        """By the names of their routes; what no preference is about is the default's."""
+        return tuple(route.name for route in self.all_routes)
+
+    @property
+    def all_routes(self) -> tuple[Route, ...]:
+        return (*self.routes, self.default)
 
     def chain(self, route: Route, first: Candidate) -> Chain:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
@@ -221,6 +222,7 @@ def plan(config: Config) -> Plan:
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
         clients=config.clients,
+        budgets=config.budgets,
         telemetry=config.telemetry,
     )
 
@@ -262,17 +264,10 @@ def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> It
             key=entry.access_key,
             identity=entry.identity,
             passthrough=entry.passthrough_auth,
-            price=entry.price or _price(entry, provider, at),
+            price=price_of(entry),
             limits=_limits(entry, limits),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
-
-
-def _price(entry: ProviderEntry, provider: Provider, at: Address) -> Price | None:
-    """An endpoint of the user's own costs nothing on his own machine; of others nobody knows."""
-    if entry.interface:
-        return pricing.FREE if at.local else None
-    return pricing.price(provider.name, entry.model.partition("/")[2])
 
 
 def _limits(entry: ProviderEntry, limits: CircuitBreakers) -> CircuitBreakers:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, answers, intent, kinds, limits, needs, request_json, signals
+from router_service import admission, answers, budgets, intent, kinds, limits, needs, request_json, signals
+from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
 from router_service.dialects import by_count_path, by_path
@@ -34,9 +35,10 @@ from router_service.exchange import (
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
 from router_service.plan import Candidate, Plan
-from router_service.policies import cooled, explicit, pinned, preference, whole
+from router_service.policies import cooled, explicit, pinned, preference, thrift, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
+from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
@@ -51,6 +53,7 @@ class Gateway:
     sessions: Sessions = field(default_factory=Sessions)
     exchanges: Exchanges = field(default_factory=Exchanges)
     cooling: Cooling = field(default_factory=Cooling)
+    spending: Spending = field(default_factory=Spending)
     show_asks: bool = False
 
 
@@ -141,7 +144,11 @@ class Selection:
         id = self._path.removeprefix(answers.SESSION)
         if method != "GET" or id == self._path:
             return None
-        return answers.session(self._gateway.plan, self._gateway.sessions.get(f"{id}/"), self._wall)
+        plan, found = self._gateway.plan, self._gateway.sessions.get(f"{id}/")
+        served_by = next((route.name for route in plan.all_routes if found.pin and route.id == found.pin.route), "")
+        asker = Asker(self._caller, f"{id}/", served_by)
+        standings = budgets.standings(plan.budgets, self._gateway.spending, asker, self._wall)
+        return answers.session(plan, found, self._wall, standings)
 
     # -- body: read, then decide ------------------------------------------------------------------------------
 
@@ -160,14 +167,26 @@ class Selection:
             needed,
             needs.fitting(self._gateway.plan, needed),
         )
-        if self._gateway.sessions.shared:
+        recall = self._recall(understood)
+        if recall:
             self._waiting = understood
-            return [Recall(tuple({understood.session, main_thread(understood.session)}))]
+            return [recall]
         return self._decide(understood, now)
+
+    def _recall(self, understood: _Understood) -> Recall | None:
+        """What others may know better, where anybody does."""
+        plan, spending = self._gateway.plan, self._gateway.spending
+        shared = self._gateway.sessions.shared
+        keys = tuple({understood.session, main_thread(understood.session)}) if shared else ()
+        counts = budgets.unread(plan.budgets, spending, self._asker(understood), plan.preferences, self._wall)
+        return Recall(keys, counts) if keys or counts else None
 
     def _decide(self, understood: _Understood, now: float) -> list[Effect]:
         if by_count_path(self._path):
             return self._count(understood, now)
+        blocking = budgets.applying(self._standings(understood), "block")
+        if blocking:
+            return self._refuse_over_budget(understood, blocking, now)
         decision = self._without_router(understood)
         if decision:
             return self._chosen(understood, decision, now)
@@ -224,7 +243,12 @@ class Selection:
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
         cooling, able = self._gateway.cooling, self._able(understood)
-        if not counts:  # to count tokens is another quota, as a rule
+        standings = [] if counts else self._standings(understood, decision)  # to count tokens costs nothing
+        blocking = budgets.applying(standings, "block")
+        if blocking:
+            return self._refuse_over_budget(understood, blocking, now)
+        if not counts:  # and is another quota, as a rule
+            decision = self._thrifty(understood, decision, standings, now)
             decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
@@ -246,12 +270,42 @@ class Selection:
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
             caller=self._caller,
+            budgets=tuple(map(budgets.warning, standings)),
             told=() if counts else self._told(understood, decision),
         )
         self._gateway.exchanges.add(exchange)
         if not counts:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+
+    def _thrifty(self, understood: _Understood, decision: Decision, standings: list[Standing], now: float) -> Decision:
+        """Where a budget says so, the cheapest of those who may answer and are well."""
+        downgrading = budgets.applying(standings, "downgrade")
+        if not downgrading:
+            return decision
+        able, cooling, session = self._able(understood), self._gateway.cooling, self._session(understood)
+        return thrift.choose(
+            understood.fitting.plan,
+            decision,
+            tokens=understood.needs.about,
+            written=session.written / session.requests if session.requests else WRITTEN,
+            able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
+            because="; ".join(map(budgets.warning, downgrading)),
+            now=self._wall,
+        )
+
+    def _asker(self, understood: _Understood) -> Asker:
+        return Asker(self._caller, main_thread(understood.session))
+
+    def _standings(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
+        """The budgets that have come to what they say; those of preferences only when it is decided."""
+        plan = self._gateway.plan
+        if not plan.budgets:
+            return []
+        asker = self._asker(understood)
+        if decision:
+            asker = replace(asker, preference=decision.route.name if decision.lane == "routed" else "")
+        return budgets.reached(plan.budgets, self._gateway.spending, asker, self._wall)
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""
@@ -330,6 +384,29 @@ class Selection:
         dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
         explained = self._reply_headers() | {"x-arch-reason": "refused by archgw"} | (more or {})
         return [Record(self._refusal(failure, now)), error_reply(dialect, failure, explained)]
+
+    def _refuse_over_budget(self, understood: _Understood, blocking: list[Standing], now: float) -> list[Effect]:
+        """In a way on which nobody asks again before it can help.
+
+        `billing_error` is insufficient_quota to OpenAI's clients; Anthropic's know a 429 by its status. Claude Code
+        shows the words at once where it is told not to retry; else it tries for minutes (2.1.197 and 2.1.330).
+        """
+        self._waiting = None
+        failure = Failure(429, "billing_error", budgets.refusal(blocking, self._wall))
+        left = budgets.seconds_left(blocking, self._wall)
+        more = {"x-arch-reason": "over budget", "x-should-retry": "false"}
+        more |= {} if left is None else {"retry-after": str(left)}
+        _, reply = self._refuse(failure, now, more)
+        asked = understood.intent
+        outcome = replace(
+            self._refusal(failure, now),
+            kind=("subagent: " if asked.subagent else "") + asked.kind,
+            session=understood.session,
+            reason="over budget",
+            model_asked=understood.conversation.model,
+            brief="over budget",
+        )
+        return [Record(outcome), reply]
 
     def _refuse_for_now(self, now: float) -> list[Effect]:
         """Before the body is here, where there is no room for one more: whoever waits holds nothing."""

@@ -61,6 +61,17 @@ ELSEWHERE = (
             f"{THREE}listeners: {{egress_traffic: {{port: 9}}}}",
             ["listeners.egress_traffic.port: 9; before: 12000"],
         ),
+        (
+            f"{THREE}budgets:\n- {{name: a, at_most: $5, per: day, then: warn}}\n"
+            "- {at_most: $9, per: month, then: warn}\n",
+            f"{THREE}budgets:\n- {{name: a, at_most: $6, per: day, then: block}}\n"
+            "- {at_most: $1, per: session, then: block}\n",
+            [
+                "budget “$9 a month”: no longer there",
+                "budget “a”: block at $6 a day; before: warn at $5 a day",
+                "budget “$1 a session”: new, block at $1 a session",
+            ],
+        ),
         (THREE, f"{THREE}telemetry: {{otlp: 'http://h:4318'}}", ["telemetry.otlp: http://h:4318; before: none"]),
     ],
     ids=[
@@ -74,6 +85,7 @@ ELSEWHERE = (
         "an alias",
         "what may hold a password",
         "the listener",
+        "budgets",
         "where it is told",
     ],
 )

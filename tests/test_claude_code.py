@@ -13,8 +13,8 @@ import subprocess
 import sys
 import zlib
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ class Client:
     program: Path
     folder: Path
     running: Gateway
+    around: Mapping[str, str] = field(default_factory=lambda: QUIET)
 
     @property
     def work(self) -> Path:
@@ -109,7 +110,7 @@ class Client:
             **CODE,
             "TERM": "xterm-256color",
             "LANG": "C.UTF-8",
-            **QUIET,
+            **self.around,
         }
 
     def launch(self, *arguments: str) -> list[str]:
@@ -441,6 +442,10 @@ class Terminal:
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p", "-t", "s")
 
+    def words(self) -> str:
+        """Without the ends of lines, which come where the terminal has no more room."""
+        return " ".join(self.screen().split())
+
     async def type(self, words: str) -> None:
         """What comes fast is taken for a paste, the end of its line too: so it is ended twice, with time between."""
         self.tmux("send-keys", "-t", "s", "-l", words)
@@ -500,3 +505,44 @@ async def test_what_is_typed_while_a_tool_runs_reaches_the_model_that_began(
         asked = [body for body in bodies(routed, "openai", poem) if results(body)]
     assert len(asked) == len(programs), "the words were told to who ran the command, once"
     assert all(poem in json.dumps(body["messages"][-2:]) for body in asked)
+
+
+# -- budgets -------------------------------------------------------------------------------------------------------
+
+BUDGET = "budgets: [{name: pocket money, at_most: $0.000001, per: day, each: session, then: block}]\n"
+SPENT = "API Error: Request rejected (429) · archgw: the budget “pocket money” is spent: $"
+
+
+async def test_a_budget_that_blocks_is_told_on_the_screen_and_nothing_is_tried_in_vain(
+    tmp_path: Path, programs: dict[str, Path], providers: dict[str, Simulator], terminals: list[Terminal]
+) -> None:
+    """With all the retries that it makes by itself, which take minutes where it is not told not to."""
+    (tmp_path / "gateway").mkdir()
+    persistent = {name: value for name, value in QUIET.items() if name != "CLAUDE_CODE_MAX_RETRIES"}
+
+    async def dialogue(client: Client) -> None:
+        client = replace(client, around=persistent)
+        first = await client.ask(script([{"text": "As long as it lasts."}]))
+        assert first.result == "As long as it lasts."
+        refused = await client.ask("And now?", "--continue")
+        assert refused.code == 1 and refused.told["is_error"]
+        assert refused.told["result"].startswith(SPENT) and "it begins anew on " in refused.told["result"]
+        assert [line["status"] for line in refused.seen] == [429]
+
+        terminal = Terminal(client)
+        terminals.append(terminal)
+        terminal.open()  # another session, which has a budget of its own
+        await until(lambda: PROMPT in terminal.screen(), patience=PATIENCE)
+        await terminal.type(f"what do you say {script([{'text': 'As long as it lasts.'}])}")
+        await until(lambda: [line for line in client.log() if line["kind"] == "user turn"][2:], patience=PATIENCE)
+        before = len(client.log())
+        await terminal.type("and what do you say now")
+        await until(lambda: SPENT in terminal.words(), patience=PATIENCE)
+        told = terminal.words()
+        assert "To go on before, raise it in config.yaml (budgets)" in told
+        await until(lambda: "budget spent: $" in terminal.words(), patience=PATIENCE)  # status line
+        assert {line["status"] for line in client.log()[before:] if line["kind"] == "user turn"} == {429}
+        assert sum(line["kind"] == "user turn" for line in client.log()[before:]) == 1, "it is not tried again"
+
+    async with gateway(tmp_path / "gateway", CONFIG + BUDGET, providers, KEYS) as thrifty:
+        await both(clients_of(thrifty, programs, tmp_path / "clients"), dialogue)

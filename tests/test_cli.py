@@ -112,6 +112,16 @@ def test_check_tells_who_may_ask_and_until_when(shell: Shell) -> None:
     assert "client laptop: a key client ci: a key until 2999-01-31 client old: a key that ended with 2001-01-31" in said
 
 
+def test_check_tells_what_may_be_spent(shell: Shell) -> None:
+    budgets = (
+        "{name: all, at_most: $50, per: month, from: 80%, then: warn}, {at_most: 2M tokens, per: session, then: block},"
+        " {at_most: $5, per: day, preference: jokes, then: downgrade, time_zone: Europe/Berlin}"
+    )
+    said = told(shell.run("check", shell.config(f"{CONFIG}budgets: [{budgets}]\n")))
+    assert "budget all: $50 a month, from 80 % of it: warn (UTC) budget 2M tokens a session: block" in said
+    assert "budget $5 a day for jokes: downgrade (Europe/Berlin)" in said
+
+
 def test_check_takes_the_config_that_is_here(shell: Shell) -> None:
     (shell.folder / "config.yaml").write_text("llm_providers: [{model: openai/gpt-5o}]\nrouting: {deadline: soon}\n")
     assert "config.yaml:2" in told(shell.run("check"))

@@ -29,7 +29,11 @@ def files(folder: str, *others: str) -> list[str]:
         ("router_service/providers", ["provider"], PROVIDERS),
         ("router_service/dialects", ["dialect"], DIALECTS),
         # Who answers first within a route is a policy by name; the others decide on the route itself.
-        ("router_service/policies", ["policy", "cooled", "explicit", "pinned", "preference", "whole"], POLICIES),
+        (
+            "router_service/policies",
+            ["policy", "cooled", "explicit", "pinned", "preference", "thrift", "whole"],
+            POLICIES,
+        ),
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
     ],
     ids=["providers", "dialects", "policies", "agents"],

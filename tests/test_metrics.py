@@ -38,6 +38,7 @@ routing_preferences:
 routing: {deadline: 10s}
 failover: {cool_at_most: 0}
 telemetry: {otlp: "$COLLECTOR"}
+budgets: [{name: all, at_most: 1M tokens, per: day, then: warn}, {name: s, at_most: $9, per: session, then: warn}]
 """
 SECRET = "zqsecretzq"
 GPT, DEEPSEEK = "openai-gpt-4o-mini", "deepseek-deepseek-chat"
@@ -144,7 +145,7 @@ def test_the_page_stays_small_and_says_nothing_of_who_asked_what(sample: Sample)
     assert len(sample.text.splitlines()) < 300
     assert SECRET not in sample.text and "parrot" not in sample.text
     assert {label for labels in sample.labels.values() for label in labels} == {
-        "candidate", "class", "kind", "le", "part", "route", "version",
+        "budget", "candidate", "class", "kind", "of", "le", "part", "route", "unit", "version",
         "envoy_cluster_name", "envoy_http_conn_manager_prefix", "envoy_listener_address", "envoy_response_code_class",
     }  # fmt: skip
 

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 from archgw.simulate import Simulator
 from dialogue import MESSAGES, ask, gateway_of, one, plan_of
-from fakeredis import TcpFakeServer
+from redises import fake_redis
 from stack import gateway
 
 from router_service.cooling import Cooling
@@ -248,11 +247,8 @@ async def test_a_turn_goes_on_with_its_model_after_a_restart(tmp_path: Path) -> 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = TcpFakeServer(("127.0.0.1", 0), server_type="redis")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    server.shutdown()
-    server.server_close()
+    with fake_redis() as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

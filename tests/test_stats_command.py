@@ -7,11 +7,13 @@ import time
 from dataclasses import replace
 
 import pytest
-from terminal import Shell, told
-from test_ledger import CLAUDE, GPT, kept, outcome
+from sqlalchemy import insert
+from terminal import CONFIG, Shell, told
+from test_ledger import CLAUDE, GPT, kept, opened, outcome
 
 from router_service.config import Ledger as Settings
 from router_service.conversation import Usage
+from router_service.shell.ledger_schema import budgets
 
 
 @pytest.fixture
@@ -84,6 +86,32 @@ def test_two_side_by_side(recorded: Shell) -> None:
 def test_what_cannot_be_asked(recorded: Shell, arguments: list[str], words: str) -> None:
     result = recorded.run("stats", *arguments)
     assert result.exit_code == 2 and words in told(result)
+
+
+BUDGETS = """
+budgets:
+  - {name: all of it, at_most: $5, per: day, then: block}
+  - {at_most: 2M tokens, per: month, then: warn}
+  - {at_most: $1, per: session, then: block}
+"""
+
+
+def test_how_the_budgets_stand_without_a_gateway(recorded: Shell) -> None:
+    config = recorded.config(CONFIG + BUDGETS)
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    with opened(Settings(), recorded.home.folder) as connection:
+        for writer, spent in (("a", 5.0), ("b", 0.25)):
+            row = {"key": f"dollars {today}", "writer": writer, "spent": spent, "until": time.time() + 60}
+            connection.execute(insert(budgets).values(row))
+    shown = told(recorded.run("stats", "--config", config))
+    assert "budget spent then anew all of it $5.25 of $5 105 % block" in shown
+    assert "2M tokens a month 0 tokens of 2M tokens 0 % warn" in shown
+    found = json.loads(recorded.run("stats", "--config", config, "--json").stdout)["budgets"]
+    assert [(one["name"], one["spent"], one["limit"], one["unit"]) for one in found] == [
+        ("all of it", 5.25, 5.0, "dollars"),
+        ("2M tokens a month", 0.0, 2e6, "tokens"),
+    ]
+    assert found[0]["until"] % 86_400 == 0 and found[0]["until"] > time.time()
 
 
 def test_before_anything_was_asked(shell: Shell) -> None:

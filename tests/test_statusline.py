@@ -52,6 +52,35 @@ def test_what_else_is_worth_a_word(more: dict[str, Any], part: str) -> None:
     assert part in line(**more)
 
 
+def standing(state: str = "", spent: float = 1.0, limit: float = 5.0) -> dict[str, Any]:
+    return {"state": state, "spent": spent, "limit": limit, "words": f"${spent:g} of ${limit:g} today"}
+
+
+@pytest.mark.parametrize(
+    ("budgets", "shown"),
+    [
+        ([], "MODEL"),
+        ([standing()], "MODEL · budget 20 % of $5 today"),
+        ([standing(), standing(spent=4.0)], "MODEL · budget 80 % of $5 today"),
+        ([standing("warn", 4.0), standing(spent=9.0, limit=10.0)], "MODEL · YELLOWbudget 80 % of $5 today"),
+        ([standing("downgrade", 6.0)], "MODEL · YELLOWbudget 120 % of $5 today, cheapest first"),
+        ([standing("downgrade", 60.0), standing("block", 5.0)], "REDbudget spent: $5 of $5 today · MODEL"),
+    ],
+    ids=["none", "one", "the tightest", "what warns", "what downgrades", "what blocks stands first"],
+)
+def test_the_tightest_budget(budgets: list[dict[str, Any]], shown: str) -> None:
+    plain = shown.replace("YELLOW", "").replace("RED", "")
+    assert line(budgets=budgets).replace(line(), "MODEL") == plain
+    for name, mark in (("YELLOW", "\033[33m"), ("RED", "\033[31m")):
+        assert (mark in statusline.line(TOLD | {"budgets": budgets})) == (name in shown)
+
+
+def test_a_budget_is_told_before_anything_was_answered() -> None:
+    assert statusline.line({"error": "x", "budgets": [standing("block", 5.0)]}, color=False) == (
+        "budget spent: $5 of $5 today"
+    )
+
+
 def test_a_long_reason_is_cut() -> None:
     assert line(reason="x" * 500) == "deepseek/deepseek-chat " + "x" * 99 + "…"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from router_service.config import Budget
 from router_service.plan import Candidate, Plan, Route
 
 _SECTIONS = {  # of a plan, and what config.yaml calls them
@@ -25,6 +26,7 @@ def changes(old: Plan, new: Plan) -> list[str]:
         *_preferences(old, new),
         *_default(old, new),
         *_aliases(old, new),
+        *_budgets(old, new),
         *(line for section in _SECTIONS for line in _section(section, old, new)),
         *_left_out(old, new),
     ]
@@ -93,6 +95,25 @@ def _aliases(old: Plan, new: Plan) -> Iterable[str]:
         before, after = old.aliases.get(alias), new.aliases.get(alias)
         if (before and before.label) != (after and after.label):
             yield f"alias {alias}: {after.label if after else 'no longer there'}"
+
+
+def _budgets(old: Plan, new: Plan) -> Iterable[str]:
+    before, after = ({budget.name: budget for budget in plan.budgets} for plan in (old, new))
+    yield from (f"budget “{name}”: no longer there" for name in before if name not in after)
+    for name, budget in after.items():
+        if name not in before:
+            yield f"budget “{name}”: new, {_limit(budget)}"
+        elif before[name] != budget:
+            now, was = _limit(budget), _limit(before[name])
+            yield (
+                f"budget “{name}”: {now}; before: {was}"
+                if now != was
+                else f"budget “{name}”: of whom or when is changed"
+            )
+
+
+def _limit(budget: Budget) -> str:
+    return f"{budget.then} at {budget.amount} a {budget.per}"
 
 
 def _section(name: str, old: Plan, new: Plan) -> Iterable[str]:

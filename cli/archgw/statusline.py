@@ -15,13 +15,14 @@ _USUAL = "http://127.0.0.1:12000"
 _PATIENCE = 0.5  # seconds for the gateway
 _AFTER = 2.0  # seconds for the user's own line
 _LONGEST = 100  # letters of the reason
-_DIM, _BOLD, _YELLOW, _PLAIN = "\033[2m", "\033[1m", "\033[33m", "\033[0m"
+_DIM, _BOLD, _YELLOW, _RED, _PLAIN = "\033[2m", "\033[1m", "\033[33m", "\033[31m", "\033[0m"
+_ORDER = ["", "warn", "downgrade", "block"]  # of what a budget comes to
 
 HELP = """usage: archgw statusline [--after COMMAND]
 
 Print one line about the model that really answered, for Claude Code's status line. It has the model, the preference
-and why, tries, how much came from the vendor's cache, what the session has cost and what it saved. Reads the client's
-JSON from standard input; silent when the gateway is away. `archgw cli-agent claude` sets it up.
+and why, tries, how much came from the vendor's cache, what the session has cost and saved, and the tightest budget.
+Reads the client's JSON from standard input; silent when the gateway is away. `archgw cli-agent claude` sets it up.
 
   --after COMMAND   run this first and print what it says above ours: your own status line
 """
@@ -85,7 +86,7 @@ def ask(url: str, session: str) -> dict[str, Any] | None:
     if b" 200 " not in head.partition(b"\r\n")[0]:
         return None
     told = json.loads(_whole(head, body))
-    return told if isinstance(told, dict) and "model" in told else None
+    return told if isinstance(told, dict) and ("model" in told or told.get("budgets")) else None
 
 
 def _whole(head: bytes, body: bytes) -> bytes:
@@ -103,14 +104,32 @@ def _whole(head: bytes, body: bytes) -> bytes:
 
 def line(told: dict[str, Any], *, color: bool = True) -> str:
     """`told` is what /archgw/sessions/ID answers."""
-    dim, bold, yellow, plain = (_DIM, _BOLD, _YELLOW, _PLAIN) if color else ("", "", "", "")
+    dim, bold, yellow, red, plain = (_DIM, _BOLD, _YELLOW, _RED, _PLAIN) if color else ("", "", "", "", "")
+    between = f" {dim}·{plain} "
+    state, words = _budget(told)
+    mark = {"": "", "block": red}.get(state, yellow)
+    budget = [f"{mark}{words}{plain if state else ''}"] if words else []
+    if "model" not in told:
+        return between.join(budget)
     parts = [f"{bold}{told['model']}{plain} {dim}{_why(str(told['reason']), told['model'])}{plain}"]
     if told["attempts"] > 1:
         parts.append(f"{yellow}failover: try {told['attempts']}{plain}")
     if told["cached"] is not None:
         parts.append(f"cache {'warm' if told['cached'] >= 0.5 else 'cold'} {told['cached'] * 100:.0f} %")
     parts += _money(told)
-    return f" {dim}·{plain} ".join(parts)
+    return between.join([*budget, *parts] if state == "block" else [*parts, *budget])
+
+
+def _budget(told: dict[str, Any]) -> tuple[str, str]:
+    """What the budget nearest to its end comes to, and what to say of it; one that blocks goes before all others."""
+    budgets = told.get("budgets") or []
+    if not budgets:
+        return "", ""
+    found = max(budgets, key=lambda one: (_ORDER.index(one["state"]), one["spent"] / one["limit"]))
+    if found["state"] == "block":
+        return "block", f"budget spent: {found['words']}"
+    share, of = found["spent"] / found["limit"] * 100, found["words"].partition(" of ")[2]
+    return found["state"], f"budget {share:.0f} % of {of}{', cheapest first' if found['state'] == 'downgrade' else ''}"
 
 
 def _why(reason: str, model: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from router_service.config import preferences, sections
+from router_service.config.budgets import Budget, budgets
 from router_service.config.circuit_breakers import CircuitBreakers, RetryBudget
 from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
@@ -34,6 +35,7 @@ __all__ = [
     "KEYS",
     "OTLP",
     "SHIPPED_PARTS",
+    "Budget",
     "Cache",
     "CircuitBreakers",
     "Client",
@@ -70,6 +72,7 @@ KEYS = (
     "version",
     "listeners",
     "clients",
+    "budgets",
     "llm_providers",
     "model_providers",
     "routing_preferences",
@@ -95,6 +98,7 @@ class Config:
     aliases: Mapping[str, str] = field(default_factory=dict)  # alias -> `known_as` of an entry
     listener: Listener = field(default_factory=Listener)
     clients: tuple[Client, ...] = ()  # empty: whoever reaches the listener may ask
+    budgets: tuple[Budget, ...] = ()
     routing: Routing = field(default_factory=Routing)
     failover: Failover = field(default_factory=Failover)
     limits: Limits = field(default_factory=Limits)
@@ -137,13 +141,18 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
     if "version" in fields:
         fields["version"].choice(VERSIONS)
     entries, mentions = _providers(fields, top, environment, clouds) if top.is_mapping else ([], [])
-    return Config(
+    preferred = _preferences(fields.get("routing_preferences"), entries, mentions, notes)
+    admitted = clients(fields.get("clients"))
+    config = Config(
         file=notes.file,
         providers=tuple(entries),
-        preferences=_preferences(fields.get("routing_preferences"), entries, mentions, notes),
+        preferences=preferred,
         aliases=_aliases(fields.get("model_aliases"), entries),
         listener=sections.listener(fields.get("listeners"), guarded="clients" in fields),
-        clients=clients(fields.get("clients")),
+        clients=admitted,
+        budgets=budgets(
+            fields.get("budgets"), clients=[one.name for one in admitted], preferences=preferred, entries=entries
+        ),
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
         limits=sections.limits(fields.get("limits")),
@@ -153,6 +162,8 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         state=sections.state(fields.get("state")),
         telemetry=telemetry(fields.get("telemetry"), clouds),
     )
+    _warn_if_forgotten(fields.get("budgets"), config)
+    return config
 
 
 def _providers(
@@ -182,6 +193,11 @@ def _preferences(
     """Those at top level lead, for they say an order; the providers that name one by themselves follow."""
     top = preferences.top_level(value, entries) if value and not value.empty else []
     return preferences.merge([*top, *mentions], notes)
+
+
+def _warn_if_forgotten(budgets: Value | None, config: Config) -> None:
+    if budgets and config.budgets and config.ledger.url == "none" and not config.state.url.startswith("redis"):
+        budgets.odd("a restart forgets what was spent: only a ledger (ledger.url) or Redis (state.url) keeps it")
 
 
 def _aliases(value: Value | None, entries: Sequence[ProviderEntry]) -> dict[str, str]:

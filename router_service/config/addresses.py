@@ -47,6 +47,12 @@ def is_bare(url: str) -> bool:
     return known.is_global if known else not is_nobodys(host)
 
 
+def is_local(host: str) -> bool:
+    """Whether it is on this machine."""
+    known = _ip(host)
+    return known.is_loopback if known else host == "localhost"
+
+
 def is_nobodys(host: str) -> bool:
     """Whether it is a name that no stranger can have: one without a dot, or of a domain that is nobody's."""
     return bool(host) and ("." not in host or host.endswith(_NOBODYS))

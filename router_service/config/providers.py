@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from router_service.config.addresses import host_of, is_bare, read_address
+from router_service import pricing
+from router_service.config.addresses import host_of, is_bare, is_local, read_address
 from router_service.config.circuit_breakers import limits_of_model
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
@@ -127,6 +128,15 @@ def _price(value: Value) -> Price | None:
             value.wrong(f"no {name} price", "{input: 0.25, output: 2} is dollars for a million tokens")
     known = {_WORDS.get(name, name): amount for name, amount in read.items() if amount is not None}
     return Price.of(**known) if {"input", "output"} <= known.keys() else None
+
+
+def price_of(entry: ProviderEntry) -> Price | None:
+    """As the user says, else as it is published. An endpoint of his own costs nothing on his own machine; of others
+    nobody knows, which is None.
+    """
+    if entry.price or not entry.interface:
+        return entry.price or pricing.price(by_name(entry.provider).name, entry.model.partition("/")[2])
+    return pricing.FREE if is_local(host_of(entry.base_url)) else None
 
 
 def warn_if_bare(value: Value, url: str) -> None:

@@ -42,6 +42,7 @@ from router_service.shell.ledger import Ledger
 from router_service.shell.logs import place
 from router_service.shell.private import close_to_others, make_way
 from router_service.shell.proof import NoProof
+from router_service.shell.purse import Nowhere, Purse
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
@@ -76,6 +77,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
             role=role,
             identities=now.identities,
             admin=now.envoy_admin,
+            purse=now.purse,
         )
         try:
             async for message in stream:
@@ -117,10 +119,13 @@ class Hop:
         role: str,
         identities: Identities | None = None,
         admin: Path | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
+        self._purse = purse or Nowhere()
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
         self._role = role
         self._identities, self._admin = identities or Identities(), admin
         self._machine: Selection | Attempt | CountAttempt | None = None
@@ -185,8 +190,8 @@ class Hop:
                 self._journal.record(effect.outcome)
         for effect in effects:
             match effect:
-                case Recall(keys):
-                    await self._store.recall(self._gateway.sessions, keys)
+                case Recall():
+                    await self._recall(effect)
                     await self._feed(Recalled())
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
@@ -202,9 +207,19 @@ class Hop:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
             self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+        if self._gateway.spending.urgent:
+            self._gateway.spending.urgent = False
+            self._counting = self._loop.create_task(self._purse.hurry(self._gateway.spending))
+
+    async def _recall(self, recall: Recall) -> None:
+        """Both at once: a request waits for the slower one."""
+        wanted = [self._store.recall(self._gateway.sessions, recall.keys)] if recall.keys else []
+        if recall.counts:
+            wanted.append(self._purse.recall(self._gateway.spending, recall.counts))
+        await asyncio.gather(*wanted)
 
     async def _tell(self, headers: Headers) -> None:
-        troubles = router_api.troubles(self._model, self._store, self._journal)
+        troubles = router_api.troubles(self._model, self._store, self._journal, self._purse)
         envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
         figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
         page = await asyncio.to_thread(metrics.written, figures, envoy)
@@ -260,15 +275,18 @@ async def serve(
     ledger: Ledger | None = None,
     admin: Path | None = None,
     telemetry: Telemetry | None = None,
+    purse: Purse | None = None,
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
-    serving = Serving(gateway, model, Journal(ledger, telemetry), store, Identities(), admin)
+    journal = Journal(ledger, telemetry)
+    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere())
     if ledger:
         ledger.start()
     if telemetry:
         telemetry.start()
     await store.open(gateway.sessions)
+    await serving.count_up()
     server = grpc.aio.server(options=_options(gateway))
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
@@ -280,11 +298,13 @@ async def serve(
     close_to_others(socket)
     _log.info("serving on %s", socket)
     try:
-        await asyncio.gather(_sweep(gateway, serving.journal), _remember(gateway, store))
+        await asyncio.gather(_sweep(gateway, serving.journal), _remember(gateway, store), _count_up(serving))
     finally:
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
         await store.close()
+        await serving.count_up()
+        await serving.purse.close()
         await serving.close()
         if ledger:
             await asyncio.to_thread(ledger.close)
@@ -308,6 +328,12 @@ async def _remember(gateway: Gateway, store: Store) -> None:
     while True:
         await asyncio.sleep(_REMEMBER_EVERY)
         await store.keep(gateway.sessions)
+
+
+async def _count_up(serving: Serving) -> None:
+    while True:
+        await asyncio.sleep(_REMEMBER_EVERY)
+        await serving.count_up()
 
 
 async def _sweep(gateway: Gateway, journal: Journal) -> None:

@@ -30,6 +30,7 @@ _WAITING = 10_000  # outcomes; those that find no room are lost, and counted
 _AT_ONCE = 500  # outcomes in one transaction
 _GATHER = 0.2  # seconds
 _TIDY_EVERY = 600.0
+_CONNECTED_WITHIN = 5  # seconds; a host that is not there would be waited for for minutes
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
 THUMBS = ("good", "bad")
 _TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
@@ -62,7 +63,12 @@ def engine(url: str, file: Path | None, *, read_only: bool = False) -> Engine:
     if not url.startswith("postgres"):
         return _sqlite(Path(url.removeprefix("sqlite:///")) if ":" in url else file, read_only=read_only)
     try:
-        return create_engine("postgresql+psycopg://" + url.partition("://")[2], pool_pre_ping=True, pool_size=2)
+        return create_engine(
+            "postgresql+psycopg://" + url.partition("://")[2],
+            pool_pre_ping=True,
+            pool_size=2,
+            connect_args={"connect_timeout": _CONNECTED_WITHIN},
+        )
     except ModuleNotFoundError:
         raise BadLedger(
             "ledger.url names PostgreSQL, whose client is not installed: pip install 'archgw[postgresql]'"

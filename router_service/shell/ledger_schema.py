@@ -82,6 +82,16 @@ signals = Table(  # what speaks for or against an answer: thumbs, a re-ask, a re
     Index("signals_at", "at"),
 )
 
+budgets = Table(  # what each service has spent of a budget; what was spent of it is the sum
+    "budgets",
+    metadata,
+    Column("key", Text, primary_key=True),  # unit, day or month or "session", and of whom
+    Column("writer", String(40), primary_key=True),
+    Column("spent", Double, nullable=False),  # dollars or tokens
+    Column("until", Double, nullable=False),  # seconds since the epoch; nobody asks for it afterwards
+    Index("budgets_until", "until"),
+)
+
 _version = Table("ledger_version", metadata, Column("number", Integer, primary_key=True))
 
 
@@ -94,6 +104,10 @@ def _reason(connection: Connection) -> None:
     _add(connection, requests.c.reason)
 
 
+def _budgets(connection: Connection) -> None:
+    budgets.create(connection, checkfirst=True)
+
+
 def _add(connection: Connection, column: Column[Any]) -> None:
     there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
     if column.name not in there:
@@ -101,7 +115,7 @@ def _add(connection: Connection, column: Column[Any]) -> None:
         connection.execute(text(f"alter table {column.table.name} add column {said}"))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason)  # never changed, only added to
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets)  # never changed, only added to
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 

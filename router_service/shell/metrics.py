@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import (
 from router_service.figures import Answers, Figures, Histogram, Tally
 from router_service.plan import Candidate
 from router_service.selection import Gateway
+from router_service.shell import budget_figures, standing
 from router_service.shell.journal import Journal
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -149,6 +150,7 @@ class _Figures:
             yield CounterMetricFamily("archgw_telemetry_sent", "Requests told by OTLP.", telemetry.tally.sent)
             words = "Requests that could not be told by OTLP."
             yield CounterMetricFamily("archgw_telemetry_lost", words, telemetry.tally.lost)
+        yield from budget_figures.figures(standing.of_all(self._gateway))
 
     def _by_id(self) -> dict[str, Answers]:
         return {one.id: _of(self._counted, one) for one in self._gateway.plan.candidates}

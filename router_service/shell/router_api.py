@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.figures import Tally
 from router_service.outcome import Outcome
@@ -16,9 +17,11 @@ from router_service.plan import Plan
 from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
 from router_service.session import Session, main_thread
+from router_service.shell import standing
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal
 from router_service.shell.onnx_model import BadModel
+from router_service.shell.purse import Purse
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
 from router_service.shell.state import Store
@@ -71,7 +74,8 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 )
                 for candidate, tally in tallies
             ],
-            troubles=filter(None, troubles(self._serving.model, self._serving.store, journal).values()),
+            troubles=filter(None, self._troubles().values()),
+            budgets=[_budget(one) for one in standing.of_all(gateway)],
         )
 
     async def Adopt(self, request: pb.AdoptRequest, context: Any) -> pb.AdoptReply:  # noqa: N802
@@ -82,15 +86,32 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.AdoptReply()
 
+    def _troubles(self) -> dict[str, str]:
+        return troubles(self._serving.model, self._serving.store, self._journal, self._serving.purse)
 
-def troubles(model: Model, store: Store, journal: Journal) -> dict[str, str]:
+
+def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
     return {
         "router_model": model.trouble,
         "state": store.trouble,
         "ledger": journal.ledger_trouble,
+        "budgets": purse.trouble,
         "telemetry": journal.telemetry_trouble,
     }
+
+
+def _budget(standing: Standing) -> pb.Budget:
+    budget = standing.budget
+    return pb.Budget(
+        name=budget.name,
+        of=standing.of,
+        spent=standing.spent,
+        limit=budget.at_most,
+        unit=budget.unit,
+        then=budget.then,
+        until=standing.until,
+    )
 
 
 def decide(plan: Plan, scores: Scores) -> Decision:

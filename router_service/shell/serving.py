@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from router_service.budgets import standing_keys
 from router_service.config import usable
 from router_service.plan import Plan, plan
 from router_service.selection import Gateway
@@ -13,6 +15,7 @@ from router_service.shell import router_model
 from router_service.shell.files import Source
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.purse import Nowhere, Purse
 from router_service.shell.router_model import InThread, Model
 from router_service.shell.state import Store
 
@@ -29,6 +32,7 @@ class Serving:
     store: Store
     identities: Identities
     envoy_admin: Path | None = None  # the socket of Envoy's own page, where it has one
+    purse: Purse = field(default_factory=Nowhere)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def adopt(self, source: Source) -> None:
@@ -40,6 +44,13 @@ class Serving:
             self._later(_close(self.model, after=_SCORED_BY_THEN))
         self.model, self.gateway = model, replace(self.gateway, plan=new)
         self.find_identities()
+        await self.count_up()
+
+    async def count_up(self) -> None:
+        """Tell what was spent of the budgets, and learn what others have."""
+        plan, spending = self.gateway.plan, self.gateway.spending
+        clients = [client.name for client in plan.clients]
+        await self.purse.keep(spending, standing_keys(plan.budgets, clients, plan.preferences, time.time()))
 
     def find_identities(self) -> None:
         """Look for the clouds' credentials before they are needed; nobody waits for it."""

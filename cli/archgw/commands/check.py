@@ -14,7 +14,7 @@ from rich.markup import escape
 from archgw import configs, lint, report
 from archgw.machine import CannotStart, ca_file, refusal
 from archgw.render import envoy
-from router_service.config import Client, Config, RemoteModel
+from router_service.config import Budget, Client, Config, RemoteModel
 from router_service.plan import Candidate, Plan
 
 render_app = typer.Typer(
@@ -42,9 +42,19 @@ def check(config: ConfigArgument = None) -> None:
     configs.check_model(settings)
     for client in plan.clients:
         out.print(f"  client {escape(client.name)}: {_until(client, time.time())}", soft_wrap=True)
+    for budget in plan.budgets:
+        out.print(f"  budget {escape(_limit(budget))}", soft_wrap=True)
     _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
+
+
+def _limit(budget: Budget) -> str:
+    """`everything: $50 a month, from 80 % of it: warn (UTC)`."""
+    said = budget.name if budget.name.startswith(budget.amount) else f"{budget.name}: {budget.amount} a {budget.per}"
+    begins = f", from {budget.begins * 100:g} % of it" if budget.begins < 1 else ""
+    zone = f" ({budget.time_zone})" if budget.per != "session" else ""
+    return f"{said}{begins}: {budget.then}{zone}"
 
 
 def _until(client: Client, now: float) -> str:

@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -14,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from archgw import configs, ledger, report
+from archgw import budgets, configs, ledger, report
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
 
 _SIGNALS = {  # as the ledger calls them -> as a column
@@ -48,16 +49,22 @@ def stats_(
     begin = start(since)
     try:
         found = _ask(config, group, begin)
+        budget_lines = budgets.kept(config)
     except ledger.NoLedger as error:
         report.fail(str(error), mend=error.mend)
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found), indent=1) + "\n")
+        sys.stdout.write(
+            json.dumps(asdict(found) | {"budgets": [asdict(line) for line in budget_lines]}, indent=1) + "\n"
+        )
     elif as_csv:
         _print_csv(found)
     elif compare != ("", ""):
         _compare(found, *compare)
     else:
         _print(found)
+        if budget_lines:
+            report.console.print()
+            report.console.print(budgets.table(budget_lines, time.time()))
 
 
 def start(since: str) -> float:

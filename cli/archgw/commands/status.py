@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, report
+from archgw import budgets, client, report
 from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
 from router_service.shell import envoy_admin, unix_http
@@ -109,6 +109,9 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None,
             escape(candidate.last_trouble[:80]),
         )
     out.print(table)
+    if reply.budgets:
+        out.print()
+        out.print(budgets.table(budgets.told(reply.budgets), time.time()))
 
 
 def _state(candidate: pb.Candidate, *, aside: bool) -> str:
@@ -164,6 +167,7 @@ def _as_json(
             }
             for candidate in reply.candidates
         ],
+        "budgets": [asdict(line) for line in budgets.told(reply.budgets)],
     }
 
 

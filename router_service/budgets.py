@@ -1,0 +1,333 @@
+"""What has been spent of a budget, whom it concerns, and what follows: warn, downgrade, block. No clock, no I/O.
+
+Every service counts for itself and alone (`own`), and adds what the others have told (`others`): so nothing is lost
+where two write at once, and nothing is counted twice where a write is repeated. Times are seconds since the epoch.
+"""
+
+import hashlib
+import math
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from router_service import pricing
+from router_service.config import Budget
+from router_service.config.budgets import Per, Then, amount
+from router_service.conversation import Usage
+
+KEPT = 7 * 86_400.0  # seconds that a count outlives its day or month, or the last request of its session
+_CLOSE = 0.8  # of a budget that blocks: from here on it is read before each decision and written after each answer
+_QUARTER = 900  # seconds; every time zone begins its day on one
+_LONGEST = 200  # characters of a name in a key
+_RECENT = 500  # askers
+_SHOWN_SESSIONS = 3
+_BEYOND = 1e15  # tokens; a vendor may send any number
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose request it is. `preference` is None while nobody knows, empty where none was chosen: the client's own word,
+    or the fast lane."""
+
+    client: str = ""
+    session: str = ""
+    preference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """`label` tells it from all others; `until` is None for a session, which ends whenever."""
+
+    label: str
+    until: float | None = None
+
+
+class Count(NamedTuple):
+    """One thing that is counted; budgets that ask for the same share it. `key`: the same in every service. `of`: of
+    whom, where each has its own. (A tuple, for one is made of every budget at every request.)
+    """
+
+    budget: Budget
+    key: str
+    of: str
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a budget stands for somebody."""
+
+    budget: Budget
+    of: str
+    spent: float
+    until: float | None
+
+    @property
+    def state(self) -> str:
+        """What its budget says is to be done, once it is; until then empty."""
+        begins = self.budget.at_most * self.budget.begins
+        return self.budget.then if self.spent >= begins else ""
+
+    @property
+    def share(self) -> float:
+        return self.spent / self.budget.at_most
+
+    @property
+    def words(self) -> str:
+        """`$5.03 of $5 today`, `1.2M tokens of 2M tokens in this session`."""
+        budget = self.budget
+        when = {"day": "today", "month": "this month", "session": "in this session"}[budget.per]
+        return f"{amount(self.spent, budget.unit)} of {budget.amount} {when}"
+
+
+class Spending:
+    """What has been spent, by key; `writer` is this service's name in the store.
+
+    `changed`: keys of what the store has not been told. `stored`: it may know of more than is known here. `shared`:
+    others write there, too. `urgent`: they had better know at once. `recent`: who asked lately, for those who look at
+    sessions.
+    """
+
+    def __init__(self, writer: str = "", *, limit: int = 50_000) -> None:
+        self.own: dict[str, float] = {}
+        self.others: dict[str, float] = {}
+        self.kept_until: dict[str, float] = {}
+        self.changed: set[str] = set()
+        self.recent: OrderedDict[Asker, None] = OrderedDict()
+        self.stored = self.shared = self.urgent = False
+        self._name, self._page, self._limit = writer, 0, limit
+
+    @property
+    def writer(self) -> str:
+        return f"{self._name}.{self._page}"
+
+    def spent(self, key: str) -> float:
+        return self.own.get(key, 0.0) + self.others.get(key, 0.0)
+
+    def add(self, key: str, spent: float, kept_until: float) -> None:
+        self.own[key] = self.own.get(key, 0.0) + spent
+        self.kept_until[key] = max(kept_until, self.kept_until.get(key, 0.0))
+        self.changed.add(key)
+
+    def seen(self, asker: Asker) -> None:
+        self.recent[asker] = None
+        self.recent.move_to_end(asker)
+        if len(self.recent) > _RECENT:
+            self.recent.popitem(last=False)
+
+    def learnt(self, others: Mapping[str, float], writer: str) -> None:
+        """What all but `writer` have spent, as the store tells; too late where a page has been turned since."""
+        if writer == self.writer:
+            self.others.update(others)
+
+    def tidy(self, now: float) -> None:
+        """Let go what nobody asks for any more; and where that is not enough, what was counted longest ago.
+
+        It may come back, and what stands in the store under this writer's name must never shrink: so a new page is
+        begun, and what stands on the old one is as if another had written it. Nothing may be unwritten then.
+        """
+        if len(self.own) + len(self.others) <= self._limit or (self.stored and self.changed):
+            return
+        known = {*self.own, *self.others}
+        totals = {key: self.spent(key) for key in known if self.kept_until.get(key, now) >= now}
+        newest = sorted(totals, key=lambda key: self.kept_until.get(key, now))[-(self._limit // 2) :]
+        self.others = {key: totals[key] for key in newest}
+        self.own = {}
+        self.kept_until = {key: self.kept_until[key] for key in newest if key in self.kept_until}
+        self._page += 1
+
+
+def standings(budgets: Iterable[Budget], spending: Spending, asker: Asker, now: float) -> list[Standing]:
+    """How the budgets stand that concern this request; those of preferences only where it is known."""
+    return [_standing(count, spending) for count in _counts(budgets, asker, now)]
+
+
+def reached(budgets: Iterable[Budget], spending: Spending, asker: Asker, now: float) -> list[Standing]:
+    """Of `standings`, those that have come to what they say; asked twice for each request, so nothing else is made."""
+    return [
+        _standing(count, spending)
+        for count in _counts(budgets, asker, now)
+        if spending.spent(count.key) >= count.budget.at_most * count.budget.begins
+    ]
+
+
+def all_standings(
+    budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
+) -> list[Standing]:
+    """How all of them stand, for people; of sessions those that have spent the most of what they may."""
+    found: list[Standing] = []
+    askers = _askers(clients, preferences)
+    for budget in budgets:
+        of_sessions = is_of_sessions(budget)
+        counts = _unlike((budget,), spending.recent if of_sessions else askers, now)
+        standing = [_standing(count, spending) for count in counts]
+        most = sorted(standing, key=lambda one: -one.spent)
+        found += [one for one in most if one.spent][:_SHOWN_SESSIONS] if of_sessions else standing
+    return found
+
+
+def applying(standings: Iterable[Standing], then: Then) -> list[Standing]:
+    return [one for one in standings if one.state == then]
+
+
+def unread(
+    budgets: Sequence[Budget], spending: Spending, asker: Asker, preferences: Iterable[str], now: float
+) -> tuple[str, ...]:
+    """Keys of what had better be read from the store before this request is decided on.
+
+    That is what it has never told; and where others write, too, what only this session spends of, which nobody looks
+    at otherwise, and what is about to block.
+    """
+    if not spending.stored or not budgets:
+        return ()
+    of_preferences = [budget for budget in budgets if budget.preference or budget.each == "preference"]
+    askers = [replace(asker, preference=name) for name in preferences] if of_preferences else []
+    counts = [*_counts(budgets, asker, now), *_unlike(of_preferences, askers, now)]
+    return tuple(one.key for one in counts if one.key not in spending.others or _moves(one, spending))
+
+
+def standing_keys(
+    budgets: Iterable[Budget], clients: Iterable[str], preferences: Iterable[str], now: float
+) -> tuple[str, ...]:
+    """Keys that are known without a request: all but those of sessions."""
+    lasting = [budget for budget in budgets if not is_of_sessions(budget)]
+    return tuple(count.key for count in _unlike(lasting, _askers(clients, preferences), now))
+
+
+def account(
+    spending: Spending, budgets: Sequence[Budget], asker: Asker, *, cost: float | None, usage: Usage, at: float
+) -> None:
+    """Add what a request has cost (dollars, None where nobody knows), and its tokens, to all that it concerns."""
+    if not budgets:
+        return
+    tokens = pricing.total(usage) + (usage.output or 0)
+    counts = _counts(budgets, asker, at)
+    for key, count in {count.key: count for count in counts}.items():
+        spent = tokens if count.budget.unit == "tokens" else cost
+        if spent and spent > 0:
+            spending.add(key, min(spent, _BEYOND), (at if count.until is None else count.until) + KEPT)
+    spending.urgent |= spending.shared and any(_is_close(one.budget, spending.spent(one.key)) for one in counts)
+    spending.seen(asker)
+
+
+def refusal(blocking: Sequence[Standing], now: float) -> str:
+    """What the client is told: which budgets, how much of how much, when anew, and what to do until then."""
+    told = "; ".join(f"the budget “{one.budget.name}”{_whose(one)} is spent: {one.words}" for one in blocking)
+    ends = [one for one in blocking if one.until is not None]
+    anew = [_when(max(ends, key=lambda one: one.until or 0.0), now)] if ends else []
+    anew += ["in a new session"] if len(ends) < len(blocking) else []
+    begins = "it begins" if len(blocking) == 1 else "they begin"
+    return f"archgw: {told}; {begins} anew {' and '.join(anew)}. To go on before, raise it in config.yaml (budgets)"
+
+
+def seconds_left(blocking: Iterable[Standing], now: float) -> int | None:
+    """Until all of them have begun anew; None where one never does by itself."""
+    ends = [one.until for one in blocking]
+    return None if None in ends else max((math.ceil(end - now) for end in ends if end is not None), default=None)
+
+
+def warning(standing: Standing) -> str:
+    """As a header carries it: in letters that need no encoding there."""
+    return f"budget '{standing.budget.name}'{_whose(standing)}: {standing.words}"
+
+
+def is_of_sessions(budget: Budget) -> bool:
+    return budget.per == "session" or budget.each == "session"
+
+
+def _counts(budgets: Iterable[Budget], asker: Asker, now: float) -> list[Count]:
+    return [count for budget in budgets if (count := _count(budget, asker, now))]
+
+
+def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
+    """None where the request does not concern the budget, or nobody knows yet."""
+    if budget.client and budget.client != asker.client:
+        return None
+    if budget.preference and budget.preference != asker.preference:
+        return None
+    each, preference = budget.each, asker.preference or ""
+    of = asker.client if each == "client" else preference if each == "preference" else ""
+    if each in ("client", "preference") and not of:
+        return None
+    period = _period(budget.per, budget.time_zone, int(now // _QUARTER))
+    key = f"{budget.unit} {period.label}"
+    if budget.client or each == "client":
+        key += f" client={_plain(asker.client)}"
+    if budget.preference or each == "preference":
+        key += f" preference={_plain(preference)}"
+    if is_of_sessions(budget):
+        key += f" session={_plain(asker.session)}"
+        session = asker.session.removesuffix("/")
+        of = f"{of}, {session}" if of else session
+    return Count(budget, key, of, period.until)
+
+
+@lru_cache(maxsize=64)
+def _period(per: Per, zone: str, quarter: int) -> Period:
+    """The one that this quarter of an hour since the epoch is in."""
+    if per == "session":
+        return Period("session")
+    here = datetime.fromtimestamp(quarter * _QUARTER, UTC if zone == "UTC" else ZoneInfo(zone))
+    begin = here.replace(hour=0, minute=0) if per == "day" else here.replace(day=1, hour=0, minute=0)
+    label = f"{begin:%Y-%m-%d}" if per == "day" else f"{begin:%Y-%m}"
+    # Wall-clock arithmetic: a day of 23 hours ends at midnight, too.
+    after = begin + timedelta(days=1) if per == "day" else (begin + timedelta(days=32)).replace(day=1)
+    return Period(label if zone == "UTC" else f"{label} {zone}", after.timestamp())
+
+
+def _unlike(budgets: Iterable[Budget], askers: Iterable[Asker], now: float) -> list[Count]:
+    budgets = tuple(budgets)
+    found = {(one.budget.name, one.key): one for asker in askers for one in _counts(budgets, asker, now)}
+    return list(found.values())
+
+
+def _askers(clients: Iterable[str], preferences: Iterable[str]) -> list[Asker]:
+    preferences = ("", *preferences)
+    return [Asker(client, "", preference) for client in ("", *dict.fromkeys(clients)) for preference in preferences]
+
+
+def _standing(count: Count, spending: Spending) -> Standing:
+    return Standing(count.budget, count.of, spending.spent(count.key), count.until)
+
+
+def _moves(count: Count, spending: Spending) -> bool:
+    """Whether it may be another by now than it was a second ago, and whether that matters."""
+    if not spending.shared:
+        return False
+    spent, budget = spending.spent(count.key), count.budget
+    return (spent < budget.at_most and _is_close(budget, spent)) or is_of_sessions(budget)
+
+
+def _is_close(budget: Budget, spent: float) -> bool:
+    """It is about to block, or does."""
+    return budget.then == "block" and spent >= _CLOSE * budget.at_most
+
+
+def _plain(name: str) -> str:
+    """A name as every store takes it: a client may send any bytes as the id of its session."""
+    if len(name) <= _LONGEST and name.isascii() and name.isprintable():
+        return name
+    return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _whose(standing: Standing) -> str:
+    return f" ({standing.of})" if standing.of and standing.budget.each in ("client", "preference") else ""
+
+
+def _when(standing: Standing, now: float) -> str:
+    """`on 2026-12-01 at 00:00 UTC, in 3 days`."""
+    zone, until = standing.budget.time_zone, standing.until or now
+    at = datetime.fromtimestamp(until, UTC if zone == "UTC" else ZoneInfo(zone))
+    return f"on {at:%Y-%m-%d at %H:%M} {zone}, in {_span(until - now)}"
+
+
+def _span(seconds: float) -> str:
+    for length, unit in ((86_400, "day"), (3600, "hour")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}s"
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} minute{'s' * (minutes > 1)}"
