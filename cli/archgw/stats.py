@@ -87,15 +87,15 @@ def _group(by: By, dialect: str, offset: int) -> ColumnElement[Any]:
         case "preference":
             return requests.c.route
         case "session":
-            return _before_slash(requests.c.session, dialect)
+            return session_of(requests.c.session, dialect)
         case "client":
             return requests.c.client
         case "day":
-            number = _whole((requests.c.at + offset) / 86_400, dialect)
+            number = whole((requests.c.at + offset) / 86_400, dialect)
             return func.date(number * 86_400, "unixepoch") if dialect == "sqlite" else _postgres_date(number)
 
 
-def _whole(value: ColumnElement[Any], dialect: str) -> ColumnElement[int]:
+def whole(value: ColumnElement[Any], dialect: str) -> ColumnElement[int]:
     """Rounded down; above zero. SQLite may have been built without `floor`, and PostgreSQL's cast rounds up, too."""
     return cast(value if dialect == "sqlite" else func.floor(value), Integer)
 
@@ -110,10 +110,15 @@ def _before_slash(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any
     return case((func.instr(column, "/") > 0, func.substr(column, 1, func.instr(column, "/") - 1)), else_=column)
 
 
+def session_of(column: ColumnElement[str], dialect: str) -> ColumnElement[str]:
+    """The key of the session that a thread's key belongs to; one that is told by its beginning has one thread."""
+    return case((column.startswith("fingerprint/"), column), else_=_before_slash(column, dialect))
+
+
 def _lines(
     connection: Connection, group: ColumnElement[Any], within: ColumnElement[bool], since: float, until: float
 ) -> list[Line]:
-    sums = {str(row["name"]): row for row in connection.execute(_sums(group, within)).mappings()}
+    found = {str(row["name"]): row for row in connection.execute(sums(group, within)).mappings()}
     first = _spreads(connection, group, within, requests.c.first_content)
     after = requests.c.duration - requests.c.first_content
     measurable = and_(within, after > 0.05, requests.c.output > 0)  # shorter says nothing of speed
@@ -138,25 +143,25 @@ def _lines(
             signals=told.get(name, {}),
             curve=curves[name],
         )
-        for name, row in sums.items()
+        for name, row in found.items()
     ]
 
 
-def _count(when: ColumnElement[bool]) -> ColumnElement[int]:
+def count_of(when: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((when, 1), else_=0))
 
 
-def _sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
+def sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
     table = requests.c
     answered = table.served != ""
     return (
         select(
             group.label("name"),
             func.count().label("requests"),
-            _count(and_(~answered, table.status.not_in(BLAMELESS))).label("errors"),
-            _count(and_(answered, table.failed > 0)).label("failovers"),
+            count_of(and_(~answered, table.status.not_in(BLAMELESS))).label("errors"),
+            count_of(and_(answered, table.failed > 0)).label("failovers"),
             *(func.sum(table[name]).label(name) for name in ("input", "cached", "cache_write", "output", "cost")),
-            _count(and_(answered, table.cost.is_(None))).label("unpriced"),
+            count_of(and_(answered, table.cost.is_(None))).label("unpriced"),
             func.sum(table.baseline - table.cost).label("saved"),  # null where either is, and left out then
         )
         .where(within)
@@ -207,7 +212,7 @@ def _curves(
     first = connection.scalar(select(func.min(requests.c.at)).where(within))
     begin = max(since, first) if first is not None else since
     width = max((until - begin) / BUCKETS, 1e-6)
-    bucket = _whole((requests.c.at - begin) / width, connection.dialect.name)
+    bucket = whole((requests.c.at - begin) / width, connection.dialect.name)
     asked = select(group.label("name"), bucket.label("bucket"), func.count().label("count")).where(within)
     found: dict[str, list[int]] = {}
     for row in connection.execute(asked.group_by("name", "bucket")):
@@ -218,7 +223,7 @@ def _curves(
 
 def _with_tries(connection: Connection, line: Line, since: float, until: float) -> Line:
     table = attempts.c
-    counted = select(func.count(), _count(and_(table.trouble != "", table.status.not_in(BLAMELESS))))
+    counted = select(func.count(), count_of(and_(table.trouble != "", table.status.not_in(BLAMELESS))))
     within = and_(table.at >= since, table.at < until, table.candidate == line.name)
     tries, failed = connection.execute(counted.where(within)).one()
     return replace(line, tries=tries, failed_tries=failed or 0)

@@ -15,6 +15,7 @@ from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, V
 from router_service.config.sections import (
     SHIPPED_PARTS,
     Cache,
+    Dashboard,
     Failover,
     Learning,
     Ledger,
@@ -37,6 +38,7 @@ __all__ = [
     "Clouds",
     "Config",
     "ConfigErrors",
+    "Dashboard",
     "Failover",
     "Identity",
     "Learning",
@@ -77,6 +79,7 @@ KEYS = (
     "learning",
     "ledger",
     "state",
+    "dashboard",
 )
 _NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
@@ -97,6 +100,7 @@ class Config:
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
     state: State = field(default_factory=State)
+    dashboard: Dashboard = field(default_factory=Dashboard)
     warnings: tuple[str, ...] = ()
 
 
@@ -131,12 +135,13 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
     if "version" in fields:
         fields["version"].choice(VERSIONS)
     entries, mentions = _providers(fields, top, environment, clouds) if top.is_mapping else ([], [])
+    listener = sections.listener(fields.get("listeners"), guarded="clients" in fields)
     return Config(
         file=notes.file,
         providers=tuple(entries),
         preferences=_preferences(fields.get("routing_preferences"), entries, mentions, notes),
         aliases=_aliases(fields.get("model_aliases"), entries),
-        listener=sections.listener(fields.get("listeners"), guarded="clients" in fields),
+        listener=listener,
         clients=clients(fields.get("clients")),
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
@@ -145,6 +150,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),
         state=sections.state(fields.get("state")),
+        dashboard=sections.dashboard(fields.get("dashboard"), listener),
     )
 
 
