@@ -99,10 +99,10 @@ def _row(chance: random.Random, session: _Session, nth: int, at: float) -> Rows:
 
 
 def _fits(chance: random.Random, best: str) -> list[tuple[str, float]]:
-    top = min(0.99, 0.5 + 0.5 * chance.random() ** 0.4)
+    top = min(0.99, 0.42 + 0.58 * chance.random() ** 0.45)
     second = _NEIGHBOURS.get(best) if chance.random() < 0.6 else None
     second = second or chance.choice([name for name in PREFERENCES if name != best])
-    next_to = (1 - top) * (0.5 + 0.5 * chance.random())
+    next_to = min(top, (1 - top) * (0.5 + 0.48 * chance.random()))
     others = [name for name in PREFERENCES if name not in (best, second)]
     left = (1 - top - next_to) / (len(others) + 1)
     fits = [(best, top), (second, next_to), *((name, left) for name in others), ("none of them", left)]

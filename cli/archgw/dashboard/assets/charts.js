@@ -6,9 +6,9 @@ import { colour, ink } from "./colours.js";
 
 const drawn = new Map();  // place -> its chart, what it shows, and how it is made
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
-const HEIGHT = 220;
+const size = (place) => ({ width: place.clientWidth, height: place.clientHeight });
 const sizes = new ResizeObserver((all) => {
-  for (const { target } of all) drawn.get(target)?.chart.setSize({ width: target.clientWidth, height: HEIGHT });
+  for (const { target } of all) drawn.get(target)?.chart.setSize(size(target));
 });
 let moneyBy = "total", speedBy = "first", money = null, latency = null;
 
@@ -132,11 +132,11 @@ function draw(place, kind, data, make) {
   drawn.set(place, entry);
   const grid = { stroke: ink("line"), width: 1 };
   entry.chart = new uPlot({
-    width: place.clientWidth, height: HEIGHT, legend: { show: false }, padding: [12, 10, 0, 0],
+    ...size(place), legend: { show: false }, padding: [12, 10, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.08] } },
     axes: [
-      { stroke: ink("soft"), font: FONT, grid: { show: false }, ticks: { ...grid, size: 4 }, space: 80, values: (_, at) => at.map((one) => timeOf(one, data[0])) },
+      { stroke: ink("soft"), font: FONT, grid: { show: false }, ticks: { ...grid, size: 4 }, space: 80, size: 32, values: (_, at) => at.map((one) => timeOf(one, data[0])) },
       { stroke: ink("soft"), font: FONT, grid, ticks: { show: false }, size: 58, values: (_, all) => all.map((one) => entry.value(one)) },
     ],
     series: entry.series, bands: entry.bands ?? [],

@@ -30,10 +30,10 @@ function draw() {
   panel.querySelector(".sub").textContent = total
     ? by === "cost" ? `${dollars(total)} in all` : count(total, "request") : "";
   if (!total) return fill(body, shown.length ? el("p.nothing", {}, "Nothing here has a known price.") : nothing());
-  const width = Math.max(240, body.clientWidth - 2);
+  const width = Math.max(240, body.clientWidth - 28);
   const left = nodes((one) => one.preference), right = nodes((one) => one.model);
   const rows = Math.max(left.length, right.length);
-  const height = Math.max(rows * (TALL + GAP), Math.min(body.clientHeight - 4, 620));
+  const height = Math.max(rows * (TALL + GAP), body.clientHeight - 18);
   place(left, height, total);
   place(right, height, total);
   fill(body, picture(left, right, width, height, total));

@@ -2,6 +2,7 @@
 
 import { get, listen, takeKey, Trouble } from "./api.js";
 import * as charts from "./charts.js";
+import { colour } from "./colours.js";
 import { byId, choice, el, fill, say } from "./dom.js";
 import * as flow from "./flow.js";
 import * as panels from "./panels.js";
@@ -49,6 +50,7 @@ async function begin() {
   } catch (error) {
     if (error.status === 401) return locked();
   }
+  kept.gateway.models.forEach((one) => colour(one.label));  // in the order of the config, whatever comes first
   state();
   requests.load();
   look();

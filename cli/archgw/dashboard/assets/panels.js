@@ -20,7 +20,7 @@ export function headline(told, money, range) {
     tile(now.saved < 0 ? "More than the baseline" : "Saved", now.saved === null ? "–" : dollars(Math.abs(now.saved)),
       all > 0 ? `${share(now.saved, all)} of ${dollars(all)} on the baseline model` : "against the baseline model", money?.saved, now.saved < 0 ? "bad" : "good"),
     tile("From the vendors' caches", share(now.cached, now.read), `of ${tokens(now.read)} tokens read`, money?.at.map((_, nth) => money.cached[nth] / (money.read[nth] || 1))),
-    tile("Failovers", number(now.failovers), now.errors ? `${count(now.errors, "request")} nobody answered` : now.requests ? "every request was answered" : "", money?.failovers, now.errors ? "bad" : ""),
+    tile("Failovers", number(now.failovers), now.errors ? `${count(now.errors, "request")} nobody answered` : now.requests ? "every request was answered" : "", money?.failovers),
     tile("First content", seconds(told.first_content.p50), told.first_content.p95 === null ? "" : `slowest of twenty ${seconds(told.first_content.p95)}`));
 }
 
@@ -29,8 +29,8 @@ function tile(name, figure, more, curve, kind = "") {
 }
 
 function change(now, before, range) {
-  if (!before) return `in the last ${range}`;
-  const percent = Math.round((100 * (now - before)) / before);
+  const percent = before ? Math.round((100 * (now - before)) / before) : Infinity;
+  if (percent > 999) return `in the last ${range}`;
   return percent ? `${percent > 0 ? "+" : "−"}${number(Math.abs(percent))}% on the ${range} before` : `as in the ${range} before`;
 }
 
@@ -53,7 +53,7 @@ export function health(panel, told, gateway) {
     el("thead", {}, el("tr", {}, ["model", "now", "tries over time", "failed", "last trouble"].map((words) =>
       el("th", { scope: "col", class: words === "failed" ? "num" : null }, words)))),
     el("tbody", {}, models.map((one) => el("tr", {},
-      el("th", { scope: "row" }, el(`i.swatch.c${colour(one.model)}`), one.model),
+      el("th", { scope: "row" }, el("span.named", {}, el(`i.swatch.c${colour(one.model)}`), el("span", {}, one.model))),
       el("td.now", {}, chip(one, gateway)),
       el("td.over", {}, strip(one)),
       el("td.num", { class: one.failed ? "num warn" : "num" }, one.tries ? `${number(one.failed)} of ${number(one.tries)}` : "–"),
@@ -73,7 +73,7 @@ function chip(one, gateway) {
   if (gateway.state !== "running") return el("span.soft", {}, "–");
   if (!one.now) return el("span.chip.quiet", {}, "not in the config");
   if (one.now.aside) return el("span.chip.bad", { title: "Envoy asks it nothing for a while, after repeated failures" }, "put aside");
-  if (one.now.cooling) return el("span.chip.warn", { title: one.now.why }, `cooling, ${seconds(one.now.cooling)} left`);
+  if (one.now.cooling) return el("span.chip.warn", { title: one.now.why }, `cooling, ${Math.round(one.now.cooling)} s left`);
   return el("span.chip.good", {}, "in use");
 }
 
@@ -84,7 +84,7 @@ function strip(one) {
   return svg("svg", { class: "strip", viewBox: "0 0 100 22", preserveAspectRatio: "none", role: "img", "aria-label": words },
     one.strip.flatMap(([tries, failed], nth) => {
       if (!tries) return [svg("rect.idle", { x: nth * width, y: 20.5, width: width * 0.75, height: 1.5 })];
-      const high = 4 + (18 * tries) / most, bad = failed ? Math.max(2.5, (high * failed) / tries) : 0;
+      const high = 4 + (18 * tries) / most, bad = failed ? Math.max(1.2, (high * failed) / tries) : 0;
       return [svg("rect.well", { x: nth * width, y: 22 - high, width: width * 0.75, height: high - bad }),
         bad ? svg("rect.failed", { x: nth * width, y: 22 - bad, width: width * 0.75, height: bad }) : null];
     }));

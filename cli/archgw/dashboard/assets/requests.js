@@ -109,7 +109,7 @@ function draw(fresh = new Set()) {
   fill(list, el("table.requests", {},
     el("thead", {}, el("tr", {}, HEADINGS.map(([words, kind]) => el("th", { scope: "col", class: kind }, words)))),
     el("tbody", {}, rows.flatMap((one, nth) => [row(one, nth === Math.max(0, first), fresh.has(one.id)), open.has(one.id) && opened(one)]))),
-  !complete && el("button.more", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
+  !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
 }
 
 const HEADINGS = [["time", "time"], ["preference", ""], ["model", ""], ["why", "why"], ["tries", "num"], ["first", "num"], ["total", "num"], ["cost", "num"]];
@@ -126,11 +126,18 @@ function row(one, isStop, isFresh) {
     el("td.model", { title: one.served }, one.served
       ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
       : el("span.bad", {}, `nobody: ${one.status}`)),
-    el("td.why", { title: one.reason }, one.reason),
-    el("td.num.tries", {}, one.failed ? el("span.warn", {}, `${one.tries} (${one.failed} failed)`) : String(one.tries)),
+    el("td.why", { title: one.reason }, why(one)),
+    el("td.num.tries", {}, one.failed ? el("span.warn", { title: `${one.failed} failed` }, `${one.tries}`) : String(one.tries)),
     el("td.num.first", {}, seconds(one.first_content)),
     el("td.num.total", {}, seconds(one.duration)),
     el("td.num.cost", {}, one.served ? dollars(one.cost) : "–"));
+}
+
+/** Without what the columns beside it say already. */
+function why(one) {
+  const reason = one.reason.replace(/ -> \S+$/, "");
+  const inside = reason.startsWith(`${one.route} (`) && reason.endsWith(")");
+  return inside ? reason.slice(one.route.length + 2, -1) : reason;
 }
 
 async function toggle(id) {
