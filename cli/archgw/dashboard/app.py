@@ -59,8 +59,11 @@ class Sources:
     clock: Callable[[], float] = time.time
 
 
-def application(sources: Sources, *, port: int, key: str, every: float = 1.0) -> Starlette:
-    live = Live(sources.books, sources.gateway, every=every)
+def application(
+    sources: Sources, *, port: int, key: str, every: float = 1.0, ending: Callable[[], bool] = lambda: False
+) -> Starlette:
+    """`ending`: whether the server is about to end, and with it what pages listen to."""
+    live = Live(sources.books, sources.gateway, every=every, ending=ending)
     asks = _Asks(sources, live)
     return Starlette(
         routes=[

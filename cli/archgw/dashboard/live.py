@@ -13,10 +13,9 @@ from archgw.dashboard.asked import Asked
 from archgw.dashboard.books import Books, Unreadable
 from archgw.dashboard.gateway import Gateway
 
-_EVERY = 1.0  # seconds
-_GATEWAY_EVERY = 2  # times slower
+_GATEWAY_EVERY = 2  # times slower than the ledger
 _BACK = 3_600.0  # a request may end so many seconds after it began, and is still noticed
-_PING = 15.0  # seconds of silence
+_PING = 15  # seconds of silence
 _WAITING = 500  # events that a page may be behind; one that is slower loses some, and loads anew
 
 
@@ -39,8 +38,8 @@ class Follower:
 class Live:
     """`run` looks while anybody listens, and `events` are what each of them is told: `event`, and its data."""
 
-    def __init__(self, books: Books, ask: Callable[[], Gateway], *, every: float = _EVERY) -> None:
-        self._books, self._ask, self._every = books, ask, every
+    def __init__(self, books: Books, ask: Callable[[], Gateway], *, every: float, ending: Callable[[], bool]) -> None:
+        self._books, self._ask, self._every, self._ending = books, ask, every, ending
         self._listeners: set[asyncio.Queue[str]] = set()
         self._last: dict[str, str] = {}
 
@@ -59,12 +58,16 @@ class Live:
 
     async def events(self) -> AsyncIterator[str]:
         with self._listening() as queue:
-            yield "retry: 2000\n\n"
-            while True:
+            yield ": here\n\n"
+            silence = 0
+            while not self._ending():
                 try:
-                    yield await asyncio.wait_for(queue.get(), _PING)
+                    yield await asyncio.wait_for(queue.get(), 1)
+                    silence = 0
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    silence += 1
+                    if silence % _PING == 0:
+                        yield ": still here\n\n"
 
     @contextmanager
     def _listening(self):  # type: ignore[no-untyped-def]  # a queue, for as long as somebody reads it

@@ -21,9 +21,10 @@ def sources(at: Home, ledger: Ledger, config: Callable[[], Config | None]) -> So
     return Sources(Books(ledger, at.ledger), config, lambda: gateway.ask(at))
 
 
-def server(what: Sources, at: Home, port: int) -> uvicorn.Server:
-    app = application(what, port=port, key=keys.key(at))
-    return uvicorn.Server(
+def server(what: Sources, *, port: int, key: str, every: float = 1.0) -> uvicorn.Server:
+    """`every`: how often it looks for what is new, in seconds."""
+    app = application(what, port=port, key=key, every=every, ending=lambda: made.should_exit)
+    made = uvicorn.Server(
         uvicorn.Config(
             app,
             host=DASHBOARD_HOST,
@@ -32,9 +33,10 @@ def server(what: Sources, at: Home, port: int) -> uvicorn.Server:
             access_log=False,  # what is asked is nobody's business
             server_header=False,
             ws="none",
-            timeout_graceful_shutdown=1,  # pages listen for ever
+            timeout_graceful_shutdown=3,
         )
     )
+    return made
 
 
 def of_the_stack(at: Home, port: int) -> None:
@@ -42,14 +44,14 @@ def of_the_stack(at: Home, port: int) -> None:
     file = at.accepted
     known = gateway.accepted(file)
     what = sources(at, known.ledger if known else Ledger(), _Kept(file))
-    asyncio.run(_until_stdin_ends(server(what, at, port)))
+    asyncio.run(_until_stdin_ends(server(what, port=port, key=keys.key(at))))
 
 
 def here(at: Home, config: Config | None, port: int) -> None:
     """In this process, until Ctrl-C."""
     what = sources(at, config.ledger if config else Ledger(), lambda: config)
     with suppress(KeyboardInterrupt):
-        server(what, at, port).run()
+        server(what, port=port, key=keys.key(at)).run()
 
 
 async def _until_stdin_ends(running: uvicorn.Server) -> None:
