@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     insert,
     inspect,
     select,
@@ -117,6 +118,13 @@ _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 class NewerLedger(Exception):
     """The ledger was written by a newer archgw."""
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the tables are as this archgw wants them; to know it, nothing is locked."""
+    if not inspect(connection).has_table(_version.name):
+        return False
+    return connection.scalar(select(func.max(_version.c.number))) == len(MIGRATIONS)
 
 
 def migrate(connection: Connection) -> None:

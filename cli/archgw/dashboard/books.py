@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from router_service.config import Ledger as Settings
 from router_service.shell.ledger import BadLedger, engine
-from router_service.shell.ledger_schema import NewerLedger, metadata, migrate
+from router_service.shell.ledger_schema import NewerLedger, is_current, metadata, migrate
 
 
 class Unreadable(Exception):
@@ -59,13 +59,16 @@ class Books:
         return Path(url.removeprefix("sqlite:///")) if ":" in url else self._file
 
     def _open(self) -> Engine:
-        """The tables are brought up to date once, as the gateway itself does when it first writes."""
+        """The tables of an older archgw are brought up to date, as the gateway itself does when it first writes."""
         if self._reading is None:
-            writing = engine(self._settings.url, self._file)
-            with writing.begin() as connection:
-                migrate(connection)
-            self._writing = writing
-            self._reading = engine(self._settings.url, self._file, read_only=True) if self._is_sqlite else writing
+            self._writing = writing = engine(self._settings.url, self._file)
+            reading = engine(self._settings.url, self._file, read_only=True) if self._is_sqlite else writing
+            with reading.begin() as connection:
+                current = is_current(connection)
+            if not current:
+                with writing.begin() as connection:
+                    migrate(connection)
+            self._reading = reading
         return self._reading
 
     @contextmanager

@@ -15,8 +15,9 @@ function filled(made, name, attributes, children) {
   const [, ...classes] = name.split(".");
   if (classes.length) made.classList.add(...classes);
   for (const [key, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    if (value === null || value === undefined || (value === false && !key.startsWith("aria-"))) continue;
+    if (key.startsWith("aria-")) made.setAttribute(key, String(value));
+    else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else if (key === "style") for (const [property, to] of Object.entries(value)) made.style.setProperty(property, to);
     else made.setAttribute(key, value === true ? "" : value);
   }
