@@ -60,6 +60,7 @@ def looked_at(browser: Browser, address: str, *, range: str = "30d", **options: 
     complaints: list[str] = []
     page.on("console", lambda told: complaints.append(told.text) if told.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_default_timeout(SOON)
     page.goto(address)
     loaded(page)
     yield page
@@ -115,7 +116,7 @@ def test_a_hundred_thousand_requests_are_all_there(browser: Browser, much: Serve
 def test_a_range_changes_every_panel_and_is_remembered(browser: Browser, much: Served) -> None:
     with looked_at(browser, much.address) as page:
         before = {name: page.locator(f"#{name}").inner_text() for name in PANELS}
-        page.get_by_role("radio", name="7 days").check(force=True)
+        page.get_by_role("radio", name="7 days").check()
         expect(page.locator(".tile .figure").first).not_to_have_text("99,9", timeout=SOON)
         loaded(page)
         after = {name: page.locator(f"#{name}").inner_text() for name in PANELS}
@@ -147,11 +148,17 @@ def test_requests_are_filtered_by_what_the_flow_shows(browser: Browser, much: Se
 
 def test_what_matches_nothing_says_so_and_shows_all_again(browser: Browser, few: Served) -> None:
     with looked_at(browser, few.address, range="1h") as page:
+        write(few.file.parent, "well", route="elsewhere", attempts=(AttemptOutcome("openai/gpt-4.1", 200, "", 1.0),))
+        expect(rows(page)).to_have_count(6, timeout=SOON)
         page.get_by_role("button", name="Only trouble").click()
-        write(few.file.parent, "well", attempts=(AttemptOutcome("openai/gpt-4.1", 200, "", 1.0),))
-        page.get_by_label("Model", exact=True).select_option(index=1)
         expect(rows(page)).to_have_count(5)
-        expect(page.locator("#list")).not_to_contain_text("Nothing matches")
+        preference = page.get_by_label("Preference", exact=True)
+        expect(preference.locator("option", has_text="elsewhere")).to_have_count(1, timeout=SOON)
+        preference.select_option("elsewhere")
+        expect(page.locator("#list")).to_contain_text("Nothing matches")
+        page.get_by_role("button", name="Show all").click()
+        expect(rows(page)).to_have_count(6)
+        expect(preference).to_have_value("")
 
 
 def test_figures_of_a_chart_are_told_where_one_points(browser: Browser, much: Served) -> None:
@@ -162,10 +169,10 @@ def test_figures_of_a_chart_are_told_where_one_points(browser: Browser, much: Se
         expect(page.locator("#tip")).to_contain_text("Saved $")
         page.locator("#flow .band").first.hover()
         expect(page.locator("#tip")).to_contain_text("of all")
-        page.locator("#latency").get_by_text("Tokens/s", exact=True).click()
+        page.get_by_role("radio", name="Tokens/s").check()
         expect(page.locator("#latency .sub")).to_contain_text("tokens of output")
-        page.locator("#money").get_by_text("As it came").click()
-        page.locator("#flow").get_by_text("Cost", exact=True).click()
+        page.get_by_role("radio", name="As it came").check()
+        page.get_by_role("radio", name="Cost").check()
         expect(page.locator("#flow .sub")).to_contain_text("$")
 
 

@@ -124,7 +124,8 @@ def is_current(connection: Connection) -> bool:
     """Whether the tables are as this archgw wants them; to know it, nothing is locked."""
     if not inspect(connection).has_table(_version.name):
         return False
-    return connection.scalar(select(func.max(_version.c.number))) == len(MIGRATIONS)
+    newest: int | None = connection.scalar(select(func.max(_version.c.number)))
+    return newest == len(MIGRATIONS)
 
 
 def migrate(connection: Connection) -> None:

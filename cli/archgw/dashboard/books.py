@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from router_service.config import Ledger as Settings
 from router_service.shell.ledger import BadLedger, engine
 from router_service.shell.ledger_schema import NewerLedger, is_current, metadata, migrate
+
+_CACHE = 16_384  # KiB, for each connection
 
 
 class Unreadable(Exception):
@@ -68,6 +71,9 @@ class Books:
             if not current:
                 with writing.begin() as connection:
                     migrate(connection)
+            if self._is_sqlite:
+                event.listen(reading, "connect", _remember)
+                reading.dispose()  # those that are made from now on
             self._reading = reading
         return self._reading
 
@@ -89,6 +95,11 @@ class Books:
             return "the ledger is locked by somebody else"
         words = f": {str(cause).splitlines()[0][:160]}" if self._is_sqlite and str(cause) else ""
         return f"the ledger cannot be read ({type(cause).__name__}{words})"
+
+
+def _remember(connection: Any, _: Any) -> None:
+    """Panels read the same pages, one after the other."""
+    connection.execute(f"pragma cache_size = -{_CACHE}")
 
 
 def _empty() -> Engine:

@@ -19,8 +19,8 @@ _NONE = "none of them"
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`chosen`: user turns that went to it. `near`: those whose runner-up was nearly as good. `score`: the middle of
-    how well it fitted, None where nothing did."""
+    """`chosen`: user turns that went to it. `near`: those whose runner-up was nearly as good. `score`: how well it
+    fitted on average, None where nothing did."""
 
     name: str
     configured: bool
@@ -66,19 +66,28 @@ class Health:
 def quality(connection: Connection, span: Span, configured: Sequence[str]) -> Quality:
     """Of the turns that the router model was asked about. Configured preferences come first, in their order."""
     table = requests.c
-    judged = and_(span.holds(table.at), table.scores.is_not(None))
-    best, score, second, next_to = _two_best(connection.dialect.name)
-    is_near = score - next_to < NEAR
-    asked = select(table.route, func.count(), func.avg(score), count_of(is_near)).where(judged).group_by(table.route)
-    chosen = {row[0]: row for row in connection.execute(asked)}
-    pairs = select(best.label("one"), second.label("other"), func.count()).where(judged, is_near)
+    best = _two_best(connection.dialect.name)
+    judged = select(table.route, *best).where(span.holds(table.at), table.scores.is_not(None))
+    each = judged.cte("judged").prefix_with("materialized").c  # else SQLite reads the JSON again for every mention
+    is_near = each.score - each.next_to < NEAR
+    asked = select(
+        each.route,
+        case((is_near, each.best)).label("one"),
+        case((is_near, each.second)).label("other"),
+        func.count().label("times"),
+        func.sum(each.score).label("score"),
+    ).group_by(each.route, "one", "other")
+    rows: dict[str, list[Any]] = {}
+    for row in connection.execute(asked):
+        rows.setdefault(row.route, []).append(row)
     thumbs = _thumbs(connection, span)
-    names = dict.fromkeys([*configured, *(one for one in chosen if one not in _NO_PREFERENCE)])
+    names = dict.fromkeys([*configured, *(one for one in rows if one not in _NO_PREFERENCE)])
+    every = [row for some in rows.values() for row in some]
     return Quality(
-        preferences=tuple(_preference(name, chosen.get(name), thumbs, configured) for name in names),
-        confusions=_confusions(connection.execute(pairs.group_by("one", "other")).all()),
-        turns=sum(row[1] for row in chosen.values()),
-        unmatched=sum(row[1] for name, row in chosen.items() if name in _NO_PREFERENCE),
+        preferences=tuple(_preference(name, rows.get(name, ()), thumbs, configured) for name in names),
+        confusions=_confusions(every),
+        turns=sum(row.times for row in every),
+        unmatched=sum(row.times for row in every if row.route in _NO_PREFERENCE),
     )
 
 
@@ -92,13 +101,28 @@ def _two_best(
     else:
         read = cast(scores, JSONB)
         name, fit, other, next_to = (read[i][j].astext for i in (0, 1) for j in (0, 1))
-    return name, cast(fit, Float), other, func.coalesce(cast(next_to, Float), 0.0)
+    return (
+        name.label("best"),
+        cast(fit, Float).label("score"),
+        other.label("second"),
+        func.coalesce(cast(next_to, Float), 0.0).label("next_to"),
+    )
 
 
-def _preference(name: str, row: Any, thumbs: dict[tuple[str, str], int], configured: Sequence[str]) -> Preference:
-    _, chosen, score, near = row or (name, 0, None, 0)
+def _preference(
+    name: str, rows: Sequence[Any], thumbs: dict[tuple[str, str], int], configured: Sequence[str]
+) -> Preference:
     good, bad = (thumbs.get((name, thumb), 0) for thumb in THUMBS)
-    return Preference(name, name in configured, chosen, score, near, good, bad)
+    chosen = sum(row.times for row in rows)
+    return Preference(
+        name=name,
+        configured=name in configured,
+        chosen=chosen,
+        score=sum(row.score for row in rows) / chosen if chosen else None,
+        near=sum(row.times for row in rows if row.one is not None),
+        good=good,
+        bad=bad,
+    )
 
 
 def _thumbs(connection: Connection, span: Span) -> dict[tuple[str, str], int]:
@@ -114,10 +138,10 @@ def _thumbs(connection: Connection, span: Span) -> dict[tuple[str, str], int]:
 def _confusions(rows: Sequence[Any]) -> tuple[Confusion, ...]:
     """The most frequent first. That nothing fitted well either is no confusion of two."""
     found: dict[tuple[str, str], int] = {}
-    for one, other, times in rows:
-        if other is not None and _NONE not in (one, other):
-            pair = (min(one, other), max(one, other))
-            found[pair] = found.get(pair, 0) + times
+    for row in rows:
+        if row.other is not None and _NONE not in (row.one, row.other):
+            pair = (min(row.one, row.other), max(row.one, row.other))
+            found[pair] = found.get(pair, 0) + row.times
     return tuple(Confusion(*pair, times) for pair, times in sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 

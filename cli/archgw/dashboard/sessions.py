@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select
+from sqlalchemy import Connection, case, func, select
 
 from archgw.dashboard.span import Span
 from archgw.stats import count_of, session_of
 from router_service.shell.ledger_schema import requests
 
-_THREADS = 40  # for one session that is shown, so many threads are looked through at most
+_THREADS = 40  # for one session that is shown, so many threads are looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,6 @@ def sessions(connection: Connection, span: Span, limit: int) -> tuple[Session, .
         .limit(limit * _THREADS)
     )
     wanted = _first_of(connection.scalars(threads).all(), limit)
-    if not wanted:
-        return ()
     session = session_of(table.session, connection.dialect.name)
     asked = (
         select(
@@ -58,7 +56,7 @@ def sessions(connection: Connection, span: Span, limit: int) -> tuple[Session, .
             func.count(case((table.cost.is_(None), table.served))).label("unpriced"),
             func.sum(table.baseline - table.cost).label("saved"),
         )
-        .where(table.at >= span.since, or_(*map(_is_of, wanted)))
+        .where(table.at >= span.since, table.session.in_([thread for threads in wanted.values() for thread in threads]))
         .group_by("session", table.served)
     )
     rows: dict[str, list[Any]] = {id: [] for id in wanted}
@@ -67,17 +65,14 @@ def sessions(connection: Connection, span: Span, limit: int) -> tuple[Session, .
     return tuple(_session(id, parts) for id, parts in rows.items() if parts)
 
 
-def _first_of(threads: Sequence[str], limit: int) -> list[str]:
-    found = dict.fromkeys(one if one.startswith("fingerprint/") else one.partition("/")[0] for one in threads)
-    return list(found)[:limit]
-
-
-def _is_of(session: str) -> ColumnElement[bool]:
-    """By a range of its index, so that nothing else is read: '0' comes after '/'."""
-    thread = requests.c.session
-    if session.startswith("fingerprint/"):
-        return thread == session
-    return or_(thread == session, thread.between(f"{session}/", f"{session}/\U0010ffff"))
+def _first_of(threads: Sequence[str], limit: int) -> dict[str, list[str]]:
+    """So many sessions, each with its threads, in the order of their newest."""
+    found: dict[str, list[str]] = {}
+    for thread in threads:
+        session = thread if thread.startswith("fingerprint/") else thread.partition("/")[0]
+        if session in found or len(found) < limit:
+            found.setdefault(session, []).append(thread)
+    return found
 
 
 def _session(id: str, rows: Sequence[Any]) -> Session:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, Float, Integer, String, and_, cast, func, literal, select
 
 from archgw.dashboard.span import Span
@@ -86,7 +87,7 @@ def headline(connection: Connection, span: Span) -> Headline:
     return Headline(
         now=_totals(connection, span),
         before=_totals(connection, span.before),
-        first_content=_spread(_values(found[0])),
+        first_content=_spread(found[0]),
         ever=connection.scalar(select(requests.c.id).limit(1)) is not None,
     )
 
@@ -167,20 +168,23 @@ def latency(connection: Connection, span: Span) -> Latency:
 
 
 def _speed(model: str, rows: list[Any], span: Span) -> Speed:
-    waits: list[list[float]] = [[] for _ in range(span.parts)]
-    rates: list[list[float]] = [[] for _ in range(span.parts)]
+    waits, rates = [""] * span.parts, [""] * span.parts
     for _, part, wait, rate in rows:
-        waits[span.place(part)] += _values(wait)
-        rates[span.place(part)] += [1000.0 * one for one in _values(rate)]
-    every = [one for some in waits for one in some]
+        place = span.place(part)
+        waits[place], rates[place] = _joined(waits[place], wait), _joined(rates[place], rate)
+    every = ",".join(filter(None, waits))
     return Speed(
         model=model,
-        requests=len(every),
+        requests=every.count(",") + 1,
         first_content=_spread(every),
-        tokens=_spread([one for some in rates for one in some]),
-        over_time=[_spread(some).p50 for some in waits],
-        tokens_over_time=[_spread(some).p50 for some in rates],
+        tokens=_spread(",".join(filter(None, rates)), unit=1),
+        over_time=[_spread(one).p50 for one in waits],
+        tokens_over_time=[_spread(one, unit=1).p50 for one in rates],
     )
+
+
+def _joined(told: str, more: str | None) -> str:
+    return ",".join(filter(None, (told, more)))
 
 
 def _all(seconds: ColumnElement[Any]) -> ColumnElement[str]:
@@ -188,12 +192,11 @@ def _all(seconds: ColumnElement[Any]) -> ColumnElement[str]:
     return func.aggregate_strings(cast(cast(seconds * 1000, Integer), String), ",")
 
 
-def _values(told: str | None) -> list[float]:
-    return [int(one) / 1000 for one in told.split(",")] if told else []
-
-
-def _spread(values: list[float]) -> Spread:
-    if not values:
+def _spread(told: str | None, *, unit: int = 1000) -> Spread:
+    """Of whole numbers with commas between them."""
+    if not told:
         return Spread()
-    ordered, count = sorted(values), len(values)
-    return Spread(*(ordered[-(-count * percent // 100) - 1] for percent in (50, 95)))
+    values = np.fromstring(told, dtype=np.int64, sep=",")
+    places = [-(-len(values) * percent // 100) - 1 for percent in (50, 95)]
+    values.partition(places)
+    return Spread(*(int(values[place]) / unit for place in places))

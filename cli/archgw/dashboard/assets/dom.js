@@ -38,6 +38,7 @@ export function fill(place, ...children) {
 
 /** A few buttons of which one is chosen. */
 export function choice(place, label, options, chosen, choose) {
+  if (place.tagName !== "FIELDSET") for (const [name, to] of [["role", "radiogroup"], ["aria-label", label]]) place.setAttribute(name, to);
   place.replaceChildren(
     ...(place.tagName === "FIELDSET" ? [el("legend.unseen", {}, label)] : []),
     ...Object.entries(options).map(([value, words]) =>

@@ -113,12 +113,17 @@ async function hear() {
 }
 
 const HEARD = {
-  requests: (rows) => { requests.arrived(rows); soon(); },
+  requests: (rows) => {
+    requests.arrived(rows);
+    if (kept.headline?.ever) soon();
+    else look();
+  },
   gateway: (told) => {
     kept.gateway = told;
     hearing = true;
     state();
     panels.budgets(told);
+    if (kept.headline && !kept.headline.ever) welcome(true);
     if (kept.health) panels.health(byId("health"), kept.health, told);
   },
   ledger: ({ trouble, mend }) => { kept.ledger = trouble && `${trouble}: ${mend}`; state(); },
