@@ -55,9 +55,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each log.")] = 30,
 ) -> None:
-    """Print what the supervisor, the router service and Envoy logged. No prompt and no key is ever among it."""
+    """Print what the supervisor, the router service, Envoy and the dashboard logged: never a prompt, never a key."""
     at = home()
-    names = [name for name in ("supervisor", "router", "envoy", "access") if at.log(name).exists()]
+    names = [name for name in ("supervisor", "router", "envoy", "access", "dashboard") if at.log(name).exists()]
     if not names:
         report.fail("nothing has been logged yet", mend="start the gateway: archgw up")
     places = {name: _print_tail(at, name, lines) for name in names}

@@ -178,8 +178,7 @@ def _welcome(at: Home, stack: Stack, config: Config, plan: Plan) -> None:
         for item in plan.disabled:
             out.print(f"  {escape(item.label)}: {escape(item.reason)}", soft_wrap=True)
     if stack.dashboard:
-        out.print("\ndashboard:", style="bold")
-        out.print(f"  {keys.address(at, stack.dashboard)}", soft_wrap=True, markup=False)
+        out.print(f"\ndashboard:  {keys.address(at, stack.dashboard)}", soft_wrap=True, markup=False)
     if stack.without:
         report.warn([stack.without])
     out.print("\nnext:  [bold]archgw cli-agent claude[/bold]", end="     ")
