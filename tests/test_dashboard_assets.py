@@ -1,4 +1,4 @@
-"""What the dashboard takes from others is what npm gives for the version that is named, and comes along when installed."""
+"""What the dashboard takes from others is what npm gives for the version that is named."""
 
 import hashlib
 import json

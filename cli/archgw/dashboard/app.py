@@ -42,7 +42,7 @@ PANELS: Mapping[str, Panel] = {
     "headline": lambda connection, span, _: sums.headline(connection, span),
     "money": lambda connection, span, _: sums.money(connection, span),
     "flow": lambda connection, span, _: sums.flow(connection, span),
-    "latency": lambda connection, span, _: sums.latency(connection, span),
+    "latency": lambda connection, span, _: sums.latency(connection, span.coarser),
     "health": lambda connection, span, _: quality.health(connection, span),
     "sessions": lambda connection, span, _: sessions.sessions(connection, span, _SESSIONS),
     "quality": lambda connection, span, config: quality.quality(connection, span, _names(config)),

@@ -56,6 +56,7 @@ function drawMoney() {
     series: [{}, line("Spent", "accent", { width: 2, fill: `${ink("accent")}1f` }), line("On the baseline model", "soft", { dash: [5, 4] })],
     bands: [{ series: [2, 1], fill: `${ink("good")}26` }],
     value: dollars,
+    tick: (value) => (value >= 10 ? `$${value.toLocaleString("en-US")}` : dollars(value)),
     extra: (nth) => [`Saved ${dollars(values[1][nth] - values[0][nth])}`],
   }));
   legend(body, [["accent", "spent"], ["soft dashed", "on the baseline model"], ["good-fill", "saved"]]);
@@ -137,7 +138,7 @@ function draw(place, kind, data, make) {
     scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.08] } },
     axes: [
       { stroke: ink("soft"), font: FONT, grid: { show: false }, ticks: { ...grid, size: 4 }, space: 80, size: 32, values: (_, at) => at.map((one) => timeOf(one, data[0])) },
-      { stroke: ink("soft"), font: FONT, grid, ticks: { show: false }, size: 58, values: (_, all) => all.map((one) => entry.value(one)) },
+      { stroke: ink("soft"), font: FONT, grid, ticks: { show: false }, size: 58, values: (_, all) => all.map((one) => (entry.tick ?? entry.value)(one)) },
     ],
     series: entry.series, bands: entry.bands ?? [],
     hooks: { setCursor: [(chart) => point(chart, entry)] },

@@ -19,7 +19,7 @@ export function headline(told, money, range) {
     tile("Spent", known(now.cost, now.unpriced), change(now.cost, before.cost, range), money?.cost),
     tile(now.saved < 0 ? "More than the baseline" : "Saved", now.saved === null ? "–" : dollars(Math.abs(now.saved)),
       all > 0 ? `${share(now.saved, all)} of ${dollars(all)} on the baseline model` : "against the baseline model", money?.saved, now.saved < 0 ? "bad" : "good"),
-    tile("From the vendors' caches", share(now.cached, now.read), `of ${tokens(now.read)} tokens read`, money?.at.map((_, nth) => money.cached[nth] / (money.read[nth] || 1))),
+    tile("Read from cache", share(now.cached, now.read), `of ${tokens(now.read)} tokens, in the vendors' caches`, money?.at.map((_, nth) => money.cached[nth] / (money.read[nth] || 1))),
     tile("Failovers", number(now.failovers), now.errors ? `${count(now.errors, "request")} nobody answered` : now.requests ? "every request was answered" : "", money?.failovers),
     tile("First content", seconds(told.first_content.p50), told.first_content.p95 === null ? "" : `slowest of twenty ${seconds(told.first_content.p95)}`));
 }
@@ -120,7 +120,7 @@ export function sessions(panel, told) {
       el("td.num", { title: count(one.requests, "request") }, number(one.turns), one.failed ? el("span.warn", { title: `in ${count(one.failed, "request")} a try failed` }, " !") : null),
       el("td.mix", {}, mix(one)),
       el("td.num", {}, known(one.spent, one.unpriced)),
-      el("td.num", { class: `num ${one.saved < 0 ? "bad" : "good"}` }, one.saved === null ? "–" : dollars(one.saved)))))));
+      el("td.num", { class: `num ${one.saved < 0 ? "bad" : one.saved ? "good" : "soft"}` }, one.saved === null ? "–" : dollars(one.saved)))))));
 }
 
 function mix(one) {

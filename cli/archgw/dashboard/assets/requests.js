@@ -112,6 +112,7 @@ function draw(fresh = new Set()) {
   !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
 }
 
+const TURNS = ["user turn", "tool continuation"];
 const HEADINGS = [["time", "time"], ["preference", ""], ["model", ""], ["why", "why"], ["tries", "num"], ["first", "num"], ["total", "num"], ["cost", "num"]];
 
 function row(one, isStop, isFresh) {
@@ -121,8 +122,9 @@ function row(one, isStop, isFresh) {
       type: "button", tabindex: isStop ? 0 : -1, "data-key": one.id, "aria-expanded": open.has(one.id),
       "aria-label": `${when(one.at)}: ${preference(one.route)}, answered by ${answeredBy(one.served)}`,
       onclick: () => toggle(one.id),
-    }, when(one.at)), one.thumb && el("span.given", { title: `you said: ${one.thumb}`, "aria-label": `you said: ${one.thumb}` }, one.thumb === "good" ? "+" : "−")),
-    el("td.preference", {}, preference(one.route), one.kind !== "user turn" && el("span.kind", {}, one.kind)),
+    }, when(one.at)), one.thumb && el("span.given", { role: "img", title: `you said: ${one.thumb}`, "aria-label": `you said: ${one.thumb}` }, one.thumb === "good" ? "+" : "−")),
+    el("td.preference", { title: one.kind }, one.kind === "tool continuation" && el("span.kind", { role: "img", "aria-label": "tool continuation:" }, "↳ "),
+      preference(one.route), !TURNS.includes(one.kind) && el("span.kind.after", {}, one.kind)),
     el("td.model", { title: one.served }, one.served
       ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
       : el("span.bad", {}, `nobody: ${one.status}`)),
@@ -155,6 +157,7 @@ async function read(id) {
     if (open.has(id)) open.set(id, error);
   }
   draw();
+  byId("list").querySelector(`tr[data-of="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "nearest" });
 }
 
 function opened(one) {
