@@ -19,7 +19,7 @@ from router_service.config import Ledger
 from router_service.shell.ledger import engine
 
 WINDOWS = {  # the name of the picture -> its theme, and the window's size
-    "dashboard": ("light", 1480, 1120),
+    "dashboard": ("light", 1480, 1000),
     "dashboard-dark": ("dark", 1480, 900),
 }
 
@@ -42,7 +42,7 @@ def main() -> None:
                     shown.locator("#list tr[data-id]:has(.why:text-matches('^0'))").nth(1).click()
                     shown.locator("tr.opened").get_by_role("button", name="Good").click()
                     shown.locator("tr.opened .thumb.good[aria-pressed=true]").wait_for()
-                shown.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=80)
+                shown.screenshot(path=folder / f"{name}.jpg", type="jpeg", quality=74)
                 context.close()
         browser.close()
 

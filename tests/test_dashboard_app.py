@@ -14,8 +14,9 @@ import pytest
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import PANELS
 from archgw.dashboard.books import Books, Unreadable
+from archgw.dashboard.live import Live
 from archgw.home import Home
-from dashboards import KEY, Served, served
+from dashboards import KEY, Served, of_a_gateway, served
 from sqlalchemy import select, text
 from test_ledger import CLAUDE, kept, opened, outcome
 
@@ -220,6 +221,25 @@ def test_a_locked_ledger_is_told_and_read_again_later(tmp_path: Path) -> None:
             assert (status, told["error"]) == (503, "the ledger is locked by somebody else")
             holder.execute("rollback")
         assert page.thumb("r1", "good") == 200
+
+
+def test_who_writes_holds_up_nobody_who_opens_it_to_read(tmp_path: Path) -> None:
+    with kept(Settings(), tmp_path, outcome("r1")):
+        pass
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as holder:
+        holder.execute("begin immediate")
+        with Books(Settings(), tmp_path / "ledger.sqlite").reading() as connection:
+            assert connection.scalar(text("select id from requests")) == "r1"
+
+
+async def test_who_does_not_keep_up_is_told_to_load_anew(tmp_path: Path) -> None:
+    live = Live(Books(Settings(), tmp_path / "none"), of_a_gateway, every=1, ending=lambda: False)
+    heard = live.events()
+    assert (await anext(heard)).startswith(":")
+    for number in range(600):
+        live._tell(f"event: {number}")
+    assert (await anext(heard)).startswith("event: anew") and await anext(heard) == "event: 500"
+    await heard.aclose()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The key of the dashboard, and the addresses that have it: a file of the home that its owner alone may read."""
 
+import fcntl
 import os
 import secrets
 from html import escape
@@ -11,6 +12,7 @@ from router_service.shell.private import open_private
 def key(at: Home) -> str:
     """Made once and kept, so that a page that is open goes on when the gateway is started anew."""
     with os.fdopen(open_private(at.dashboard_key, os.O_RDWR), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # who comes second finds that of the first
         known = file.read().strip()
         if not known:
             known = secrets.token_urlsafe(24)

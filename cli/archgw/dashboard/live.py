@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -16,7 +16,7 @@ from archgw.dashboard.gateway import Gateway
 _GATEWAY_EVERY = 2  # times slower than the ledger
 _BACK = 3_600.0  # a request may end so many seconds after it began, and is still noticed
 _PING = 15  # seconds of silence
-_WAITING = 500  # events that a page may be behind; one that is slower loses some, and loads anew
+_WAITING = 500  # events that a page may be behind; one that is slower is told to load anew
 
 
 class Follower:
@@ -70,7 +70,7 @@ class Live:
                         yield ": still here\n\n"
 
     @contextmanager
-    def _listening(self):  # type: ignore[no-untyped-def]  # a queue, for as long as somebody reads it
+    def _listening(self) -> Iterator[asyncio.Queue[str]]:
         queue: asyncio.Queue[str] = asyncio.Queue(_WAITING)
         for event in self._last.values():
             queue.put_nowait(event)
@@ -98,8 +98,11 @@ class Live:
 
     def _tell(self, event: str) -> None:
         for queue in self._listeners:
-            with suppress(asyncio.QueueFull):
-                queue.put_nowait(event)
+            if queue.full():
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(_event("anew", {}))
+            queue.put_nowait(event)
 
 
 def _event(name: str, data: Any) -> str:

@@ -107,8 +107,7 @@ async function hear() {
     state();
     await new Promise((done) => setTimeout(done, pause));
     if (await get("gateway").then((told) => HEARD.gateway(told), () => true)) continue;
-    requests.load();
-    soon();
+    HEARD.anew();
   }
 }
 
@@ -126,7 +125,13 @@ const HEARD = {
     if (kept.headline && !kept.headline.ever) welcome(true);
     if (kept.health) panels.health(byId("health"), kept.health, told);
   },
-  ledger: ({ trouble, mend }) => { kept.ledger = trouble && `${trouble}: ${mend}`; state(); },
+  ledger: ({ trouble, mend }) => {
+    const well = kept.ledger && !trouble;
+    kept.ledger = trouble && `${trouble}: ${mend}`;
+    state();
+    if (well) HEARD.anew();
+  },
+  anew: () => { requests.load(); soon(); },
 };
 
 function state() {

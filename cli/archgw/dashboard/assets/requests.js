@@ -70,7 +70,7 @@ export function arrived(fresh) {
   const there = new Set(rows.map((one) => one.id));
   const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
   if (!mine.length) return;
-  if (paused) waiting = mine.concat(waiting);
+  if (paused) waiting = mine.concat(waiting).slice(0, MOST);
   else take(mine);
   head();
 }
