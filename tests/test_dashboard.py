@@ -3,17 +3,20 @@
 Skipped where no Chromium is installed; .ci/run installs Debian's where it can.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dashboards import ARGUMENTS, CHROMIUM, KEY, Served, config_of, of_a_gateway, served, two_budgets
 from many_rows import MODELS, PREFERENCES, fill
+from programs import from_npm
 from sqlalchemy import select
 from test_ledger import kept, opened, outcome
 
@@ -424,6 +427,18 @@ def test_colours_of_models_stand_out_from_the_ground(browser: Browser, few: Serv
     with looked_at(browser, few.address, range="1h", color_scheme=scheme) as page:
         ratios = page.evaluate(f"{CHECKS}.colours()")
         assert [one for one in ratios if one[1] < 3] == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1480), ("dark", 1480), ("light", 360)])
+def test_axe_finds_nothing_to_complain_of(browser: Browser, much: Served, scheme: str, width: int) -> None:
+    wanted = json.loads((Path(str(files("archgw.dashboard"))) / "package.json").read_text())["devDependencies"]
+    axe = from_npm("axe-core/axe.min.js", "axe-core", wanted["axe-core"]).read_text()
+    with looked_at(browser, much.address, color_scheme=scheme, viewport={"width": width, "height": 900}) as page:
+        rows(page).first.click()
+        expect(page.locator("tr.opened dl")).to_be_visible()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run()")["violations"]
+        assert [(one["id"], one["help"], one["nodes"][0]["html"]) for one in found] == []
 
 
 def test_every_picture_and_control_has_a_name(browser: Browser, much: Served) -> None:
