@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, and_, case, cast, func, select, tuple_
+from sqlalchemy import Connection, Float, and_, case, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
 from archgw.dashboard.span import Span
@@ -65,10 +65,7 @@ class Health:
 
 def quality(connection: Connection, span: Span, configured: Sequence[str]) -> Quality:
     """Of the turns that the router model was asked about. Configured preferences come first, in their order."""
-    table = requests.c
-    best = _two_best(connection.dialect.name)
-    judged = select(table.route, *best).where(span.holds(table.at), table.scores.is_not(None))
-    each = judged.cte("judged").prefix_with("materialized").c  # else SQLite reads the JSON again for every mention
+    each = _judged(span, connection.dialect.name)
     is_near = each.score - each.next_to < NEAR
     asked = select(
         each.route,
@@ -91,22 +88,28 @@ def quality(connection: Connection, span: Span, configured: Sequence[str]) -> Qu
     )
 
 
-def _two_best(
-    dialect: str,
-) -> tuple[ColumnElement[str], ColumnElement[float], ColumnElement[str], ColumnElement[float]]:
-    """Names and probabilities, out of [[name, probability], ...], the best first."""
-    scores = requests.c.scores
-    if dialect == "sqlite":
-        name, fit, other, next_to = (func.json_extract(scores, f"$[{i}][{j}]") for i in (0, 1) for j in (0, 1))
-    else:
-        read = cast(scores, JSONB)
-        name, fit, other, next_to = (read[i][j].astext for i in (0, 1) for j in (0, 1))
-    return (
+def _judged(span: Span, dialect: str) -> Any:
+    """The two best of [[name, probability], ...] of each turn: columns route, best, score, second, next_to.
+
+    Materialized, for else the JSON is read again for every mention of a column.
+    """
+    table = requests.c
+    scores = table.scores if dialect == "sqlite" else cast(table.scores, JSONB)
+    judged = select(table.route, scores.label("scores")).where(span.holds(table.at), table.scores.is_not(None))
+    read = (judged.cte("read").prefix_with("materialized") if dialect != "sqlite" else judged.subquery()).c
+    name, fit, other, next_to = (
+        func.json_extract(read.scores, f"$[{i}][{j}]") if dialect == "sqlite" else read.scores[i][j].astext
+        for i in (0, 1)
+        for j in (0, 1)
+    )
+    two = select(
+        read.route,
         name.label("best"),
         cast(fit, Float).label("score"),
         other.label("second"),
         func.coalesce(cast(next_to, Float), 0.0).label("next_to"),
     )
+    return two.cte("judged").prefix_with("materialized").c
 
 
 def _preference(

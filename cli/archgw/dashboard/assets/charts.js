@@ -79,7 +79,7 @@ function drawLatency() {
   fill(table, el("thead", {}, el("tr", {}, ["model", "answers", "first content", "slowest of twenty", "tokens/s"].map((words, nth) =>
     el("th", { scope: "col", class: nth ? "num" : null }, words)))),
   el("tbody", {}, models.map((one) => el("tr", {},
-    el("th", { scope: "row" }, el(`i.swatch.c${colour(one.model)}`), one.model),
+    el("th", { scope: "row" }, el("span.named", {}, el(`i.swatch.c${colour(one.model)}`), el("span", {}, one.model))),
     el("td.num", { "data-label": "answers" }, one.requests.toLocaleString("en-US")),
     el("td.num", { "data-label": "first content" }, seconds(one.first_content.p50)),
     el("td.num", { "data-label": "slowest of twenty" }, seconds(one.first_content.p95)),
