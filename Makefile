@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: check lint format proto golden lock test bench
+.PHONY: check lint format proto golden assets lock test bench
 
 $(BIN)/archgw: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,14 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 
 golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
+
+DASHBOARD := cli/archgw/dashboard
+assets:                     ## copy what the dashboard takes from others into its assets/vendor/; needs npm, as nothing else does
+	cd $(DASHBOARD) && npm ci --no-audit --no-fund --ignore-scripts
+	cp $(DASHBOARD)/node_modules/uplot/dist/uPlot.iife.min.js $(DASHBOARD)/node_modules/uplot/dist/uPlot.min.css \
+	    $(DASHBOARD)/assets/vendor/
+	cp $(DASHBOARD)/node_modules/uplot/LICENSE $(DASHBOARD)/assets/vendor/uPlot.LICENSE
+	cd $(DASHBOARD)/assets/vendor && sha256sum uPlot.* > SHA256SUMS
 
 # For Linux and macOS, and each Python from 3.11 on; hashes of every file that there is of a release.
 LOCK := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \

@@ -13,6 +13,7 @@ from router_service.config import (
     CircuitBreakers,
     Client,
     Config,
+    Dashboard,
     Failover,
     Identity,
     Ledger,
@@ -161,6 +162,7 @@ class Plan:
     failover: Failover
     state: State
     ledger: Ledger
+    dashboard: Dashboard
     chains: Mapping[tuple[str, str], Chain]  # by the ids of the route and of the first candidate
     limits: Limits = field(default_factory=Limits)
     baseline: Candidate | None = None  # whose bill others are compared with
@@ -216,6 +218,7 @@ def plan(config: Config) -> Plan:
         failover=config.failover,
         state=config.state,
         ledger=config.ledger,
+        dashboard=config.dashboard,
         chains=_chains((*routes, default), default, config.failover),
         limits=config.limits,
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],

@@ -21,8 +21,14 @@ def program(name: str, package: str, version: str) -> Path:
 
 def installed(name: str, package: str, version: str, variable: str = "") -> Path:
     """That very version, whatever else there is."""
+    return from_npm(f".bin/{name}", package, version, variable)
+
+
+def from_npm(path: str, package: str, version: str, variable: str = "") -> Path:
+    """A file among those that npm installs for this version of a package."""
+    name = Path(path).name
     folder = Path.home() / ".cache" / "archgw-tests" / f"{package.rpartition('/')[2]}-{version}"
-    found = folder / "node_modules" / ".bin" / name
+    found = folder / "node_modules" / path
     if found.exists():
         return found
     npm = shutil.which("npm")

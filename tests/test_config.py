@@ -13,6 +13,7 @@ from router_service.config import (
     Client,
     Config,
     ConfigErrors,
+    Dashboard,
     Failover,
     Ledger,
     Listener,
@@ -212,6 +213,7 @@ failover: {{attempts: 5, first_content_timeout: 1.5, whole_answer_timeout: 4m, f
 cache: {{enabled: false, ttl: 10m}}
 learning: {{enabled: false}}
 ledger: {{url: none, capture: asks, keep: 30d, at_most: 500 MiB}}
+dashboard: {{port: 9999, enabled: false}}
 state: {{url: memory}}
 telemetry: {{otlp: 'http://127.0.0.1:4318/'}}
 """
@@ -221,6 +223,7 @@ telemetry: {{otlp: 'http://127.0.0.1:4318/'}}
     assert config.cache == Cache(enabled=False, ttl=600.0)
     assert not config.learning.enabled
     assert config.ledger == Ledger("none", "asks", 30 * 86_400.0, 500 * 2**20)
+    assert config.dashboard == Dashboard(enabled=False, port=9999)
     assert config.state == State("memory")
     assert config.telemetry == Telemetry("http://127.0.0.1:4318")
 
@@ -715,6 +718,11 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "ledger.at_most: expected a size such as 64KiB or 32MiB, from 1 MiB to 1048576 GiB, found '2 GB'",
         ),
         ("ledger: {capture: all}", "ledger.capture: expected nothing or asks, found 'all'"),
+        ("dashboard: {port: 0}", "dashboard.port: expected a whole number from 1 to 65535, found the number 0"),
+        ("dashboard: {port: none}", "dashboard.port: expected a whole number from 1 to 65535, found 'none'"),
+        ("dashboard: {port: 12000}", "dashboard: port 12000 is the listener's; give one of the two another"),
+        ("dashboard: {enable: false}", "dashboard: unknown key 'enable'; did you mean 'enabled'?"),
+        ("dashboard: off", "dashboard: expected a mapping (key: value), found off (true or false to YAML)"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
         (

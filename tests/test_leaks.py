@@ -279,7 +279,7 @@ async def bad_days(world: World) -> None:
 
 
 def processes(world: World) -> dict[str, int]:
-    """The supervisor and its two children, by name."""
+    """The supervisor and its children, by name."""
     found = {"supervisor": world.stack.pid}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -288,7 +288,9 @@ def processes(world: World) -> dict[str, int]:
         except OSError:
             continue
         if parent == world.stack.pid:
-            found["router" if b"router_service" in command else "envoy"] = int(entry.parent.name)
+            known = {b"router_service": "router", b"archgw.dashboard": "dashboard"}
+            name = next((name for part, name in known.items() if part in command), "envoy")
+            found[name] = int(entry.parent.name)
     return found
 
 

@@ -211,6 +211,7 @@ def test_two_services_write_at_once(settings: Settings, tmp_path: Path) -> None:
 
 def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Settings, tmp_path: Path) -> None:
     with kept(settings, tmp_path, outcome("old")) as connection:
+        connection.execute(text("drop index requests_sums"))
         connection.execute(text("alter table requests drop column reason"))
         connection.execute(text("drop table budgets"))
         connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 1))
@@ -218,7 +219,8 @@ def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Setti
         rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()
         assert rows == [("new", "coding (0.70) -> anthropic/claude-sonnet-4-5"), ("old", "")]
         done = set(connection.scalars(select(ledger_schema._version.c.number)))
-        assert done == {1, 2, 3} and inspect(connection).has_table("budgets")
+        assert done == {1, 2, 3, 4} and inspect(connection).has_table("budgets")
+        assert "requests_sums" in {one["name"] for one in inspect(connection).get_indexes("requests")}
 
 
 def test_thumbs_replace_each_other(settings: Settings, tmp_path: Path) -> None:

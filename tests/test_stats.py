@@ -119,6 +119,13 @@ def test_groups(database: Connection) -> None:
     assert {f"s{number}" for number in range(7)} < set(by_name(database, "session")), "threads of a session are one"
 
 
+def test_sessions_that_are_told_by_their_beginning_are_one_each(settings: Settings, tmp_path: Path) -> None:
+    keys = ("fingerprint/ab", "fingerprint/cd", "s1/", "s1/agent")
+    asked = [outcome(f"r{number}", at=NOON, session=key) for number, key in enumerate(keys)]
+    with kept(replace(settings, keep=1e10), tmp_path, *asked) as connection:
+        assert set(by_name(connection, "session")) == {"fingerprint/ab", "fingerprint/cd", "s1"}
+
+
 def test_days_are_those_of_the_user(database: Connection) -> None:
     found = stats(database, "day", since=0.0, until=NOON + 9 * DAY)
     assert [line.name for line in found.lines] == ["2025-10-09", "2025-10-10", "2025-10-11", "2025-10-12", "2025-10-13"]

@@ -9,6 +9,7 @@ from archgw.commands import (
     check,
     cli_agent,
     client_key,
+    dashboard,
     demo,
     drill,
     evaluate,
@@ -51,6 +52,7 @@ app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
 app.command("drill", rich_help_panel=_LOOK)(drill.drill)
+app.command("dashboard", rich_help_panel=_LOOK)(dashboard.dashboard)
 app.command("stats", rich_help_panel=_LOOK)(stats.stats_)
 app.command("export", rich_help_panel=_LOOK)(export.export_)
 app.command("replay", rich_help_panel=_LOOK)(replay.replay_)

@@ -18,17 +18,20 @@ from typing import IO
 from router_service.shell.private import open_private
 
 _TRIES = 25
-_KEPT = ("config.yaml", ".env", "state.*")  # what stands in the folder itself and is ours to close
+_KEPT = ("config.yaml", ".env", "state.*", "dashboard.*")  # what stands in the folder itself and is ours to close
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What a running stack says about itself. `url` is where clients ask."""
+    """What a running stack says about itself. `url` is where clients ask, `dashboard` where people look, empty where
+    nobody can; `without` says why, unless that is meant."""
 
     pid: int
     config: str
     url: str
     started: float
+    dashboard: str = ""
+    without: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,11 @@ class Home:
     def ledger(self) -> Path:
         """What came of every request."""
         return self.folder / "ledger.sqlite"
+
+    @property
+    def dashboard_key(self) -> Path:
+        """What opens the dashboard."""
+        return self.folder / "dashboard.key"
 
     @property
     def envoy_config(self) -> Path:

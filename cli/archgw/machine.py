@@ -12,6 +12,7 @@ from pathlib import Path
 
 from router_service.plan import Plan
 
+DASHBOARD_HOST = "127.0.0.1"
 _OLDEST_ENVOY = (1, 40)
 _ELSEWHERE = (
     "Put an Envoy of version 1.40 or newer on the PATH (macOS: brew install envoy), or work in a Linux container:"
@@ -26,16 +27,23 @@ class CannotStart(Exception):
 def check_port(plan: Plan) -> None:
     """Raises CannotStart when somebody else listens where Envoy is to listen."""
     listener = plan.listener
-    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    if taken := why_taken(listener.address, listener.port):
+        raise CannotStart(
+            f"cannot listen on {listener.address}:{listener.port}: {taken}. Stop what uses it, or set another"
+            " listeners.egress_traffic.port in the config"
+        )
+
+
+def why_taken(address: str, port: int) -> str:
+    """Why nobody can listen there, in the system's words; empty where one can."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((listener.address, listener.port))
+            probe.bind((address, port))
         except OSError as error:
-            raise CannotStart(
-                f"cannot listen on {listener.address}:{listener.port}: {error.strerror or error}. Stop what uses"
-                " it, or set another listeners.egress_traffic.port in the config"
-            ) from error
+            return error.strerror or str(error)
+    return ""
 
 
 def envoy_binary() -> Path:

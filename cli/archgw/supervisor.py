@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +27,7 @@ from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
-from archgw.machine import CannotStart, ca_file, check_port, envoy_binary, refusal
+from archgw.machine import DASHBOARD_HOST, CannotStart, ca_file, check_port, envoy_binary, refusal, why_taken
 from archgw.processes import Processes, Service, tail
 from router_service.config import ConfigErrors, usable
 from router_service.plan import Plan, plan
@@ -35,6 +36,7 @@ from router_service.shell.files import Source, source
 
 _log = logging.getLogger("archgw.supervisor")
 READY_WITHIN = 60.0
+_SEEN = ("PATH", "HOME", "PYTHONPATH", "TZ", "LANG", "LC_ALL")  # of the environment, by the dashboard
 _ADOPTED_WITHIN = 30.0  # seconds, in which a router service that has just ended is there again
 
 
@@ -42,7 +44,7 @@ class Supervisor:
     """`environment` is where the keys are, and what the router service sees; by default ours.
 
     `silence` is how many seconds nothing may be answered until a service is taken for hung. `watch`: reload when the
-    config changes, or the .env beside it.
+    config changes, or the .env beside it. `dashboard`: start that, too, where the config does not say otherwise.
     """
 
     def __init__(
@@ -53,12 +55,14 @@ class Supervisor:
         environment: Mapping[str, str] = os.environ,
         silence: float = 30.0,
         watch: bool = True,
+        dashboard: bool = False,
     ) -> None:
         self._config, self._home, self._environment = config, at, environment
         self._silence = silence
         self._watches_files = watch
         self._source = source(config, environment)
         self._plan = plan(usable(self._source.config()))
+        self._has_dashboard = dashboard and self._plan.dashboard.enabled
         self._started_with = self._plan  # what listeners are like until the end
         self._envoy_files = EnvoyFiles(at, ca_file(environment))
         self._reloading = asyncio.Lock()
@@ -89,6 +93,8 @@ class Supervisor:
                     await self._until(self._home.router_socket.exists)
                 stack = await self._until_ready()
                 async with control.door(self._home.control_socket, self):
+                    if stack.dashboard:
+                        self._tasks.append(asyncio.create_task(self._processes.keep(self._dashboard)))
                     self._home.announce(stack)
                     on_ready(stack)
                     self._tasks.append(asyncio.create_task(self._watch()))
@@ -175,7 +181,8 @@ class Supervisor:
         old, later = self._started_with, []
         if not self._envoy_files.listens_alike(old, new):
             later.append("listeners, limits")
-        later += [name for name in ("state", "ledger", "telemetry") if getattr(old, name) != getattr(new, name)]
+        restarted = ("state", "ledger", "telemetry", "dashboard")
+        later += [name for name in restarted if getattr(old, name) != getattr(new, name)]
         return tuple(later)
 
     def _refusal(self, new: Plan) -> str:
@@ -261,6 +268,15 @@ class Supervisor:
         )  # fmt: skip
         return Service("envoy", command, {"PATH": os.environ.get("PATH", "")})
 
+    def _dashboard(self) -> Service:
+        """It reads the ledger, and so needs what a database may want; no vendor's key is of use to it."""
+        command = (
+            sys.executable, "-m", "archgw.dashboard",
+            "--home", str(self._home.folder), "--port", str(self._started_with.dashboard.port),
+        )  # fmt: skip
+        seen = {name: text for name, text in self._environment.items() if name in _SEEN or name.startswith("PG")}
+        return Service("dashboard", command, seen)
+
     async def _watch(self) -> None:
         """What runs but does not answer is as good as dead: it is ended, and `_keep` starts it again. The router
         service goes first; Envoy, if that did not help."""
@@ -304,7 +320,16 @@ class Supervisor:
         raise CannotStart(self._why())
 
     def _describe(self) -> Stack:
-        return Stack(os.getpid(), str(self._config), self.url, time.time())
+        """With the dashboard, or why there is none: nobody's request waits for a page."""
+        stack = Stack(os.getpid(), str(self._config), self.url, time.time())
+        port = self._started_with.dashboard.port
+        if not self._has_dashboard:
+            return stack
+        if taken := why_taken(DASHBOARD_HOST, port):
+            trouble = f"no dashboard: cannot listen on {DASHBOARD_HOST}:{port}: {taken}"
+            _log.warning("%s", trouble)
+            return replace(stack, without=f"{trouble}; set another dashboard.port in the config")
+        return replace(stack, dashboard=f"http://{DASHBOARD_HOST}:{port}")
 
     def _why(self) -> str:
         ended = ", ".join(self.restarts) or "a probe request was not answered"
@@ -326,7 +351,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        asyncio.run(until_told_to_stop(Supervisor(arguments.config, home(), watch=not arguments.no_watch)))
+        supervisor = Supervisor(arguments.config, home(), watch=not arguments.no_watch, dashboard=True)
+        asyncio.run(until_told_to_stop(supervisor))
     except (CannotStart, AlreadyRunning, NotPrivate) as error:
         sys.exit(str(error) or "a stack is already running")
 

@@ -16,6 +16,7 @@ from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, V
 from router_service.config.sections import (
     SHIPPED_PARTS,
     Cache,
+    Dashboard,
     Failover,
     Learning,
     Ledger,
@@ -42,6 +43,7 @@ __all__ = [
     "Clouds",
     "Config",
     "ConfigErrors",
+    "Dashboard",
     "Failover",
     "Identity",
     "Learning",
@@ -85,6 +87,7 @@ KEYS = (
     "ledger",
     "state",
     "telemetry",
+    "dashboard",
 )
 _NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
@@ -107,6 +110,7 @@ class Config:
     ledger: Ledger = field(default_factory=Ledger)
     state: State = field(default_factory=State)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    dashboard: Dashboard = field(default_factory=Dashboard)
     warnings: tuple[str, ...] = ()
 
 
@@ -143,12 +147,13 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
     entries, mentions = _providers(fields, top, environment, clouds) if top.is_mapping else ([], [])
     preferred = _preferences(fields.get("routing_preferences"), entries, mentions, notes)
     admitted = clients(fields.get("clients"))
+    listener = sections.listener(fields.get("listeners"), guarded="clients" in fields)
     config = Config(
         file=notes.file,
         providers=tuple(entries),
         preferences=preferred,
         aliases=_aliases(fields.get("model_aliases"), entries),
-        listener=sections.listener(fields.get("listeners"), guarded="clients" in fields),
+        listener=listener,
         clients=admitted,
         budgets=budgets(
             fields.get("budgets"), clients=[one.name for one in admitted], preferences=preferred, entries=entries
@@ -161,6 +166,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         ledger=sections.ledger(fields.get("ledger")),
         state=sections.state(fields.get("state")),
         telemetry=telemetry(fields.get("telemetry"), clouds),
+        dashboard=sections.dashboard(fields.get("dashboard"), listener),
     )
     _warn_if_forgotten(fields.get("budgets"), config)
     return config

@@ -123,6 +123,14 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
+class Dashboard:
+    """The page that `archgw up` starts beside the gateway, on loopback."""
+
+    enabled: bool = True
+    port: int = 12001
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where sessions are kept besides in memory: a file that outlives the service, nowhere, or where replicas share."""
 
@@ -181,6 +189,13 @@ def ledger(value: Value | None) -> Ledger:
             "at_most": partial(Value.size, least=MIB, most=2**50),
         },
     )
+
+
+def dashboard(value: Value | None, listener: Listener) -> Dashboard:
+    read = section(value, Dashboard(), {"enabled": Value.boolean, "port": partial(Value.whole, least=1, most=65_535)})
+    if value is not None and read.enabled and read.port == listener.port:
+        value.wrong(f"port {read.port} is the listener's", "give one of the two another")
+    return read
 
 
 def state(value: Value | None) -> State:

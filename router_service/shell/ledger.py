@@ -83,7 +83,8 @@ def _sqlite(file: Path | None, *, read_only: bool) -> Engine:
     @event.listens_for(made, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
-        connection.execute("pragma auto_vacuum = incremental")
+        if not read_only:  # it takes the lock of those who write
+            connection.execute("pragma auto_vacuum = incremental")
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
 

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from archgw import budgets, client, report
+from archgw.dashboard import keys
 from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
 from router_service.shell import envoy_admin, unix_http
@@ -44,6 +45,7 @@ def status(
         sys.stdout.write(json.dumps(told, indent=1) + "\n")
         return
     _print(stack, reply, ejected, at.health())
+    _print_dashboard(at, stack)
     if trouble := config_trouble(at):
         report.console.print("\n[yellow]config.yaml has changed and cannot be used; the one before goes on:[/yellow]")
         report.console.print(trouble, markup=False, soft_wrap=True)
@@ -53,9 +55,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines of each log.")] = 30,
 ) -> None:
-    """Print what the supervisor, the router service and Envoy logged. No prompt and no key is ever among it."""
+    """Print what the supervisor, the router service, Envoy and the dashboard logged: never a prompt, never a key."""
     at = home()
-    names = [name for name in ("supervisor", "router", "envoy", "access") if at.log(name).exists()]
+    names = [name for name in ("supervisor", "router", "envoy", "access", "dashboard") if at.log(name).exists()]
     if not names:
         report.fail("nothing has been logged yet", mend="start the gateway: archgw up")
     places = {name: _print_tail(at, name, lines) for name in names}
@@ -114,6 +116,13 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None,
         out.print(budgets.table(budgets.told(reply.budgets), time.time()))
 
 
+def _print_dashboard(at: Home, stack: Stack) -> None:
+    if stack.dashboard:
+        report.console.print(f"\ndashboard: {keys.address(at, stack.dashboard)}", soft_wrap=True, markup=False)
+    if stack.without:
+        report.console.print(f"\n[yellow]{escape(stack.without)}[/yellow]", soft_wrap=True)
+
+
 def _state(candidate: pb.Candidate, *, aside: bool) -> str:
     """Envoy does not say for how long it puts somebody aside."""
     cooling = f"[yellow]cooling, {candidate.cooling_left:.0f} s left: {candidate.cooling_why}[/yellow]"
@@ -136,7 +145,9 @@ def _times(number: int) -> str:
 
 
 def _about(stack: Stack) -> dict[str, Any]:
-    return {"url": stack.url, "config": stack.config, "pid": stack.pid, "started": stack.started}
+    """Without the key of the dashboard: what is JSON is kept and sent around."""
+    told = {"url": stack.url, "config": stack.config, "pid": stack.pid, "started": stack.started}
+    return told | {"dashboard": stack.dashboard or None}
 
 
 def _processes(health: dict[str, Health]) -> dict[str, Any]:

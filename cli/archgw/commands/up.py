@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from archgw import client, configs, report
 from archgw.control import STOP_WITHIN
+from archgw.dashboard import keys
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home
 from archgw.machine import CannotStart, ca_file, check_port, envoy_binary
 from archgw.processes import tail
@@ -40,7 +41,7 @@ def up(
         bool, typer.Option("--watch/--no-watch", help="Use a changed config as soon as it is written.")
     ] = True,
 ) -> None:
-    """Start the gateway: the router service and Envoy, both kept running.
+    """Start the gateway: the router service and Envoy, both kept running, and the dashboard.
 
     Returns once a probe request has passed through both, and says where to send requests.
     """
@@ -68,7 +69,7 @@ def up(
         if foreground:
             _in_foreground(path, at, settings, plan, watch=watch)
         else:
-            _welcome(_in_background(path, at, watch=watch), settings, plan)
+            _welcome(at, _in_background(path, at, watch=watch), settings, plan)
             _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
@@ -156,9 +157,9 @@ def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
 
 def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    supervisor = Supervisor(path, at, watch=watch)
+    supervisor = Supervisor(path, at, watch=watch, dashboard=True)
 
-    asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(stack, settings, plan)))
+    asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(at, stack, settings, plan)))
     report.console.print("Stopped.")
 
 
@@ -168,7 +169,7 @@ def _troubles(at: Home) -> None:
         report.warn(client.status(at).troubles)
 
 
-def _welcome(stack: Stack, config: Config, plan: Plan) -> None:
+def _welcome(at: Home, stack: Stack, config: Config, plan: Plan) -> None:
     out = report.console
     out.print(f"[green]archgw is up[/green] at [bold]{stack.url}[/bold]  ({escape(config.file)})\n")
     out.print(report.routes_table(plan))
@@ -176,5 +177,9 @@ def _welcome(stack: Stack, config: Config, plan: Plan) -> None:
         out.print("\n[yellow]not used:[/yellow]")
         for item in plan.disabled:
             out.print(f"  {escape(item.label)}: {escape(item.reason)}", soft_wrap=True)
+    if stack.dashboard:
+        out.print(f"\ndashboard:  {keys.address(at, stack.dashboard)}", soft_wrap=True, markup=False)
+    if stack.without:
+        report.warn([stack.without])
     out.print("\nnext:  [bold]archgw cli-agent claude[/bold]", end="     ")
     out.print("watch it work:  [bold]archgw top[/bold]     stop:  archgw down")

@@ -1,0 +1,249 @@
+// Requests one by one, the newest on top, each with why it went where it went; thumbs go back into the ledger.
+
+import { get, give } from "./api.js";
+import { byId, el, fill, roving, say, svg } from "./dom.js";
+import { answeredBy, count, dollars, preference, seconds, share, short, tokens, when } from "./words.js";
+import { colour } from "./colours.js";
+import { problem } from "./problem.js";
+
+const MOST = 400;  // rows in the page; older ones are loaded again when they are wanted
+const wanted = { preference: "", model: "", trouble: "" };
+let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
+
+export function start() {
+  const list = byId("list");
+  list.addEventListener("keydown", keys);
+  roving(list, "button.open", { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 });
+  byId("by-preference").addEventListener("change", (event) => filter({ preference: event.target.value }));
+  byId("by-model").addEventListener("change", (event) => filter({ model: event.target.value }));
+  byId("only-trouble").addEventListener("click", () => filter({ trouble: wanted.trouble ? "" : "1" }));
+  byId("pause").addEventListener("click", () => pause(!paused));
+}
+
+/** What can be asked for: what the flow shows, and what is chosen already. */
+export function offer(streams) {
+  options(byId("by-preference"), "Every preference", wanted.preference, streams.map((one) => one.preference), preference);
+  options(byId("by-model"), "Every model", wanted.model, streams.map((one) => one.model), answeredBy);
+}
+
+function options(select, every, chosen, values, words) {
+  const all = [...new Set([...values, chosen])].filter(Boolean).sort();
+  if ([...select.options].slice(1).map((one) => one.value).join("\n") === all.join("\n")) return;
+  select.replaceChildren(el("option", { value: "" }, every), ...all.map((one) => el("option", { value: one }, words(one))));
+  select.value = chosen;
+}
+
+export async function filter(change) {
+  Object.assign(wanted, change);
+  offer([wanted].map((one) => ({ preference: one.preference, model: one.model })).concat(offered()));
+  byId("by-preference").value = wanted.preference;
+  byId("by-model").value = wanted.model;
+  byId("only-trouble").setAttribute("aria-pressed", Boolean(wanted.trouble));
+  await load();
+  say(`${count(rows.length, "request")} shown`);
+}
+
+const offered = () => [...byId("by-preference").options].slice(1).map((one) => ({ preference: one.value, model: "" }))
+  .concat([...byId("by-model").options].slice(1).map((one) => ({ preference: "", model: one.value })));
+
+export async function load() {
+  try {
+    rows = await get("requests", wanted);
+  } catch (error) {
+    return fill(byId("list"), problem(error, load));
+  }
+  waiting = [];
+  complete = rows.length < 50;
+  draw();
+}
+
+async function more() {
+  const last = rows[rows.length - 1];
+  const older = await get("requests", { ...wanted, before: `${last.at},${last.id}` });
+  complete = older.length < 50;
+  rows = rows.concat(older);
+  draw();
+}
+
+/** They have just ended. Whoever reads further down, or has paused, is not disturbed. */
+export function arrived(fresh) {
+  const there = new Set(rows.map((one) => one.id));
+  const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
+  if (!mine.length) return;
+  if (paused) waiting = mine.concat(waiting).slice(0, MOST);
+  else take(mine);
+  head();
+}
+
+function take(mine) {
+  rows = mine.concat(rows).sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, MOST);
+  draw(new Set(mine.map((one) => one.id)));
+  say(count(mine.length, "new request"));
+}
+
+const matches = (one) => (!wanted.preference || one.route === wanted.preference)
+  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.failed > 0 || !one.served);
+
+function pause(to) {
+  paused = to;
+  byId("pause").setAttribute("aria-pressed", paused);
+  if (!paused && waiting.length) take(waiting.splice(0));
+  head();
+}
+
+function head() {
+  byId("pause").textContent = !paused ? "Pause" : waiting.length ? `Show ${waiting.length} new` : "Paused";
+  byId("requests-sub").textContent = paused ? "" : "as they end";
+}
+
+function draw(fresh = new Set()) {
+  const list = byId("list");
+  head();
+  if (!rows.length) {
+    const any = Object.values(wanted).some(Boolean);
+    return fill(list, el("p.nothing", {}, any ? "Nothing matches. " : "Nothing yet. ",
+      any && el("button.link", { type: "button", onclick: () => filter({ preference: "", model: "", trouble: "" }) }, "Show all")));
+  }
+  const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const first = rows.findIndex((one) => one.id === focused);
+  fill(list, el("table.requests", {},
+    el("thead", {}, el("tr", {}, HEADINGS.map(([words, kind]) => el("th", { scope: "col", class: kind }, words)))),
+    el("tbody", {}, rows.flatMap((one, nth) => [row(one, nth === Math.max(0, first), fresh.has(one.id)), open.has(one.id) && opened(one)]))),
+  !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
+}
+
+const TURNS = ["user turn", "tool continuation"];
+const HEADINGS = [["time", "time"], ["preference", ""], ["model", ""], ["why", "why"], ["tries", "num"], ["first", "num"], ["total", "num"], ["cost", "num"]];
+
+function row(one, isStop, isFresh) {
+  const trouble = !one.served ? "failed" : one.failed ? "stepped" : "";
+  return el("tr", { class: [trouble, isFresh && "fresh", open.has(one.id) && "is-open"].filter(Boolean).join(" "), "data-id": one.id, onclick: (event) => event.target.closest("button, a, select") || toggle(one.id) },
+    el("td.time", {}, el("button.open", {
+      type: "button", tabindex: isStop ? 0 : -1, "data-key": one.id, "aria-expanded": open.has(one.id),
+      "aria-label": `${when(one.at)}: ${preference(one.route)}, answered by ${answeredBy(one.served)}`,
+      onclick: () => toggle(one.id),
+    }, when(one.at)), one.thumb && el("span.given", { role: "img", title: `you said: ${one.thumb}`, "aria-label": `you said: ${one.thumb}` }, one.thumb === "good" ? "+" : "−")),
+    el("td.preference", { title: one.kind }, one.kind === "tool continuation" && el("span.kind", { role: "img", "aria-label": "tool continuation:" }, "↳ "),
+      preference(one.route), !TURNS.includes(one.kind) && el("span.kind.after", {}, one.kind)),
+    el("td.model", { title: one.served }, one.served
+      ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
+      : el("span.bad", {}, `nobody: ${one.status}`)),
+    el("td.why", { title: one.reason }, why(one)),
+    el("td.num.tries", {}, one.failed ? el("span.warn", { title: `${one.failed} failed` }, `${one.tries}`) : String(one.tries)),
+    el("td.num.first", {}, seconds(one.first_content)),
+    el("td.num.total", {}, seconds(one.duration)),
+    el("td.num.cost", {}, one.served ? dollars(one.cost) : "–"));
+}
+
+/** Without what the columns beside it say already. */
+function why(one) {
+  const reason = one.reason.replace(/ -> \S+$/, "");
+  const inside = reason.startsWith(`${one.route} (`) && reason.endsWith(")");
+  return inside ? reason.slice(one.route.length + 2, -1) : reason;
+}
+
+async function toggle(id) {
+  if (open.delete(id)) return draw();
+  open.set(id, null);
+  draw();
+  await read(id);
+}
+
+async function read(id) {
+  try {
+    const told = await get(`requests/${encodeURIComponent(id)}`);
+    if (open.has(id)) open.set(id, told);
+  } catch (error) {
+    if (open.has(id)) open.set(id, error);
+  }
+  draw();
+  byId("list").querySelector(`tr[data-of="${CSS.escape(id)}"]`)?.scrollIntoView({ block: "nearest" });
+}
+
+function opened(one) {
+  const told = open.get(one.id);
+  const inside = told instanceof Error ? problem(told, () => read(one.id)) : told ? about(told) : el("p.nothing", {}, "reading …");
+  return el("tr.opened", { "data-of": one.id }, el("td", { colspan: HEADINGS.length }, inside));
+}
+
+function about(told) {
+  const one = told.request;
+  return el("div.about", {},
+    el("p.reason", {}, el("b", {}, "Why: "), one.reason || "nothing was written down"),
+    el("div.columns", {},
+      el("div", {}, el("h3", {}, "How well each preference fitted"), fits(told, one)),
+      el("div", {}, el("h3", {}, "Tries"), tries(told)),
+      el("dl", {}, facts(told, one).filter(([, value]) => value).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]))),
+    el("div.thumbs", { role: "group", "aria-label": "How was the answer?" }, el("span", {}, "How was the answer?"), thumb(one, "good", "Good"), thumb(one, "bad", "Bad"),
+      el("code.id", { title: "x-arch-request-id" }, one.id)));
+}
+
+function fits(told, one) {
+  if (!told.fits.length) return el("p.soft", {}, `The router model was not asked: ${one.kind || "refused"}.`);
+  const most = Math.max(...told.fits.map(([, fit]) => fit));
+  return el("ul.fits", {}, told.fits.map(([name, fit]) => el("li", { class: name === one.route ? "chosen" : null },
+    el("span.name", {}, name), el("span.bar", { "aria-hidden": "true" }, el("i", { style: { width: `${(100 * fit) / most}%` } })), el("span.num", {}, fit.toFixed(2)))));
+}
+
+function tries(told) {
+  if (!told.tries.length) return el("p.soft", {}, "No model was asked.");
+  return el("ol.tries", {}, told.tries.map((one) => el("li", { class: one.trouble ? "failed" : null },
+    el(`i.swatch.c${colour(one.model)}`), el("span.name", {}, one.model),
+    el("span", { class: one.trouble ? "warn" : "soft" }, `${one.trouble || "answered"}, ${seconds(one.seconds)}`))));
+}
+
+function facts(told, one) {
+  const read = [one.input, one.cached, one.cache_write].every((value) => value === null) ? null
+    : (one.input ?? 0) + (one.cached ?? 0) + (one.cache_write ?? 0);
+  return [
+    ["asked for", one.asked],
+    ["kind", [one.kind, told.difficulty].filter(Boolean).join(", ")],
+    ["client", [one.client, one.caller && `key ${one.caller}`].filter(Boolean).join(", ")],
+    ["session", one.session],
+    ["tokens", one.served && `${tokens(read)} read${one.cached ? ` (${share(one.cached, read)} from the vendor's cache)` : ""}, ${tokens(one.output)} written${one.reasoning ? ` (${tokens(one.reasoning)} of it thought)` : ""}`],
+    ["cost", one.served && `${dollars(one.cost)}${one.baseline === null ? "" : `; ${dollars(one.baseline)} on the baseline model`}`],
+    ["choosing took", told.routing === null ? "" : seconds(told.routing)],
+    ["adapted", one.warnings ? count(one.warnings, "change, said in x-arch-warnings", "changes, said in x-arch-warnings") : ""],
+    ["trouble", one.trouble],
+    ["also told", told.signals.filter((signal) => signal !== "good" && signal !== "bad").join(", ")],
+    ["asked", told.ask],
+  ];
+}
+
+function thumb(one, kind, words) {
+  const given = one.thumb === kind;
+  const path = "M7 9.5 10 3a1.8 1.8 0 0 1 1.8 1.8V8h4a1.6 1.6 0 0 1 1.6 1.9l-1 5.5a1.6 1.6 0 0 1-1.6 1.3H7m0-7.2v7.2m0-7.2H3.5v7.2H7";
+  const icon = svg("svg", { viewBox: "0 0 20 20", width: 16, height: 16, "aria-hidden": "true", class: kind }, svg("path", { d: path }));
+  return el("button.thumb", { type: "button", "aria-pressed": given, "data-key": `${one.id} ${kind}`, class: `thumb ${kind}`, onclick: () => tell(one.id, kind) }, icon, words);
+}
+
+async function tell(id, kind) {
+  try {
+    await give(id, kind);
+  } catch (error) {
+    return say(`Not kept: ${error.message}`), flash(id, `Not kept: ${error.message}`);
+  }
+  for (const one of rows) if (one.id === id) one.thumb = kind;
+  if (open.get(id)?.request) open.get(id).request.thumb = kind;
+  draw();
+  say(`Kept: ${kind}`);
+  dispatchEvent(new CustomEvent("thumb"));
+}
+
+function flash(id, words) {
+  const place = byId("list").querySelector(`tr[data-of="${CSS.escape(id)}"] .thumbs`);
+  place?.querySelector(".bad")?.classList.contains("told") || place?.append(el("span.bad.told", {}, words));
+}
+
+function keys(event) {
+  const id = event.target.closest("tr")?.dataset.id ?? event.target.closest("tr")?.dataset.of;
+  const kind = { "+": "good", "=": "good", "-": "bad" }[event.key];
+  if (id && kind && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    tell(id, kind);
+  }
+  if (event.key === "Escape" && id && open.delete(id)) {
+    draw();
+    byId("list").querySelector(`[data-key="${CSS.escape(id)}"]`)?.focus();
+  }
+}
