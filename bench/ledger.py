@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from router_service.shell.ledger import Ledger, engine
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from many_rows import made  # noqa: E402 - found there
+from many_rows import made
 
 DAYS = 30.0
 _AT_ONCE = 5_000  # that wait to be written at most: half of the queue's room
