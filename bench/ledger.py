@@ -19,7 +19,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import bodies
 from archgw.commands.demo import free_port
 from archgw.export import FORMATS, rows, write
 from archgw.home import Home
@@ -179,7 +178,7 @@ async def _gateway(folder: Path, ledger: str, upstream: int) -> AsyncIterator[st
 
 async def _round(url: str) -> list[float]:
     target = Target("archgw", url, models={"openai": "openai/gpt-4o-mini"})
-    request = target.request("openai", target.body("openai", bodies.KIB))
+    request = target.request("openai", target.body("openai", 1024))
     connection = await Connection.open(url)
     try:
         await connection.ask(request)

@@ -11,8 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from archgw.books import Books
 from archgw.dashboard.app import Sources
-from archgw.dashboard.books import Books
 from archgw.dashboard.gateway import Budget, Gateway, Model
 from archgw.dashboard.serving import server
 from many_rows import MODELS, PREFERENCES

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from archgw.books import Books, Unreadable
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import PANELS
-from archgw.dashboard.books import Books, Unreadable
 from archgw.dashboard.live import Live
 from archgw.home import Home
 from dashboards import KEY, Served, of_a_gateway, served

@@ -129,4 +129,4 @@ def test_a_file_that_is_none(shell: Shell) -> None:
     shell.home.create()
     shell.home.ledger.write_bytes(b"no database" * 100)
     result = shell.run("stats")
-    assert result.exit_code == 1 and "the ledger cannot be read: DatabaseError" in told(result)
+    assert result.exit_code == 1 and "the ledger cannot be read (DatabaseError" in told(result)

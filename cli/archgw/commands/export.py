@@ -11,6 +11,7 @@ import typer
 from rich.progress import track
 
 from archgw import configs, ledger, report
+from archgw.books import Unreadable
 from archgw.commands.stats import start
 from archgw.export import FORMATS, Format, NoParquet, What, count, rows, write
 from router_service.shell.private import open_private
@@ -43,7 +44,7 @@ def export_(
             if file:
                 found = iter(track(found, f"writing {file.name}", total, console=report.errors, transient=True))
             write(what, found, format, to)
-    except ledger.NoLedger as error:
+    except Unreadable as error:
         report.fail(str(error), mend=error.mend)
     except NoParquet:
         report.fail("Parquet is written by a library that is not installed", mend="pip install 'archgw[parquet]'")

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from archgw import budgets, configs, ledger, report
+from archgw.books import Unreadable
 from archgw.stats import BY, By, Line, Stats, sparkline, stats
 
 _SIGNALS = {  # as the ledger calls them -> as a column
@@ -50,7 +51,7 @@ def stats_(
     try:
         found = _ask(config, group, begin)
         budget_lines = budgets.kept(config)
-    except ledger.NoLedger as error:
+    except Unreadable as error:
         report.fail(str(error), mend=error.mend)
     if as_json:
         sys.stdout.write(

@@ -19,8 +19,8 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from archgw.books import Books, Unreadable
 from archgw.dashboard import asked, quality, sessions, sums
-from archgw.dashboard.books import Books, Unreadable
 from archgw.dashboard.door import Door
 from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live

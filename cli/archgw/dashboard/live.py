@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from archgw.books import Books, Unreadable
 from archgw.dashboard import asked
 from archgw.dashboard.asked import Asked
-from archgw.dashboard.books import Books, Unreadable
 from archgw.dashboard.gateway import Gateway
 
 _GATEWAY_EVERY = 2  # times slower than the ledger

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import uvicorn
 
+from archgw.books import Books
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import Sources, application
-from archgw.dashboard.books import Books
 from archgw.home import Home
 from archgw.machine import DASHBOARD_HOST
 from router_service.config import Config, Ledger

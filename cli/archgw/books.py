@@ -36,7 +36,7 @@ class Books:
     def reading(self) -> Iterator[Connection]:
         """Raises Unreadable."""
         with self._in_words():
-            database = _empty() if self._missing else self._open()
+            database = _empty() if self.missing else self._open()
             with database.begin() as connection:
                 yield connection
 
@@ -44,17 +44,22 @@ class Books:
     def writing(self) -> Iterator[Connection]:
         """Raises Unreadable."""
         with self._in_words():
-            if self._missing:
+            if self.missing:
                 raise Unreadable("nothing has been recorded yet", "ask something first: archgw cli-agent claude")
             self._open()
             with (self._writing or self._open()).begin() as connection:
                 yield connection
 
     @property
-    def _missing(self) -> bool:
+    def missing(self) -> bool:
+        """Whether nothing was ever recorded. Raises Unreadable where the config keeps no ledger."""
         if self._settings.url == "none":
             raise Unreadable("the config keeps no ledger", "write  ledger: {url: sqlite}  into it, then start anew")
         return self._is_sqlite and not self._path.exists()
+
+    def close(self) -> None:
+        for database in filter(None, (self._reading, self._writing)):
+            database.dispose()
 
     @property
     def _path(self) -> Path:
