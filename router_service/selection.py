@@ -309,18 +309,14 @@ class Selection:
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""
-        session, kind = self._session(understood), understood.intent.kind
+        session = self._session(understood)
         if session.served is None:
             return ()
-        found: list[signals.Signal | None] = []
-        if kind == "tool continuation":
-            found = [signals.of_calls(understood.conversation)]
-        if kind == "user turn":
-            routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
-            left = routed and routed.label == session.served.model and routed.id != decision.first.id
-            overridden = left and decision.lane == "explicit"
-            found = [signals.of_ask(understood.intent), "override" if overridden else None]
-        return tuple((session.served.request, signal) for signal in found if signal)
+        routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
+        left = routed is not None and routed.label == session.served.model and routed.id != decision.first.id
+        overridden = left and decision.lane == "explicit"
+        found = signals.of_next(understood.conversation, understood.intent, overridden=overridden)
+        return tuple((session.served.request, signal) for signal in found)
 
     def _able(self, understood: _Understood) -> cooled.Able:
         """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""

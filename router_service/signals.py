@@ -33,6 +33,17 @@ def of_answer(ended: ReplyEnded | None, *, declined: bool) -> Signal | None:
     return "truncation" if ended and ended.reason == "length" else None
 
 
+def of_next(conversation: Conversation, intent: Intent, *, overridden: bool) -> list[Signal]:
+    """What a request of the same thread says of the answer before it. `overridden`: it names another model."""
+    if intent.kind == "tool continuation":
+        found: list[Signal | None] = [of_calls(conversation)]
+    elif intent.kind == "user turn":
+        found = [of_ask(intent), "override" if overridden else None]
+    else:
+        found = []
+    return [signal for signal in found if signal]
+
+
 def of_calls(conversation: Conversation) -> Signal | None:
     """Whether a call of the last answer was wrong, as its result says."""
     for message in reversed(conversation.messages):

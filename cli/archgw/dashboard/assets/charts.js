@@ -137,7 +137,7 @@ function draw(place, kind, data, make) {
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.08] } },
     axes: [
-      { stroke: ink("soft"), font: FONT, grid: { show: false }, ticks: { ...grid, size: 4 }, space: 80, size: 32, values: (_, at) => at.map((one) => timeOf(one, data[0])) },
+      { stroke: ink("soft"), font: FONT, grid: { show: false }, ticks: { ...grid, size: 4 }, space: 80, size: 32, values: (_, at) => at.map((one) => timeOf(one, entry.data[0])) },
       { stroke: ink("soft"), font: FONT, grid, ticks: { show: false }, size: 58, values: (_, all) => all.map((one) => (entry.tick ?? entry.value)(one)) },
     ],
     series: entry.series, bands: entry.bands ?? [],

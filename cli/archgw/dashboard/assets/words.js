@@ -10,7 +10,7 @@ export function dollars(value) {
   const sign = value < 0 ? "−" : "";
   if (size === 0) return "$0";
   if (size < 0.00005) return `${sign}<$0.0001`;
-  const digits = size < 0.1 ? 4 : size < 1000 ? 2 : 0;
+  const digits = size < 0.1 ? 4 : size < 100 ? 2 : 0;
   return `${sign}$${size.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
 }
 
