@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from router_service.outcome import Outcome
+from router_service.outcome import BLAMELESS, Outcome
 
 Row = dict[str, Any]
 _TOLD_BY_THE_VENDOR = re.compile(r"^(answered \d+|failed before its first content)\b.*", re.S)
@@ -29,7 +29,7 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
         "served": _text(outcome.model_served),
         "status": outcome.status,
         "tries": len(outcome.attempts),
-        "failed": sum(bool(attempt.trouble) for attempt in outcome.attempts),
+        "failed": sum(bool(one.trouble) and one.status not in BLAMELESS for one in outcome.attempts),
         "input": _count(usage.input),
         "cached": _count(usage.cached),
         "cache_write": _count(usage.cache_write),

@@ -7,9 +7,8 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
-from router_service.outcome import AttemptOutcome, Outcome
+from router_service.outcome import BLAMELESS, AttemptOutcome, Outcome
 
-_BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
 _TOKENS = ("input", "cached", "cache_write", "output", "reasoning")
 FIRST_CONTENT = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)  # seconds
 WHOLE = (*FIRST_CONTENT, 300.0, 600.0)
@@ -28,10 +27,10 @@ class Tally:
 
     def count(self, attempt: AttemptOutcome) -> None:
         self.tries += 1
-        if attempt.trouble and attempt.status not in _BLAMELESS:
+        if attempt.trouble and attempt.status not in BLAMELESS:
             self.failed += 1
             self.last_trouble = attempt.brief or attempt.trouble
-        elif attempt.status != 499:
+        elif not attempt.trouble:
             self.answered += 1
 
 

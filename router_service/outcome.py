@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from router_service.conversation import Usage
 
 NO_USAGE = Usage()
+BLAMELESS = (400, 413, 422, 499)  # of a try: the client's own mistakes, what this vendor alone refuses, and its leaving
 
 
 @dataclass(frozen=True, slots=True)

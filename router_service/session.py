@@ -185,8 +185,8 @@ def _session_in_metadata(conversation: Conversation) -> str:
 
 
 def _short(id: str) -> str:
-    """An id as it is kept: a client may tell one of megabytes."""
-    if len(id) <= _LONGEST_ID:
+    """An id as it is kept and shown: a client may tell one of megabytes, or of any bytes."""
+    if len(id) <= _LONGEST_ID and id.isascii() and id.isprintable():
         return id
     return hashlib.blake2b(id.encode("utf-8", "replace"), digest_size=16).hexdigest()
 

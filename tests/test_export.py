@@ -73,6 +73,14 @@ def test_scores_are_a_list_in_json_lines(recorded: Shell) -> None:
     assert json.loads(shown.splitlines()[0])["scores"] == [["coding", 0.7], ["none of them", 0.3]]
 
 
+def test_a_spreadsheet_reckons_nothing_that_a_client_calls_itself(recorded: Shell) -> None:
+    with kept(Settings(), recorded.home.folder, outcome("r3", at=AGO + 2, client="=1+1", session="-s/")):
+        pass
+    found = read_csv(recorded.run("export").output.encode())[-1]
+    assert (found["client"], found["session"]) == ("'=1+1", "'-s/")
+    assert read_lines(recorded.run("export", "--format", "jsonl").output.encode())[-1]["client"] == "=1+1"
+
+
 def test_a_row_for_each_try(recorded: Shell) -> None:
     found = read_csv(recorded.run("export", "--tries").output.encode())
     assert [(row["request"], row["number"], row["candidate"], row["status"]) for row in found] == [

@@ -80,3 +80,19 @@ def test_a_bound_belongs_to_its_bucket(value: float, bucket: int) -> None:
     histogram = Histogram((1.0, 2.0))
     histogram.observe(value)
     assert [at for at, count in enumerate(histogram.counts) if count] == [bucket]
+
+
+@pytest.mark.parametrize(
+    ("status", "trouble", "counts"),
+    [
+        (200, "", (1, 1, 0)),
+        (529, "answered 529", (1, 0, 1)),
+        (400, "answered 400", (1, 0, 0)),
+        (499, "was cut off after 1.0 s", (1, 0, 0)),
+    ],
+)
+def test_what_a_vendor_refuses_it_has_neither_answered_nor_failed(
+    status: int, trouble: str, counts: tuple[int, int, int]
+) -> None:
+    tally = counted(outcome(attempts=(AttemptOutcome(GPT, status, trouble, 0.1),), model_served="")).tallies[GPT]
+    assert (tally.tries, tally.answered, tally.failed) == counts

@@ -219,8 +219,23 @@ def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Setti
         rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()
         assert rows == [("new", "coding (0.70) -> anthropic/claude-sonnet-4-5"), ("old", "")]
         done = set(connection.scalars(select(ledger_schema._version.c.number)))
-        assert done == {1, 2, 3, 4} and inspect(connection).has_table("budgets")
+        assert done == {1, 2, 3, 4, 5} and inspect(connection).has_table("budgets")
         assert "requests_sums" in {one["name"] for one in inspect(connection).get_indexes("requests")}
+
+
+def test_a_ledger_whose_third_step_was_another_takes_the_one_it_has_not(settings: Settings, tmp_path: Path) -> None:
+    """For a few days two lines of work each had a third step of its own."""
+    with kept(settings, tmp_path, outcome("old")) as connection:
+        connection.execute(text("drop table budgets"))
+        connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 3))
+    with kept(settings, tmp_path, outcome("new")) as connection:
+        assert inspect(connection).has_table("budgets")
+
+
+def test_who_cannot_take_a_request_has_not_failed(settings: Settings, tmp_path: Path) -> None:
+    tries = (AttemptOutcome(GPT, 400, "answered 400 (too long)", 0.1), AttemptOutcome(CLAUDE, 200, "", 1.5))
+    with kept(settings, tmp_path, outcome(attempts=tries)) as connection:
+        assert connection.execute(select(requests.c.tries, requests.c.failed)).all() == [(2, 0)]
 
 
 def test_thumbs_replace_each_other(settings: Settings, tmp_path: Path) -> None:

@@ -34,6 +34,17 @@ def test_a_client_that_tells_its_session(given: dict[str, str], fields: dict[str
     assert key(given=given, **fields) == expected
 
 
+@pytest.mark.parametrize(
+    "odd",
+    ["a\ud800b", "\x1b]0;owned\x07", "línea", "a\nb"],
+    ids=["half a letter", "an escape", "other letters", "lines"],
+)
+def test_an_id_of_any_bytes_is_kept_as_what_every_store_and_terminal_takes(odd: str) -> None:
+    told = {"metadata": {"user_id": json.dumps({"session_id": odd})}}
+    found = key(**told)
+    assert found.isascii() and found.isprintable() and found == key(**told) != f"{odd}/"
+
+
 def test_an_id_of_megabytes_is_kept_as_a_short_one() -> None:
     long = {"metadata": {"user_id": json.dumps({"session_id": "x" * 3_000_000})}}
     assert len(key(**long)) < 50

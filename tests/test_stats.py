@@ -5,7 +5,9 @@ import random
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from archgw.stats import BUCKETS, BY, Line, Spread, session_of, sparkline, stats
@@ -127,11 +129,26 @@ def test_sessions_that_are_told_by_their_beginning_are_one_each(settings: Settin
 
 
 def test_days_are_those_of_the_user(database: Connection) -> None:
-    found = stats(database, "day", since=0.0, until=NOON + 9 * DAY)
+    found = stats(database, "day", since=0.0, until=NOON + 9 * DAY, zone=UTC)
     assert [line.name for line in found.lines] == ["2025-10-09", "2025-10-10", "2025-10-11", "2025-10-12", "2025-10-13"]
     assert [line.requests for line in found.lines] == [52, 100, 100, 100, 50]
-    ahead = stats(database, "day", since=0.0, until=NOON + 9 * DAY, offset=12 * 3600)
+    ahead = stats(database, "day", since=0.0, until=NOON + 9 * DAY, zone=timezone(timedelta(hours=12)))
     assert [line.name for line in ahead.lines] == ["2025-10-10", "2025-10-11", "2025-10-12", "2025-10-13"]
+
+
+def test_a_summers_night_is_told_in_winter_as_it_was(settings: Settings, tmp_path: Path) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    times = (datetime(2025, 7, 10, 0, 30, tzinfo=berlin), datetime(2025, 11, 10, 0, 30, tzinfo=berlin))
+    asked = [outcome(str(at), at=at.timestamp()) for at in times]
+    with kept(replace(settings, keep=1e10), tmp_path, *asked) as connection:
+        found = stats(connection, "day", since=0.0, zone=berlin)
+    assert [line.name for line in found.lines] == ["2025-07-10", "2025-11-10"]
+
+
+def test_one_answer_that_no_vendor_gives_spoils_no_view(settings: Settings, tmp_path: Path) -> None:
+    odd = outcome(usage=Usage(output=2**31 - 1), first_content=0.4, duration=0.46)
+    with kept(settings, tmp_path, odd) as connection:
+        assert stats(connection, "model", since=0.0).total.speed.p50 == pytest.approx((2**31 - 1) / 0.06, rel=1e-6)
 
 
 def test_only_what_is_within(database: Connection) -> None:

@@ -79,8 +79,15 @@ def _csv(names: dict[str, type], found: Iterator[Row], to: IO[bytes]) -> None:
     text = io.TextIOWrapper(to, "utf-8", newline="", write_through=True)
     writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row | {"time": row["time"].isoformat()} for row in found)
+    for row in found:
+        told = row | {"time": row["time"].isoformat()}
+        writer.writerow({name: _no_formula(value) for name, value in told.items()})
     text.detach()
+
+
+def _no_formula(value: Any) -> Any:
+    """What a client called itself is not to be reckoned by a spreadsheet."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _json_lines(names: dict[str, type], found: Iterator[Row], to: IO[bytes]) -> None:

@@ -4,20 +4,33 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import datetime, tzinfo
 from itertools import chain
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Float, Integer, Select, String, and_, case, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Float,
+    Integer,
+    Select,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    select,
+)
 
+from router_service.outcome import BLAMELESS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 By = Literal["model", "provider", "preference", "day", "session", "client"]
 BY: tuple[By, ...] = get_args(By)
 BUCKETS = 24  # of a line's little curve
-BLAMELESS = (400, 413, 422, 499)  # the client's own mistakes, and its leaving
 NOBODY = "(nobody)"
-_EPOCH = date(1970, 1, 1)
+_QUARTER = 900  # seconds; every time zone begins its day on one
 Part = Mapping[str, Any]  # of a group, in a part of the time: its sums
 _SUMMED = (
     *("requests", "errors", "failovers", "unpriced"),
@@ -72,14 +85,16 @@ class Stats:
     lines: tuple[Line, ...]
 
 
-def stats(connection: Connection, by: By, *, since: float, until: float | None = None, offset: int = 0) -> Stats:
-    """Of the requests from `since` to `until`, seconds since the epoch; days begin `offset` seconds before UTC's.
+def stats(
+    connection: Connection, by: By, *, since: float, until: float | None = None, zone: tzinfo | None = None
+) -> Stats:
+    """Of the requests from `since` to `until`, seconds since the epoch; days are `zone`'s, else this machine's.
 
     Lines with the most requests come first, days in their order.
     """
     until = time.time() if until is None else until
     within = and_(requests.c.at >= since, requests.c.at < until)
-    key, name = _group(by, connection.dialect.name, offset)
+    key, name = _group(by, connection.dialect.name, zone)
     parts = _parts(connection, key, name, within, since, until)
     told = _signals(connection, key, name, within)
     groups = [_Group(name, some) for name, some in parts.items()]
@@ -94,7 +109,7 @@ def stats(connection: Connection, by: By, *, since: float, until: float | None =
 Name = Callable[[Any], str]
 
 
-def _group(by: By, dialect: str, offset: int) -> tuple[ColumnElement[Any], Name]:
+def _group(by: By, dialect: str, zone: tzinfo | None) -> tuple[ColumnElement[Any], Name]:
     """What the database groups by, and the name of the line in which such a group is told."""
     table = requests.c
     match by:
@@ -109,8 +124,8 @@ def _group(by: By, dialect: str, offset: int) -> tuple[ColumnElement[Any], Name]
         case "client":
             return table.client, str
         case "day":
-            day = whole((table.at + offset) / 86_400, dialect)
-            return day, lambda number: (_EPOCH + timedelta(days=number)).isoformat()
+            quarter = whole(table.at / _QUARTER, dialect)
+            return quarter, lambda number: datetime.fromtimestamp(number * _QUARTER, zone).date().isoformat()
 
 
 def session_of(key: str) -> str:
@@ -213,7 +228,7 @@ class _Group:
 
 def every(value: ColumnElement[Any], fine: int) -> ColumnElement[str]:
     """Every value of a group, in parts of `fine`: a hundred thousand are sorted sooner in Python than in SQLite."""
-    return func.aggregate_strings(cast(cast(value * fine, Integer), String), ",")
+    return func.aggregate_strings(cast(cast(value * fine, BigInteger), String), ",")
 
 
 def values(told: str | None) -> list[int]:

@@ -42,13 +42,15 @@ class Journal:
 
     @property
     def ledger_trouble(self) -> str:
-        """Why the ledger is not whole, in words; empty where it is, or where there is none."""
-        if self.ledger is None:
-            return ""
-        tally = self.ledger.tally
-        told = [f"the ledger cannot be written: {tally.trouble}"] if tally.trouble else []
-        lost = [f"{tally.lost} requests are not in the ledger"] if tally.lost else []
-        return "; ".join([*told, *lost])
+        """Why the ledger is not written; empty where it is, or where there is none."""
+        trouble = self.ledger.tally.trouble if self.ledger else ""
+        return f"the ledger cannot be written: {trouble}" if trouble else ""
+
+    @property
+    def losses(self) -> str:
+        """What the ledger will never hold, in words; empty where nothing was lost."""
+        lost = self.ledger.tally.lost if self.ledger else 0
+        return f"{lost} requests are not in the ledger" if lost else ""
 
     @property
     def telemetry_trouble(self) -> str:

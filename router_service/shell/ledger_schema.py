@@ -36,7 +36,7 @@ requests = Table(
     Column("session", String(200), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("client", String(200), nullable=False),
-    Column("caller", String(200), nullable=False),  # the name of the client's key; empty where there are none
+    Column("caller", String(200), nullable=False, server_default=""),  # the name of its client key
     Column("route", String(200), nullable=False),
     Column("reason", String(700), nullable=False, server_default=""),  # why this model, in a sentence
     Column("score", Double),
@@ -119,6 +119,13 @@ def _sums(connection: Connection) -> None:
     index.create(connection, checkfirst=True)
 
 
+def _whole(connection: Connection) -> None:
+    """Two lines of work had numbered their steps alike: who has taken one's has not taken the other's."""
+    _add(connection, requests.c.caller)
+    _budgets(connection)
+    _sums(connection)
+
+
 def _add(connection: Connection, column: Column[Any]) -> None:
     there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
     if column.name not in there:
@@ -127,7 +134,7 @@ def _add(connection: Connection, column: Column[Any]) -> None:
 
 
 # Never changed, only added to.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets, _sums)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets, _sums, _whole)
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 

@@ -74,7 +74,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
                 )
                 for candidate, tally in tallies
             ],
-            troubles=filter(None, self._troubles().values()),
+            troubles=filter(None, [*self._troubles().values(), self._journal.losses]),
             budgets=[_budget(one) for one in standing.of_all(gateway)],
         )
 

@@ -116,6 +116,8 @@ USAGES = [
     ("Gemini: only the total tells", {"prompt_tokens": 10, "total_tokens": 13}, Usage(input=10, output=3)),
     ("nothing", None, Usage()),
     ("nonsense", {"prompt_tokens": "10", "prompt_tokens_details": []}, Usage()),
+    ("less than nothing", {"prompt_tokens": -5, "completion_tokens": -1, "cached_tokens": -9}, Usage()),
+    ("beyond all windows", {"prompt_tokens": 10**30, "completion_tokens": 2**31}, Usage()),
 ]
 
 

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,9 +83,8 @@ def _group(by: str) -> By:
 
 
 def _ask(config: Path | None, by: By, since: float) -> Stats:
-    offset = int(datetime.now().astimezone().utcoffset().total_seconds())  # type: ignore[union-attr]
     with ledger.opened(config) as connection:
-        return stats(connection, by, since=since, offset=offset)
+        return stats(connection, by, since=since)
 
 
 # -- printed ---------------------------------------------------------------------------------------------------

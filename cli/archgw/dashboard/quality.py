@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Float, and_, case, cast, func, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 
 from archgw.dashboard.span import Span
-from archgw.stats import BLAMELESS, count_of
+from archgw.stats import count_of
+from router_service.outcome import BLAMELESS
 from router_service.shell.ledger import THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 

@@ -125,7 +125,10 @@ def merged(before: Usage, after: Usage) -> Usage:
     return Usage(**known)
 
 
+MOST_TOKENS = 2**31 - 1  # what every column holds, and a thousand times any window
+
+
 def tokens_of(holder: Any, name: str) -> int | None:
-    """A count that a vendor tells; None for whatever is no whole number."""
+    """A count that a vendor tells; None for whatever is none: no whole number, below zero, beyond all windows."""
     value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
