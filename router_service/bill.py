@@ -26,7 +26,8 @@ def settle(
     """
     session, kind = sessions.get(exchange.session), exchange.intent.kind
     cost = pricing.cost(candidate.price, usage, at=at)
-    stayed = pricing.had_it_stayed(usage, session.known(at))
+    alone = candidate == baseline and not session.reads.keys() - {candidate.id}  # then what it cost is what it costs
+    stayed = usage if alone else pricing.had_it_stayed(usage, session.known(at))
     other = pricing.cost(baseline.price if baseline else None, stayed, at=at)
     if kind in kinds.TURNS:
         session = session.answered(candidate.id, usage, at, opens_turn=kind == "user turn")

@@ -131,7 +131,8 @@ def test_what_fails_leaves_no_half_file(recorded: Shell) -> None:
         (["requests.xlsx"], "there is no format 'xlsx'"),
         (["requests"], "what format is it to have?"),
         (["--format", "parquet"], "Parquet is no text"),
-        (["--since", "yesterday"], "'yesterday' is no time"),
+        (["--since", "yesterday"], "'yesterday' is no time gone by"),
+        (["--since", "2100-01-01"], "'2100-01-01' is no time gone by"),
         (["/nowhere/requests.csv"], "cannot be written: No such file or directory"),
     ],
 )

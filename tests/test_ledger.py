@@ -2,6 +2,8 @@
 
 import logging
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.shell import ledger_schema
 from router_service.shell.ledger import BadLedger, Ledger, engine, sign
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
+from router_service.shell.private import make_private
 
 GPT, CLAUDE = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"
 DAY = 86_400.0
@@ -292,6 +295,35 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     with kept(Settings(), tmp_path, outcome()):
         pass
     assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("ledger.sqlite*")} == {0o600}
+
+
+def test_whoever_reads_meanwhile_throws_nothing_away(tmp_path: Path) -> None:
+    """Two parts of the service write into one file; a command reads it, and closes it, in a process of its own."""
+    file = tmp_path / "ledger.sqlite"
+    ledger = Ledger(Settings(), file)
+    ledger.start()
+    ledger.record(outcome("r1"))
+    until(lambda: ledger.tally.written == 1)
+    make_private(file)  # as the other part does before it writes
+    log = file.with_name("ledger.sqlite-wal")
+    before = log.stat().st_ino
+    count = (
+        "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('select count(*) from requests').fetchone())"
+    )
+    counted = [sys.executable, "-c", count, str(file)]
+    assert subprocess.run(counted, capture_output=True, text=True, check=True).stdout == "1\n"
+    assert log.exists() and log.stat().st_ino == before
+    ledger.record(outcome("r2"))
+    until(lambda: ledger.tally.written == 2)
+    assert subprocess.run(counted, capture_output=True, text=True, check=True).stdout == "2\n"
+    ledger.close()
+
+
+def test_a_ledger_that_is_a_link_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "ledger.sqlite").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="is a link"):
+        make_private(tmp_path / "ledger.sqlite")
 
 
 def test_postgresql_without_its_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

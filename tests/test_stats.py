@@ -107,6 +107,28 @@ def test_who_got_no_answer_is_an_error_and_who_asked_wrongly_is_none(database: C
     assert (line.requests, line.errors, line.saved, line.first_content) == (2, 1, None, Spread())
 
 
+@pytest.mark.parametrize(
+    ("status", "tries", "errors"),
+    [
+        (503, ((503, "answered 503"),), 1),
+        (429, ((429, "answered 429"),), 1),
+        (503, (), 1),
+        (404, (), 0),
+        (403, (), 0),
+        (429, (), 0),
+        (400, ((400, "answered 400"),), 0),
+        (499, ((499, "was cut off"),), 0),
+    ],
+    ids=["a vendor's", "its limit", "no room", "no such model", "a stranger", "a budget", "a bad request", "it left"],
+)
+def test_what_the_client_itself_did_is_no_error(
+    settings: Settings, tmp_path: Path, status: int, tries: tuple[tuple[int, str], ...], errors: int
+) -> None:
+    made = tuple(AttemptOutcome(GPT, code, trouble, 0.1) for code, trouble in tries)
+    with kept(settings, tmp_path, outcome(status=status, model_served="", attempts=made)) as connection:
+        assert stats(connection, "client", since=0.0).total.errors == errors
+
+
 @pytest.mark.parametrize("by", BY)
 def test_every_request_is_in_one_line(database: Connection, by: str) -> None:
     found = stats(database, by, since=0.0, until=NOON + 9 * DAY)  # type: ignore[arg-type]

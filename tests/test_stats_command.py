@@ -61,6 +61,7 @@ def test_how_far_back(recorded: Shell) -> None:
     assert json.loads(told(recorded.run("stats", "--since", "8w", "--json")))["total"]["requests"] == 6
     assert "No requests in the last 10 hours." not in told(recorded.run("stats", "--since", "10h"))
     assert "No requests in the last 5 minutes." in told(recorded.run("stats", "--since", "5m"))
+    assert json.loads(told(recorded.run("stats", "--since", "99999999w", "--json")))["since"] == 0
 
 
 def test_csv(recorded: Shell) -> None:
@@ -80,7 +81,9 @@ def test_two_side_by_side(recorded: Shell) -> None:
     ("arguments", "words"),
     [
         (["--by", "colour"], "there is no 'colour' to sum up by"),
-        (["--since", "yesterday"], "'yesterday' is no time"),
+        (["--since", "yesterday"], "'yesterday' is no time gone by"),
+        (["--json", "--csv"], "JSON or CSV, one of them"),
+        (["--since", "2100-01-01"], "'2100-01-01' is no time gone by"),
     ],
 )
 def test_what_cannot_be_asked(recorded: Shell, arguments: list[str], words: str) -> None:

@@ -20,10 +20,14 @@ SINCE = "How far back: 90m, 24h, 7d, 4w, or a date such as 2026-01-31."
 
 
 def begin(since: str) -> float:
-    """Seconds since the epoch. Raises ValueError."""
+    """Seconds since the epoch; what is further back is where it began. Raises ValueError, also for what is to come."""
+    now = time.time()
     if ago := _AGO.fullmatch(since):
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
-    return datetime.fromisoformat(since).astimezone().timestamp()
+        return max(0.0, now - int(ago[1]) * _SECONDS[ago[2]])
+    then = datetime.fromisoformat(since).astimezone().timestamp()
+    if then > now:
+        raise ValueError("is yet to come")
+    return max(0.0, then)
 
 
 @contextmanager

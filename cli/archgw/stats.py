@@ -20,6 +20,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    or_,
     select,
 )
 
@@ -149,7 +150,7 @@ def sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
         select(
             group.label("name"),
             func.count().label("requests"),
-            count_of(and_(~answered, table.status.not_in(BLAMELESS))).label("errors"),
+            count_of(and_(~answered, or_(table.status >= 500, table.failed > 0))).label("errors"),
             count_of(and_(answered, table.failed > 0)).label("failovers"),
             *(func.sum(table[name]).label(name) for name in ("input", "cached", "cache_write", "output", "cost")),
             count_of(and_(answered, table.cost.is_(None))).label("unpriced"),

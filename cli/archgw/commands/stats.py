@@ -45,6 +45,8 @@ def stats_(
     baseline model (routing.baseline) less what they cost, prompt caches included; below zero where that would have been
     cheaper.
     """
+    if as_json and as_csv:
+        report.fail("JSON or CSV, one of them", mend="leave out --json or --csv", code=report.MISUSE)
     group = _group(by)
     begin = start(since)
     try:
@@ -72,7 +74,8 @@ def start(since: str) -> float:
     try:
         return ledger.begin(since)
     except (ValueError, OverflowError):
-        report.fail(f"'{since}' is no time", mend="write 24h, 7d or a date such as 2026-01-31", code=report.MISUSE)
+        mend = "write 24h, 7d or a date such as 2026-01-31"
+        report.fail(f"'{since}' is no time gone by", mend=mend, code=report.MISUSE)
 
 
 def _group(by: str) -> By:
@@ -143,8 +146,9 @@ def _money(total: Line) -> str:
     spent = f"{_dollars(total.cost)} spent"
     if total.saved is None:
         return spent
-    way = "saved against" if total.saved >= 0 else "more than"
-    return f"{spent}, {_dollars(abs(total.saved))} {way} the baseline model"
+    saved = _rounded(total.saved)
+    way = "saved against" if saved >= 0 else "more than"
+    return f"{spent}, {_dollars(abs(saved))} {way} the baseline model"
 
 
 def _compare(found: Stats, a: str, b: str) -> None:
@@ -225,6 +229,11 @@ def _dollars(value: float) -> str:
     return f"${value:.4f}" if 0 < value < 0.1 else f"${value:,.2f}"
 
 
+def _rounded(value: float) -> float:
+    """What is less than can be told is nothing."""
+    return value if abs(value) >= 0.00005 else 0.0
+
+
 def _known_dollars(line: Line) -> str:
     """Where some prices are not known, what the others come to is said to be less than all."""
     if line.unpriced and not line.cost:
@@ -235,6 +244,7 @@ def _known_dollars(line: Line) -> str:
 def _signed(value: float | None) -> str:
     if value is None:
         return "-"
+    value = _rounded(value)
     return f"[green]{_dollars(value)}[/green]" if value >= 0 else f"[red]-{_dollars(-value)}[/red]"
 
 
