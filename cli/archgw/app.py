@@ -1,6 +1,7 @@
 """archgw, the command line: one file per command, and this table."""
 
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
@@ -65,6 +66,15 @@ app.command(
 )(statusline.statusline)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
+
+
+def _in_one_line(words: str) -> str:
+    """Paragraphs as such: a terminal breaks its lines where it ends, not where the source does."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in words.split("\n\n"))
+
+
+for _command in (*app.registered_commands, *check.render_app.registered_commands):
+    _command.help = _in_one_line(cleandoc(_command.callback.__doc__ or "")) if _command.callback else None
 
 
 def _print_version(wanted: bool) -> None:
