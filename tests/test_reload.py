@@ -12,9 +12,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from archgw.app import app
 from archgw.control import CannotReload
 from archgw.simulate import Fault, Simulator
 from stack import Answer, Gateway, gateway, until
+from typer.testing import CliRunner
 
 MODELS = """
 listeners: {egress_traffic: {port: $PORT}}
@@ -71,7 +73,11 @@ async def test_another_default_answers_the_next_request(tmp_path: Path) -> None:
         reloaded = await it.supervisor.reload()
         assert reloaded.changes == (f"everything else: {CLAUDE}; before: {GPT}",)
         assert await served(it) == CLAUDE
-        assert (await it.supervisor.reload()).changes == (), "nothing is different any more"
+        again = await it.supervisor.reload()
+        assert again.changes == () and again.last == reloaded.changes and 0 <= again.ago < 600
+        told = await asyncio.to_thread(CliRunner().invoke, app, ["reload"], env={"ARCHGW_HOME": str(it.home.folder)})
+        words = " ".join(told.output.split())
+        assert "Nothing is different since the file was last read" in words and reloaded.changes[0] in words
 
 
 def make_claude_the_default(it: Gateway) -> None:

@@ -15,11 +15,16 @@ STOP_WITHIN = 30.0  # seconds that requests under way are given
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What is otherwise now, in words; what will be so only when the gateway is started anew; and what is odd."""
+    """What is otherwise now, in words; what will be so only when the gateway is started anew; and what is odd.
+
+    Where nothing is otherwise: what was, when the file was read the last time, so many seconds ago.
+    """
 
     changes: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+    ago: float = 0.0
 
 
 class CannotReload(Exception):

@@ -66,6 +66,7 @@ class Supervisor:
         self._started_with = self._plan  # what listeners are like until the end
         self._envoy_files = EnvoyFiles(at, ca_file(environment))
         self._reloading = asyncio.Lock()
+        self._last: tuple[float, tuple[str, ...]] | None = None  # when the config was last another, and in what
         self._tasks: list[asyncio.Task[None]] = []
         self._run: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -134,6 +135,11 @@ class Supervisor:
                 self.trouble = str(error)
                 raise
             self.trouble = ""
+            now = asyncio.get_running_loop().time()
+            if reloaded.changes:
+                self._last = (now, reloaded.changes)
+            elif self._last:
+                reloaded = replace(reloaded, last=self._last[1], ago=now - self._last[0])
             return reloaded
 
     def reload_soon(self) -> None:

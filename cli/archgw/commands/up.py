@@ -28,6 +28,7 @@ from router_service.plan import Plan
 from router_service.shell import unix_http
 from router_service.shell.private import open_private
 
+_JUST_NOW = 600.0  # seconds
 _ENDED_WITHIN = 15.0  # seconds, from when no request is under way
 _RELOADED_WITHIN = 120.0
 
@@ -128,7 +129,15 @@ def reload() -> None:
         report.console.print(f"  {escape(change)}", soft_wrap=True)
     if told["later"]:
         report.warn([f"{', '.join(told['later'])}: as written only when started anew (archgw down, archgw up)"])
-    report.console.print("Reloaded." if told["changes"] else "Nothing is different.")
+    report.console.print("Reloaded." if told["changes"] else _nothing_new(told["last"], told["ago"]), soft_wrap=True)
+
+
+def _nothing_new(last: list[str], ago: float) -> str:
+    """Whoever has just changed the file wants to hear that it was seen."""
+    if not last or ago > _JUST_NOW:
+        return "Nothing is different."
+    told = "".join(f"\n  {escape(change)}" for change in last)
+    return f"Nothing is different since the file was last read, {ago:.0f} s ago:{told}"
 
 
 def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
