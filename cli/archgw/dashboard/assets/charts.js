@@ -117,7 +117,13 @@ function legend(body, entries) {
   body.append(el("ul.legend", {}, entries.map(([kind, words]) => el("li", {}, el("i", { class: kind }), words))));
 }
 
-const line = (label, name, more) => ({ label, stroke: ink(name), width: 1.5, points: { show: false }, ...more });
+const line = (label, name, more) => ({ label, stroke: ink(name), width: 1.5, points: { show: true, size: 5, fill: ink(name), filter: alone }, ...more });
+
+/** Which values have no neighbour, and so no line. */
+function alone(chart, series) {
+  const values = chart.data[series], is = (nth) => values[nth] !== null && values[nth] !== undefined;
+  return values.flatMap((_, nth) => (is(nth) && !is(nth - 1) && !is(nth + 1) ? [nth] : []));
+}
 
 /** The same chart with new values where it has the same curves; else another. */
 function draw(place, kind, data, make) {

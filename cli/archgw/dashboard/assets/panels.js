@@ -103,7 +103,7 @@ export function budgets(gateway) {
       el("span.name", {}, one.name, one.of && el("span.soft", {}, ` ${one.of}`)),
       el("span.bar", { class: `bar ${kind}`, role: "img", "aria-label": `${share(one.spent, one.limit)} of it is spent` }, el("i", { style: { width: `${Math.min(100, 100 * part)}%` } })),
       el("span.num", {}, `${told(one.spent)} of ${told(one.limit)}`),
-      el("span.soft", {}, [one.until && `begins anew ${until(one.until)}`, { warn: "then you are warned", downgrade: "then cheaper models answer", block: "then requests are refused" }[one.then]].filter(Boolean).join("; ")));
+      el("span.soft", {}, [one.until && `begins anew ${until(one.until)}`, { warn: "you are warned when it is spent", downgrade: "cheaper models answer when it is spent", block: "requests are refused when it is spent" }[one.then]].filter(Boolean).join("; ")));
   })));
 }
 
