@@ -306,7 +306,7 @@ class Exchange:
             session=self.session,
             route=self.decision.name,
             reason=self.decision.reason,
-            model_asked=self.conversation.model,
+            model_asked=self.conversation.model[:MAX_KEPT],
             model_served=served,
             status=status,
             attempts=tuple(self.attempts),

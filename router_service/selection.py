@@ -213,6 +213,14 @@ class Selection:
         claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
         return explicit.resolve(understood.fitting.plan, model, claude_code=claude_code and not own_word)
 
+    def _asked_for(self, understood: _Understood) -> str:
+        """The same by our name for it; empty where we have none, for a client's word may be of any length."""
+        try:
+            named = self._named(understood)
+        except BadRequest:
+            return ""
+        return named.candidate.label if named.candidate else ""
+
     def _without_router(self, understood: _Understood) -> Decision | None:
         """The decision, where it does not depend on what is asked; None asks for scores."""
         plan, kind = understood.fitting.plan, understood.intent.kind
@@ -399,7 +407,7 @@ class Selection:
             kind=("subagent: " if asked.subagent else "") + asked.kind,
             session=understood.session,
             reason="over budget",
-            model_asked=understood.conversation.model,
+            model_asked=self._asked_for(understood),
             brief="over budget",
         )
         return [Record(outcome), reply]

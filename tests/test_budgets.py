@@ -46,6 +46,7 @@ from router_service.config import Budget
 from router_service.config.budgets import amount
 from router_service.conversation import Usage
 from router_service.exchange import (
+    MAX_KEPT,
     Choose,
     Gone,
     Recall,
@@ -59,6 +60,7 @@ from router_service.exchange import (
 )
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
+from router_service.shell.journal import facts
 
 SESSION = {"x-claude-code-session-id": "s"}
 KEY = 'clients: [{name: alice, key: "sha256:' + "0a" * 32 + '"}, {name: bob, key: "sha256:' + "0b" * 32 + '"}]\n'
@@ -517,6 +519,29 @@ def test_nothing_that_costs_is_let_through(fields: dict[str, object]) -> None:
     assert reply and reply.status == 429
     assert not len(blocked.exchanges) and "s/" not in blocked.sessions
     assert one(ask(gateway(BLOCK, day=4.99), given=SESSION, **fields)[1], Respond) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        (CLAUDE, CLAUDE),
+        ("gpt-4o-mini", GPT),
+        ("arch.main.v1", ""),
+        ("no-such-model-zq", ""),
+        pytest.param("zq" * 2_500_000, "", id="5 MB"),
+    ],
+)
+def test_of_a_refusal_the_name_is_kept_that_the_model_has_here(model: str, asked: str) -> None:
+    outcome = recorded(ask(gateway(BLOCK, day=5.0), given=SESSION, model=model)[1])
+    assert outcome and outcome.status == 429 and outcome.model_asked == asked
+    assert "zq" not in repr(outcome) + repr(facts(outcome))
+
+
+def test_beside_a_word_of_its_own_the_clients_model_is_kept_in_part() -> None:
+    made = gateway_of()
+    exchange_of(made, model="zq" * 2_500_000, given={"x-arch-model": CLAUDE})
+    (outcome,) = made.exchanges.expire(1e9)
+    assert len(outcome.model_asked) == MAX_KEPT
 
 
 def test_how_many_tokens_it_comes_to_may_still_be_asked() -> None:
