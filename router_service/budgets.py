@@ -8,9 +8,10 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from heapq import nlargest
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -159,15 +160,17 @@ def all_standings(
     budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> list[Standing]:
     """How all of them stand, for people; of sessions those that have spent the most of what they may."""
-    found: list[Standing] = []
-    askers = _askers(clients, preferences)
-    for budget in budgets:
-        of_sessions = is_of_sessions(budget)
-        counts = _unlike((budget,), spending.recent if of_sessions else askers, now)
-        standing = [_standing(count, spending) for count in counts]
-        most = sorted(standing, key=lambda one: -one.spent)
-        found += [one for one in most if one.spent][:_SHOWN_SESSIONS] if of_sessions else standing
-    return found
+    lasting = _lasting(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
+    counts = (lasting[one.name] if one.name in lasting else _dearest(one, spending, now) for one in budgets)
+    return [_standing(count, spending) for of_budget in counts for count in of_budget]
+
+
+def lasting_standings(
+    budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
+) -> list[Standing]:
+    """The same without sessions, which are without end."""
+    lasting = _lasting(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
+    return [_standing(count, spending) for counts in lasting.values() for count in counts]
 
 
 def applying(standings: Iterable[Standing], then: Then) -> list[Standing]:
@@ -184,18 +187,18 @@ def unread(
     """
     if not spending.stored or not budgets:
         return ()
-    of_preferences = [budget for budget in budgets if budget.preference or budget.each == "preference"]
-    askers = [replace(asker, preference=name) for name in preferences] if of_preferences else []
-    counts = [*_counts(budgets, asker, now), *_unlike(of_preferences, askers, now)]
-    return tuple(one.key for one in counts if one.key not in spending.others or _moves(one, spending))
+    preferences = tuple(preferences)
+    askers = ((budget, one) for budget in budgets for one in _whatever_is_chosen(budget, asker, preferences))
+    counts = [count for budget, one in askers if (count := _count(budget, one, now))]
+    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending))
+    return tuple(dict.fromkeys(asked))
 
 
 def standing_keys(
     budgets: Iterable[Budget], clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> tuple[str, ...]:
     """Keys that are known without a request: all but those of sessions."""
-    lasting = [budget for budget in budgets if not is_of_sessions(budget)]
-    return tuple(count.key for count in _unlike(lasting, _askers(clients, preferences), now))
+    return _lasting_keys(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
 
 
 def account(
@@ -235,10 +238,6 @@ def warning(standing: Standing) -> str:
     return f"budget '{standing.budget.name}'{_whose(standing)}: {standing.words}"
 
 
-def is_of_sessions(budget: Budget) -> bool:
-    return budget.per == "session" or budget.each == "session"
-
-
 def _counts(budgets: Iterable[Budget], asker: Asker, now: float) -> list[Count]:
     return [count for budget in budgets if (count := _count(budget, asker, now))]
 
@@ -259,7 +258,7 @@ def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
         key += f" client={_plain(asker.client)}"
     if budget.preference or each == "preference":
         key += f" preference={_plain(preference)}"
-    if is_of_sessions(budget):
+    if _is_of_sessions(budget):
         key += f" session={_plain(asker.session)}"
         session = asker.session.removesuffix("/")
         of = f"{of}, {session}" if of else session
@@ -279,15 +278,46 @@ def _period(per: Per, zone: str, quarter: int) -> Period:
     return Period(label if zone == "UTC" else f"{label} {zone}", after.timestamp())
 
 
-def _unlike(budgets: Iterable[Budget], askers: Iterable[Asker], now: float) -> list[Count]:
-    budgets = tuple(budgets)
-    found = {(one.budget.name, one.key): one for asker in askers for one in _counts(budgets, asker, now)}
-    return list(found.values())
+@lru_cache(maxsize=2)  # of what is served now, and of what was before
+def _lasting(
+    budgets: tuple[Budget, ...], clients: tuple[str, ...], preferences: tuple[str, ...], quarter: int
+) -> Mapping[str, tuple[Count, ...]]:
+    """By the name of its budget: all that is counted, whoever asks; of sessions none."""
+    return {
+        budget.name: _unlike(budget, _whoever_asks(budget, clients, preferences), quarter * _QUARTER)
+        for budget in budgets
+        if not _is_of_sessions(budget)
+    }
 
 
-def _askers(clients: Iterable[str], preferences: Iterable[str]) -> list[Asker]:
-    preferences = ("", *preferences)
-    return [Asker(client, "", preference) for client in ("", *dict.fromkeys(clients)) for preference in preferences]
+@lru_cache(maxsize=2)
+def _lasting_keys(
+    budgets: tuple[Budget, ...], clients: tuple[str, ...], preferences: tuple[str, ...], quarter: int
+) -> tuple[str, ...]:
+    lasting = _lasting(budgets, clients, preferences, quarter)
+    return tuple(dict.fromkeys(count.key for counts in lasting.values() for count in counts))
+
+
+def _dearest(budget: Budget, spending: Spending, now: float) -> list[Count]:
+    counts = [one for one in _unlike(budget, spending.recent, now) if spending.spent(one.key)]
+    return nlargest(_SHOWN_SESSIONS, counts, key=lambda one: spending.spent(one.key))
+
+
+def _unlike(budget: Budget, askers: Iterable[Asker], now: float) -> tuple[Count, ...]:
+    counts = (_count(budget, asker, now) for asker in askers)
+    return tuple({count.key: count for count in counts if count}.values())
+
+
+def _whoever_asks(budget: Budget, clients: Iterable[str], preferences: Sequence[str]) -> list[Asker]:
+    """One for each count: a budget tells clients apart, or preferences, never both."""
+    asking = [Asker(client) for client in (clients if budget.each == "client" else (budget.client,))]
+    return [one for asker in asking for one in _whatever_is_chosen(budget, asker, preferences)]
+
+
+def _whatever_is_chosen(budget: Budget, asker: Asker, preferences: Sequence[str]) -> list[Asker]:
+    """Whose request it will be; one where the preference changes nothing."""
+    names = preferences if budget.each == "preference" else (budget.preference,)
+    return [Asker(asker.client, asker.session, name) for name in names]
 
 
 def _standing(count: Count, spending: Spending) -> Standing:
@@ -299,12 +329,16 @@ def _moves(count: Count, spending: Spending) -> bool:
     if not spending.shared:
         return False
     spent, budget = spending.spent(count.key), count.budget
-    return (spent < budget.at_most and _is_close(budget, spent)) or is_of_sessions(budget)
+    return (spent < budget.at_most and _is_close(budget, spent)) or _is_of_sessions(budget)
 
 
 def _is_close(budget: Budget, spent: float) -> bool:
     """It is about to block, or does."""
     return budget.then == "block" and spent >= _CLOSE * budget.at_most
+
+
+def _is_of_sessions(budget: Budget) -> bool:
+    return budget.per == "session" or budget.each == "session"
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,7 @@
 """Budgets without a clock: what may be written, what counts for whom, what follows, and what a client is told."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from router_service.budgets import (
     account,
     all_standings,
     applying,
+    lasting_standings,
     seconds_left,
     standing_keys,
     standings,
@@ -420,6 +422,36 @@ def test_keys_that_are_known_without_a_request() -> None:
     }
 
 
+def test_they_are_worked_out_once_in_a_quarter_of_an_hour() -> None:
+    budgets = budgets_of("[{at_most: $1, per: day, then: block, each: client}]")
+    clients, names, quarter = ["alice"], ["default"], WALL // 900 * 900
+    first = standing_keys(budgets, clients, names, quarter)
+    assert standing_keys(budgets, clients, names, quarter + 899) is first
+    assert standing_keys(budgets, clients, names, quarter + DAY) != first
+    assert standing_keys(budgets, [*clients, "bob"], names, quarter) != first
+
+
+def test_many_clients_and_many_preferences_take_no_longer_than_each_alone() -> None:
+    """Their product takes minutes."""
+    budgets = (
+        Budget("c", 1, "dollars", "day", "block", each="client"),
+        Budget("p", 1, "dollars", "day", "block", each="preference"),
+        Budget("one", 1, "dollars", "day", "block", client="7", preference="7"),
+    )
+    clients, preferences = [str(number) for number in range(3000)], [str(number) for number in range(3000)]
+    began = time.monotonic()
+    assert len(standing_keys(budgets, clients, preferences, WALL)) == 6001
+    assert len(all_standings(budgets, Spending(), clients, preferences, WALL)) == 6001
+    assert len(unread(budgets, stored(), Asker("7", "s/"), preferences, WALL)) == 3002
+    assert time.monotonic() - began < 5
+
+
+def stored() -> Spending:
+    spending = Spending()
+    spending.stored = True
+    return spending
+
+
 def test_of_many_counts_the_oldest_are_let_go_and_what_was_spent_stays_what_it_was() -> None:
     spending = Spending("w", limit=10)
     spending.stored = True
@@ -444,15 +476,11 @@ def test_who_looks_is_shown_all_of_them_and_of_sessions_the_dearest() -> None:
     spending = Spending()
     for number in range(5):
         account(spending, budgets, Asker("alice", f"s{number}/", ""), cost=number, usage=EACH, at=WALL)
-    found = all_standings(budgets, spending, ["alice", "bob"], ["default"], WALL)
-    assert [(one.budget.name, one.of, one.spent) for one in found] == [
-        ("$9 a day", "", 10),
-        ("c", "alice", 10),
-        ("c", "bob", 0),
-        ("s", "s4", 4),
-        ("s", "s3", 3),
-        ("s", "s2", 2),
-    ]
+    lasting = [("$9 a day", "", 10), ("c", "alice", 10), ("c", "bob", 0)]
+    dearest = [("s", "s4", 4), ("s", "s3", 3), ("s", "s2", 2)]
+    for how, shown in ((all_standings, [*lasting, *dearest]), (lasting_standings, lasting)):
+        found = how(budgets, spending, ["alice", "bob"], ["default"], WALL)
+        assert [(one.budget.name, one.of, one.spent) for one in found] == shown
 
 
 # -- what follows --------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ class _Figures:
             yield CounterMetricFamily("archgw_telemetry_sent", "Requests told by OTLP.", telemetry.tally.sent)
             words = "Requests that could not be told by OTLP."
             yield CounterMetricFamily("archgw_telemetry_lost", words, telemetry.tally.lost)
-        yield from budget_figures.figures(standing.of_all(self._gateway))
+        yield from budget_figures.figures(standing.of_lasting(self._gateway))
 
     def _by_id(self) -> dict[str, Answers]:
         return {one.id: _of(self._counted, one) for one in self._gateway.plan.candidates}
