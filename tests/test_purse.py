@@ -279,6 +279,58 @@ async def test_a_database_that_is_locked_is_told_later(
     await service.close()
 
 
+async def test_who_reads_does_not_wait_for_who_writes(tmp_path: Path, key: str) -> None:
+    """A session's first request after a restart, while the ledger is written."""
+    file = tmp_path / "ledger.sqlite"
+    before, after = Service(Database("sqlite", file), "a"), Service(Database("sqlite", file), "b")
+    before.spend(4.0, key)
+    await before.keep()
+    with closing(sqlite3.connect(file)) as ledger:
+        ledger.execute("begin immediate")
+        await after.store.recall(after.spending, (key,))
+        assert after.spending.spent(key) == 4.0
+        await after.keep(key, "another")
+    await asyncio.gather(before.close(), after.close())
+
+
+async def test_a_file_of_its_own_is_made_as_the_ledger_makes_it(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+    service = Service(Database("sqlite", file), "a")
+    await service.store.recall(service.spending, (DAY,))
+    assert service.store.trouble == "" and stat.S_IMODE(file.stat().st_mode) == 0o600
+    with closing(sqlite3.connect(file)) as other:
+        assert other.execute("pragma auto_vacuum").fetchone() == (2,)
+    await service.close()
+
+
+async def test_a_database_that_is_well_again_is_found_so_with_nothing_to_tell(tmp_path: Path, key: str) -> None:
+    """Where budgets are of sessions alone, nothing is asked for each second."""
+    file = tmp_path / "ledger.sqlite"
+    service = Service(Database("sqlite", file), "a")
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("begin exclusive")
+        await service.store.recall(service.spending, (key,))
+        await service.store.keep(service.spending)
+        assert service.store.trouble
+    await service.keep()
+    await service.close()
+
+
+async def test_a_redis_that_is_back_is_found_so_with_nothing_to_tell(key: str) -> None:
+    if not installed():
+        pytest.skip("Redis is not installed")
+    port = free_port()
+    service = Service(Redis(f"redis://127.0.0.1:{port}/0"), "a")
+    await service.store.recall(service.spending, (key,))
+    await service.store.keep(service.spending)
+    assert service.store.trouble
+    with real_redis(port):
+        await service.keep()
+        await service.store.recall(service.spending, (key,))
+        assert service.spending.others == {key: 0.0}
+        await service.close()
+
+
 @pytest.mark.parametrize(
     "away",
     [
@@ -328,7 +380,7 @@ async def test_a_write_that_comes_too_late_takes_nothing_back(tmp_path: Path) ->
     row = {"key": DAY, "writer": "a.0", "spent": 5.0, "until": LATER}
     for spent in (5.0, 3.0):
         store._write([row | {"spent": spent}], (), "a.0")
-    assert store._write([], (DAY,), "b.0") == {DAY: 5.0}
+    assert store._read((DAY,), "b.0") == {DAY: 5.0}
     await store.close()
 
 
