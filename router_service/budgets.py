@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from heapq import nlargest
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from router_service import pricing
@@ -22,11 +22,14 @@ from router_service.conversation import Usage
 
 KEPT = 7 * 86_400.0  # seconds that a count outlives its day or month, or the last request of its session
 _CLOSE = 0.8  # of a budget that blocks: from here on it is read before each decision and written after each answer
+_REST = 60.0  # seconds after which a session may have gone on elsewhere
 _QUARTER = 900  # seconds; every time zone begins its day on one
 _LONGEST = 200  # characters of a name in a key
-_RECENT = 500  # askers
+_RECENT = 500  # askers, and sessions
 _SHOWN_SESSIONS = 3
 _BEYOND = 1e15  # tokens; a vendor may send any number
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,6 @@ class Standing:
         return self.budget.then if self.spent >= begins else ""
 
     @property
-    def share(self) -> float:
-        return self.spent / self.budget.at_most
-
-    @property
     def words(self) -> str:
         """`$5.03 of $5 today`, `1.2M tokens of 2M tokens in this session`."""
         budget = self.budget
@@ -89,8 +88,8 @@ class Spending:
     """What has been spent, by key; `writer` is this service's name in the store.
 
     `changed`: keys of what the store has not been told. `stored`: it may know of more than is known here. `shared`:
-    others write there, too. `urgent`: they had better know at once. `recent`: who asked lately, for those who look at
-    sessions.
+    others write there, too. `urgent`: they had better know at once. `recent`: who was answered lately. `answered`:
+    when last in each session.
     """
 
     def __init__(self, writer: str = "", *, limit: int = 50_000) -> None:
@@ -99,6 +98,7 @@ class Spending:
         self.kept_until: dict[str, float] = {}
         self.changed: set[str] = set()
         self.recent: OrderedDict[Asker, None] = OrderedDict()
+        self.answered: OrderedDict[str, float] = OrderedDict()
         self.stored = self.shared = self.urgent = False
         self._name, self._page, self._limit = writer, 0, limit
 
@@ -114,11 +114,13 @@ class Spending:
         self.kept_until[key] = max(kept_until, self.kept_until.get(key, 0.0))
         self.changed.add(key)
 
-    def seen(self, asker: Asker) -> None:
-        self.recent[asker] = None
-        self.recent.move_to_end(asker)
-        if len(self.recent) > _RECENT:
-            self.recent.popitem(last=False)
+    def seen(self, asker: Asker, at: float) -> None:
+        _put_last(self.recent, asker, None)
+        _put_last(self.answered, asker.session, at)
+
+    def has_rested(self, session: str, now: float) -> bool:
+        """Nobody has been answered in it here for a while."""
+        return now - self.answered.get(session, -math.inf) >= _REST
 
     def learnt(self, others: Mapping[str, float], writer: str) -> None:
         """What all but `writer` have spent, as the store tells; too late where a page has been turned since."""
@@ -182,15 +184,16 @@ def unread(
 ) -> tuple[str, ...]:
     """Keys of what had better be read from the store before this request is decided on.
 
-    That is what it has never told; and where others write, too, what only this session spends of, which nobody looks
-    at otherwise, and what is about to block.
+    That is what it has never told; and where others write, too, what is about to block, and what a session spends that
+    may have gone on elsewhere. (While it goes on here, what others spend of it is read with each write of ours.)
     """
     if not spending.stored or not budgets:
         return ()
     preferences = tuple(preferences)
     askers = ((budget, one) for budget in budgets for one in _whatever_is_chosen(budget, asker, preferences))
     counts = [count for budget, one in askers if (count := _count(budget, one, now))]
-    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending))
+    rested = spending.shared and spending.has_rested(asker.session, now)
+    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending, rested=rested))
     return tuple(dict.fromkeys(asked))
 
 
@@ -214,7 +217,7 @@ def account(
         if spent and spent > 0:
             spending.add(key, min(spent, _BEYOND), (at if count.until is None else count.until) + KEPT)
     spending.urgent |= spending.shared and any(_is_close(one.budget, spending.spent(one.key)) for one in counts)
-    spending.seen(asker)
+    spending.seen(asker, at)
 
 
 def refusal(blocking: Sequence[Standing], now: float) -> str:
@@ -324,12 +327,12 @@ def _standing(count: Count, spending: Spending) -> Standing:
     return Standing(count.budget, count.of, spending.spent(count.key), count.until)
 
 
-def _moves(count: Count, spending: Spending) -> bool:
-    """Whether it may be another by now than it was a second ago, and whether that matters."""
-    if not spending.shared:
-        return False
+def _moves(count: Count, spending: Spending, *, rested: bool) -> bool:
+    """Whether others may have spent of it since it was read last, and whether that matters."""
     spent, budget = spending.spent(count.key), count.budget
-    return (spent < budget.at_most and _is_close(budget, spent)) or _is_of_sessions(budget)
+    if not spending.shared or spent >= budget.at_most:
+        return False
+    return _is_close(budget, spent) or (rested and _is_of_sessions(budget))
 
 
 def _is_close(budget: Budget, spent: float) -> bool:
@@ -339,6 +342,13 @@ def _is_close(budget: Budget, spent: float) -> bool:
 
 def _is_of_sessions(budget: Budget) -> bool:
     return budget.per == "session" or budget.each == "session"
+
+
+def _put_last(recent: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    recent[key] = value
+    recent.move_to_end(key)
+    if len(recent) > _RECENT:
+        recent.popitem(last=False)
 
 
 def _plain(name: str) -> str:

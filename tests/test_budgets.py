@@ -45,7 +45,7 @@ from router_service.budgets import (
 )
 from router_service.budgets import refusal as refusal_of
 from router_service.config import Budget
-from router_service.config.budgets import amount
+from router_service.config.budgets import Then, amount
 from router_service.conversation import Usage
 from router_service.exchange import (
     MAX_KEPT,
@@ -390,24 +390,40 @@ BOTH = (Budget("d", 10, "dollars", "day", "block"), Budget("s", 10, "dollars", "
 
 
 @pytest.mark.parametrize(
-    ("stored", "shared", "spent", "known", "asked"),
+    ("stored", "shared", "spent", "known", "rested", "asked"),
     [
-        pytest.param(False, False, 0, False, [], id="there is none"),
-        pytest.param(True, False, 0, False, ["day", "session"], id="what it never told"),
-        pytest.param(True, False, 9, True, [], id="nobody else writes"),
-        pytest.param(True, True, 1, True, ["session"], id="only this session's"),
-        pytest.param(True, True, 9, True, ["day", "session"], id="what is close to its end"),
-        pytest.param(True, True, 10, True, ["session"], id="what is at its end"),
+        pytest.param(False, False, 0, False, 0, [], id="there is none"),
+        pytest.param(True, False, 0, False, 0, ["day", "session"], id="what it never told"),
+        pytest.param(True, False, 9, True, 99, [], id="nobody else writes"),
+        pytest.param(True, True, 1, True, 9, [], id="a session that goes on here"),
+        pytest.param(True, True, 1, True, 99, ["session"], id="one that may have been elsewhere"),
+        pytest.param(True, True, 1, True, None, ["session"], id="one that was never here"),
+        pytest.param(True, True, 9, True, 9, ["day", "session"], id="what is close to its end"),
+        pytest.param(True, True, 10, True, 99, [], id="what is at its end"),
     ],
 )
-def test_what_is_read_before_deciding(stored: bool, shared: bool, spent: float, known: bool, asked: list[str]) -> None:
+def test_what_is_read_before_deciding(
+    stored: bool, shared: bool, spent: float, known: bool, rested: float | None, asked: list[str]
+) -> None:
     spending = Spending("w")
     spending.stored, spending.shared = stored, shared
     day, session = "dollars 2023-11-14", "dollars session session=s/"
     if known:
-        spending.learnt({day: spent, session: 0.0}, spending.writer)
+        spending.learnt({day: spent, session: spent}, spending.writer)
+    if rested is not None:
+        spending.seen(Asker("", "s/", "default"), WALL - rested)
     keys = unread(BOTH, spending, Asker("", "s/"), ("default",), WALL)
     assert keys == tuple({"day": day, "session": session}[name] for name in asked)
+
+
+@pytest.mark.parametrize(("then", "asked"), [("warn", 0), ("downgrade", 0), ("block", 1)])
+def test_only_what_is_about_to_block_is_read_for_each_request(then: Then, asked: int) -> None:
+    spending = Spending("w")
+    spending.stored = spending.shared = True
+    spending.learnt({"dollars session session=s/": 9.0}, spending.writer)
+    spending.seen(Asker("", "s/", "default"), WALL)
+    budgets = (Budget("s", 10, "dollars", "session", then),)
+    assert len(unread(budgets, spending, Asker("", "s/"), ("default",), WALL)) == asked
 
 
 def test_keys_that_are_known_without_a_request() -> None:

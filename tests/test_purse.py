@@ -143,6 +143,16 @@ async def test_two_who_spend_at_once_lose_nothing_and_see_the_same(opened: Open,
     await asyncio.gather(*(service.close() for service in services))
 
 
+async def test_who_tells_what_a_session_has_spent_learns_what_others_have(opened: Open, key: str) -> None:
+    """Nobody asks for a session each second but who has just answered in it."""
+    services = [Service(opened(), name) for name in ("a", "b")]
+    for service in services:
+        service.spend(1.0, key)
+        await service.keep()
+    assert [service.spending.spent(key) for service in services] == [1.0, 2.0]
+    await asyncio.gather(*(service.close() for service in services))
+
+
 async def test_what_is_spent_while_it_is_written_is_not_lost(opened: Open, key: str) -> None:
     service = Service(opened(), "a")
     service.spend(1.0, key)

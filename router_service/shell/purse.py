@@ -39,7 +39,7 @@ class Purse(Protocol):
     trouble: str
 
     async def keep(self, spending: Spending, keys: Iterable[str] = ()) -> None:
-        """Tell the store what was spent, and learn what others have spent of these."""
+        """Tell the store what was spent, and learn what others have spent of that and of these."""
         ...
 
     async def hurry(self, spending: Spending) -> None:
@@ -107,7 +107,7 @@ class Shared:
             spending.changed -= changed
             try:
                 async with asyncio.timeout(_WITHIN):
-                    others = await self._tell(rows, keys, writer)
+                    others = await self._tell(rows, tuple({*keys, *changed}), writer)
             except Exception as error:
                 spending.changed |= changed
                 self._worry(error)
