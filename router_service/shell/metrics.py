@@ -22,6 +22,7 @@ from router_service.selection import Gateway
 from router_service.shell import budget_figures, standing
 from router_service.shell.journal import Journal
 
+VERSION = version("archgw")  # which is read from the disk
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -72,7 +73,7 @@ class _Figures:
         self._envoy, self._counted = envoy, journal.figures
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("archgw_build", "Which archgw this is.", value={"version": version("archgw")})
+        yield InfoMetricFamily("archgw_build", "Which archgw this is.", value={"version": VERSION})
         yield from self._requests()
         yield from self._tries()
         yield from self._answers()
