@@ -19,7 +19,7 @@ from stack import free_port
 
 from router_service.budgets import Spending
 from router_service.shell import purse
-from router_service.shell.purse import Database, Nowhere, Purse, Redis
+from router_service.shell.purse import Database, Nowhere, Purse, Redis, Shared
 
 DAY = "dollars 2023-11-14"
 LATER = time.time() + 86_400
@@ -384,13 +384,13 @@ async def test_a_store_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     await server.wait_closed()
 
 
-async def test_a_write_that_comes_too_late_takes_nothing_back(tmp_path: Path) -> None:
+async def test_a_write_that_comes_too_late_takes_nothing_back(opened: Open, key: str) -> None:
     """It was given up, and then came through after the next one."""
-    store = Database("sqlite", tmp_path / "ledger.sqlite")
-    row = {"key": DAY, "writer": "a.0", "spent": 5.0, "until": LATER}
-    for spent in (5.0, 3.0):
-        store._write([row | {"spent": spent}], (), "a.0")
-    assert store._read((DAY,), "b.0") == {DAY: 5.0}
+    store = opened()
+    assert isinstance(store, Shared)
+    for spent in (0.1 + 0.2, 0.1):
+        await store._tell([{"key": key, "writer": "a.0", "spent": spent, "until": LATER}], (), "a.0")
+    assert await store._ask((key,), "b.0") == {key: 0.1 + 0.2}
     await store.close()
 
 

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +27,7 @@ _log = logging.getLogger("archgw.budgets")
 _PATIENCE = 0.05  # seconds that a request waits for what others have spent
 _WITHIN = 5.0  # seconds that a store may take behind the requests' backs
 _TIDY_EVERY = 3600.0
-_PREFIX = "archgw:budget:"
+_PREFIX = "archgw:spent:"
 
 Rows = list[dict[str, Any]]
 
@@ -234,7 +233,11 @@ def _others(connection: Connection, keys: tuple[str, ...], writer: str) -> dict[
 
 
 class Redis(Shared):
-    """A hash for each count, a field for each writer."""
+    """A sorted set for each count; a writer's score is what it has spent.
+
+    For a score may be told only to grow (ZADD GT, Redis 6.2): a write that was given up for late may still come
+    through, after the next.
+    """
 
     name = "Redis"
 
@@ -253,21 +256,13 @@ class Redis(Shared):
             return {}
         async with self._client.pipeline(transaction=True) as pipeline:
             for row in rows:
-                pipeline.hset(_PREFIX + row["key"], writer, repr(float(row["spent"])))
+                pipeline.zadd(_PREFIX + row["key"], {writer: float(row["spent"])}, gt=True)
                 pipeline.expireat(_PREFIX + row["key"], int(row["until"]))
             for key in keys:
-                pipeline.hgetall(_PREFIX + key)
+                pipeline.zrange(_PREFIX + key, 0, -1, withscores=True)
             found = await pipeline.execute()
-        return {key: _sum(told, writer) for key, told in zip(keys, found[2 * len(rows) :], strict=True)}
+        told = zip(keys, found[2 * len(rows) :], strict=True)
+        return {key: sum(spent for name, spent in scores if name != writer) for key, scores in told}
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
         return await self._tell([], keys, writer)
-
-
-def _sum(told: Mapping[str, str], writer: str) -> float:
-    total = 0.0
-    for name, spent in told.items():
-        if name != writer:
-            with suppress(ValueError):
-                total += float(spent)
-    return total
