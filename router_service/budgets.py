@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from heapq import nlargest
-from typing import NamedTuple, TypeVar
+from itertools import takewhile
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from router_service import pricing
@@ -25,11 +26,9 @@ _CLOSE = 0.8  # of a budget that blocks: from here on it is read before each dec
 _REST = 60.0  # seconds after which a session may have gone on elsewhere
 _QUARTER = 900  # seconds; every time zone begins its day on one
 _LONGEST = 200  # characters of a name in a key
-_RECENT = 500  # askers, and sessions
+_RECENT = 500  # askers, and counts of sessions
 _SHOWN_SESSIONS = 3
 _BEYOND = 1e15  # tokens; a vendor may send any number
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +87,8 @@ class Spending:
     """What has been spent, by key; `writer` is this service's name in the store.
 
     `changed`: keys of what the store has not been told. `stored`: it may know of more than is known here. `shared`:
-    others write there, too. `urgent`: they had better know at once. `recent`: who was answered lately. `answered`:
-    when last in each session.
+    others write there, too. `urgent`: they had better know at once. `recent`: who asked lately, for those who look at
+    sessions.
     """
 
     def __init__(self, writer: str = "", *, limit: int = 50_000) -> None:
@@ -98,7 +97,7 @@ class Spending:
         self.kept_until: dict[str, float] = {}
         self.changed: set[str] = set()
         self.recent: OrderedDict[Asker, None] = OrderedDict()
-        self.answered: OrderedDict[str, float] = OrderedDict()
+        self._answered: OrderedDict[str, float] = OrderedDict()
         self.stored = self.shared = self.urgent = False
         self._name, self._page, self._limit = writer, 0, limit
 
@@ -114,13 +113,26 @@ class Spending:
         self.kept_until[key] = max(kept_until, self.kept_until.get(key, 0.0))
         self.changed.add(key)
 
-    def seen(self, asker: Asker, at: float) -> None:
-        _put_last(self.recent, asker, None)
-        _put_last(self.answered, asker.session, at)
+    def seen(self, asker: Asker) -> None:
+        self.recent[asker] = None
+        self.recent.move_to_end(asker)
+        if len(self.recent) > _RECENT:
+            self.recent.popitem(last=False)
 
-    def has_rested(self, session: str, now: float) -> bool:
-        """Nobody has been answered in it here for a while."""
-        return now - self.answered.get(session, -math.inf) >= _REST
+    def answered(self, key: str, at: float) -> None:
+        """In the session whose count it is."""
+        self._answered[key] = at
+        self._answered.move_to_end(key)
+        if len(self._answered) > _RECENT:
+            self._answered.popitem(last=False)
+
+    def going_on(self, now: float) -> list[str]:
+        """Counts of sessions in which somebody was answered here lately, where others may answer, too."""
+        lately = takewhile(lambda one: now - one[1] < _REST, reversed(self._answered.items()))
+        return [key for key, _ in lately] if self.shared else []
+
+    def rests(self, key: str, now: float) -> bool:
+        return now - self._answered.get(key, -math.inf) >= _REST
 
     def learnt(self, others: Mapping[str, float], writer: str) -> None:
         """What all but `writer` have spent, as the store tells; too late where a page has been turned since."""
@@ -185,15 +197,14 @@ def unread(
     """Keys of what had better be read from the store before this request is decided on.
 
     That is what it has never told; and where others write, too, what is about to block, and what a session spends that
-    may have gone on elsewhere. (While it goes on here, what others spend of it is read with each write of ours.)
+    may have gone on elsewhere; one that goes on here is read each second.
     """
     if not spending.stored or not budgets:
         return ()
     preferences = tuple(preferences)
     askers = ((budget, one) for budget in budgets for one in _whatever_is_chosen(budget, asker, preferences))
     counts = [count for budget, one in askers if (count := _count(budget, one, now))]
-    rested = spending.shared and spending.has_rested(asker.session, now)
-    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending, rested=rested))
+    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending, now))
     return tuple(dict.fromkeys(asked))
 
 
@@ -213,11 +224,13 @@ def account(
     tokens = pricing.total(usage) + (usage.output or 0)
     counts = _counts(budgets, asker, at)
     for key, count in {count.key: count for count in counts}.items():
+        if _is_of_sessions(count.budget):
+            spending.answered(key, at)
         spent = tokens if count.budget.unit == "tokens" else cost
         if spent and spent > 0:
             spending.add(key, min(spent, _BEYOND), (at if count.until is None else count.until) + KEPT)
     spending.urgent |= spending.shared and any(_is_close(one.budget, spending.spent(one.key)) for one in counts)
-    spending.seen(asker, at)
+    spending.seen(asker)
 
 
 def refusal(blocking: Sequence[Standing], now: float) -> str:
@@ -327,12 +340,12 @@ def _standing(count: Count, spending: Spending) -> Standing:
     return Standing(count.budget, count.of, spending.spent(count.key), count.until)
 
 
-def _moves(count: Count, spending: Spending, *, rested: bool) -> bool:
+def _moves(count: Count, spending: Spending, now: float) -> bool:
     """Whether others may have spent of it since it was read last, and whether that matters."""
     spent, budget = spending.spent(count.key), count.budget
     if not spending.shared or spent >= budget.at_most:
         return False
-    return _is_close(budget, spent) or (rested and _is_of_sessions(budget))
+    return _is_close(budget, spent) or (_is_of_sessions(budget) and spending.rests(count.key, now))
 
 
 def _is_close(budget: Budget, spent: float) -> bool:
@@ -342,13 +355,6 @@ def _is_close(budget: Budget, spent: float) -> bool:
 
 def _is_of_sessions(budget: Budget) -> bool:
     return budget.per == "session" or budget.each == "session"
-
-
-def _put_last(recent: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
-    recent[key] = value
-    recent.move_to_end(key)
-    if len(recent) > _RECENT:
-        recent.popitem(last=False)
 
 
 def _plain(name: str) -> str:

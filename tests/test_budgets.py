@@ -411,8 +411,9 @@ def test_what_is_read_before_deciding(
     if known:
         spending.learnt({day: spent, session: spent}, spending.writer)
     if rested is not None:
-        spending.seen(Asker("", "s/", "default"), WALL - rested)
+        account(spending, BOTH, Asker("", "s/", "default"), cost=None, usage=Usage(), at=WALL - rested)
     keys = unread(BOTH, spending, Asker("", "s/"), ("default",), WALL)
+    assert spending.going_on(WALL) == [session] * (shared and rested == 9)
     assert keys == tuple({"day": day, "session": session}[name] for name in asked)
 
 
@@ -421,8 +422,8 @@ def test_only_what_is_about_to_block_is_read_for_each_request(then: Then, asked:
     spending = Spending("w")
     spending.stored = spending.shared = True
     spending.learnt({"dollars session session=s/": 9.0}, spending.writer)
-    spending.seen(Asker("", "s/", "default"), WALL)
     budgets = (Budget("s", 10, "dollars", "session", then),)
+    account(spending, budgets, Asker("", "s/", "default"), cost=None, usage=Usage(), at=WALL)
     assert len(unread(budgets, spending, Asker("", "s/"), ("default",), WALL)) == asked
 
 

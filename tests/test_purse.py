@@ -1,6 +1,7 @@
 """What was spent outlives the service, and is the same for all who share it: SQLite, a real PostgreSQL, and Redis."""
 
 import asyncio
+import itertools
 import sqlite3
 import stat
 import time
@@ -17,7 +18,9 @@ from postgres import binaries, postgres
 from redises import fake_redis, installed, real_redis
 from stack import free_port
 
-from router_service.budgets import Spending
+from router_service.budgets import Asker, Spending, account, applying, standings, unread
+from router_service.config import Budget
+from router_service.conversation import Usage
 from router_service.shell import purse
 from router_service.shell.purse import Database, Nowhere, Purse, Redis, Shared
 
@@ -144,7 +147,6 @@ async def test_two_who_spend_at_once_lose_nothing_and_see_the_same(opened: Open,
 
 
 async def test_who_tells_what_a_session_has_spent_learns_what_others_have(opened: Open, key: str) -> None:
-    """Nobody asks for a session each second but who has just answered in it."""
     services = [Service(opened(), name) for name in ("a", "b")]
     for service in services:
         service.spend(1.0, key)
@@ -202,6 +204,26 @@ async def test_a_request_may_ask_for_what_others_have_just_spent(opened: Open, k
     await one.keep()
     await other.store.recall(other.spending, (key, "nobody's"))
     assert other.spending.spent(key) == 4.0 and other.spending.others["nobody's"] == 0.0
+    await asyncio.gather(one.close(), other.close())
+
+
+@pytest.mark.parametrize("opened", ["postgresql", "fake redis", "redis"], indirect=True)
+async def test_a_session_that_two_serve_by_turns_is_spent_once(opened: Open, key: str) -> None:
+    """They read before it is decided at their first turns, and near the end."""
+    budgets = (Budget("s", 10, "tokens", "session", "block"),)
+    one, other = Service(opened(), "a"), Service(opened(), "b")
+    now, asked = time.time(), []
+    for turn, service in zip(range(30), itertools.cycle((one, other)), strict=False):
+        await service.keep()
+        asker = Asker("", key)
+        if keys := unread(budgets, service.spending, asker, (), now):
+            asked.append(turn)
+            await service.store.recall(service.spending, keys)
+        if applying(standings(budgets, service.spending, asker, now), "block"):
+            break
+        account(service.spending, budgets, asker, cost=None, usage=Usage(output=1), at=now)
+        await service.keep()
+    assert (turn, asked) == (10, [0, 1, 9, 10])
     await asyncio.gather(one.close(), other.close())
 
 
