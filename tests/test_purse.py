@@ -1,6 +1,7 @@
 """What was spent outlives the service, and is the same for all who share it: SQLite, a real PostgreSQL, and Redis."""
 
 import asyncio
+import gc
 import itertools
 import sqlite3
 import stat
@@ -181,6 +182,18 @@ async def test_a_service_that_ends_while_it_tells_tells_it_once_more(opened: Ope
     await other.keep(key)
     assert other.spending.spent(key) == 1.0
     await asyncio.gather(service.close(), other.close())
+
+
+async def test_who_closes_it_leaves_no_connection_in_the_midst_of_its_work(opened: Open, key: str) -> None:
+    service = Service(opened(), "a")
+    service.spend(1.0, key)
+    telling = asyncio.create_task(service.keep(key))
+    await asyncio.sleep(0.001)
+    telling.cancel()
+    await asyncio.gather(telling, return_exceptions=True)
+    await service.close()
+    await asyncio.sleep(0.1)
+    gc.collect()  # which says so of one that is still open; warnings are errors
 
 
 async def test_who_is_in_a_hurry_does_not_wait_for_another(opened: Open, key: str) -> None:

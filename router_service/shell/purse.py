@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -174,7 +175,10 @@ class Database(Shared):
         self._tidied = 0.0
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """What was given up for late may still have a connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WITHIN):
+                await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._engine.dispose()
         self._reader.dispose()
 
