@@ -8,9 +8,11 @@ import hashlib
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from heapq import nlargest
+from itertools import takewhile
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,9 +23,10 @@ from router_service.conversation import Usage
 
 KEPT = 7 * 86_400.0  # seconds that a count outlives its day or month, or the last request of its session
 _CLOSE = 0.8  # of a budget that blocks: from here on it is read before each decision and written after each answer
+_REST = 60.0  # seconds after which a session may have gone on elsewhere
 _QUARTER = 900  # seconds; every time zone begins its day on one
 _LONGEST = 200  # characters of a name in a key
-_RECENT = 500  # askers
+_RECENT = 500  # askers, and counts of sessions
 _SHOWN_SESSIONS = 3
 _BEYOND = 1e15  # tokens; a vendor may send any number
 
@@ -73,10 +76,6 @@ class Standing:
         return self.budget.then if self.spent >= begins else ""
 
     @property
-    def share(self) -> float:
-        return self.spent / self.budget.at_most
-
-    @property
     def words(self) -> str:
         """`$5.03 of $5 today`, `1.2M tokens of 2M tokens in this session`."""
         budget = self.budget
@@ -98,6 +97,7 @@ class Spending:
         self.kept_until: dict[str, float] = {}
         self.changed: set[str] = set()
         self.recent: OrderedDict[Asker, None] = OrderedDict()
+        self._answered: OrderedDict[str, float] = OrderedDict()
         self.stored = self.shared = self.urgent = False
         self._name, self._page, self._limit = writer, 0, limit
 
@@ -118,6 +118,21 @@ class Spending:
         self.recent.move_to_end(asker)
         if len(self.recent) > _RECENT:
             self.recent.popitem(last=False)
+
+    def answered(self, key: str, at: float) -> None:
+        """In the session whose count it is."""
+        self._answered[key] = at
+        self._answered.move_to_end(key)
+        if len(self._answered) > _RECENT:
+            self._answered.popitem(last=False)
+
+    def going_on(self, now: float) -> list[str]:
+        """Counts of sessions in which somebody was answered here lately, where others may answer, too."""
+        lately = takewhile(lambda one: now - one[1] < _REST, reversed(self._answered.items()))
+        return [key for key, _ in lately] if self.shared else []
+
+    def rests(self, key: str, now: float) -> bool:
+        return now - self._answered.get(key, -math.inf) >= _REST
 
     def learnt(self, others: Mapping[str, float], writer: str) -> None:
         """What all but `writer` have spent, as the store tells; too late where a page has been turned since."""
@@ -159,15 +174,17 @@ def all_standings(
     budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> list[Standing]:
     """How all of them stand, for people; of sessions those that have spent the most of what they may."""
-    found: list[Standing] = []
-    askers = _askers(clients, preferences)
-    for budget in budgets:
-        of_sessions = is_of_sessions(budget)
-        counts = _unlike((budget,), spending.recent if of_sessions else askers, now)
-        standing = [_standing(count, spending) for count in counts]
-        most = sorted(standing, key=lambda one: -one.spent)
-        found += [one for one in most if one.spent][:_SHOWN_SESSIONS] if of_sessions else standing
-    return found
+    lasting = _lasting(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
+    counts = (lasting[one.name] if one.name in lasting else _dearest(one, spending, now) for one in budgets)
+    return [_standing(count, spending) for of_budget in counts for count in of_budget]
+
+
+def lasting_standings(
+    budgets: Sequence[Budget], spending: Spending, clients: Iterable[str], preferences: Iterable[str], now: float
+) -> list[Standing]:
+    """The same without sessions, which are without end."""
+    lasting = _lasting(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
+    return [_standing(count, spending) for counts in lasting.values() for count in counts]
 
 
 def applying(standings: Iterable[Standing], then: Then) -> list[Standing]:
@@ -179,23 +196,23 @@ def unread(
 ) -> tuple[str, ...]:
     """Keys of what had better be read from the store before this request is decided on.
 
-    That is what it has never told; and where others write, too, what only this session spends of, which nobody looks
-    at otherwise, and what is about to block.
+    That is what it has never told; and where others write, too, what is about to block, and what a session spends that
+    may have gone on elsewhere; one that goes on here is read each second.
     """
     if not spending.stored or not budgets:
         return ()
-    of_preferences = [budget for budget in budgets if budget.preference or budget.each == "preference"]
-    askers = [replace(asker, preference=name) for name in preferences] if of_preferences else []
-    counts = [*_counts(budgets, asker, now), *_unlike(of_preferences, askers, now)]
-    return tuple(one.key for one in counts if one.key not in spending.others or _moves(one, spending))
+    preferences = tuple(preferences)
+    askers = ((budget, one) for budget in budgets for one in _whatever_is_chosen(budget, asker, preferences))
+    counts = [count for budget, one in askers if (count := _count(budget, one, now))]
+    asked = (one.key for one in counts if one.key not in spending.others or _moves(one, spending, now))
+    return tuple(dict.fromkeys(asked))
 
 
 def standing_keys(
     budgets: Iterable[Budget], clients: Iterable[str], preferences: Iterable[str], now: float
 ) -> tuple[str, ...]:
     """Keys that are known without a request: all but those of sessions."""
-    lasting = [budget for budget in budgets if not is_of_sessions(budget)]
-    return tuple(count.key for count in _unlike(lasting, _askers(clients, preferences), now))
+    return _lasting_keys(tuple(budgets), tuple(clients), tuple(preferences), int(now // _QUARTER))
 
 
 def account(
@@ -207,6 +224,8 @@ def account(
     tokens = pricing.total(usage) + (usage.output or 0)
     counts = _counts(budgets, asker, at)
     for key, count in {count.key: count for count in counts}.items():
+        if _is_of_sessions(count.budget):
+            spending.answered(key, at)
         spent = tokens if count.budget.unit == "tokens" else cost
         if spent and spent > 0:
             spending.add(key, min(spent, _BEYOND), (at if count.until is None else count.until) + KEPT)
@@ -235,10 +254,6 @@ def warning(standing: Standing) -> str:
     return f"budget '{standing.budget.name}'{_whose(standing)}: {standing.words}"
 
 
-def is_of_sessions(budget: Budget) -> bool:
-    return budget.per == "session" or budget.each == "session"
-
-
 def _counts(budgets: Iterable[Budget], asker: Asker, now: float) -> list[Count]:
     return [count for budget in budgets if (count := _count(budget, asker, now))]
 
@@ -259,7 +274,7 @@ def _count(budget: Budget, asker: Asker, now: float) -> Count | None:
         key += f" client={_plain(asker.client)}"
     if budget.preference or each == "preference":
         key += f" preference={_plain(preference)}"
-    if is_of_sessions(budget):
+    if _is_of_sessions(budget):
         key += f" session={_plain(asker.session)}"
         session = asker.session.removesuffix("/")
         of = f"{of}, {session}" if of else session
@@ -279,32 +294,67 @@ def _period(per: Per, zone: str, quarter: int) -> Period:
     return Period(label if zone == "UTC" else f"{label} {zone}", after.timestamp())
 
 
-def _unlike(budgets: Iterable[Budget], askers: Iterable[Asker], now: float) -> list[Count]:
-    budgets = tuple(budgets)
-    found = {(one.budget.name, one.key): one for asker in askers for one in _counts(budgets, asker, now)}
-    return list(found.values())
+@lru_cache(maxsize=2)  # of what is served now, and of what was before
+def _lasting(
+    budgets: tuple[Budget, ...], clients: tuple[str, ...], preferences: tuple[str, ...], quarter: int
+) -> Mapping[str, tuple[Count, ...]]:
+    """By the name of its budget: all that is counted, whoever asks; of sessions none."""
+    return {
+        budget.name: _unlike(budget, _whoever_asks(budget, clients, preferences), quarter * _QUARTER)
+        for budget in budgets
+        if not _is_of_sessions(budget)
+    }
 
 
-def _askers(clients: Iterable[str], preferences: Iterable[str]) -> list[Asker]:
-    preferences = ("", *preferences)
-    return [Asker(client, "", preference) for client in ("", *dict.fromkeys(clients)) for preference in preferences]
+@lru_cache(maxsize=2)
+def _lasting_keys(
+    budgets: tuple[Budget, ...], clients: tuple[str, ...], preferences: tuple[str, ...], quarter: int
+) -> tuple[str, ...]:
+    lasting = _lasting(budgets, clients, preferences, quarter)
+    return tuple(dict.fromkeys(count.key for counts in lasting.values() for count in counts))
+
+
+def _dearest(budget: Budget, spending: Spending, now: float) -> list[Count]:
+    counts = [one for one in _unlike(budget, spending.recent, now) if spending.spent(one.key)]
+    return nlargest(_SHOWN_SESSIONS, counts, key=lambda one: spending.spent(one.key))
+
+
+def _unlike(budget: Budget, askers: Iterable[Asker], now: float) -> tuple[Count, ...]:
+    counts = (_count(budget, asker, now) for asker in askers)
+    return tuple({count.key: count for count in counts if count}.values())
+
+
+def _whoever_asks(budget: Budget, clients: Iterable[str], preferences: Sequence[str]) -> list[Asker]:
+    """One for each count: a budget tells clients apart, or preferences, never both."""
+    asking = [Asker(client) for client in (clients if budget.each == "client" else (budget.client,))]
+    return [one for asker in asking for one in _whatever_is_chosen(budget, asker, preferences)]
+
+
+def _whatever_is_chosen(budget: Budget, asker: Asker, preferences: Sequence[str]) -> list[Asker]:
+    """Whose request it will be; one where the preference changes nothing."""
+    names = preferences if budget.each == "preference" else (budget.preference,)
+    return [Asker(asker.client, asker.session, name) for name in names]
 
 
 def _standing(count: Count, spending: Spending) -> Standing:
     return Standing(count.budget, count.of, spending.spent(count.key), count.until)
 
 
-def _moves(count: Count, spending: Spending) -> bool:
-    """Whether it may be another by now than it was a second ago, and whether that matters."""
-    if not spending.shared:
-        return False
+def _moves(count: Count, spending: Spending, now: float) -> bool:
+    """Whether others may have spent of it since it was read last, and whether that matters."""
     spent, budget = spending.spent(count.key), count.budget
-    return (spent < budget.at_most and _is_close(budget, spent)) or is_of_sessions(budget)
+    if not spending.shared or spent >= budget.at_most:
+        return False
+    return _is_close(budget, spent) or (_is_of_sessions(budget) and spending.rests(count.key, now))
 
 
 def _is_close(budget: Budget, spent: float) -> bool:
     """It is about to block, or does."""
     return budget.then == "block" and spent >= _CLOSE * budget.at_most
+
+
+def _is_of_sessions(budget: Budget) -> bool:
+    return budget.per == "session" or budget.each == "session"
 
 
 def _plain(name: str) -> str:

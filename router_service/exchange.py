@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from router_service import allowance
 from router_service.budgets import Asker
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
@@ -16,7 +17,6 @@ from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
-from router_service.session import main_thread
 from router_service.signals import Signal
 
 Headers = Mapping[str, str]
@@ -241,8 +241,7 @@ class Exchange:
     @property
     def asker(self) -> Asker:
         """Whose budgets the request counts for."""
-        preference = self.decision.route.name if self.decision.lane == "routed" else ""
-        return Asker(self.caller, main_thread(self.session), preference)
+        return allowance.asker(self.caller, self.session, self.decision)
 
     @property
     def prompt(self) -> str:
@@ -306,7 +305,7 @@ class Exchange:
             session=self.session,
             route=self.decision.name,
             reason=self.decision.reason,
-            model_asked=self.conversation.model,
+            model_asked=self.conversation.model[:MAX_KEPT],
             model_served=served,
             status=status,
             attempts=tuple(self.attempts),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, answers, budgets, intent, kinds, limits, needs, request_json, signals
+from router_service import admission, allowance, answers, budgets, intent, kinds, limits, needs, request_json, signals
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
@@ -35,10 +35,9 @@ from router_service.exchange import (
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
 from router_service.plan import Candidate, Plan
-from router_service.policies import cooled, explicit, pinned, preference, thrift, whole
+from router_service.policies import cooled, explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
-from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
@@ -178,13 +177,14 @@ class Selection:
         plan, spending = self._gateway.plan, self._gateway.spending
         shared = self._gateway.sessions.shared
         keys = tuple({understood.session, main_thread(understood.session)}) if shared else ()
-        counts = budgets.unread(plan.budgets, spending, self._asker(understood), plan.preferences, self._wall)
+        asker = allowance.asker(self._caller, understood.session)
+        counts = budgets.unread(plan.budgets, spending, asker, plan.preferences, self._wall)
         return Recall(keys, counts) if keys or counts else None
 
     def _decide(self, understood: _Understood, now: float) -> list[Effect]:
         if by_count_path(self._path):
             return self._count(understood, now)
-        blocking = budgets.applying(self._standings(understood), "block")
+        blocking = budgets.applying(self._reached(understood), "block")
         if blocking:
             return self._refuse_over_budget(understood, blocking, now)
         decision = self._without_router(understood)
@@ -212,6 +212,14 @@ class Selection:
         model = own_word or understood.conversation.model
         claude_code = self._headers.get("user-agent", "").startswith("claude-cli/")
         return explicit.resolve(understood.fitting.plan, model, claude_code=claude_code and not own_word)
+
+    def _asked_for(self, understood: _Understood) -> str:
+        """The same by our name for it; empty where we have none, for a client's word may be of any length."""
+        try:
+            named = self._named(understood)
+        except BadRequest:
+            return ""
+        return named.candidate.label if named.candidate else ""
 
     def _without_router(self, understood: _Understood) -> Decision | None:
         """The decision, where it does not depend on what is asked; None asks for scores."""
@@ -243,12 +251,20 @@ class Selection:
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
         cooling, able = self._gateway.cooling, self._able(understood)
-        standings = [] if counts else self._standings(understood, decision)  # to count tokens costs nothing
-        blocking = budgets.applying(standings, "block")
+        reached = [] if counts else self._reached(understood, decision)  # to count tokens costs nothing
+        blocking = budgets.applying(reached, "block")
         if blocking:
             return self._refuse_over_budget(understood, blocking, now)
         if not counts:  # and is another quota, as a rule
-            decision = self._thrifty(understood, decision, standings, now)
+            decision = allowance.thrifty(
+                understood.fitting.plan,
+                decision,
+                reached,
+                self._session(understood),
+                tokens=understood.needs.about,
+                able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
+                now=self._wall,
+            )
             decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
@@ -270,7 +286,7 @@ class Selection:
             patience=COUNT_PATIENCE if counts else self._patience(understood),
             touched=now,
             caller=self._caller,
-            budgets=tuple(map(budgets.warning, standings)),
+            budgets=tuple(map(budgets.warning, reached)),
             told=() if counts else self._told(understood, decision),
         )
         self._gateway.exchanges.add(exchange)
@@ -278,34 +294,10 @@ class Selection:
             self._pin(understood, decision)
         return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
 
-    def _thrifty(self, understood: _Understood, decision: Decision, standings: list[Standing], now: float) -> Decision:
-        """Where a budget says so, the cheapest of those who may answer and are well."""
-        downgrading = budgets.applying(standings, "downgrade")
-        if not downgrading:
-            return decision
-        able, cooling, session = self._able(understood), self._gateway.cooling, self._session(understood)
-        return thrift.choose(
-            understood.fitting.plan,
-            decision,
-            tokens=understood.needs.about,
-            written=session.written / session.requests if session.requests else WRITTEN,
-            able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
-            because="; ".join(map(budgets.warning, downgrading)),
-            now=self._wall,
-        )
-
-    def _asker(self, understood: _Understood) -> Asker:
-        return Asker(self._caller, main_thread(understood.session))
-
-    def _standings(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
+    def _reached(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
         """The budgets that have come to what they say; those of preferences only when it is decided."""
-        plan = self._gateway.plan
-        if not plan.budgets:
-            return []
-        asker = self._asker(understood)
-        if decision:
-            asker = replace(asker, preference=decision.route.name if decision.lane == "routed" else "")
-        return budgets.reached(plan.budgets, self._gateway.spending, asker, self._wall)
+        gateway, asker = self._gateway, allowance.asker(self._caller, understood.session, decision)
+        return budgets.reached(gateway.plan.budgets, gateway.spending, asker, self._wall)
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""
@@ -382,25 +374,17 @@ class Selection:
         return [Record(self._refusal(failure, now)), error_reply(dialect, failure, explained)]
 
     def _refuse_over_budget(self, understood: _Understood, blocking: list[Standing], now: float) -> list[Effect]:
-        """In a way on which nobody asks again before it can help.
-
-        `billing_error` is insufficient_quota to OpenAI's clients; Anthropic's know a 429 by its status. Claude Code
-        shows the words at once where it is told not to retry; else it tries for minutes (2.1.197 and 2.1.330).
-        """
         self._waiting = None
-        failure = Failure(429, "billing_error", budgets.refusal(blocking, self._wall))
-        left = budgets.seconds_left(blocking, self._wall)
-        more = {"x-arch-reason": "over budget", "x-should-retry": "false"}
-        more |= {} if left is None else {"retry-after": str(left)}
-        _, reply = self._refuse(failure, now, more)
+        failure, headers = allowance.refuse(blocking, self._wall)
+        _, reply = self._refuse(failure, now, headers)
         asked = understood.intent
         outcome = replace(
             self._refusal(failure, now),
             kind=("subagent: " if asked.subagent else "") + asked.kind,
             session=understood.session,
-            reason="over budget",
-            model_asked=understood.conversation.model,
-            brief="over budget",
+            reason=allowance.REASON,
+            model_asked=self._asked_for(understood),
+            brief=allowance.REASON,
         )
         return [Record(outcome), reply]
 

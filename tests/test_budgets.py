@@ -1,6 +1,7 @@
 """Budgets without a clock: what may be written, what counts for whom, what follows, and what a client is told."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from router_service.budgets import (
     account,
     all_standings,
     applying,
+    lasting_standings,
     seconds_left,
     standing_keys,
     standings,
@@ -43,9 +45,10 @@ from router_service.budgets import (
 )
 from router_service.budgets import refusal as refusal_of
 from router_service.config import Budget
-from router_service.config.budgets import amount
+from router_service.config.budgets import Then, amount
 from router_service.conversation import Usage
 from router_service.exchange import (
+    MAX_KEPT,
     Choose,
     Gone,
     Recall,
@@ -59,6 +62,7 @@ from router_service.exchange import (
 )
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
+from router_service.shell.journal import facts
 
 SESSION = {"x-claude-code-session-id": "s"}
 KEY = 'clients: [{name: alice, key: "sha256:' + "0a" * 32 + '"}, {name: bob, key: "sha256:' + "0b" * 32 + '"}]\n'
@@ -386,24 +390,41 @@ BOTH = (Budget("d", 10, "dollars", "day", "block"), Budget("s", 10, "dollars", "
 
 
 @pytest.mark.parametrize(
-    ("stored", "shared", "spent", "known", "asked"),
+    ("stored", "shared", "spent", "known", "rested", "asked"),
     [
-        pytest.param(False, False, 0, False, [], id="there is none"),
-        pytest.param(True, False, 0, False, ["day", "session"], id="what it never told"),
-        pytest.param(True, False, 9, True, [], id="nobody else writes"),
-        pytest.param(True, True, 1, True, ["session"], id="only this session's"),
-        pytest.param(True, True, 9, True, ["day", "session"], id="what is close to its end"),
-        pytest.param(True, True, 10, True, ["session"], id="what is at its end"),
+        pytest.param(False, False, 0, False, 0, [], id="there is none"),
+        pytest.param(True, False, 0, False, 0, ["day", "session"], id="what it never told"),
+        pytest.param(True, False, 9, True, 99, [], id="nobody else writes"),
+        pytest.param(True, True, 1, True, 9, [], id="a session that goes on here"),
+        pytest.param(True, True, 1, True, 99, ["session"], id="one that may have been elsewhere"),
+        pytest.param(True, True, 1, True, None, ["session"], id="one that was never here"),
+        pytest.param(True, True, 9, True, 9, ["day", "session"], id="what is close to its end"),
+        pytest.param(True, True, 10, True, 99, [], id="what is at its end"),
     ],
 )
-def test_what_is_read_before_deciding(stored: bool, shared: bool, spent: float, known: bool, asked: list[str]) -> None:
+def test_what_is_read_before_deciding(
+    stored: bool, shared: bool, spent: float, known: bool, rested: float | None, asked: list[str]
+) -> None:
     spending = Spending("w")
     spending.stored, spending.shared = stored, shared
     day, session = "dollars 2023-11-14", "dollars session session=s/"
     if known:
-        spending.learnt({day: spent, session: 0.0}, spending.writer)
+        spending.learnt({day: spent, session: spent}, spending.writer)
+    if rested is not None:
+        account(spending, BOTH, Asker("", "s/", "default"), cost=None, usage=Usage(), at=WALL - rested)
     keys = unread(BOTH, spending, Asker("", "s/"), ("default",), WALL)
+    assert spending.going_on(WALL) == [session] * (shared and rested == 9)
     assert keys == tuple({"day": day, "session": session}[name] for name in asked)
+
+
+@pytest.mark.parametrize(("then", "asked"), [("warn", 0), ("downgrade", 0), ("block", 1)])
+def test_only_what_is_about_to_block_is_read_for_each_request(then: Then, asked: int) -> None:
+    spending = Spending("w")
+    spending.stored = spending.shared = True
+    spending.learnt({"dollars session session=s/": 9.0}, spending.writer)
+    budgets = (Budget("s", 10, "dollars", "session", then),)
+    account(spending, budgets, Asker("", "s/", "default"), cost=None, usage=Usage(), at=WALL)
+    assert len(unread(budgets, spending, Asker("", "s/"), ("default",), WALL)) == asked
 
 
 def test_keys_that_are_known_without_a_request() -> None:
@@ -416,6 +437,36 @@ def test_keys_that_are_known_without_a_request() -> None:
         "dollars 2023-11-14 client=bob",
         "dollars 2023-11 preference=default",
     }
+
+
+def test_they_are_worked_out_once_in_a_quarter_of_an_hour() -> None:
+    budgets = budgets_of("[{at_most: $1, per: day, then: block, each: client}]")
+    clients, names, quarter = ["alice"], ["default"], WALL // 900 * 900
+    first = standing_keys(budgets, clients, names, quarter)
+    assert standing_keys(budgets, clients, names, quarter + 899) is first
+    assert standing_keys(budgets, clients, names, quarter + DAY) != first
+    assert standing_keys(budgets, [*clients, "bob"], names, quarter) != first
+
+
+def test_many_clients_and_many_preferences_take_no_longer_than_each_alone() -> None:
+    """Their product takes minutes."""
+    budgets = (
+        Budget("c", 1, "dollars", "day", "block", each="client"),
+        Budget("p", 1, "dollars", "day", "block", each="preference"),
+        Budget("one", 1, "dollars", "day", "block", client="7", preference="7"),
+    )
+    clients, preferences = [str(number) for number in range(3000)], [str(number) for number in range(3000)]
+    began = time.monotonic()
+    assert len(standing_keys(budgets, clients, preferences, WALL)) == 6001
+    assert len(all_standings(budgets, Spending(), clients, preferences, WALL)) == 6001
+    assert len(unread(budgets, stored(), Asker("7", "s/"), preferences, WALL)) == 3002
+    assert time.monotonic() - began < 5
+
+
+def stored() -> Spending:
+    spending = Spending()
+    spending.stored = True
+    return spending
 
 
 def test_of_many_counts_the_oldest_are_let_go_and_what_was_spent_stays_what_it_was() -> None:
@@ -442,15 +493,11 @@ def test_who_looks_is_shown_all_of_them_and_of_sessions_the_dearest() -> None:
     spending = Spending()
     for number in range(5):
         account(spending, budgets, Asker("alice", f"s{number}/", ""), cost=number, usage=EACH, at=WALL)
-    found = all_standings(budgets, spending, ["alice", "bob"], ["default"], WALL)
-    assert [(one.budget.name, one.of, one.spent) for one in found] == [
-        ("$9 a day", "", 10),
-        ("c", "alice", 10),
-        ("c", "bob", 0),
-        ("s", "s4", 4),
-        ("s", "s3", 3),
-        ("s", "s2", 2),
-    ]
+    lasting = [("$9 a day", "", 10), ("c", "alice", 10), ("c", "bob", 0)]
+    dearest = [("s", "s4", 4), ("s", "s3", 3), ("s", "s2", 2)]
+    for how, shown in ((all_standings, [*lasting, *dearest]), (lasting_standings, lasting)):
+        found = how(budgets, spending, ["alice", "bob"], ["default"], WALL)
+        assert [(one.budget.name, one.of, one.spent) for one in found] == shown
 
 
 # -- what follows --------------------------------------------------------------------------------------------------
@@ -517,6 +564,29 @@ def test_nothing_that_costs_is_let_through(fields: dict[str, object]) -> None:
     assert reply and reply.status == 429
     assert not len(blocked.exchanges) and "s/" not in blocked.sessions
     assert one(ask(gateway(BLOCK, day=4.99), given=SESSION, **fields)[1], Respond) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        (CLAUDE, CLAUDE),
+        ("gpt-4o-mini", GPT),
+        ("arch.main.v1", ""),
+        ("no-such-model-zq", ""),
+        pytest.param("zq" * 2_500_000, "", id="5 MB"),
+    ],
+)
+def test_of_a_refusal_the_name_is_kept_that_the_model_has_here(model: str, asked: str) -> None:
+    outcome = recorded(ask(gateway(BLOCK, day=5.0), given=SESSION, model=model)[1])
+    assert outcome and outcome.status == 429 and outcome.model_asked == asked
+    assert "zq" not in repr(outcome) + repr(facts(outcome))
+
+
+def test_beside_a_word_of_its_own_the_clients_model_is_kept_in_part() -> None:
+    made = gateway_of()
+    exchange_of(made, model="zq" * 2_500_000, given={"x-arch-model": CLAUDE})
+    (outcome,) = made.exchanges.expire(1e9)
+    assert len(outcome.model_asked) == MAX_KEPT
 
 
 def test_how_many_tokens_it_comes_to_may_still_be_asked() -> None:

@@ -240,7 +240,7 @@ async def test_two_add_up_and_both_block(tmp_path: Path, shared: str) -> None:
                 if known == {float(sum(used))}:
                     break
                 await asyncio.sleep(0.1)
-                assert [await ask(it) for it in (one, other)] == [429, 429]  # what a session spends is looked at then
+                assert [await ask(it) for it in (one, other)] == [429, 429]
             assert known == {float(sum(used))}, name
 
 

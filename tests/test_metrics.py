@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from importlib.metadata import Distribution
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,13 @@ def test_without_envoy_the_page_says_so(tmp_path: Path) -> None:
     told = grpc_server._of_envoy(tmp_path / "nobody.sock")
     page = metrics.page(gateway_of(), Journal(), {}, told, 0.0).decode()
     assert "archgw_envoy_answers 0.0" in page and "envoy_cluster" not in page and "put_aside{" not in page
+
+
+def test_which_archgw_it_is_is_not_looked_up_for_each_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests wait while the disk is read."""
+    monkeypatch.setattr(Distribution, "from_name", None)
+    page = metrics.page(gateway_of(), Journal(), {}, None, 0.0).decode()
+    assert f'archgw_build_info{{version="{metrics.VERSION}"}} 1.0' in page
 
 
 # -- what is written about it --------------------------------------------------------------------------------------

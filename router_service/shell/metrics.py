@@ -22,6 +22,7 @@ from router_service.selection import Gateway
 from router_service.shell import budget_figures, standing
 from router_service.shell.journal import Journal
 
+VERSION = version("archgw")  # which is read from the disk
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -72,7 +73,7 @@ class _Figures:
         self._envoy, self._counted = envoy, journal.figures
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("archgw_build", "Which archgw this is.", value={"version": version("archgw")})
+        yield InfoMetricFamily("archgw_build", "Which archgw this is.", value={"version": VERSION})
         yield from self._requests()
         yield from self._tries()
         yield from self._answers()
@@ -150,7 +151,7 @@ class _Figures:
             yield CounterMetricFamily("archgw_telemetry_sent", "Requests told by OTLP.", telemetry.tally.sent)
             words = "Requests that could not be told by OTLP."
             yield CounterMetricFamily("archgw_telemetry_lost", words, telemetry.tally.lost)
-        yield from budget_figures.figures(standing.of_all(self._gateway))
+        yield from budget_figures.figures(standing.of_lasting(self._gateway))
 
     def _by_id(self) -> dict[str, Answers]:
         return {one.id: _of(self._counted, one) for one in self._gateway.plan.candidates}

@@ -15,20 +15,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router_service.budgets import Spending
 from router_service.plan import Plan
 from router_service.shell.ledger import engine
-from router_service.shell.ledger_schema import budgets, migrate
+from router_service.shell.ledger_schema import budgets, is_current, migrate
 from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.budgets")
 _PATIENCE = 0.05  # seconds that a request waits for what others have spent
 _WITHIN = 5.0  # seconds that a store may take behind the requests' backs
 _TIDY_EVERY = 3600.0
-_PREFIX = "archgw:budget:"
+_PREFIX = "archgw:spent:"
 
 Rows = list[dict[str, Any]]
 
@@ -39,7 +39,7 @@ class Purse(Protocol):
     trouble: str
 
     async def keep(self, spending: Spending, keys: Iterable[str] = ()) -> None:
-        """Tell the store what was spent, and learn what others have spent of these."""
+        """Tell the store what was spent, and learn what others have spent of that and of these."""
         ...
 
     async def hurry(self, spending: Spending) -> None:
@@ -97,7 +97,7 @@ class Shared:
         spending.stored, spending.shared = True, self._shared
         keys = tuple(keys)
         async with self._keeping:
-            if not (keys or spending.changed):
+            if not (keys or spending.changed or self.trouble):
                 return
             writer, changed = spending.writer, set(spending.changed)
             rows = [
@@ -107,7 +107,7 @@ class Shared:
             spending.changed -= changed
             try:
                 async with asyncio.timeout(_WITHIN):
-                    others = await self._tell(rows, keys, writer)
+                    others = await self._tell(rows, tuple({*keys, *changed}), writer)
             except Exception as error:
                 spending.changed |= changed
                 self._worry(error)
@@ -137,7 +137,7 @@ class Shared:
             self._worry(error)
 
     async def _tell(self, rows: Rows, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
-        """Write, then read, all or nothing."""
+        """Write, then read, all or nothing. With neither to do, find out whether it is there."""
         raise NotImplementedError
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
@@ -169,49 +169,79 @@ class Database(Shared):
         super().__init__(shared=postgres)
         self._file = None if postgres else Path(url.removeprefix("sqlite:///")) if ":" in url else file
         self._engine: Engine = engine(url, file)
+        self._reader = self._engine if postgres else engine(url, file, read_only=True)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="budgets")
         self._ready = False
         self._tidied = 0.0
 
     async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """What was given up for late may still have a connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WITHIN):
+                await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._engine.dispose()
+        self._reader.dispose()
 
     async def _tell(self, rows: Rows, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
+        if not rows:
+            return await self._ask(keys, writer)
         return await self._off(self._write, rows, keys, writer)
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
-        return await self._off(self._write, [], keys, writer)
+        return await self._off(self._read, keys, writer)
 
     async def _off(self, work: Any, *arguments: Any) -> Mapping[str, float]:
         found: Mapping[str, float] = await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
         return found
 
+    def _read(self, keys: tuple[str, ...], writer: str) -> dict[str, float]:
+        self._make_ready()
+        with self._reader.begin() as connection:
+            return _others(connection, keys, writer)
+
     def _write(self, rows: Rows, keys: tuple[str, ...], writer: str) -> dict[str, float]:
-        if not self._ready:
-            if self._file:
-                make_private(self._file)
+        self._make_ready()
+        with self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            said = dialect.insert(budgets)
+            # A write that was given up for late may still come through, after the next: the greater one holds.
+            greater = func.greatest if connection.dialect.name == "postgresql" else func.max
+            mine = {"spent": greater(budgets.c.spent, said.excluded.spent), "until": said.excluded.until}
+            connection.execute(said.on_conflict_do_update(index_elements=["key", "writer"], set_=mine), rows)
+            if time.monotonic() - self._tidied > _TIDY_EVERY or not self._tidied:
+                self._tidied = time.monotonic()
+                connection.execute(delete(budgets).where(budgets.c.until < time.time()))
+            return _others(connection, keys, writer)
+
+    def _make_ready(self) -> None:
+        """A database that was begun before is only looked at: a request waits, and the ledger may be writing."""
+        if self._ready:
+            return
+        begun = self._file is None or (self._file.exists() and self._file.stat().st_size > 0)
+        if self._file:
+            make_private(self._file)
+        if not (begun and self._is_current()):
             with self._engine.begin() as connection:
                 migrate(connection)
-            self._ready = True
-        with self._engine.begin() as connection:
-            if rows:
-                dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-                said = dialect.insert(budgets)
-                # A write that was given up for late may still come through, after the next: the greater one holds.
-                greater = func.greatest if connection.dialect.name == "postgresql" else func.max
-                mine = {"spent": greater(budgets.c.spent, said.excluded.spent), "until": said.excluded.until}
-                connection.execute(said.on_conflict_do_update(index_elements=["key", "writer"], set_=mine), rows)
-                if time.monotonic() - self._tidied > _TIDY_EVERY or not self._tidied:
-                    self._tidied = time.monotonic()
-                    connection.execute(delete(budgets).where(budgets.c.until < time.time()))
-            asked = select(budgets.c.key, func.sum(budgets.c.spent)).group_by(budgets.c.key)
-            found = connection.execute(asked.where(budgets.c.key.in_(keys), budgets.c.writer != writer))
-            return dict.fromkeys(keys, 0.0) | {key: float(spent) for key, spent in found}
+        self._ready = True
+
+    def _is_current(self) -> bool:
+        with self._reader.begin() as connection:
+            return is_current(connection)
+
+
+def _others(connection: Connection, keys: tuple[str, ...], writer: str) -> dict[str, float]:
+    asked = select(budgets.c.key, func.sum(budgets.c.spent)).group_by(budgets.c.key)
+    found = connection.execute(asked.where(budgets.c.key.in_(keys), budgets.c.writer != writer))
+    return dict.fromkeys(keys, 0.0) | {key: float(spent) for key, spent in found}
 
 
 class Redis(Shared):
-    """A hash for each count, a field for each writer."""
+    """A sorted set for each count; a writer's score is what it has spent.
+
+    For a score may be told only to grow (ZADD GT, Redis 6.2): a write that was given up for late may still come
+    through, after the next.
+    """
 
     name = "Redis"
 
@@ -225,23 +255,18 @@ class Redis(Shared):
         await self._client.aclose()
 
     async def _tell(self, rows: Rows, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
+        if not (rows or keys):
+            await self._client.ping()
+            return {}
         async with self._client.pipeline(transaction=True) as pipeline:
             for row in rows:
-                pipeline.hset(_PREFIX + row["key"], writer, repr(float(row["spent"])))
+                pipeline.zadd(_PREFIX + row["key"], {writer: float(row["spent"])}, gt=True)
                 pipeline.expireat(_PREFIX + row["key"], int(row["until"]))
             for key in keys:
-                pipeline.hgetall(_PREFIX + key)
+                pipeline.zrange(_PREFIX + key, 0, -1, withscores=True)
             found = await pipeline.execute()
-        return {key: _sum(told, writer) for key, told in zip(keys, found[2 * len(rows) :], strict=True)}
+        told = zip(keys, found[2 * len(rows) :], strict=True)
+        return {key: sum(spent for name, spent in scores if name != writer) for key, scores in told}
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
         return await self._tell([], keys, writer)
-
-
-def _sum(told: Mapping[str, str], writer: str) -> float:
-    total = 0.0
-    for name, spent in told.items():
-        if name != writer:
-            with suppress(ValueError):
-                total += float(spent)
-    return total

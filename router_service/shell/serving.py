@@ -49,8 +49,9 @@ class Serving:
     async def count_up(self) -> None:
         """Tell what was spent of the budgets, and learn what others have."""
         plan, spending = self.gateway.plan, self.gateway.spending
-        clients = [client.name for client in plan.clients]
-        await self.purse.keep(spending, standing_keys(plan.budgets, clients, plan.preferences, time.time()))
+        clients, now = [client.name for client in plan.clients], time.time()
+        known = standing_keys(plan.budgets, clients, plan.preferences, now)
+        await self.purse.keep(spending, (*known, *spending.going_on(now)))
 
     def find_identities(self) -> None:
         """Look for the clouds' credentials before they are needed; nobody waits for it."""
