@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -158,6 +160,22 @@ async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
         assert (await it.ask(hello())).status == 200
     async with running(tmp_path, ONE_CENT) as it:
         assert (await it.ask(hello())).status == 429
+
+
+async def test_who_looks_from_outside_cuts_the_gateway_off_from_nothing(tmp_path: Path) -> None:
+    """Ledger and budgets are written into one file by two parts of the service, and read by other processes."""
+    async with running(tmp_path, "{at_most: $50, per: month, then: warn}") as it:
+        environment = {**os.environ, "ARCHGW_HOME": str(it.home.folder)}
+
+        def told() -> int:
+            command = [sys.executable, "-m", "archgw", "stats", "--json"]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+            return int(json.loads(done.stdout)["total"]["requests"])
+
+        for asked in (2, 4, 6):
+            assert [(await it.ask(hello())).status for _ in range(2)] == [200, 200]
+            await asyncio.sleep(2.2)  # both parts have written
+            assert await asyncio.to_thread(told) == asked
 
 
 async def test_a_crash_forgets_no_more_than_a_second(tmp_path: Path) -> None:
