@@ -179,7 +179,7 @@ function about(told) {
 }
 
 function fits(told, one) {
-  if (!told.fits.length) return el("p.soft", {}, `The router model was not asked: ${one.kind || "refused"}.`);
+  if (!told.fits.length) return el("p.soft", {}, `Nothing was compared: ${one.kind || "refused"}.`);
   const most = Math.max(...told.fits.map(([, fit]) => fit));
   return el("ul.fits", {}, told.fits.map(([name, fit]) => el("li", { class: name === one.route ? "chosen" : null },
     el("span.name", {}, name), el("span.bar", { "aria-hidden": "true" }, el("i", { style: { width: `${(100 * fit) / most}%` } })), el("span.num", {}, fit.toFixed(2)))));
