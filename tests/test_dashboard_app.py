@@ -1,5 +1,6 @@
 """What the dashboard answers over HTTP: to whom, with which headers, and what it says of a ledger it cannot read."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -14,7 +15,9 @@ import pytest
 from archgw.books import Books, Unreadable
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import PANELS
-from archgw.dashboard.live import Live
+from archgw.dashboard.asked import Asked
+from archgw.dashboard.gateway import Gateway
+from archgw.dashboard.live import Follower, Live
 from archgw.home import Home
 from dashboards import KEY, Served, of_a_gateway, served
 from sqlalchemy import select, text
@@ -240,6 +243,32 @@ async def test_who_does_not_keep_up_is_told_to_load_anew(tmp_path: Path) -> None
         live._tell(f"event: {number}")
     assert (await anext(heard)).startswith("event: anew") and await anext(heard) == "event: 500"
     await heard.aclose()  # type: ignore[attr-defined]
+
+
+async def test_an_error_of_its_own_ends_no_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asks, looks = iter([ZeroDivisionError("a secret")]), iter([KeyError("a secret")])
+
+    def ask() -> Gateway:
+        for error in asks:
+            raise error
+        return of_a_gateway()
+
+    def look(*_: object) -> list[Asked]:
+        for error in looks:
+            raise error
+        return []
+
+    monkeypatch.setattr(Follower, "look", look)
+    live = Live(Books(Settings(), tmp_path / "none"), ask, every=0.01, ending=lambda: False)
+    running, heard = asyncio.create_task(live.run()), live.events()
+    told = [await asyncio.wait_for(anext(heard), 5) for _ in range(5)]
+    running.cancel()
+    await heard.aclose()  # type: ignore[attr-defined]
+    assert "an error in archgw itself (KeyError)" in told[1] and "an error in archgw itself (ZeroDivisionError)" in told[2]
+    assert '"trouble": ""' in told[3] and '"running"' in told[4]
+    assert "KeyError at test_dashboard_app.py:" in caplog.text and "secret" not in caplog.text + "".join(told)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ import { problem } from "./problem.js";
 
 const MOST = 400;  // rows in the page; older ones are loaded again when they are wanted
 const wanted = { preference: "", model: "", trouble: "" };
+const PAGE = 50;  // of them come at once
 let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
+let oldest = null;  // down to this one all are there that match; those that began earlier and end late may be below
+let asked = 0, late = null, missed = false, trouble = null;
 
 export function start() {
   const list = byId("list");
@@ -46,28 +49,67 @@ export async function filter(change) {
 const offered = () => [...byId("by-preference").options].slice(1).map((one) => ({ preference: one.value, model: "" }))
   .concat([...byId("by-model").options].slice(1).map((one) => ({ preference: "", model: one.value })));
 
+/** Of several that are under way the last one counts, whichever is answered first. */
 export async function load() {
+  const mine = ++asked;
+  late = [];
+  let told, wrong = null;
   try {
-    rows = await get("requests", wanted);
+    told = await get("requests", wanted);
   } catch (error) {
-    return fill(byId("list"), problem(error, load));
+    wrong = error;
   }
+  if (mine !== asked) return;
+  const meanwhile = late;
+  late = null;
+  missed = Boolean(wrong);
+  if (wrong) return fill(byId("list"), problem(wrong, load));
+  rows = told;
   waiting = [];
-  complete = rows.length < 50;
+  ended(told);
   draw();
+  arrived(meanwhile);
 }
 
 async function more() {
-  const last = rows[rows.length - 1];
-  const older = await get("requests", { ...wanted, before: `${last.at},${last.id}` });
-  complete = older.length < 50;
-  rows = rows.concat(older);
+  const mine = asked;
+  trouble = null;
+  try {
+    const older = await get("requests", { ...wanted, before: `${oldest.at},${oldest.id}` });
+    if (mine !== asked) return;
+    rows = joined(older);
+    ended(older);
+  } catch (error) {
+    if (mine !== asked) return;
+    trouble = error;
+  }
   draw();
+}
+
+/** With them, all down to the last of them are there. */
+function ended(some) {
+  oldest = some[some.length - 1] ?? oldest;
+  complete = some.length < PAGE;
+  trouble = null;
+}
+
+/** Something may have ended unheard: what is new is taken as if it had been heard, if it is little. */
+export async function renew() {
+  const mine = asked;
+  const told = await get("requests", wanted).catch(() => null);
+  if (mine !== asked || !told) return false;
+  const there = known();
+  const fresh = told.filter((one) => !there.has(one.id));
+  if (fresh.length === PAGE && paused) missed = true;
+  else if (missed || fresh.length === PAGE) await load();
+  else arrived(fresh.reverse());
+  return fresh.length > 0;
 }
 
 /** They have just ended. Whoever reads further down, or has paused, is not disturbed. */
 export function arrived(fresh) {
-  const there = new Set(rows.map((one) => one.id));
+  late?.push(...fresh);
+  const there = known();
   const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
   if (!mine.length) return;
   if (paused) waiting = mine.concat(waiting).slice(0, MOST);
@@ -76,9 +118,22 @@ export function arrived(fresh) {
 }
 
 function take(mine) {
-  rows = mine.concat(rows).sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, MOST);
+  const all = joined(mine);
+  rows = all.slice(0, MOST);
+  if (rows.length < all.length) {
+    complete = false;
+    oldest = [rows[rows.length - 1], oldest].filter(Boolean).sort(newestFirst)[0];
+  }
   draw(new Set(mine.map((one) => one.id)));
   say(count(mine.length, "new request"));
+}
+
+const known = () => new Set(rows.concat(waiting).map((one) => one.id));
+const newestFirst = (a, b) => b.at - a.at || (a.id < b.id ? 1 : -1);
+
+function joined(some) {
+  const there = new Set(rows.map((one) => one.id));
+  return rows.concat(some.filter((one) => !there.has(one.id))).sort(newestFirst);
 }
 
 const matches = (one) => (!wanted.preference || one.route === wanted.preference)
@@ -87,7 +142,8 @@ const matches = (one) => (!wanted.preference || one.route === wanted.preference)
 function pause(to) {
   paused = to;
   byId("pause").setAttribute("aria-pressed", paused);
-  if (!paused && waiting.length) take(waiting.splice(0));
+  if (!paused && missed) load();
+  else if (!paused && waiting.length) take(waiting.splice(0));
   head();
 }
 
@@ -109,7 +165,7 @@ function draw(fresh = new Set()) {
   fill(list, el("table.requests", {},
     el("thead", {}, el("tr", {}, HEADINGS.map(([words, kind]) => el("th", { scope: "col", class: kind }, words)))),
     el("tbody", {}, rows.flatMap((one, nth) => [row(one, nth === Math.max(0, first), fresh.has(one.id)), open.has(one.id) && opened(one)]))),
-  !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
+  trouble ? problem(trouble, more) : !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
 }
 
 const TURNS = ["user turn", "tool continuation"];
