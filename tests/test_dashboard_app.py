@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 from archgw.books import Books, Unreadable
-from archgw.dashboard import gateway, keys
+from archgw.dashboard import app, gateway, keys
 from archgw.dashboard.app import PANELS
 from archgw.dashboard.asked import Asked
+from archgw.dashboard.door import Door
 from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Follower, Live
 from archgw.home import Home
 from dashboards import KEY, Served, of_a_gateway, served
 from sqlalchemy import select, text
+from starlette.types import Message, Send
 from test_ledger import CLAUDE, kept, opened, outcome
 
 from router_service.config import Ledger as Settings
@@ -154,6 +156,43 @@ def test_nothing_else_can_be_written(page: Served, id: str, thumb: str, status: 
 def test_nonsense_is_refused_in_words(page: Served, body: bytes) -> None:
     status, _, told = page.ask("/api/requests/r1/thumb", method="POST", body=body, content_type="application/json")
     assert status == 400 and "thumb" in told["error"]
+
+
+def test_an_error_of_its_own_is_told_by_its_kind_and_logged_by_its_place(
+    page: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setitem(app.PANELS, "flow", broken)  # type: ignore[arg-type]  # a dict, though nobody is to change it
+    status, headers, told = page.ask("/api/panels/flow")
+    assert (status, told) == (500, {"error": "an error in archgw itself (ZeroDivisionError)", "mend": "archgw logs"})
+    assert "content-security-policy" in headers and headers["cache-control"] == "no-store"
+    assert "ZeroDivisionError at test_dashboard_app.py:" in caplog.text
+    logged, printed = caplog.text, "".join(capfd.readouterr())
+    assert "secret" not in logged + printed and "Traceback" not in logged + printed
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_at_port_80_browsers_name_no_port(host: str) -> None:
+    async def called(host: str, origin: str, port: int) -> int:
+        sent: list[Message] = []
+
+        async def answer(scope: object, receive: object, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+        await Door(answer, port=port, key=KEY)(
+            {"type": "http", "method": "GET", "path": "/", "headers": headers}, None, send  # type: ignore[arg-type]
+        )
+        return int(sent[0]["status"])
+
+    assert asyncio.run(called(host, f"http://{host}", 80)) == asyncio.run(called(f"{host}:80", f"http://{host}", 80)) == 200
+    assert asyncio.run(called(host, f"http://{host}", 81)) == 421
+    assert asyncio.run(called(f"{host}:81", f"http://{host}", 81)) == 403
 
 
 # -- live ----------------------------------------------------------------------------------------------------------

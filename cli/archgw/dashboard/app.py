@@ -77,7 +77,7 @@ def application(
             Mount("/assets", StaticFiles(directory=str(_ASSETS))),
         ],
         middleware=[Middleware(Door, port=port, key=key)],
-        exception_handlers={Unreadable: _unreadable, HTTPException: _wrong, Exception: _broken},
+        exception_handlers={Unreadable: _unreadable, HTTPException: _wrong},
         lifespan=_running(live),
     )
 
@@ -188,8 +188,3 @@ async def _unreadable(_: Request, error: Exception) -> Response:
 async def _wrong(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail, "mend": ""}, status_code=error.status_code)
-
-
-async def _broken(_: Request, error: Exception) -> Response:
-    """An error of our own: its kind and no more, for its words may be anybody's."""
-    return JSONResponse({"error": f"an error in archgw itself ({type(error).__name__})", "mend": ""}, status_code=500)
