@@ -144,13 +144,26 @@ def test_sessions_hold_their_threads(database: Connection) -> None:
     assert len(sessions.sessions(database, HOUR, 2)) == 2
 
 
+def test_what_a_client_does_itself_is_no_trouble(settings: Settings, tmp_path: Path) -> None:
+    left, wrong, broken = (
+        turn(id, 5, CODING, (), status=status, model_served="", attempts=(tried(GPT, "as it says", status),))
+        for id, status in (("a1", 499), ("a2", 400), ("a3", 500))
+    )
+    with kept(replace(settings, keep=1e10), tmp_path, left, wrong, broken) as connection:
+        assert [one.id for one in asked.newest(connection, Wanted(trouble=True), 5)] == ["a3"]
+        assert {one.id: one.trouble for one in asked.newest(connection, Wanted(), 5)}["a1"], "it is told all the same"
+        assert {one.id for one in asked.newest(connection, Wanted(), 5) if one.troubled} == {"a3"}
+        assert sessions.sessions(connection, HOUR, 5)[0].failed == 1
+        assert quality.health(connection, HOUR)[0].failed == 1
+
+
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
         (Wanted(), ["d1", "c1", "b2", "b1", "a3", "a2", "a1", "e1"]),
         (Wanted(preference=CODING), ["d1", "b2", "a2", "a1", "e1"]),
         (Wanted(model=GPT), ["a3"]),
-        (Wanted(trouble=True), ["d1", "c1", "a2"]),
+        (Wanted(trouble=True), ["d1", "a2"]),
         (Wanted(trouble=True, model=CLAUDE), ["a2"]),
         (Wanted(before=(NOON - 40 * 60, "a2")), ["a1", "e1"]),
         (Wanted(preference="nothing's"), []),

@@ -137,7 +137,7 @@ function joined(some) {
 }
 
 const matches = (one) => (!wanted.preference || one.route === wanted.preference)
-  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.failed > 0 || !one.served);
+  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.troubled);
 
 function pause(to) {
   paused = to;
@@ -172,7 +172,7 @@ const TURNS = ["user turn", "tool continuation"];
 const HEADINGS = [["time", "time"], ["preference", ""], ["model", ""], ["why", "why"], ["tries", "num"], ["first", "num"], ["total", "num"], ["cost", "num"]];
 
 function row(one, isStop, isFresh) {
-  const trouble = !one.served ? "failed" : one.failed ? "stepped" : "";
+  const trouble = !one.troubled ? "" : one.served ? "stepped" : "failed";
   return el("tr", { class: [trouble, isFresh && "fresh", open.has(one.id) && "is-open"].filter(Boolean).join(" "), "data-id": one.id, onclick: (event) => event.target.closest("button, a, select") || toggle(one.id) },
     el("td.time", {}, el("button.open", {
       type: "button", tabindex: isStop ? 0 : -1, "data-key": one.id, "aria-expanded": open.has(one.id),
@@ -183,7 +183,7 @@ function row(one, isStop, isFresh) {
       preference(one.route), !TURNS.includes(one.kind) && el("span.kind.after", {}, one.kind)),
     el("td.model", { title: one.served }, one.served
       ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
-      : el("span.bad", {}, `nobody: ${one.status}`)),
+      : el(one.troubled ? "span.bad" : "span.soft", {}, `nobody: ${one.status}`)),
     el("td.why", { title: one.reason }, why(one)),
     el("td.num.tries", {}, one.failed ? el("span.warn", { title: `${one.failed} failed` }, `${one.tries}`) : String(one.tries)),
     el("td.num.first", {}, seconds(one.first_content)),
