@@ -15,7 +15,7 @@ import pytest
 from archgw.books import Books, Unreadable
 from archgw.dashboard import app, gateway, keys
 from archgw.dashboard.app import PANELS
-from archgw.dashboard.asked import Asked
+from archgw.dashboard.asked import Asked, Wanted, newest
 from archgw.dashboard.door import Door
 from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Follower, Live
@@ -23,11 +23,13 @@ from archgw.home import Home
 from dashboards import KEY, Served, of_a_gateway, served
 from sqlalchemy import select, text
 from starlette.types import Message, Send
-from test_ledger import CLAUDE, kept, opened, outcome
+from test_ledger import CLAUDE, kept, opened, outcome, server
 
 from router_service.config import Ledger as Settings
-from router_service.shell.ledger_schema import signals
+from router_service.shell.ledger import sign
+from router_service.shell.ledger_schema import migrate, signals, version
 
+__all__ = ["server"]  # a fixture
 PATHS = [*(f"/api/panels/{name}" for name in PANELS), "/api/requests", "/api/gateway"]
 
 
@@ -186,11 +188,17 @@ def test_at_port_80_browsers_name_no_port(host: str) -> None:
 
         headers = [(b"host", host.encode()), (b"origin", origin.encode())]
         await Door(answer, port=port, key=KEY)(
-            {"type": "http", "method": "GET", "path": "/", "headers": headers}, None, send  # type: ignore[arg-type]
+            {"type": "http", "method": "GET", "path": "/", "headers": headers},
+            None,
+            send,  # type: ignore[arg-type]
         )
         return int(sent[0]["status"])
 
-    assert asyncio.run(called(host, f"http://{host}", 80)) == asyncio.run(called(f"{host}:80", f"http://{host}", 80)) == 200
+    assert (
+        asyncio.run(called(host, f"http://{host}", 80))
+        == asyncio.run(called(f"{host}:80", f"http://{host}", 80))
+        == 200
+    )
     assert asyncio.run(called(host, f"http://{host}", 81)) == 421
     assert asyncio.run(called(f"{host}:81", f"http://{host}", 81)) == 403
 
@@ -305,7 +313,9 @@ async def test_an_error_of_its_own_ends_no_look(
     told = [await asyncio.wait_for(anext(heard), 5) for _ in range(5)]
     running.cancel()
     await heard.aclose()  # type: ignore[attr-defined]
-    assert "an error in archgw itself (KeyError)" in told[1] and "an error in archgw itself (ZeroDivisionError)" in told[2]
+    assert (
+        "an error in archgw itself (KeyError)" in told[1] and "an error in archgw itself (ZeroDivisionError)" in told[2]
+    )
     assert '"trouble": ""' in told[3] and '"running"' in told[4]
     assert "KeyError at test_dashboard_app.py:" in caplog.text and "secret" not in caplog.text + "".join(told)
 
@@ -337,6 +347,64 @@ def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
         connection.execute(text("delete from ledger_version where number > 1"))
     with Books(Settings(), tmp_path / "ledger.sqlite").reading() as connection:
         assert connection.scalar(text("select reason from requests")) == ""
+
+
+def test_an_older_ledger_that_others_may_share_is_left_as_it_is(server: str, tmp_path: Path) -> None:
+    """Its older gateways would refuse a newer one."""
+    settings, other = Settings(server), tmp_path / "none"
+    with opened(settings, tmp_path) as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    with closing(Books(settings, other)) as books:
+        with books.reading() as connection:
+            assert newest(connection, Wanted(), 5) == (), "where nothing was recorded, there is nothing to be read"
+        with pytest.raises(Unreadable, match="nothing has been recorded"), books.writing():
+            pass
+    with kept(settings, tmp_path, outcome("r1")) as connection:
+        connection.execute(text("delete from ledger_version where number > 3"))
+    with closing(Books(settings, other)) as books:
+        for way in (books.reading, books.writing):
+            with pytest.raises(Unreadable, match="the ledger is of version 3") as refused, way():
+                pass
+            assert "archgw up" in refused.value.mend
+        with opened(settings, tmp_path) as connection:
+            assert version(connection) == 3
+            migrate(connection)
+        with books.reading() as connection:
+            assert [one.id for one in newest(connection, Wanted(), 5)] == ["r1"]
+
+
+def test_a_ledger_that_was_made_anew_is_read_and_not_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+
+    def told() -> list[str]:
+        with books.reading() as connection:
+            return [one.id for one in newest(connection, Wanted(), 5)]
+
+    with closing(Books(Settings(), file)) as books:
+        for id in ("first", "second"):
+            with kept(Settings(), tmp_path, outcome(id)):
+                pass
+            assert told() == [id]
+            for one in tmp_path.iterdir():
+                one.unlink()
+            assert told() == []
+        with kept(Settings(), tmp_path / "elsewhere", outcome("third")):
+            pass
+        os.replace(tmp_path / "elsewhere" / "ledger.sqlite", file)
+        assert told() == ["third"]
+        with books.writing() as connection:
+            assert sign(connection, "third", "good")
+
+
+def test_what_goes_wrong_in_a_block_is_the_ledgers_only_if_it_says_so(tmp_path: Path) -> None:
+    with kept(Settings(), tmp_path, outcome("r1")):
+        pass
+    with closing(Books(Settings(), tmp_path / "ledger.sqlite")) as books:
+        with pytest.raises(BrokenPipeError), books.reading():
+            raise BrokenPipeError
+        with pytest.raises(Unreadable, match="no such table"), books.reading() as connection:
+            connection.execute(text("select * from nowhere"))
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

@@ -79,9 +79,7 @@ def quality(connection: Connection, span: Span, configured: Sequence[str]) -> Qu
     thumbs = _thumbs(connection, span)
     known = (one for row in rows for one in (row.route, row.best) if one not in (*_NO_PREFERENCE, _NONE))
     return Quality(
-        preferences=tuple(
-            _preference(name, rows, thumbs, configured) for name in dict.fromkeys([*configured, *known])
-        ),
+        preferences=tuple(_preference(name, rows, thumbs, configured) for name in dict.fromkeys([*configured, *known])),
         confusions=_confusions(rows),
         turns=sum(row.times for row in rows),
         unmatched=sum(row.times for row in rows if row.best == _NONE),
