@@ -97,7 +97,7 @@ class Served:
         connection.close()
         return answer.status, told, json.loads(read) if told["content-type"] == "application/json" else read
 
-    def thumb(self, id: str, thumb: str, **headers: str) -> int:
+    def thumb(self, id: str, thumb: str | None, **headers: str) -> int:
         sent = {"content_type": "application/json"} | headers
         body = json.dumps({"thumb": thumb}).encode()
         return self.ask(f"/api/requests/{id}/thumb", method="POST", body=body, **sent)[0]

@@ -248,7 +248,7 @@ def test_a_request_opens_to_all_that_is_known_of_it(browser: Browser, few: Serve
         expect(about).to_have_count(0)
 
 
-def test_a_thumb_goes_into_the_ledger_and_can_be_turned(browser: Browser, few: Served) -> None:
+def test_a_thumb_goes_into_the_ledger_and_can_be_turned_and_taken_back(browser: Browser, few: Served) -> None:
     with looked_at(browser, few.address, range="1h") as page:
         rows(page).first.click()
         good, bad = (page.locator("tr.opened").get_by_role("button", name=name) for name in ("Good", "Bad"))
@@ -260,6 +260,10 @@ def test_a_thumb_goes_into_the_ledger_and_can_be_turned(browser: Browser, few: S
         expect(good).to_have_attribute("aria-pressed", "false")
         assert thumbs(few) == {"r0": "bad"}
         expect(page.locator("#quality .quality tbody tr").first).to_contain_text("1 of 1", timeout=SOON)
+        bad.click()
+        expect(bad).to_have_attribute("aria-pressed", "false")
+        expect(rows(page).first.locator(".given")).to_have_count(0)
+        assert thumbs(few) == {}
 
 
 def test_a_thumb_that_could_not_be_kept_is_not_shown_as_given(browser: Browser, few: Served) -> None:
@@ -431,6 +435,10 @@ def test_all_of_it_can_be_done_by_keyboard(browser: Browser, few: Served) -> Non
         expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
         assert thumbs(few) == {"r1": "bad"}
         assert page.evaluate("document.activeElement.dataset.key") == "r1", "the focus stays where it was"
+        page.keyboard.press("-")
+        expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#said")).to_contain_text("Taken back")
+        assert thumbs(few) == {}
         page.keyboard.press("Escape")
         expect(page.locator("tr.opened")).to_have_count(0)
         page.locator("#money .chart").focus()

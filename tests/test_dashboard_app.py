@@ -147,6 +147,14 @@ def test_thumbs_are_written_and_replace_each_other(page: Served, ledger: Path) -
     assert page.ask("/api/requests/r2")[2]["request"]["thumb"] == "bad"
 
 
+def test_a_thumb_is_taken_back(page: Served, ledger: Path) -> None:
+    assert page.thumb("r4", "good") == page.thumb("r4", None) == page.thumb("r4", None) == 200
+    with opened(Settings(), ledger.parent) as connection:
+        assert connection.execute(select(signals.c.signal).where(signals.c.request == "r4")).all() == []
+    assert page.ask("/api/requests/r4")[2]["request"]["thumb"] is None
+    assert page.thumb("nobodys", None) == 404
+
+
 @pytest.mark.parametrize(
     ("id", "thumb", "status"), [("nobodys", "good", 404), ("r1", "tool error", 400), ("r1", "", 400)]
 )
@@ -154,7 +162,7 @@ def test_nothing_else_can_be_written(page: Served, id: str, thumb: str, status: 
     assert page.thumb(id, thumb) == status
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"good"', b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"thumb": []}', b"[]", b'"good"', b"{", b"\xff"])
 def test_nonsense_is_refused_in_words(page: Served, body: bytes) -> None:
     status, _, told = page.ask("/api/requests/r1/thumb", method="POST", body=body, content_type="application/json")
     assert status == 400 and "thumb" in told["error"]
@@ -391,7 +399,7 @@ def test_a_ledger_that_was_made_anew_is_read_and_not_the_one_before(tmp_path: Pa
             assert told() == []
         with kept(Settings(), tmp_path / "elsewhere", outcome("third")):
             pass
-        os.replace(tmp_path / "elsewhere" / "ledger.sqlite", file)
+        (tmp_path / "elsewhere" / "ledger.sqlite").replace(file)
         assert told() == ["third"]
         with books.writing() as connection:
             assert sign(connection, "third", "good")

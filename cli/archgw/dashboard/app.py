@@ -26,7 +26,7 @@ from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live
 from archgw.dashboard.span import RANGES, Span, span
 from router_service.config import Config
-from router_service.shell.ledger import THUMBS, sign
+from router_service.shell.ledger import THUMBS, sign, unsign
 
 _ASSETS = files("archgw.dashboard") / "assets"
 _PAGE = 50  # requests told at once
@@ -139,14 +139,15 @@ class _Asks:
             given = json.loads(await request.body())
             thumb = given["thumb"]
         except (ValueError, KeyError, TypeError):
-            thumb = None
-        if thumb not in THUMBS:
-            raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}')
-        return await run_in_threadpool(self._thumb, request.path_params["id"], str(thumb))
+            thumb = ""
+        if thumb not in (*THUMBS, None):
+            raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}, or null')
+        return await run_in_threadpool(self._thumb, request.path_params["id"], thumb)
 
-    def _thumb(self, id: str, thumb: str) -> Response:
+    def _thumb(self, id: str, thumb: str | None) -> Response:
+        """None takes back what was given."""
         with self.sources.books.writing() as connection:
-            if not sign(connection, id, thumb):
+            if not (sign(connection, id, thumb) if thumb else unsign(connection, id, *THUMBS)):
                 raise HTTPException(404, "the ledger does not have it any more")
         return _json({"id": id, "thumb": thumb})
 

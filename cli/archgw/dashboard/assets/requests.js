@@ -273,16 +273,18 @@ function thumb(one, kind, words) {
   return el("button.thumb", { type: "button", "aria-pressed": given, "data-key": `${one.id} ${kind}`, class: `thumb ${kind}`, onclick: () => tell(one.id, kind) }, icon, words);
 }
 
+/** The same thumb again takes it back. */
 async function tell(id, kind) {
+  const one = rows.find((row) => row.id === id), to = one?.thumb === kind ? null : kind;
   try {
-    await give(id, kind);
+    await give(id, to);
   } catch (error) {
     return say(`Not kept: ${error.message}`), flash(id, `Not kept: ${error.message}`);
   }
-  for (const one of rows) if (one.id === id) one.thumb = kind;
-  if (open.get(id)?.request) open.get(id).request.thumb = kind;
+  for (const one of rows) if (one.id === id) one.thumb = to;
+  if (open.get(id)?.request) open.get(id).request.thumb = to;
   draw();
-  say(`Kept: ${kind}`);
+  say(to ? `Kept: ${to}` : "Taken back");
   dispatchEvent(new CustomEvent("thumb"));
 }
 
