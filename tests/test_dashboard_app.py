@@ -4,7 +4,10 @@ import asyncio
 import http.client
 import json
 import os
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -183,6 +186,16 @@ def test_an_error_of_its_own_is_told_by_its_kind_and_logged_by_its_place(
     assert "secret" not in logged + printed and "Traceback" not in logged + printed
 
 
+def test_its_process_logs_as_the_service_does(tmp_path: Path) -> None:
+    Home(tmp_path / "home").create()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "archgw.dashboard", "--home", str(tmp_path / "home"), "--port", port]
+        told = subprocess.run(command, input="", capture_output=True, text=True)
+    assert " uvicorn.error " in told.stdout and "address already in use" in told.stdout and told.stderr == ""
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_at_port_80_browsers_name_no_port(host: str) -> None:
     async def called(host: str, origin: str, port: int) -> int:
@@ -321,9 +334,8 @@ async def test_an_error_of_its_own_ends_no_look(
     told = [await asyncio.wait_for(anext(heard), 5) for _ in range(5)]
     running.cancel()
     await heard.aclose()  # type: ignore[attr-defined]
-    assert (
-        "an error in archgw itself (KeyError)" in told[1] and "an error in archgw itself (ZeroDivisionError)" in told[2]
-    )
+    assert "error in archgw itself (KeyError)" in told[1]
+    assert "error in archgw itself (ZeroDivisionError)" in told[2]
     assert '"trouble": ""' in told[3] and '"running"' in told[4]
     assert "KeyError at test_dashboard_app.py:" in caplog.text and "secret" not in caplog.text + "".join(told)
 
