@@ -486,7 +486,7 @@ def test_the_theme_is_the_systems_until_it_is_chosen(browser: Browser, few: Serv
 def test_all_words_can_be_read(browser: Browser, much: Served, scheme: str) -> None:
     """WCAG AA: 4.5 to 1, as it is really drawn."""
     with looked_at(browser, much.address, color_scheme=scheme) as page:
-        rows(page).first.click()
+        rows(page).nth(0 if scheme == "light" else 1).click()  # the thumb of the other is given already
         page.locator("tr.opened").get_by_role("button", name="Good").click()
         expect(page.locator("tr.opened .thumb.good")).to_have_attribute("aria-pressed", "true")
         found = page.evaluate(f"{CHECKS}.contrast()")

@@ -75,10 +75,11 @@ class Books:
         """None where nothing was ever recorded. A file that is not that of before, or gone, is let go."""
         with self._opening, self._in_words():
             try:
-                file = None if self.missing or not self._is_sqlite else _identity(self._path)
+                missing = self.missing
+                file = None if missing or not self._is_sqlite else _identity(self._path)
                 if self._opened and self._opened.file != file:
                     self.close()
-                if self._opened is None and not self.missing:
+                if self._opened is None and not missing:
                     self._opened = self._made(file)
             except OSError as error:
                 raise self._unreadable(error) from error
