@@ -216,6 +216,17 @@ def test_older_requests_that_cannot_be_read_say_so_and_can_be_tried_again(browse
         expect(rows(page)).to_have_count(100)
 
 
+def test_a_filter_that_could_not_be_read_is_asked_for_again_when_something_ends(browser: Browser, few: Served) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        expect(page.locator("#state")).to_contain_text("live", timeout=SOON)
+        page.route("**/api/requests?*trouble*", lambda route: route.fulfill(body="no JSON"))
+        page.get_by_role("button", name="Only trouble").click()
+        expect(page.locator("#list .problem")).to_be_visible()
+        page.unroute("**/api/requests?*trouble*")
+        write(few.file.parent, "well", attempts=(AttemptOutcome("openai/gpt-4.1", 200, "", 1.0),))
+        expect(rows(page)).to_have_count(5, timeout=SOON)
+
+
 def test_figures_of_a_chart_are_told_where_one_points(browser: Browser, much: Served) -> None:
     with looked_at(browser, much.address) as page:
         chart = page.locator("#money .chart")

@@ -11,7 +11,8 @@ const wanted = { preference: "", model: "", trouble: "" };
 const PAGE = 50;  // of them come at once
 let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
 let oldest = null;  // down to this one all are there that match; those that began earlier and end late may be below
-let asked = 0, late = null, missed = false, trouble = null;
+let asked = 0, late = null, trouble = null;  // the number of the last load; what ends during it; why `more` failed
+let missed = false;  // whether some that match are neither in rows nor waiting
 
 export function start() {
   const list = byId("list");
@@ -72,11 +73,11 @@ export async function load() {
 }
 
 async function more() {
-  const mine = asked;
+  const mine = asked, from = oldest;
   trouble = null;
   try {
-    const older = await get("requests", { ...wanted, before: `${oldest.at},${oldest.id}` });
-    if (mine !== asked) return;
+    const older = await get("requests", { ...wanted, before: `${from.at},${from.id}` });
+    if (mine !== asked || from !== oldest) return;
     rows = joined(older);
     ended(older);
   } catch (error) {
@@ -109,11 +110,13 @@ export async function renew() {
 /** They have just ended. Whoever reads further down, or has paused, is not disturbed. */
 export function arrived(fresh) {
   late?.push(...fresh);
+  if (missed && !paused && !late) return load();
   const there = known();
   const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
   if (!mine.length) return;
-  if (paused) waiting = mine.concat(waiting).slice(0, MOST);
-  else take(mine);
+  if (!paused) return take(mine);
+  missed ||= waiting.length + mine.length > MOST;
+  waiting = mine.concat(waiting).slice(0, MOST);
   head();
 }
 
