@@ -33,7 +33,8 @@ class AttemptOutcome:
 class Trace:
     """How a model was chosen, for `archgw why`: kept in memory, told to the user alone, written nowhere.
 
-    `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included).
+    `ask` is what the router model was given, `fits` every preference's probability by name ("none of them" included),
+    the best first; none where it had `trouble`.
     `passed_over`: who could not take the request, and why. `cooling`: who was to be left alone, and for how
     many seconds more. `served_before`: who had served the session. `began`: how many seconds after the request the
     router model was asked, which took `seconds`; `waited`: how many were waited for it.

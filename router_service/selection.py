@@ -333,11 +333,12 @@ class Selection:
         if scores is None:
             return asked
         fits = [(route.name, scores.routes.get(route.id, 0.0)) for route in plan.routes]
+        fits = [] if scores.trouble else sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])
         return replace(
             asked,
             ask=understood.intent.ask,
             context=understood.intent.context,
-            fits=tuple(sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])),
+            fits=tuple(fits),
             difficulty=tuple(scores.difficulty.items()),
             began=self._scoring - self._started,
             waited=now - self._scoring,

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from archgw.books import Books
+from archgw.budgets import Line
 from archgw.dashboard.app import Sources
-from archgw.dashboard.gateway import Budget, Gateway, Model
+from archgw.dashboard.gateway import Gateway, Model
 from archgw.dashboard.serving import server
 from many_rows import MODELS, PREFERENCES
 from stack import free_port
@@ -37,7 +38,7 @@ def config_of(preferences: dict[str, tuple[str, ...]]) -> Config:
     return parse(f"llm_providers:\n{models}routing_preferences:\n{wanted}", file="config.yaml", environment={})
 
 
-def of_a_gateway(*, budgets: tuple[Budget, ...] = ()) -> Gateway:
+def of_a_gateway(*, budgets: tuple[Line, ...] = ()) -> Gateway:
     """One model cools, and one is put aside."""
     models = tuple(
         Model(
@@ -54,11 +55,11 @@ def of_a_gateway(*, budgets: tuple[Budget, ...] = ()) -> Gateway:
     return Gateway("running", "http://127.0.0.1:12000", 3, models=models, budgets=budgets)
 
 
-def two_budgets() -> tuple[Budget, ...]:
+def two_budgets() -> tuple[Line, ...]:
     now = time.time()
     return (
-        Budget("a day", "laptop", 8.2, 10, "dollars", "warn", now + 7_200),
-        Budget("a day's tokens", "", 2.1e6, 2e6, "tokens", "downgrade", now + 7_200),
+        Line("a day", "laptop", 8.2, 10, "dollars", "warn", now + 7_200),
+        Line("a day's tokens", "", 2.1e6, 2e6, "tokens", "downgrade", now + 7_200),
     )
 
 
@@ -96,7 +97,7 @@ class Served:
         connection.close()
         return answer.status, told, json.loads(read) if told["content-type"] == "application/json" else read
 
-    def thumb(self, id: str, thumb: str, **headers: str) -> int:
+    def thumb(self, id: str, thumb: str | None, **headers: str) -> int:
         sent = {"content_type": "application/json"} | headers
         body = json.dumps({"thumb": thumb}).encode()
         return self.ask(f"/api/requests/{id}/thumb", method="POST", body=body, **sent)[0]

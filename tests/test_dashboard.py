@@ -25,7 +25,7 @@ from router_service.outcome import AttemptOutcome, Trace
 from router_service.shell.ledger_schema import signals
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install 'archgw[dev]'")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt-get install chromium)")
 PANELS = ("headline", "flow", "money", "latency", "health", "sessions", "quality")
@@ -164,6 +164,69 @@ def test_what_matches_nothing_says_so_and_shows_all_again(browser: Browser, few:
         expect(preference).to_have_value("")
 
 
+def test_of_two_filters_the_last_one_counts_whichever_is_answered_first(browser: Browser, much: Served) -> None:
+    with looked_at(browser, much.address) as page:
+        held: list[Route] = []
+        page.route("**/api/requests?*debugging*", lambda route: held.append(route))
+        preference = page.get_by_label("Preference", exact=True)
+        preference.select_option("debugging")
+        preference.select_option("testing")
+        expect(page.locator("#list td.preference").first).to_contain_text("testing")
+        with page.expect_response("**/api/requests?*debugging*"):
+            held[0].continue_()
+        page.wait_for_timeout(200)
+        expect(page.locator("#list td.preference").first).to_contain_text("testing")
+
+
+def test_rows_that_leave_the_page_can_be_had_again(browser: Browser, tmp_path: Path) -> None:
+    with kept(Settings(), tmp_path, *(outcome(f"r{n:03}", at=time.time() - n) for n in range(402))):
+        pass
+    with served(tmp_path / "ledger.sqlite") as known, looked_at(browser, known.address, range="1h") as page:
+        older = page.get_by_role("button", name="Older requests")
+        for many in (*range(100, 401, 50), 402):
+            older.click()
+            expect(rows(page)).to_have_count(many)
+        expect(older).to_have_count(0)
+        write(tmp_path, "new", at=time.time() + 1)
+        expect(rows(page)).to_have_count(400, timeout=SOON)
+        older.click()
+        expect(rows(page)).to_have_count(403)
+        expect(older).to_have_count(0)
+
+
+def test_one_that_began_long_ago_leaves_no_gap(browser: Browser, tmp_path: Path) -> None:
+    with kept(Settings(), tmp_path, *(outcome(f"r{n:03}", at=time.time() - 10 * n) for n in range(80))):
+        pass
+    with served(tmp_path / "ledger.sqlite") as known, looked_at(browser, known.address, range="1h") as page:
+        expect(page.locator("#state")).to_contain_text("live", timeout=SOON)
+        write(tmp_path, "long", at=time.time() - 795)
+        expect(rows(page)).to_have_count(51, timeout=SOON)
+        page.get_by_role("button", name="Older requests").click()
+        expect(rows(page)).to_have_count(81)
+
+
+def test_older_requests_that_cannot_be_read_say_so_and_can_be_tried_again(browser: Browser, much: Served) -> None:
+    with looked_at(browser, much.address) as page:
+        page.route("**/api/requests?*before*", lambda route: route.fulfill(body="no JSON"))
+        page.get_by_role("button", name="Older requests").click()
+        expect(page.locator("#list .problem")).to_contain_text("could not be read")
+        expect(rows(page)).to_have_count(50)
+        page.unroute("**/api/requests?*before*")
+        page.locator("#list").get_by_role("button", name="Try again").click()
+        expect(rows(page)).to_have_count(100)
+
+
+def test_a_filter_that_could_not_be_read_is_asked_for_again_when_something_ends(browser: Browser, few: Served) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        expect(page.locator("#state")).to_contain_text("live", timeout=SOON)
+        page.route("**/api/requests?*trouble*", lambda route: route.fulfill(body="no JSON"))
+        page.get_by_role("button", name="Only trouble").click()
+        expect(page.locator("#list .problem")).to_be_visible()
+        page.unroute("**/api/requests?*trouble*")
+        write(few.file.parent, "well", attempts=(AttemptOutcome("openai/gpt-4.1", 200, "", 1.0),))
+        expect(rows(page)).to_have_count(5, timeout=SOON)
+
+
 def test_figures_of_a_chart_are_told_where_one_points(browser: Browser, much: Served) -> None:
     with looked_at(browser, much.address) as page:
         chart = page.locator("#money .chart")
@@ -196,7 +259,7 @@ def test_a_request_opens_to_all_that_is_known_of_it(browser: Browser, few: Serve
         expect(about).to_have_count(0)
 
 
-def test_a_thumb_goes_into_the_ledger_and_can_be_turned(browser: Browser, few: Served) -> None:
+def test_a_thumb_goes_into_the_ledger_and_can_be_turned_and_taken_back(browser: Browser, few: Served) -> None:
     with looked_at(browser, few.address, range="1h") as page:
         rows(page).first.click()
         good, bad = (page.locator("tr.opened").get_by_role("button", name=name) for name in ("Good", "Bad"))
@@ -208,6 +271,10 @@ def test_a_thumb_goes_into_the_ledger_and_can_be_turned(browser: Browser, few: S
         expect(good).to_have_attribute("aria-pressed", "false")
         assert thumbs(few) == {"r0": "bad"}
         expect(page.locator("#quality .quality tbody tr").first).to_contain_text("1 of 1", timeout=SOON)
+        bad.click()
+        expect(bad).to_have_attribute("aria-pressed", "false")
+        expect(rows(page).first.locator(".given")).to_have_count(0)
+        assert thumbs(few) == {}
 
 
 def test_a_thumb_that_could_not_be_kept_is_not_shown_as_given(browser: Browser, few: Served) -> None:
@@ -247,6 +314,19 @@ def test_who_pauses_is_not_disturbed_and_misses_nothing(browser: Browser, few: S
         write(few.file.parent, "new")
         page.get_by_role("button", name="Show 1 new").click(timeout=SOON)
         expect(rows(page)).to_have_count(6)
+
+
+def test_what_ends_while_the_page_begins_to_listen_is_not_missed(browser: Browser, few: Served) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        held: list[Route] = []
+        page.route("**/api/events", lambda route: held.append(route))
+        page.reload()
+        loaded(page)
+        expect(rows(page)).to_have_count(5)
+        write(few.file.parent, "between")
+        held[0].continue_()
+        expect(rows(page)).to_have_count(6, timeout=SOON)
+        expect(page.locator(".tile .figure").first).to_have_text("6", timeout=SOON)
 
 
 def test_the_gateway_stops_and_comes_back(browser: Browser, few: Served) -> None:
@@ -366,6 +446,10 @@ def test_all_of_it_can_be_done_by_keyboard(browser: Browser, few: Served) -> Non
         expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
         assert thumbs(few) == {"r1": "bad"}
         assert page.evaluate("document.activeElement.dataset.key") == "r1", "the focus stays where it was"
+        page.keyboard.press("-")
+        expect(page.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#said")).to_contain_text("Taken back")
+        assert thumbs(few) == {}
         page.keyboard.press("Escape")
         expect(page.locator("tr.opened")).to_have_count(0)
         page.locator("#money .chart").focus()
@@ -413,7 +497,7 @@ def test_the_theme_is_the_systems_until_it_is_chosen(browser: Browser, few: Serv
 def test_all_words_can_be_read(browser: Browser, much: Served, scheme: str) -> None:
     """WCAG AA: 4.5 to 1, as it is really drawn."""
     with looked_at(browser, much.address, color_scheme=scheme) as page:
-        rows(page).first.click()
+        rows(page).nth(0 if scheme == "light" else 1).click()  # the thumb of the other is given already
         page.locator("tr.opened").get_by_role("button", name="Good").click()
         expect(page.locator("tr.opened .thumb.good")).to_have_attribute("aria-pressed", "true")
         found = page.evaluate(f"{CHECKS}.contrast()")

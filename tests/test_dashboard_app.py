@@ -1,9 +1,13 @@
 """What the dashboard answers over HTTP: to whom, with which headers, and what it says of a ledger it cannot read."""
 
+import asyncio
 import http.client
 import json
 import os
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,17 +16,23 @@ from pathlib import Path
 
 import pytest
 from archgw.books import Books, Unreadable
-from archgw.dashboard import gateway, keys
+from archgw.dashboard import app, gateway, keys
 from archgw.dashboard.app import PANELS
-from archgw.dashboard.live import Live
+from archgw.dashboard.asked import Asked, Wanted, newest
+from archgw.dashboard.door import Door
+from archgw.dashboard.gateway import Gateway
+from archgw.dashboard.live import Follower, Live
 from archgw.home import Home
 from dashboards import KEY, Served, of_a_gateway, served
 from sqlalchemy import select, text
-from test_ledger import CLAUDE, kept, opened, outcome
+from starlette.types import Message, Send
+from test_ledger import CLAUDE, kept, opened, outcome, server
 
 from router_service.config import Ledger as Settings
-from router_service.shell.ledger_schema import signals
+from router_service.shell.ledger import sign
+from router_service.shell.ledger_schema import migrate, signals, version
 
+__all__ = ["server"]  # a fixture
 PATHS = [*(f"/api/panels/{name}" for name in PANELS), "/api/requests", "/api/gateway"]
 
 
@@ -140,6 +150,14 @@ def test_thumbs_are_written_and_replace_each_other(page: Served, ledger: Path) -
     assert page.ask("/api/requests/r2")[2]["request"]["thumb"] == "bad"
 
 
+def test_a_thumb_is_taken_back(page: Served, ledger: Path) -> None:
+    assert page.thumb("r4", "good") == page.thumb("r4", None) == page.thumb("r4", None) == 200
+    with opened(Settings(), ledger.parent) as connection:
+        assert connection.execute(select(signals.c.signal).where(signals.c.request == "r4")).all() == []
+    assert page.ask("/api/requests/r4")[2]["request"]["thumb"] is None
+    assert page.thumb("nobodys", None) == 404
+
+
 @pytest.mark.parametrize(
     ("id", "thumb", "status"), [("nobodys", "good", 404), ("r1", "tool error", 400), ("r1", "", 400)]
 )
@@ -147,10 +165,63 @@ def test_nothing_else_can_be_written(page: Served, id: str, thumb: str, status: 
     assert page.thumb(id, thumb) == status
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"good"', b"{", b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"thumb": []}', b"[]", b'"good"', b"{", b"\xff"])
 def test_nonsense_is_refused_in_words(page: Served, body: bytes) -> None:
     status, _, told = page.ask("/api/requests/r1/thumb", method="POST", body=body, content_type="application/json")
     assert status == 400 and "thumb" in told["error"]
+
+
+def test_an_error_of_its_own_is_told_by_its_kind_and_logged_by_its_place(
+    page: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setitem(app.PANELS, "flow", broken)  # type: ignore[arg-type]  # a dict, though nobody is to change it
+    status, headers, told = page.ask("/api/panels/flow")
+    assert (status, told) == (500, {"error": "an error in archgw itself (ZeroDivisionError)", "mend": "archgw logs"})
+    assert "content-security-policy" in headers and headers["cache-control"] == "no-store"
+    assert "ZeroDivisionError at test_dashboard_app.py:" in caplog.text
+    logged, printed = caplog.text, "".join(capfd.readouterr())
+    assert "secret" not in logged + printed and "Traceback" not in logged + printed
+
+
+def test_its_process_logs_as_the_service_does(tmp_path: Path) -> None:
+    Home(tmp_path / "home").create()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "archgw.dashboard", "--home", str(tmp_path / "home"), "--port", port]
+        told = subprocess.run(command, input="", capture_output=True, text=True)
+    assert " uvicorn.error " in told.stdout and "address already in use" in told.stdout and told.stderr == ""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_at_port_80_browsers_name_no_port(host: str) -> None:
+    async def called(host: str, origin: str, port: int) -> int:
+        sent: list[Message] = []
+
+        async def answer(scope: object, receive: object, send: Send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        headers = [(b"host", host.encode()), (b"origin", origin.encode())]
+        await Door(answer, port=port, key=KEY)(
+            {"type": "http", "method": "GET", "path": "/", "headers": headers},
+            None,
+            send,  # type: ignore[arg-type]
+        )
+        return int(sent[0]["status"])
+
+    assert (
+        asyncio.run(called(host, f"http://{host}", 80))
+        == asyncio.run(called(f"{host}:80", f"http://{host}", 80))
+        == 200
+    )
+    assert asyncio.run(called(host, f"http://{host}", 81)) == 421
+    assert asyncio.run(called(f"{host}:81", f"http://{host}", 81)) == 403
 
 
 # -- live ----------------------------------------------------------------------------------------------------------
@@ -242,6 +313,33 @@ async def test_who_does_not_keep_up_is_told_to_load_anew(tmp_path: Path) -> None
     await heard.aclose()  # type: ignore[attr-defined]
 
 
+async def test_an_error_of_its_own_ends_no_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asks, looks = iter([ZeroDivisionError("a secret")]), iter([KeyError("a secret")])
+
+    def ask() -> Gateway:
+        for error in asks:
+            raise error
+        return of_a_gateway()
+
+    def look(*_: object) -> list[Asked]:
+        for error in looks:
+            raise error
+        return []
+
+    monkeypatch.setattr(Follower, "look", look)
+    live = Live(Books(Settings(), tmp_path / "none"), ask, every=0.01, ending=lambda: False)
+    running, heard = asyncio.create_task(live.run()), live.events()
+    told = [await asyncio.wait_for(anext(heard), 5) for _ in range(5)]
+    running.cancel()
+    await heard.aclose()  # type: ignore[attr-defined]
+    assert "error in archgw itself (KeyError)" in told[1]
+    assert "error in archgw itself (ZeroDivisionError)" in told[2]
+    assert '"trouble": ""' in told[3] and '"running"' in told[4]
+    assert "KeyError at test_dashboard_app.py:" in caplog.text and "secret" not in caplog.text + "".join(told)
+
+
 @pytest.mark.parametrize(
     ("settings", "spoil", "told"),
     [
@@ -269,6 +367,64 @@ def test_an_older_ledger_is_brought_up_to_date(tmp_path: Path) -> None:
         connection.execute(text("delete from ledger_version where number > 1"))
     with Books(Settings(), tmp_path / "ledger.sqlite").reading() as connection:
         assert connection.scalar(text("select reason from requests")) == ""
+
+
+def test_an_older_ledger_that_others_may_share_is_left_as_it_is(server: str, tmp_path: Path) -> None:
+    """Its older gateways would refuse a newer one."""
+    settings, other = Settings(server), tmp_path / "none"
+    with opened(settings, tmp_path) as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    with closing(Books(settings, other)) as books:
+        with books.reading() as connection:
+            assert newest(connection, Wanted(), 5) == (), "where nothing was recorded, there is nothing to be read"
+        with pytest.raises(Unreadable, match="nothing has been recorded"), books.writing():
+            pass
+    with kept(settings, tmp_path, outcome("r1")) as connection:
+        connection.execute(text("delete from ledger_version where number > 3"))
+    with closing(Books(settings, other)) as books:
+        for way in (books.reading, books.writing):
+            with pytest.raises(Unreadable, match="the ledger is of version 3") as refused, way():
+                pass
+            assert "archgw up" in refused.value.mend
+        with opened(settings, tmp_path) as connection:
+            assert version(connection) == 3
+            migrate(connection)
+        with books.reading() as connection:
+            assert [one.id for one in newest(connection, Wanted(), 5)] == ["r1"]
+
+
+def test_a_ledger_that_was_made_anew_is_read_and_not_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.sqlite"
+
+    def told() -> list[str]:
+        with books.reading() as connection:
+            return [one.id for one in newest(connection, Wanted(), 5)]
+
+    with closing(Books(Settings(), file)) as books:
+        for id in ("first", "second"):
+            with kept(Settings(), tmp_path, outcome(id)):
+                pass
+            assert told() == [id]
+            for one in tmp_path.iterdir():
+                one.unlink()
+            assert told() == []
+        with kept(Settings(), tmp_path / "elsewhere", outcome("third")):
+            pass
+        (tmp_path / "elsewhere" / "ledger.sqlite").replace(file)
+        assert told() == ["third"]
+        with books.writing() as connection:
+            assert sign(connection, "third", "good")
+
+
+def test_what_goes_wrong_in_a_block_is_the_ledgers_only_if_it_says_so(tmp_path: Path) -> None:
+    with kept(Settings(), tmp_path, outcome("r1")):
+        pass
+    with closing(Books(Settings(), tmp_path / "ledger.sqlite")) as books:
+        with pytest.raises(BrokenPipeError), books.reading():
+            raise BrokenPipeError
+        with pytest.raises(Unreadable, match="no such table"), books.reading() as connection:
+            connection.execute(text("select * from nowhere"))
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

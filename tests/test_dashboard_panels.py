@@ -101,11 +101,24 @@ def test_how_well_preferences_are_told_apart(database: Connection) -> None:
     told = quality.quality(database, HOUR, [FIXES, CODING, "poems"])
     assert [one.name for one in told.preferences] == [FIXES, CODING, "poems"]
     fixes, coding, poems = told.preferences
-    assert (coding.chosen, coding.near, coding.good, coding.bad) == (2, 1, 1, 1)
+    assert (coding.chosen, coding.best, coding.near, coding.good, coding.bad) == (2, 2, 1, 1, 1)
     assert coding.score == pytest.approx((0.9 + 0.48) / 2)
     assert (fixes.chosen, fixes.near, poems.chosen, poems.score) == (1, 1, 0, None)
     assert told.confusions == (Confusion(CODING, FIXES, 2),), "in whichever order they came"
     assert (told.turns, told.unmatched) == (4, 1)
+
+
+def test_a_turn_that_is_kept_on_another_model_counts_for_what_fitted_it(settings: Settings, tmp_path: Path) -> None:
+    """Leaving is too dear: `writing` fits best, `coding` goes on; or nothing fits, and `coding` goes on."""
+    kept_on = turn("a1", 5, CODING, (("writing", 0.9), (CODING, 0.05), (NONE, 0.05)))
+    nothing_fits = turn("a2", 4, CODING, ((NONE, 0.9), (CODING, 0.07), ("writing", 0.03)))
+    with kept(replace(settings, keep=1e10), tmp_path, kept_on, nothing_fits) as connection:
+        told = quality.quality(connection, HOUR, [CODING, "writing", "poems"])
+    coding, writing, poems = told.preferences
+    assert (coding.chosen, coding.best, coding.near) == (2, 0, 0) and coding.score == pytest.approx(0.06)
+    assert (writing.chosen, writing.best, writing.score) == (0, 1, None)
+    assert (poems.chosen, poems.best) == (0, 0)
+    assert (told.turns, told.unmatched) == (2, 1)
 
 
 def test_a_preference_that_has_left_the_config_is_shown_for_what_it_was(database: Connection) -> None:
@@ -131,13 +144,25 @@ def test_sessions_hold_their_threads(database: Connection) -> None:
     assert len(sessions.sessions(database, HOUR, 2)) == 2
 
 
+def test_what_a_client_does_itself_is_no_trouble(settings: Settings, tmp_path: Path) -> None:
+    left, wrong, broken = (
+        turn(id, 5, CODING, (), status=status, model_served="", attempts=(tried(GPT, "as it says", status),))
+        for id, status in (("a1", 499), ("a2", 400), ("a3", 500))
+    )
+    with kept(replace(settings, keep=1e10), tmp_path, left, wrong, broken) as connection:
+        assert [one.id for one in asked.newest(connection, Wanted(trouble=True), 5)] == ["a3"]
+        assert {one.id for one in asked.newest(connection, Wanted(), 5) if one.troubled} == {"a3"}
+        assert sessions.sessions(connection, HOUR, 5)[0].failed == 1
+        assert quality.health(connection, HOUR)[0].failed == 1
+
+
 @pytest.mark.parametrize(
     ("wanted", "ids"),
     [
         (Wanted(), ["d1", "c1", "b2", "b1", "a3", "a2", "a1", "e1"]),
         (Wanted(preference=CODING), ["d1", "b2", "a2", "a1", "e1"]),
         (Wanted(model=GPT), ["a3"]),
-        (Wanted(trouble=True), ["d1", "c1", "a2"]),
+        (Wanted(trouble=True), ["d1", "a2"]),
         (Wanted(trouble=True, model=CLAUDE), ["a2"]),
         (Wanted(before=(NOON - 40 * 60, "a2")), ["a1", "e1"]),
         (Wanted(preference="nothing's"), []),

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,6 +126,16 @@ def test_what_fails_leaves_no_half_file(recorded: Shell) -> None:
     shown = recorded.run("export", str(recorded.home.folder / "x.csv"), "--tries")
     assert shown.exit_code == 1 and "the ledger cannot be read" in told(shown)
     assert not list(recorded.home.folder.glob("x.csv*"))
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_who_reads_and_has_enough_ends_it_quietly(recorded: Shell, format: str) -> None:
+    with kept(Settings(), recorded.home.folder, *(outcome(f"many{n}") for n in range(3_000))):
+        pass
+    command = f"{sys.executable} -m archgw export --format {format} | head -n 1; echo ${{PIPESTATUS[0]}}"
+    at = os.environ | {"ARCHGW_HOME": str(recorded.home.folder)}
+    shown = subprocess.run(["bash", "-c", command], env=at, cwd=recorded.folder, capture_output=True, text=True)
+    assert (shown.stdout.splitlines()[1:], shown.stderr) == (["0"], "")
 
 
 @pytest.mark.parametrize(

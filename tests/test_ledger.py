@@ -20,7 +20,7 @@ from router_service.config import Ledger as Settings
 from router_service.conversation import Usage
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.shell import ledger_schema
-from router_service.shell.ledger import BadLedger, Ledger, engine, sign
+from router_service.shell.ledger import BadLedger, Ledger, engine, sign, unsign
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
 from router_service.shell.private import make_private
 
@@ -249,6 +249,20 @@ def test_thumbs_replace_each_other(settings: Settings, tmp_path: Path) -> None:
         assert sign(connection, "r1", "re-ask", told="within a minute")
         found = connection.execute(select(signals.c.signal, signals.c.told).order_by(signals.c.signal)).all()
         assert found == [("bad", None), ("re-ask", "within a minute")]
+
+
+def test_a_thumb_can_be_taken_back(settings: Settings, tmp_path: Path) -> None:
+    with kept(settings, tmp_path, outcome("r1"), outcome("r2")) as connection:
+        assert not unsign(connection, "nobody's", "good")
+        assert unsign(connection, "r1", "good"), "nothing is there to be taken back"
+        for request in ("r1", "r2"):
+            sign(connection, request, "bad")
+            sign(connection, request, "re-ask")
+        assert unsign(connection, "r1", "good"), "another thumb stays"
+        assert len(connection.execute(select(signals)).all()) == 4
+        assert unsign(connection, "r1", "bad")
+        found = connection.execute(select(signals.c.request, signals.c.signal).order_by(signals.c.request)).all()
+        assert sorted(map(tuple, found)) == [("r1", "re-ask"), ("r2", "bad"), ("r2", "re-ask")]
 
 
 def test_a_ledger_of_a_newer_archgw_is_left_alone(settings: Settings, tmp_path: Path) -> None:

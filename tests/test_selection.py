@@ -212,6 +212,8 @@ def test_no_answer_of_the_router_model_costs_an_answer(scores: Scores, words: st
     assert isinstance(choose, Choose) and choose.chain == chain_of(gateway, "default", "openai-gpt-4o-mini")
     exchange = gateway.exchanges.get(choose.exchange)
     assert exchange and words in exchange.decision.reason
+    assert bool(exchange.trace.fits) is not bool(scores.trouble), "who did not answer compared nothing"
+    assert exchange.trace.trouble == scores.trouble
 
 
 def test_scores_that_nobody_asked_for_change_nothing() -> None:

@@ -1,4 +1,4 @@
-"""Asks the running router service over its socket."""
+"""Asks the running router service over its socket, and Envoy on its own page."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import grpc
 from archgw.home import Home
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
+from router_service.shell import envoy_admin
 from router_service.shell.files import Source
 
 _TIMEOUT = 5.0
@@ -19,6 +20,14 @@ def status(at: Home) -> pb.StatusReply:
     with _stub(at) as stub:
         reply: pb.StatusReply = stub.Status(pb.StatusRequest(), timeout=_TIMEOUT)
         return reply
+
+
+def ejections(at: Home) -> dict[str, bool] | None:
+    """Candidate id -> whether Envoy has put it aside for its errors; None where Envoy does not answer."""
+    try:
+        return envoy_admin.ejections(at.admin_socket)
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def decide(at: Home, prompt: str, context: list[str], *, explain: bool = False) -> pb.DecideReply:

@@ -32,7 +32,7 @@ def begin(since: str) -> float:
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[Connection]:
-    """To read from. Raises Unreadable, also for what goes wrong in the block; that of `config`, see `settings`."""
+    """To read from. Raises Unreadable, also for what the database says in the block; of `config`, see `settings`."""
     books = Books(settings(config), home().ledger)
     if books.missing:
         raise Unreadable("nothing has been recorded yet", "start the gateway and ask something: archgw up")

@@ -38,7 +38,8 @@ _SUMMED = (
     *("input", "cached", "cache_write", "output", "cost"),
 )
 _AFTER = requests.c.duration - requests.c.first_content
-_SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
+# Of one answer, in tokens of output a second after first content; null where it is too short to say.
+SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def _parts(
     asked = sums(key, within).add_columns(
         _bucket(connection, within, since, until).label("bucket"),
         every(requests.c.first_content, 1000).label("waits"),
-        every(_SPEED, 10).label("speeds"),
+        every(SPEED, 10).label("speeds"),
     )
     found: dict[str, list[Part]] = {}
     for row in connection.execute(asked.group_by("bucket")).mappings():

@@ -240,11 +240,17 @@ def sign(connection: Connection, request: str, signal: str, told: str | None = N
     """Keep what speaks for or against an answer, `good` and `bad` above all, which replace each other; whether there is
     such a request.
     """
+    if not unsign(connection, request, *(THUMBS if signal in THUMBS else (signal,))):
+        return False
+    connection.execute(insert(signals).values(request=request, signal=signal, at=time.time(), told=told))
+    return True
+
+
+def unsign(connection: Connection, request: str, *gone: str) -> bool:
+    """Take these back, where they were said; whether there is such a request."""
     if connection.scalar(select(requests.c.id).where(requests.c.id == request)) is None:
         return False
-    gone = THUMBS if signal in THUMBS else (signal,)
     connection.execute(delete(signals).where(signals.c.request == request, signals.c.signal.in_(gone)))
-    connection.execute(insert(signals).values(request=request, signal=signal, at=time.time(), told=told))
     return True
 
 

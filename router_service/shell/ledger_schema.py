@@ -142,12 +142,14 @@ class NewerLedger(Exception):
     """The ledger was written by a newer archgw."""
 
 
-def is_current(connection: Connection) -> bool:
-    """Whether the tables are as this archgw wants them; to know it, nothing is locked."""
+def version(connection: Connection) -> int:
+    """How far the tables are, len(MIGRATIONS) where they are as this archgw wants them; 0 where there are none.
+
+    To know it, nothing is locked. Raises NewerLedger.
+    """
     if not inspect(connection).has_table(_version.name):
-        return False
-    newest: int | None = connection.scalar(select(func.max(_version.c.number)))
-    return newest == len(MIGRATIONS)
+        return 0
+    return _known(connection.scalar(select(func.max(_version.c.number))) or 0)
 
 
 def migrate(connection: Connection) -> None:
@@ -156,9 +158,14 @@ def migrate(connection: Connection) -> None:
         connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))
     _version.create(connection, checkfirst=True)
     done = set(connection.scalars(select(_version.c.number)))
-    if done and max(done) > len(MIGRATIONS):
-        raise NewerLedger(f"the ledger is of version {max(done)}, this archgw knows {len(MIGRATIONS)}; upgrade archgw")
+    _known(max(done, default=0))
     for number, change in enumerate(MIGRATIONS, 1):
         if number not in done:
             change(connection)
             connection.execute(insert(_version).values(number=number))
+
+
+def _known(number: int) -> int:
+    if number > len(MIGRATIONS):
+        raise NewerLedger(f"the ledger is of version {number}, this archgw knows {len(MIGRATIONS)}; upgrade archgw")
+    return number

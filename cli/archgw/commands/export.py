@@ -65,9 +65,13 @@ def _format(named: str, file: Path | None) -> Format:
 
 @contextmanager
 def _to(file: Path | None, *, force: bool) -> Iterator[IO[bytes]]:
-    """There when it is whole, and not before."""
+    """There when it is whole, and not before. Who reads from the terminal's side may have enough before that."""
     if file is None:
-        yield sys.stdout.buffer
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to be flushed at the end
         return
     if file.exists() and not force:
         report.fail(f"{file} is there already", mend="--force writes over it")

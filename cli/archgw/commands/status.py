@@ -15,7 +15,7 @@ from archgw import budgets, client, report
 from archgw.dashboard import keys
 from archgw.home import Health, Home, Stack, home
 from router_service.pb import router_pb2 as pb
-from router_service.shell import envoy_admin, unix_http
+from router_service.shell import unix_http
 
 
 def status(
@@ -39,7 +39,7 @@ def status(
             f"the router service does not answer{_since(at.health().get('router'))} (supervisor: process {stack.pid})",
             mend="it is restarted by itself; look at its log: archgw logs",
         )
-    ejected = ejections(at)
+    ejected = client.ejections(at)
     if as_json:
         told = _as_json(stack, reply, ejected, at.health()) | {"config_trouble": config_trouble(at)}
         sys.stdout.write(json.dumps(told, indent=1) + "\n")
@@ -73,14 +73,6 @@ def config_trouble(at: Home) -> str:
     except (OSError, ValueError, KeyError):
         return ""
     return trouble
-
-
-def ejections(at: Home) -> dict[str, bool] | None:
-    """Candidate id -> whether Envoy has put it aside for its errors; None where Envoy does not answer."""
-    try:
-        return envoy_admin.ejections(at.admin_socket)
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None, health: dict[str, Health]) -> None:

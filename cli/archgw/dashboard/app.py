@@ -26,7 +26,7 @@ from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live
 from archgw.dashboard.span import RANGES, Span, span
 from router_service.config import Config
-from router_service.shell.ledger import THUMBS, sign
+from router_service.shell.ledger import THUMBS, sign, unsign
 
 _ASSETS = files("archgw.dashboard") / "assets"
 _PAGE = 50  # requests told at once
@@ -77,7 +77,7 @@ def application(
             Mount("/assets", StaticFiles(directory=str(_ASSETS))),
         ],
         middleware=[Middleware(Door, port=port, key=key)],
-        exception_handlers={Unreadable: _unreadable, HTTPException: _wrong, Exception: _broken},
+        exception_handlers={Unreadable: _unreadable, HTTPException: _wrong},
         lifespan=_running(live),
     )
 
@@ -139,14 +139,15 @@ class _Asks:
             given = json.loads(await request.body())
             thumb = given["thumb"]
         except (ValueError, KeyError, TypeError):
-            thumb = None
-        if thumb not in THUMBS:
-            raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}')
-        return await run_in_threadpool(self._thumb, request.path_params["id"], str(thumb))
+            thumb = ""
+        if thumb not in (*THUMBS, None):
+            raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}, or null')
+        return await run_in_threadpool(self._thumb, request.path_params["id"], thumb)
 
-    def _thumb(self, id: str, thumb: str) -> Response:
+    def _thumb(self, id: str, thumb: str | None) -> Response:
+        """None takes back what was given."""
         with self.sources.books.writing() as connection:
-            if not sign(connection, id, thumb):
+            if not (sign(connection, id, thumb) if thumb else unsign(connection, id, *THUMBS)):
                 raise HTTPException(404, "the ledger does not have it any more")
         return _json({"id": id, "thumb": thumb})
 
@@ -188,8 +189,3 @@ async def _unreadable(_: Request, error: Exception) -> Response:
 async def _wrong(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail, "mend": ""}, status_code=error.status_code)
-
-
-async def _broken(_: Request, error: Exception) -> Response:
-    """An error of our own: its kind and no more, for its words may be anybody's."""
-    return JSONResponse({"error": f"an error in archgw itself ({type(error).__name__})", "mend": ""}, status_code=500)

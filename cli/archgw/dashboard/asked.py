@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
+from router_service.outcome import BLAMELESS
 from router_service.shell.ledger import THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 _FOLLOWED = 2_000  # of the newest requests, those among which new ones are looked for
 _AT_ONCE = 200
+_TROUBLED = or_(requests.c.failed > 0, and_(requests.c.served == "", requests.c.status.not_in(BLAMELESS)))
 _COLUMNS = (
     *("id", "at", "session", "kind", "client", "caller", "route", "reason", "score", "asked", "served", "status"),
     *("tries", "failed", "input", "cached", "cache_write", "output", "reasoning", "cost", "baseline"),
@@ -21,7 +23,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, as the ledger has it. `thumb`: good, bad, or None."""
+    """One request, as the ledger has it. `thumb`: good, bad, or None.
+
+    `troubled`: a try failed, or nobody answered; not by what the client did itself.
+    """
 
     id: str
     at: float
@@ -49,6 +54,7 @@ class Asked:
     trouble: str
     warnings: int
     thumb: str | None
+    troubled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     if wanted.model:
         found.append(table.served == wanted.model)
     if wanted.trouble:
-        found.append(or_(table.failed > 0, table.served == ""))
+        found.append(_TROUBLED)
     if wanted.before:
         at, id = wanted.before
         found.append(and_(table.at <= at, or_(table.at < at, table.id < id)))
@@ -136,8 +142,9 @@ def detail(connection: Connection, id: str) -> Detail | None:
 def _rows() -> Select[Any]:
     thumb = and_(signals.c.request == requests.c.id, signals.c.signal.in_(THUMBS))
     columns = [requests.c[name] for name in _COLUMNS]
-    return select(*columns, signals.c.signal.label("thumb")).join_from(requests, signals, thumb, isouter=True)
+    told = (signals.c.signal.label("thumb"), _TROUBLED.label("troubled"))
+    return select(*columns, *told).join_from(requests, signals, thumb, isouter=True)
 
 
 def _asked(row: RowMapping) -> Asked:
-    return Asked(**{str(name): value for name, value in row.items()})
+    return Asked(**{str(name): value for name, value in row.items()} | {"troubled": bool(row["troubled"])})

@@ -6,10 +6,14 @@ a browser open: docs/decisions/0010-dashboard.md.
 
 import hmac
 import json
+import logging
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from router_service.shell.logs import place
+
+_log = logging.getLogger("archgw.dashboard")
 _LARGEST = 1_000  # bytes of what is sent to us
 _POLICY = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -30,7 +34,8 @@ class Door:
 
     def __init__(self, app: ASGIApp, *, port: int, key: str) -> None:
         self._app, self._key = app, key
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        names = ("127.0.0.1", "localhost", "[::1]")
+        self._hosts = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -38,8 +43,12 @@ class Door:
             await self._app(scope, receive, send)
             return
 
+        begun = False
+
         async def guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _POLICY.items():
                     headers[name] = value
@@ -50,8 +59,14 @@ class Door:
         refused = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refused:
             await _refuse(guarded, *refused)
-        else:
+            return
+        try:
             await self._app(scope, receive, guarded)
+        except Exception as error:  # of our own: its kind and its place, for its words may be anybody's
+            kind = type(error).__name__
+            _log.error("%s at %s", kind, place(error))
+            if not begun:
+                await _refuse(guarded, 500, f"an error in archgw itself ({kind})", mend="archgw logs")
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         """A status, and why; None where nothing speaks against it."""
@@ -74,8 +89,8 @@ def _is_small_json(headers: Headers) -> bool:
     return headers.get("content-type") == "application/json" and length.isdecimal() and int(length) <= _LARGEST
 
 
-async def _refuse(send: Send, status: int, why: str) -> None:
-    body = json.dumps({"error": why, "mend": ""}).encode()
+async def _refuse(send: Send, status: int, why: str, *, mend: str = "") -> None:
+    body = json.dumps({"error": why, "mend": mend}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,9 +4,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from archgw.budgets import Line, told
 from archgw.home import Home
 from router_service.config import Config, ConfigErrors
-from router_service.shell import envoy_admin
 from router_service.shell.files import Source
 
 
@@ -24,19 +24,6 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """In `unit`s: dollars or tokens. `until` is when it begins anew, None where it never does."""
-
-    name: str
-    of: str
-    spent: float
-    limit: float
-    unit: str
-    then: str
-    until: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Gateway:
     """`state`: running, silent (it should answer, and does not), or stopped."""
 
@@ -45,7 +32,7 @@ class Gateway:
     under_way: int = 0
     troubles: tuple[str, ...] = ()
     models: tuple[Model, ...] = ()
-    budgets: tuple[Budget, ...] = ()
+    budgets: tuple[Line, ...] = ()
 
 
 def ask(at: Home) -> Gateway:
@@ -61,7 +48,7 @@ def ask(at: Home) -> Gateway:
         reply = client.status(at)
     except grpc.RpcError:
         return Gateway("silent", stack.url)
-    aside = _put_aside(at)
+    aside = client.ejections(at) or {}
     return Gateway(
         state="running",
         url=stack.url,
@@ -79,26 +66,8 @@ def ask(at: Home) -> Gateway:
             )
             for one in reply.candidates
         ),
-        budgets=tuple(
-            Budget(
-                one.name,
-                one.of,
-                one.spent,
-                one.limit,
-                one.unit,
-                one.then,
-                one.until if one.HasField("until") else None,
-            )
-            for one in reply.budgets
-        ),
+        budgets=tuple(told(reply.budgets)),
     )
-
-
-def _put_aside(at: Home) -> dict[str, bool]:
-    """Candidate id -> whether Envoy asks it nothing for now; nothing where Envoy does not answer."""
-    with suppress(OSError, ValueError, KeyError):
-        return envoy_admin.ejections(at.admin_socket)
-    return {}
 
 
 def accepted(file: Path) -> Config | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from archgw.books import Books, Unreadable
 from archgw.dashboard import asked
 from archgw.dashboard.asked import Asked
 from archgw.dashboard.gateway import Gateway
+from router_service.shell.logs import place
 
+_log = logging.getLogger("archgw.dashboard")
 _GATEWAY_EVERY = 2  # times slower than the ledger
 _BACK = 3_600.0  # a request may end so many seconds after it began, and is still noticed
 _PING = 15  # seconds of silence
@@ -42,6 +45,7 @@ class Live:
         self._books, self._ask, self._every, self._ending = books, ask, every, ending
         self._listeners: set[asyncio.Queue[str]] = set()
         self._last: dict[str, str] = {}
+        self._logged: set[str] = set()
 
     async def run(self) -> None:
         follower, turn = Follower(), 0
@@ -52,7 +56,7 @@ class Live:
                 continue
             await self._look(follower)
             if turn % _GATEWAY_EVERY == 0:
-                self._tell_changed("gateway", asdict(await asyncio.to_thread(self._ask)))
+                await self._look_at_gateway()
             turn += 1
             await asyncio.sleep(self._every)
 
@@ -86,9 +90,27 @@ class Live:
         except Unreadable as error:
             self._tell_changed("ledger", {"trouble": str(error), "mend": error.mend})
             return
+        except Exception as error:  # the next look may be better, and nobody else tells the pages
+            self._tell_changed("ledger", {"trouble": self._ours(error), "mend": "archgw logs tells where"})
+            return
         self._tell_changed("ledger", {"trouble": "", "mend": ""})
         if rows:
             self._tell(_event("requests", [asdict(row) for row in rows]))
+
+    async def _look_at_gateway(self) -> None:
+        try:
+            told = await asyncio.to_thread(self._ask)
+        except Exception as error:  # as above
+            told = Gateway("silent", troubles=(self._ours(error),))
+        self._tell_changed("gateway", asdict(told))
+
+    def _ours(self, error: Exception) -> str:
+        """Its kind and no more, as its words may be anybody's; logged once for each place."""
+        where = f"{type(error).__name__} at {place(error)}"
+        if where not in self._logged:
+            self._logged.add(where)
+            _log.error("%s; the next look goes on", where)
+        return f"an error in archgw itself ({type(error).__name__})"
 
     def _tell_changed(self, name: str, data: Any) -> None:
         event = _event(name, data)

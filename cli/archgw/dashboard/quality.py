@@ -20,12 +20,16 @@ _NONE = "none of them"
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`chosen`: user turns that went to it. `near`: those whose runner-up was nearly as good. `score`: how well it
-    fitted on average, None where nothing did."""
+    """`chosen`: user turns that went to it, and `score` how well it fitted them on average, None where there are none.
+
+    `best`: turns that it fitted best, though another may have gone on because leaving was too dear; `near`: those of
+    them whose runner-up was nearly as good.
+    """
 
     name: str
     configured: bool
     chosen: int
+    best: int
     score: float | None
     near: int
     good: int
@@ -43,7 +47,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`unmatched`: user turns for which no preference was chosen."""
+    """`unmatched`: user turns that none of them fitted."""
 
     preferences: tuple[Preference, ...]
     confusions: tuple[Confusion, ...]
@@ -67,30 +71,24 @@ class Health:
 def quality(connection: Connection, span: Span, configured: Sequence[str]) -> Quality:
     """Of the turns that the router model was asked about. Configured preferences come first, in their order."""
     each = _judged(span, connection.dialect.name)
-    is_near = each.score - each.next_to < NEAR
+    rival = case((each.score - each.next_to < NEAR, each.second)).label("rival")
     asked = select(
-        each.route,
-        case((is_near, each.best)).label("one"),
-        case((is_near, each.second)).label("other"),
-        func.count().label("times"),
-        func.sum(each.score).label("score"),
-    ).group_by(each.route, "one", "other")
-    rows: dict[str, list[Any]] = {}
-    for row in connection.execute(asked):
-        rows.setdefault(row.route, []).append(row)
+        each.route, each.best, rival, func.count().label("times"), func.sum(each.fitted).label("fitted")
+    ).group_by(each.route, each.best, "rival")
+    rows = connection.execute(asked).all()
     thumbs = _thumbs(connection, span)
-    names = dict.fromkeys([*configured, *(one for one in rows if one not in _NO_PREFERENCE)])
-    every = [row for some in rows.values() for row in some]
+    known = (one for row in rows for one in (row.route, row.best) if one not in (*_NO_PREFERENCE, _NONE))
     return Quality(
-        preferences=tuple(_preference(name, rows.get(name, ()), thumbs, configured) for name in names),
-        confusions=_confusions(every),
-        turns=sum(row.times for row in every),
-        unmatched=sum(row.times for row in every if row.route in _NO_PREFERENCE),
+        preferences=tuple(_preference(name, rows, thumbs, configured) for name in dict.fromkeys([*configured, *known])),
+        confusions=_confusions(rows),
+        turns=sum(row.times for row in rows),
+        unmatched=sum(row.times for row in rows if row.best == _NONE),
     )
 
 
 def _judged(span: Span, dialect: str) -> Any:
-    """The two best of [[name, probability], ...] of each turn: columns route, best, score, second, next_to.
+    """The two best of [[name, probability], ...] of each turn, and what fitted the route that was chosen: columns
+    route, best, score, second, next_to, fitted.
 
     Materialized, for else the JSON is read again for every mention of a column.
     """
@@ -109,21 +107,36 @@ def _judged(span: Span, dialect: str) -> Any:
         cast(fit, Float).label("score"),
         other.label("second"),
         func.coalesce(cast(next_to, Float), 0.0).label("next_to"),
+        case((read.route == name, cast(fit, Float)), else_=_fit_of_route(read, dialect)).label("fitted"),
     )
     return two.cte("judged").prefix_with("materialized").c
+
+
+def _fit_of_route(read: Any, dialect: str) -> Any:
+    """Looked for only where another fitted best."""
+    if dialect == "sqlite":
+        one = func.json_each(read.scores).table_valued("value").c.value
+        name, fit = func.json_extract(one, "$[0]"), func.json_extract(one, "$[1]")
+    else:
+        one = func.jsonb_array_elements(read.scores).column_valued("one")
+        name, fit = (cast(one, JSONB)[0].astext, cast(one, JSONB)[1].astext)
+    return select(cast(fit, Float)).where(name == read.route).limit(1).scalar_subquery()
 
 
 def _preference(
     name: str, rows: Sequence[Any], thumbs: dict[tuple[str, str], int], configured: Sequence[str]
 ) -> Preference:
     good, bad = (thumbs.get((name, thumb), 0) for thumb in THUMBS)
-    chosen = sum(row.times for row in rows)
+    went = [row for row in rows if row.route == name]
+    best = [row for row in rows if row.best == name]
+    chosen = sum(row.times for row in went)
     return Preference(
         name=name,
         configured=name in configured,
         chosen=chosen,
-        score=sum(row.score for row in rows) / chosen if chosen else None,
-        near=sum(row.times for row in rows if row.one is not None),
+        best=sum(row.times for row in best),
+        score=sum(row.fitted or 0.0 for row in went) / chosen if chosen else None,
+        near=sum(row.times for row in best if row.rival is not None),
         good=good,
         bad=bad,
     )
@@ -143,8 +156,8 @@ def _confusions(rows: Sequence[Any]) -> tuple[Confusion, ...]:
     """The most frequent first. That nothing fitted well either is no confusion of two."""
     found: dict[tuple[str, str], int] = {}
     for row in rows:
-        if row.other is not None and _NONE not in (row.one, row.other):
-            pair = (min(row.one, row.other), max(row.one, row.other))
+        if row.rival is not None and _NONE not in (row.best, row.rival):
+            pair = (min(row.best, row.rival), max(row.best, row.rival))
             found[pair] = found.get(pair, 0) + row.times
     return tuple(Confusion(*pair, times) for pair, times in sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

@@ -29,6 +29,7 @@ def server(what: Sources, *, port: int, key: str, every: float = 1.0) -> uvicorn
             app,
             host=DASHBOARD_HOST,
             port=port,
+            log_config=None,  # as the process has it: router_service.shell.logs
             log_level=logging.WARNING,
             access_log=False,  # what is asked is nobody's business
             server_header=False,

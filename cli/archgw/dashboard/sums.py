@@ -1,14 +1,16 @@
 """Headline figures, money over time, the flow from preferences to models, and how fast the models are."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-import numpy as np
-from sqlalchemy import ColumnElement, Connection, Float, Integer, String, and_, cast, func, literal, select
+from sqlalchemy import Connection, and_, func, literal, select
 
 from archgw.dashboard.span import Span
-from archgw.stats import Spread, sums
+from archgw.stats import SPEED, Spread, every, spread, sums, values
 from router_service.shell.ledger_schema import requests
+
+_MILLISECONDS, _TENTHS = 1000, 10  # of a second, and of a token a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,11 @@ class Latency:
 
 def headline(connection: Connection, span: Span) -> Headline:
     answered = and_(span.holds(requests.c.at), requests.c.first_content.is_not(None))
-    found = connection.execute(select(_all(requests.c.first_content)).where(answered)).one()
+    waits = connection.scalar(select(every(requests.c.first_content, _MILLISECONDS)).where(answered))
     return Headline(
         now=_totals(connection, span),
         before=_totals(connection, span.before),
-        first_content=_spread(found[0]),
+        first_content=spread(sorted(values(waits)), _MILLISECONDS),
         ever=connection.scalar(select(requests.c.id).limit(1)) is not None,
     )
 
@@ -146,57 +148,36 @@ def flow(connection: Connection, span: Span) -> tuple[Stream, ...]:
 def latency(connection: Connection, span: Span) -> Latency:
     """The models with the most answers first."""
     table = requests.c
-    part = span.part(table.at, connection.dialect.name)
-    after = table.duration - table.first_content
-    speed = cast(table.output, Float) / after
-    measurable = and_(after > 0.05, table.output > 0)  # shorter says nothing of speed
     asked = (
         select(
             table.served,
-            part.label("part"),
-            _all(table.first_content),
-            func.aggregate_strings(cast(cast(speed, Integer), String), ",").filter(measurable),
+            span.part(table.at, connection.dialect.name).label("part"),
+            every(table.first_content, _MILLISECONDS).label("waits"),
+            every(SPEED, _TENTHS).label("speeds"),
         )
         .where(span.holds(table.at), table.served != "", table.first_content.is_not(None))
         .group_by(table.served, "part")
     )
     rows: dict[str, list[Any]] = {}
     for row in connection.execute(asked):
-        rows.setdefault(row[0], []).append(row)
+        rows.setdefault(row.served, []).append(row)
     speeds = [_speed(model, parts, span) for model, parts in rows.items()]
     return Latency(span.times, tuple(sorted(speeds, key=lambda one: (-one.requests, one.model))))
 
 
 def _speed(model: str, rows: list[Any], span: Span) -> Speed:
-    waits, rates = [""] * span.parts, [""] * span.parts
-    for _, part, wait, rate in rows:
-        place = span.place(part)
-        waits[place], rates[place] = _joined(waits[place], wait), _joined(rates[place], rate)
-    every = ",".join(filter(None, waits))
+    waits: list[list[int]] = [[] for _ in range(span.parts)]
+    speeds: list[list[int]] = [[] for _ in range(span.parts)]
+    for row in rows:
+        place = span.place(row.part)
+        waits[place] = sorted(waits[place] + values(row.waits))
+        speeds[place] = sorted(speeds[place] + values(row.speeds))
+    every_wait = sorted(chain.from_iterable(waits))
     return Speed(
         model=model,
-        requests=every.count(",") + 1,
-        first_content=_spread(every),
-        tokens=_spread(",".join(filter(None, rates)), unit=1),
-        over_time=[_spread(one).p50 for one in waits],
-        tokens_over_time=[_spread(one, unit=1).p50 for one in rates],
+        requests=len(every_wait),
+        first_content=spread(every_wait, _MILLISECONDS),
+        tokens=spread(sorted(chain.from_iterable(speeds)), _TENTHS),
+        over_time=[spread(one, _MILLISECONDS).p50 for one in waits],
+        tokens_over_time=[spread(one, _TENTHS).p50 for one in speeds],
     )
-
-
-def _joined(told: str, more: str | None) -> str:
-    return ",".join(filter(None, (told, more)))
-
-
-def _all(seconds: ColumnElement[Any]) -> ColumnElement[str]:
-    """Every value of a group, to a millisecond: a hundred thousand of them are sorted sooner here than in SQLite."""
-    return func.aggregate_strings(cast(cast(seconds * 1000, Integer), String), ",")
-
-
-def _spread(told: str | None, *, unit: int = 1000) -> Spread:
-    """Of whole numbers with commas between them."""
-    if not told:
-        return Spread()
-    values = np.fromstring(told, dtype=np.int64, sep=",")
-    places = [-(-len(values) * percent // 100) - 1 for percent in (50, 95)]
-    values.partition(places)
-    return Spread(*(int(values[place]) / unit for place in places))

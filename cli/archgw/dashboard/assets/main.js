@@ -93,12 +93,15 @@ function soon() {
 // -- what is heard -------------------------------------------------------------------------------------------------
 
 async function hear() {
-  for (let pause = 500; ; pause = Math.min(pause * 2, 10_000)) {
+  for (let pause = 500, again = false; ; pause = Math.min(pause * 2, 10_000), again = true) {
+    let begun = false;
     try {
       hearing = true;
       await listen((event, data) => {
         pause = 500;
         HEARD[event]?.(data);
+        if (!begun) requests.renew().then((any) => (any || again) && soon());  // what ended before anybody listened
+        begun = true;
       });
     } catch (error) {
       if (error.status === 401) return locked();
@@ -106,8 +109,7 @@ async function hear() {
     hearing = false;
     state();
     await new Promise((done) => setTimeout(done, pause));
-    if (await get("gateway").then((told) => HEARD.gateway(told), () => true)) continue;
-    HEARD.anew();
+    await get("gateway").then((told) => HEARD.gateway(told), () => null);
   }
 }
 
@@ -131,7 +133,7 @@ const HEARD = {
     state();
     if (well) HEARD.anew();
   },
-  anew: () => { requests.load(); soon(); },
+  anew: () => { requests.renew(); soon(); },
 };
 
 function state() {

@@ -147,12 +147,12 @@ function table(preferences, turns) {
   return el("table.quality", {},
     el("thead", {}, el("tr", {}, ["preference", "chosen", "", "fitted", "near ties", "thumbs down"].map((words, nth) =>
       el(words ? "th" : "td", { scope: words ? "col" : null, class: nth && nth !== 2 ? "num" : null }, words)))),
-    el("tbody", {}, preferences.map((one) => el("tr", { class: one.chosen ? null : "dead" },
+    el("tbody", {}, preferences.map((one) => el("tr", { class: one.chosen || one.best ? null : "dead" },
       el("th", { scope: "row" }, one.name, one.configured ? null : el("span.chip.quiet", {}, "not in the config")),
-      el("td.num", { "data-label": "chosen" }, one.chosen ? number(one.chosen) : turns ? el("span.chip.warn", { title: "nothing that was asked in this time fitted it best; a plainer description may help, or it can go" }, "never") : "–"),
+      el("td.num", { "data-label": "chosen" }, one.chosen || one.best ? number(one.chosen) : turns ? el("span.chip.warn", { title: "nothing that was asked in this time fitted it best; a plainer description may help, or it can go" }, "never") : "–"),
       el("td.wide", { "aria-hidden": "true" }, el("span.bar", {}, el("i", { style: { width: `${(100 * one.chosen) / most}%` } }))),
       el("td.num", { "data-label": "fitted" }, one.score === null ? "–" : one.score.toFixed(2)),
-      el("td.num", { "data-label": "near ties", class: one.chosen && one.near / one.chosen > 0.1 ? "num warn" : "num" }, one.chosen ? share(one.near, one.chosen) : "–"),
+      el("td.num", { "data-label": "near ties", class: one.best && one.near / one.best > 0.1 ? "num warn" : "num" }, one.best ? share(one.near, one.best) : "–"),
       el("td.num", { "data-label": "thumbs down", class: one.bad > one.good ? "num bad" : "num" }, one.good + one.bad ? `${number(one.bad)} of ${number(one.good + one.bad)}` : "–")))));
 }
 

@@ -8,7 +8,11 @@ import { problem } from "./problem.js";
 
 const MOST = 400;  // rows in the page; older ones are loaded again when they are wanted
 const wanted = { preference: "", model: "", trouble: "" };
+const PAGE = 50;  // of them come at once
 let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
+let oldest = null;  // down to this one all are there that match; those that began earlier and end late may be below
+let asked = 0, late = null, trouble = null;  // the number of the last load; what ends during it; why `more` failed
+let missed = false;  // whether some that match are neither in rows nor waiting
 
 export function start() {
   const list = byId("list");
@@ -46,48 +50,103 @@ export async function filter(change) {
 const offered = () => [...byId("by-preference").options].slice(1).map((one) => ({ preference: one.value, model: "" }))
   .concat([...byId("by-model").options].slice(1).map((one) => ({ preference: "", model: one.value })));
 
+/** Of several that are under way the last one counts, whichever is answered first. */
 export async function load() {
+  const mine = ++asked;
+  late = [];
+  let told, wrong = null;
   try {
-    rows = await get("requests", wanted);
+    told = await get("requests", wanted);
   } catch (error) {
-    return fill(byId("list"), problem(error, load));
+    wrong = error;
   }
+  if (mine !== asked) return;
+  const meanwhile = late;
+  late = null;
+  missed = Boolean(wrong);
+  if (wrong) return fill(byId("list"), problem(wrong, load));
+  rows = told;
   waiting = [];
-  complete = rows.length < 50;
+  ended(told);
   draw();
+  arrived(meanwhile);
 }
 
 async function more() {
-  const last = rows[rows.length - 1];
-  const older = await get("requests", { ...wanted, before: `${last.at},${last.id}` });
-  complete = older.length < 50;
-  rows = rows.concat(older);
+  const mine = asked, from = oldest;
+  trouble = null;
+  try {
+    const older = await get("requests", { ...wanted, before: `${from.at},${from.id}` });
+    if (mine !== asked || from !== oldest) return;
+    rows = joined(older);
+    ended(older);
+  } catch (error) {
+    if (mine !== asked) return;
+    trouble = error;
+  }
   draw();
+}
+
+/** With them, all down to the last of them are there. */
+function ended(some) {
+  oldest = some[some.length - 1] ?? oldest;
+  complete = some.length < PAGE;
+  trouble = null;
+}
+
+/** Something may have ended unheard: what is new is taken as if it had been heard, if it is little. */
+export async function renew() {
+  const mine = asked;
+  const told = await get("requests", wanted).catch(() => null);
+  if (mine !== asked || !told) return false;
+  const there = known();
+  const fresh = told.filter((one) => !there.has(one.id));
+  if (fresh.length === PAGE && paused) missed = true;
+  else if (missed || fresh.length === PAGE) await load();
+  else arrived(fresh.reverse());
+  return fresh.length > 0;
 }
 
 /** They have just ended. Whoever reads further down, or has paused, is not disturbed. */
 export function arrived(fresh) {
-  const there = new Set(rows.map((one) => one.id));
+  late?.push(...fresh);
+  if (missed && !paused && !late) return load();
+  const there = known();
   const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
   if (!mine.length) return;
-  if (paused) waiting = mine.concat(waiting).slice(0, MOST);
-  else take(mine);
+  if (!paused) return take(mine);
+  missed ||= waiting.length + mine.length > MOST;
+  waiting = mine.concat(waiting).slice(0, MOST);
   head();
 }
 
 function take(mine) {
-  rows = mine.concat(rows).sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)).slice(0, MOST);
+  const all = joined(mine);
+  rows = all.slice(0, MOST);
+  if (rows.length < all.length) {
+    complete = false;
+    oldest = [rows[rows.length - 1], oldest].filter(Boolean).sort(newestFirst)[0];
+  }
   draw(new Set(mine.map((one) => one.id)));
   say(count(mine.length, "new request"));
 }
 
+const known = () => new Set(rows.concat(waiting).map((one) => one.id));
+const newestFirst = (a, b) => b.at - a.at || (a.id < b.id ? 1 : -1);
+
+function joined(some) {
+  const there = new Set(rows.map((one) => one.id));
+  return rows.concat(some.filter((one) => !there.has(one.id))).sort(newestFirst);
+}
+
 const matches = (one) => (!wanted.preference || one.route === wanted.preference)
-  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.failed > 0 || !one.served);
+  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.troubled);
 
 function pause(to) {
   paused = to;
   byId("pause").setAttribute("aria-pressed", paused);
-  if (!paused && waiting.length) take(waiting.splice(0));
+  if (!paused && missed) load();
+  else if (!paused && waiting.length) take(waiting.splice(0));
   head();
 }
 
@@ -109,14 +168,14 @@ function draw(fresh = new Set()) {
   fill(list, el("table.requests", {},
     el("thead", {}, el("tr", {}, HEADINGS.map(([words, kind]) => el("th", { scope: "col", class: kind }, words)))),
     el("tbody", {}, rows.flatMap((one, nth) => [row(one, nth === Math.max(0, first), fresh.has(one.id)), open.has(one.id) && opened(one)]))),
-  !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
+  trouble ? problem(trouble, more) : !complete && el("button.older", { type: "button", "data-key": "more", onclick: more }, "Older requests"));
 }
 
 const TURNS = ["user turn", "tool continuation"];
 const HEADINGS = [["time", "time"], ["preference", ""], ["model", ""], ["why", "why"], ["tries", "num"], ["first", "num"], ["total", "num"], ["cost", "num"]];
 
 function row(one, isStop, isFresh) {
-  const trouble = !one.served ? "failed" : one.failed ? "stepped" : "";
+  const trouble = !one.troubled ? "" : one.served ? "stepped" : "failed";
   return el("tr", { class: [trouble, isFresh && "fresh", open.has(one.id) && "is-open"].filter(Boolean).join(" "), "data-id": one.id, onclick: (event) => event.target.closest("button, a, select") || toggle(one.id) },
     el("td.time", {}, el("button.open", {
       type: "button", tabindex: isStop ? 0 : -1, "data-key": one.id, "aria-expanded": open.has(one.id),
@@ -127,7 +186,7 @@ function row(one, isStop, isFresh) {
       preference(one.route), !TURNS.includes(one.kind) && el("span.kind.after", {}, one.kind)),
     el("td.model", { title: one.served }, one.served
       ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
-      : el("span.bad", {}, `nobody: ${one.status}`)),
+      : el(one.troubled ? "span.bad" : "span.soft", {}, `nobody: ${one.status}`)),
     el("td.why", { title: one.reason }, why(one)),
     el("td.num.tries", {}, one.failed ? el("span.warn", { title: `${one.failed} failed` }, `${one.tries}`) : String(one.tries)),
     el("td.num.first", {}, seconds(one.first_content)),
@@ -179,7 +238,7 @@ function about(told) {
 }
 
 function fits(told, one) {
-  if (!told.fits.length) return el("p.soft", {}, `The router model was not asked: ${one.kind || "refused"}.`);
+  if (!told.fits.length) return el("p.soft", {}, `Nothing was compared: ${one.kind || "refused"}.`);
   const most = Math.max(...told.fits.map(([, fit]) => fit));
   return el("ul.fits", {}, told.fits.map(([name, fit]) => el("li", { class: name === one.route ? "chosen" : null },
     el("span.name", {}, name), el("span.bar", { "aria-hidden": "true" }, el("i", { style: { width: `${(100 * fit) / most}%` } })), el("span.num", {}, fit.toFixed(2)))));
@@ -217,16 +276,18 @@ function thumb(one, kind, words) {
   return el("button.thumb", { type: "button", "aria-pressed": given, "data-key": `${one.id} ${kind}`, class: `thumb ${kind}`, onclick: () => tell(one.id, kind) }, icon, words);
 }
 
+/** The same thumb again takes it back. */
 async function tell(id, kind) {
+  const one = rows.find((row) => row.id === id), to = one?.thumb === kind ? null : kind;
   try {
-    await give(id, kind);
+    await give(id, to);
   } catch (error) {
     return say(`Not kept: ${error.message}`), flash(id, `Not kept: ${error.message}`);
   }
-  for (const one of rows) if (one.id === id) one.thumb = kind;
-  if (open.get(id)?.request) open.get(id).request.thumb = kind;
+  for (const one of rows) if (one.id === id) one.thumb = to;
+  if (open.get(id)?.request) open.get(id).request.thumb = to;
   draw();
-  say(`Kept: ${kind}`);
+  say(to ? `Kept: ${to}` : "Taken back");
   dispatchEvent(new CustomEvent("thumb"));
 }
 
