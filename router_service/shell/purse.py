@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from router_service.budgets import Spending
 from router_service.plan import Plan
 from router_service.shell.ledger import engine
-from router_service.shell.ledger_schema import budgets, is_current, migrate
+from router_service.shell.ledger_schema import MIGRATIONS, budgets, migrate, version
 from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.budgets")
@@ -227,7 +227,7 @@ class Database(Shared):
 
     def _is_current(self) -> bool:
         with self._reader.begin() as connection:
-            return is_current(connection)
+            return version(connection) == len(MIGRATIONS)
 
 
 def _others(connection: Connection, keys: tuple[str, ...], writer: str) -> dict[str, float]:
