@@ -145,8 +145,20 @@ def test_requests_are_filtered_by_what_the_flow_shows(browser: Browser, much: Se
         expect(page.locator("#list tr[data-id]:not(.stepped):not(.failed)")).to_have_count(0)
         band = page.locator("#flow .band[aria-label*='testing → deepseek']")
         band.dispatch_event("click")
-        expect(page.get_by_label("Model", exact=True)).to_have_value("deepseek/deepseek-chat")
-        expect(page.get_by_label("Preference", exact=True)).to_have_value("testing")
+        expect(page.get_by_label("Model", exact=True)).to_have_value("=deepseek/deepseek-chat")
+        expect(page.get_by_label("Preference", exact=True)).to_have_value("=testing")
+
+
+def test_what_nobody_answered_is_a_choice_of_its_own(browser: Browser, few: Served) -> None:
+    write(few.file.parent, "refused", route="", kind="refused", model_served="", status=404, attempts=())
+    with looked_at(browser, few.address, range="1h") as page:
+        expect(rows(page)).to_have_count(6)
+        page.locator("#flow .band[aria-label*='nobody']").dispatch_event("click")
+        expect(rows(page)).to_have_count(1)
+        expect(rows(page).first.locator("td.preference")).to_have_text("refused")
+        page.get_by_label("Preference", exact=True).select_option("Every preference")
+        page.get_by_label("Model", exact=True).select_option("Every model")
+        expect(rows(page)).to_have_count(6)
 
 
 def test_what_matches_nothing_says_so_and_shows_all_again(browser: Browser, few: Served) -> None:
@@ -288,6 +300,16 @@ def test_a_thumb_that_could_not_be_kept_is_not_shown_as_given(browser: Browser, 
             expect(good).to_have_attribute("aria-pressed", "false")
 
 
+def test_a_thumb_is_seen_in_the_other_tab(browser: Browser, few: Served) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        other = page.context.new_page()
+        other.goto(few.url)
+        expect(rows(other)).to_have_count(5, timeout=SOON)
+        rows(page).first.click()
+        page.locator("tr.opened").get_by_role("button", name="Good").click()
+        expect(rows(other).first.locator(".given")).to_have_text("+", timeout=SOON)
+
+
 def thumbs(known: Served) -> dict[str, str]:
     with opened(Settings(), known.file.parent) as connection:
         return {row.request: row.signal for row in connection.execute(select(signals))}
@@ -305,6 +327,22 @@ def test_a_request_appears_as_it_ends(browser: Browser, few: Served) -> None:
         expect(rows(page).first).to_contain_text("just now")
         expect(page.locator("tr.opened")).to_have_count(1)
         expect(page.locator(".tile .figure").first).to_have_text("6", timeout=SOON)
+
+
+def test_who_reads_further_down_keeps_his_place(browser: Browser, tmp_path: Path) -> None:
+    for n in range(40):
+        write(tmp_path, f"r{n:02}", at=time.time() - 60 * (n + 1))
+    with (
+        served(tmp_path / "ledger.sqlite", config=config_of({"coding": ("openai/gpt-4.1",)})) as known,
+        looked_at(browser, known.address, range="1h") as page,
+    ):
+        expect(page.locator("#state")).to_contain_text("live", timeout=SOON)
+        page.evaluate("document.getElementById('list').scrollTop = 300")
+        place = "document.querySelector('tr[data-id=r12]').getBoundingClientRect().top"
+        before = page.evaluate(place)
+        write(tmp_path, "new")
+        expect(page.locator("tr[data-id=new]")).to_have_count(1, timeout=SOON)
+        assert abs(page.evaluate(place) - before) < 1
 
 
 def test_who_pauses_is_not_disturbed_and_misses_nothing(browser: Browser, few: Served) -> None:
@@ -401,6 +439,14 @@ def test_the_key_leaves_the_address_and_is_kept(browser: Browser, few: Served) -
         expect(rows(page)).to_have_count(5)
 
 
+def test_the_address_may_be_pasted_into_an_open_page(browser: Browser, few: Served) -> None:
+    with pytest.raises(AssertionError, match="401"), looked_at_without_key(browser, few) as page:
+        expect(page.locator("#welcome")).to_contain_text("archgw dashboard")
+        page.goto(few.address)  # which is but another end of the same address
+        expect(rows(page)).to_have_count(5, timeout=SOON)
+        assert page.url == f"{few.url}/"
+
+
 def test_what_the_ledger_holds_is_text_and_never_markup(browser: Browser, tmp_path: Path) -> None:
     evil = outcome(
         "evil",
@@ -457,7 +503,7 @@ def test_all_of_it_can_be_done_by_keyboard(browser: Browser, few: Served) -> Non
         expect(page.locator("#said")).to_contain_text("Spent $")
         page.locator("#flow .band").first.focus()
         page.keyboard.press("Enter")
-        expect(page.get_by_label("Preference", exact=True)).to_have_value("coding")
+        expect(page.get_by_label("Preference", exact=True)).to_have_value("=coding")
 
 
 def test_where_the_focus_is_can_be_seen(browser: Browser, few: Served) -> None:

@@ -158,6 +158,11 @@ def test_a_thumb_is_taken_back(page: Served, ledger: Path) -> None:
     assert page.thumb("nobodys", None) == 404
 
 
+def test_what_is_nested_without_end_is_no_thumb(page: Served) -> None:
+    deep, sent = b"[" * 990, {"content_type": "application/json"}
+    assert page.ask("/api/requests/r1/thumb", method="POST", body=deep, **sent)[0] == 400
+
+
 @pytest.mark.parametrize(
     ("id", "thumb", "status"), [("nobodys", "good", 404), ("r1", "tool error", 400), ("r1", "", 400)]
 )

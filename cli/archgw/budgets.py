@@ -56,7 +56,7 @@ def table(lines: Iterable[Line], now: float) -> Table:
         shown.add_column(heading, justify="right" if heading in ("spent", "") else "left", overflow="fold")
     for line in lines:
         unit: Unit = "tokens" if line.unit == "tokens" else "dollars"
-        of = f" ({line.of})" if line.of else ""
+        of = f" ({_short(line.of)})" if line.of else ""
         spent = f"{amount(line.spent, unit)} of {amount(line.limit, unit)}"
         shown.add_row(escape(line.name + of), spent, _share(line), line.then, _anew(line.until, now))
     return shown
@@ -72,6 +72,12 @@ async def _kept(plan: Plan) -> list[Line]:
         Line(one.budget.name, one.of, one.spent, one.budget.at_most, one.budget.unit, one.budget.then, one.until)
         for one in all_standings(plan.budgets, spending, clients, plan.preferences, now)
     ]
+
+
+def _short(of: str) -> str:
+    """A session's key by its first letters; a name as it is."""
+    key, slash, _ = of.removeprefix("fingerprint/").partition("/")
+    return f"{key[:8]}…" if slash or of.startswith("fingerprint/") else of
 
 
 def _share(line: Line) -> str:

@@ -117,7 +117,7 @@ class _Asks:
 
     async def requests(self, request: Request) -> Response:
         given = request.query_params
-        wanted = asked.Wanted(given.get("preference", ""), given.get("model", ""), "trouble" in given, _before(given))
+        wanted = asked.Wanted(given.get("preference"), given.get("model"), "trouble" in given, _before(given))
         return await run_in_threadpool(self._requests, wanted)
 
     def _requests(self, wanted: asked.Wanted) -> Response:
@@ -138,7 +138,7 @@ class _Asks:
         try:
             given = json.loads(await request.body())
             thumb = given["thumb"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             thumb = ""
         if thumb not in (*THUMBS, None):
             raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}, or null')

@@ -80,10 +80,13 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which requests; what is empty is any. `before`: those that began before this one, by its `at` and id."""
+    """Which requests; what is None is any, and an empty name is one: no preference, nobody.
 
-    preference: str = ""
-    model: str = ""
+    `before`: those that began before this one, by its `at` and id.
+    """
+
+    preference: str | None = None
+    model: str | None = None
     trouble: bool = False
     before: tuple[float, str] | None = None
 
@@ -96,9 +99,9 @@ def newest(connection: Connection, wanted: Wanted, limit: int) -> tuple[Asked, .
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     table = requests.c
     found: list[ColumnElement[bool]] = []
-    if wanted.preference:
+    if wanted.preference is not None:
         found.append(table.route == wanted.preference)
-    if wanted.model:
+    if wanted.model is not None:
         found.append(table.served == wanted.model)
     if wanted.trouble:
         found.append(_TROUBLED)

@@ -1,6 +1,6 @@
 // What the server is asked. The key comes behind the '#' of the address, and goes with each question in a header.
 
-const KEPT = "archgw-key";
+const KEPT = "archgw-key", SILENT = 40_000;
 
 export class Trouble extends Error {
   constructor(message, mend = "", status = 0) {
@@ -10,12 +10,13 @@ export class Trouble extends Error {
   }
 }
 
+/** Out of the address, where it is in it; whether it was. */
 export function takeKey() {
   const given = new URLSearchParams(location.hash.slice(1)).get("key");
-  if (given) {
-    localStorage.setItem(KEPT, given);
-    history.replaceState(null, "", location.pathname);
-  }
+  if (!given) return false;
+  localStorage.setItem(KEPT, given);
+  history.replaceState(null, "", location.pathname);
+  return true;
 }
 
 const headers = () => ({ authorization: `Bearer ${localStorage.getItem(KEPT) ?? ""}` });
@@ -33,8 +34,9 @@ async function answered(path, options = {}) {
   throw new Trouble(told.error ?? `it answered ${reply.status}`, told.mend ?? "", reply.status);
 }
 
+/** A parameter that is null is left out. */
 export async function get(path, parameters = {}, signal = undefined) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== null));
   return (await answered(`/api/${path}${query.size ? `?${query}` : ""}`, { signal })).json();
 }
 
@@ -44,12 +46,22 @@ export async function give(id, thumb) {
   })).json();
 }
 
+/** What comes next; the server says every few seconds that it is still there. */
+async function within(milliseconds, reader) {
+  const silence = setTimeout(() => reader.cancel("silent"), milliseconds);
+  try {
+    return await reader.read();
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
 /** Calls tell(event, data) for each event until the connection ends. EventSource could not send the key. */
 export async function listen(tell, signal) {
   const reply = await answered("/api/events", { signal });
   const reader = reply.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let kept = ""; ;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await within(SILENT, reader);
     if (done) return;
     const parts = (kept + value).split("\n\n");
     kept = parts.pop();

@@ -29,6 +29,7 @@ const SHOWN = {
 const head = () => kept.headline && panels.headline(kept.headline, kept.money, RANGES[range]);
 
 takeKey();
+addEventListener("hashchange", () => takeKey() && location.reload());  // the whole address, pasted into an open page
 choice(byId("range"), "How far back", RANGES, range, (value) => {
   range = value;
   localStorage.setItem("archgw-range", value);

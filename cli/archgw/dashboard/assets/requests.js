@@ -7,7 +7,9 @@ import { colour } from "./colours.js";
 import { problem } from "./problem.js";
 
 const MOST = 400;  // rows in the page; older ones are loaded again when they are wanted
-const wanted = { preference: "", model: "", trouble: "" };
+const EVERY = { preference: null, model: null, trouble: null };  // an empty name is one, too: no preference, nobody
+const wanted = { ...EVERY };
+const others = new BroadcastChannel("archgw-thumbs");  // the same page in other tabs
 const PAGE = 50;  // of them come at once
 let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
 let oldest = null;  // down to this one all are there that match; those that began earlier and end late may be below
@@ -18,10 +20,11 @@ export function start() {
   const list = byId("list");
   list.addEventListener("keydown", keys);
   roving(list, "button.open", { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 });
-  byId("by-preference").addEventListener("change", (event) => filter({ preference: event.target.value }));
-  byId("by-model").addEventListener("change", (event) => filter({ model: event.target.value }));
-  byId("only-trouble").addEventListener("click", () => filter({ trouble: wanted.trouble ? "" : "1" }));
+  byId("by-preference").addEventListener("change", (event) => filter({ preference: chosenIn(event.target) }));
+  byId("by-model").addEventListener("change", (event) => filter({ model: chosenIn(event.target) }));
+  byId("only-trouble").addEventListener("click", () => filter({ trouble: wanted.trouble ? null : "1" }));
   byId("pause").addEventListener("click", () => pause(!paused));
+  others.addEventListener("message", (event) => given(event.data.id, event.data.thumb));
 }
 
 /** What can be asked for: what the flow shows, and what is chosen already. */
@@ -31,24 +34,28 @@ export function offer(streams) {
 }
 
 function options(select, every, chosen, values, words) {
-  const all = [...new Set([...values, chosen])].filter(Boolean).sort();
-  if ([...select.options].slice(1).map((one) => one.value).join("\n") === all.join("\n")) return;
-  select.replaceChildren(el("option", { value: "" }, every), ...all.map((one) => el("option", { value: one }, words(one))));
-  select.value = chosen;
+  const all = [...new Set([...values, chosen])].filter((one) => one !== null).sort();
+  if (names(select).join("\n") === all.join("\n") && select.options.length > 1) return;
+  select.replaceChildren(el("option", { value: "" }, every), ...all.map((one) => el("option", { value: optionOf(one) }, words(one))));
+  select.value = optionOf(chosen);
 }
+
+const optionOf = (name) => (name === null ? "" : `=${name}`);
+const chosenIn = (select) => (select.value ? select.value.slice(1) : null);
+const names = (select) => [...select.options].slice(1).map((one) => one.value.slice(1));
 
 export async function filter(change) {
   Object.assign(wanted, change);
   offer([wanted].map((one) => ({ preference: one.preference, model: one.model })).concat(offered()));
-  byId("by-preference").value = wanted.preference;
-  byId("by-model").value = wanted.model;
+  byId("by-preference").value = optionOf(wanted.preference);
+  byId("by-model").value = optionOf(wanted.model);
   byId("only-trouble").setAttribute("aria-pressed", Boolean(wanted.trouble));
   await load();
   say(`${count(rows.length, "request")} shown`);
 }
 
-const offered = () => [...byId("by-preference").options].slice(1).map((one) => ({ preference: one.value, model: "" }))
-  .concat([...byId("by-model").options].slice(1).map((one) => ({ preference: "", model: one.value })));
+const offered = () => names(byId("by-preference")).map((preference) => ({ preference, model: null }))
+  .concat(names(byId("by-model")).map((model) => ({ preference: null, model })));
 
 /** Of several that are under way the last one counts, whichever is answered first. */
 export async function load() {
@@ -127,8 +134,18 @@ function take(mine) {
     complete = false;
     oldest = [rows[rows.length - 1], oldest].filter(Boolean).sort(newestFirst)[0];
   }
-  draw(new Set(mine.map((one) => one.id)));
+  staying(() => draw(new Set(mine.map((one) => one.id))));
   say(count(mine.length, "new request"));
+}
+
+/** What is put in above moves nothing that somebody reads further down. */
+function staying(change) {
+  const list = byId("list");
+  const top = () => [...list.querySelectorAll("tr[data-id]")].map((one) => [one.dataset.id, one.getBoundingClientRect().top]);
+  const read = list.scrollTop ? top().find(([, at]) => at > list.getBoundingClientRect().top) : null;
+  change();
+  const now = read && top().find(([id]) => id === read[0]);
+  if (now) list.scrollTop += now[1] - read[1];
 }
 
 const known = () => new Set(rows.concat(waiting).map((one) => one.id));
@@ -139,8 +156,8 @@ function joined(some) {
   return rows.concat(some.filter((one) => !there.has(one.id))).sort(newestFirst);
 }
 
-const matches = (one) => (!wanted.preference || one.route === wanted.preference)
-  && (!wanted.model || one.served === wanted.model) && (!wanted.trouble || one.troubled);
+const matches = (one) => (wanted.preference === null || one.route === wanted.preference)
+  && (wanted.model === null || one.served === wanted.model) && (!wanted.trouble || one.troubled);
 
 function pause(to) {
   paused = to;
@@ -159,9 +176,9 @@ function draw(fresh = new Set()) {
   const list = byId("list");
   head();
   if (!rows.length) {
-    const any = Object.values(wanted).some(Boolean);
+    const any = Object.values(wanted).some((one) => one !== null);
     return fill(list, el("p.nothing", {}, any ? "Nothing matches. " : "Nothing yet. ",
-      any && el("button.link", { type: "button", onclick: () => filter({ preference: "", model: "", trouble: "" }) }, "Show all")));
+      any && el("button.link", { type: "button", onclick: () => filter(EVERY) }, "Show all")));
   }
   const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
   const first = rows.findIndex((one) => one.id === focused);
@@ -183,7 +200,7 @@ function row(one, isStop, isFresh) {
       onclick: () => toggle(one.id),
     }, when(one.at)), one.thumb && el("span.given", { role: "img", title: `you said: ${one.thumb}`, "aria-label": `you said: ${one.thumb}` }, one.thumb === "good" ? "+" : "−")),
     el("td.preference", { title: one.kind }, one.kind === "tool continuation" && el("span.kind", { role: "img", "aria-label": "tool continuation:" }, "↳ "),
-      preference(one.route), !TURNS.includes(one.kind) && el("span.kind.after", {}, one.kind)),
+      preference(one.route), ![...TURNS, preference(one.route)].includes(one.kind) && el("span.kind.after", {}, one.kind)),
     el("td.model", { title: one.served }, one.served
       ? [el(`i.swatch.c${colour(one.served)}`), short(one.served)]
       : el(one.troubled ? "span.bad" : "span.soft", {}, `nobody: ${one.status}`)),
@@ -284,11 +301,16 @@ async function tell(id, kind) {
   } catch (error) {
     return say(`Not kept: ${error.message}`), flash(id, `Not kept: ${error.message}`);
   }
-  for (const one of rows) if (one.id === id) one.thumb = to;
-  if (open.get(id)?.request) open.get(id).request.thumb = to;
-  draw();
+  given(id, to);
+  others.postMessage({ id, thumb: to });
   say(to ? `Kept: ${to}` : "Taken back");
   dispatchEvent(new CustomEvent("thumb"));
+}
+
+function given(id, thumb) {
+  for (const one of rows) if (one.id === id) one.thumb = thumb;
+  if (open.get(id)?.request) open.get(id).request.thumb = thumb;
+  draw();
 }
 
 function flash(id, words) {
