@@ -32,7 +32,7 @@ BY: tuple[By, ...] = get_args(By)
 BUCKETS = 24  # of a line's little curve
 NOBODY = "(nobody)"
 _QUARTER = 900  # seconds; every time zone begins its day on one
-Part = Mapping[str, Any]  # of a group, in a part of the time: its sums
+Part = Mapping[str, Any]  # what adds up to a line: its sums, and every value of what is not summed
 _SUMMED = (
     *("requests", "errors", "failovers", "unpriced"),
     *("input", "cached", "cache_write", "output", "cost"),
@@ -98,7 +98,7 @@ def stats(
     within = and_(requests.c.at >= since, requests.c.at < until)
     key, name = _group(by, connection.dialect.name, zone)
     parts = _parts(connection, key, name, within, since, until)
-    told = _signals(connection, key, name, within)
+    told = _signals(connection, key, name, since, until)
     groups = [_Group(name, some) for name, some in parts.items()]
     lines = [group.line(told.get(group.name, {})) for group in groups]
     if by == "model":
@@ -170,20 +170,23 @@ def _parts(
     since: float,
     until: float,
 ) -> dict[str, list[Part]]:
-    """The sums of each group in each of BUCKETS parts of the time: once over the ledger, and all else adds up."""
+    """By the name of a line, what adds up to it: once over the ledger."""
     asked = sums(key, within).add_columns(
-        _bucket(connection, within, since, until).label("bucket"),
+        every(_bucket(connection, within, since, until), 1).label("buckets"),
         every(requests.c.first_content, 1000).label("waits"),
         every(SPEED, 10).label("speeds"),
     )
     found: dict[str, list[Part]] = {}
-    for row in connection.execute(asked.group_by("bucket")).mappings():
+    for row in connection.execute(asked).mappings():
         found.setdefault(name(row["name"]), []).append(dict(row))
     return found
 
 
 def _bucket(connection: Connection, within: ColumnElement[bool], since: float, until: float) -> ColumnElement[int]:
-    """From the first request to now: a ledger that is younger than `since` has no empty beginning."""
+    """Which of BUCKETS equal parts of the time a request is in.
+
+    From the first request to now: a ledger that is younger than `since` has no empty beginning.
+    """
     first = connection.scalar(select(func.min(requests.c.at)).where(within))
     begin = max(since, first) if first is not None else since
     width = max((until - begin) / BUCKETS, 1e-6)
@@ -195,15 +198,20 @@ class _Group:
 
     def __init__(self, name: str, parts: list[Part]) -> None:
         self.name, self.parts = name, parts
-        self.waits = sorted(value for part in parts for value in values(part["waits"]))
-        self.speeds = sorted(value for part in parts for value in values(part["speeds"]))
+        self.waits, self.speeds = (
+            sorted(chain.from_iterable(values(part[of]) for part in parts)) for of in ("waits", "speeds")
+        )
+        self.buckets = Counter(chain.from_iterable(values(part["buckets"]) for part in parts))
 
     @classmethod
     def of_all(cls, groups: Sequence["_Group"]) -> "_Group":
+        """What is in order already is sorted quickly."""
         whole = cls("all", [])
         whole.parts = [part for group in groups for part in group.parts]
         whole.waits = sorted(chain.from_iterable(group.waits for group in groups))
         whole.speeds = sorted(chain.from_iterable(group.speeds for group in groups))
+        for group in groups:
+            whole.buckets.update(group.buckets)
         return whole
 
     def line(self, told: Mapping[str, int]) -> Line:
@@ -219,12 +227,12 @@ class _Group:
         )
 
     def _total(self, of: str) -> Any:
-        return sum(part[of] or 0 for part in self.parts)
+        return sum([part[of] or 0 for part in self.parts])
 
     def _curve(self) -> tuple[int, ...]:
         curve = [0] * BUCKETS
-        for part in self.parts:
-            curve[min(max(part["bucket"], 0), BUCKETS - 1)] += part["requests"]
+        for bucket, count in self.buckets.items():
+            curve[min(max(bucket, 0), BUCKETS - 1)] += count
         return tuple(curve)
 
 
@@ -246,12 +254,14 @@ def spread(ordered: Sequence[int], fine: int) -> Spread:
 
 
 def _signals(
-    connection: Connection, key: ColumnElement[Any], name: Name, within: ColumnElement[bool]
+    connection: Connection, key: ColumnElement[Any], name: Name, since: float, until: float
 ) -> dict[str, Counter[str]]:
+    """There are few, and none is older than its request: `at + 0` keeps SQLite from going through the requests."""
+    at = requests.c.at + 0
     asked = (
         select(key.label("name"), signals.c.signal, func.count())
         .join_from(signals, requests, signals.c.request == requests.c.id)
-        .where(within)
+        .where(signals.c.at >= since, at >= since, at < until)
         .group_by("name", signals.c.signal)
     )
     found: dict[str, Counter[str]] = {}
