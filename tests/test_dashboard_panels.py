@@ -149,9 +149,10 @@ def test_what_a_client_does_itself_is_no_trouble(settings: Settings, tmp_path: P
         turn(id, 5, CODING, (), status=status, model_served="", attempts=(tried(GPT, "as it says", status),))
         for id, status in (("a1", 499), ("a2", 400), ("a3", 500))
     )
-    with kept(replace(settings, keep=1e10), tmp_path, left, wrong, broken) as connection:
+    refused = [turn(f"b{n}", 5, CODING, (), status=n, model_served="", attempts=()) for n in (403, 404, 429)]
+    with kept(replace(settings, keep=1e10), tmp_path, left, wrong, broken, *refused) as connection:
         assert [one.id for one in asked.newest(connection, Wanted(trouble=True), 5)] == ["a3"]
-        assert {one.id for one in asked.newest(connection, Wanted(), 5) if one.troubled} == {"a3"}
+        assert {one.id for one in asked.newest(connection, Wanted(), 9) if one.troubled} == {"a3"}
         assert sessions.sessions(connection, HOUR, 5)[0].failed == 1
         assert quality.health(connection, HOUR)[0].failed == 1
 

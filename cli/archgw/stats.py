@@ -37,6 +37,8 @@ _SUMMED = (
     *("requests", "errors", "failovers", "unpriced"),
     *("input", "cached", "cache_write", "output", "cost"),
 )
+# What nobody answered, though it was asked well: not what a client asked wrongly, or may not ask, or gave up.
+UNANSWERED = and_(requests.c.served == "", or_(requests.c.status >= 500, requests.c.failed > 0))
 _AFTER = requests.c.duration - requests.c.first_content
 # Of one answer, in tokens of output a second after first content; null where it is too short to say.
 SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
@@ -151,7 +153,7 @@ def sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
         select(
             group.label("name"),
             func.count().label("requests"),
-            count_of(and_(~answered, or_(table.status >= 500, table.failed > 0))).label("errors"),
+            count_of(UNANSWERED).label("errors"),
             count_of(and_(answered, table.failed > 0)).label("failovers"),
             *(func.sum(table[name]).label(name) for name in ("input", "cached", "cache_write", "output", "cost")),
             count_of(and_(answered, table.cost.is_(None))).label("unpriced"),

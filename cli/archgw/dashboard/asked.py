@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
-from router_service.outcome import BLAMELESS
+from archgw.stats import UNANSWERED
 from router_service.shell.ledger import THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 _FOLLOWED = 2_000  # of the newest requests, those among which new ones are looked for
 _AT_ONCE = 200
-_TROUBLED = or_(requests.c.failed > 0, and_(requests.c.served == "", requests.c.status.not_in(BLAMELESS)))
+_TROUBLED = or_(requests.c.failed > 0, UNANSWERED)
 _COLUMNS = (
     *("id", "at", "session", "kind", "client", "caller", "route", "reason", "score", "asked", "served", "status"),
     *("tries", "failed", "input", "cached", "cache_write", "output", "reasoning", "cost", "baseline"),
