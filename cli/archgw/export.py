@@ -11,13 +11,13 @@ from typing import IO, Any, Literal
 from sqlalchemy import Connection, Integer, Select, Table, func, select
 from sqlalchemy.types import Double
 
+from archgw.stats import SPEED
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 What = Literal["requests", "tries"]
 Row = dict[str, Any]
 _AT_ONCE = 5_000  # rows
 _TABLES: dict[What, Table] = {"requests": requests, "tries": attempts}
-_MEASURABLE = 0.05  # seconds; a shorter answer says nothing of its speed
 
 
 class NoParquet(Exception):
@@ -35,7 +35,7 @@ def rows(connection: Connection, what: What, since: float) -> Iterator[Row]:
     found = connection.execution_options(yield_per=_AT_ONCE).execute(_asked(what, since))
     for row in found.mappings():
         time = {"time": datetime.fromtimestamp(row["at"], UTC)}
-        more = {"tokens_per_second": _speed(row), "signals": told.get(row["id"], "")} if what == "requests" else {}
+        more = {"signals": told.get(row["id"], "")} if what == "requests" else {}
         yield {**time, **row, **more}
 
 
@@ -48,7 +48,8 @@ def columns(what: What) -> dict[str, type]:
 def _asked(what: What, since: float) -> Select[Any]:
     table = _TABLES[what]
     order = (table.c.at, *table.primary_key.columns)
-    return select(table).where(table.c.at >= since).order_by(*order)
+    more = [SPEED.label("tokens_per_second")] if what == "requests" else []
+    return select(*table.columns, *more).where(table.c.at >= since).order_by(*order)
 
 
 def _signals(connection: Connection, since: float) -> dict[str, str]:
@@ -58,14 +59,6 @@ def _signals(connection: Connection, since: float) -> dict[str, str]:
     for request, signal in connection.execute(asked.where(requests.c.at >= since)):
         found.setdefault(request, []).append(signal)
     return {request: ", ".join(sorted(several)) for request, several in found.items()}
-
-
-def _speed(row: Any) -> float | None:
-    """Tokens a second after the first content."""
-    if not row["output"] or row["first_content"] is None:
-        return None
-    seconds = row["duration"] - row["first_content"]
-    return row["output"] / seconds if seconds > _MEASURABLE else None
 
 
 def _kind(of: Any) -> type:
