@@ -6,10 +6,8 @@ locked or away, costs rows, which are counted, never a request its answer.
 
 import itertools
 import logging
-import queue
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
 from router_service.shell.private import make_private
+from router_service.shell.waiting import Waiting
 
 _log = logging.getLogger("archgw.ledger")
 _WAITING = 10_000  # outcomes; those that find no room are lost, and counted
@@ -102,33 +101,27 @@ class Ledger:
     def __init__(self, settings: Settings, file: Path | None) -> None:
         self._settings, self._file = settings, None if settings.url.startswith("postgres") else file
         self._engine = engine(settings.url, file)
-        self._waiting: queue.Queue[Outcome | None] = queue.Queue(_WAITING)
+        self._waiting = Waiting(_WAITING, at_once=_AT_ONCE, gather=_GATHER)
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._ready = False
-        self._ending = threading.Event()
         self._give_up = float("inf")
         self.tally = Tally()
 
     @property
     def waiting(self) -> int:
         """Outcomes that are yet to be written."""
-        return self._waiting.qsize()
+        return len(self._waiting)
 
     def start(self) -> None:
         self._thread.start()
 
     def record(self, outcome: Outcome) -> None:
-        try:
-            self._waiting.put_nowait(outcome)
-        except queue.Full:
-            self.tally.lost += 1
+        self.tally.lost += not self._waiting.put(outcome)
 
     def close(self, within: float = 5.0) -> None:
         """Write what waits, for so many seconds at most."""
         self._give_up = time.monotonic() + within
-        self._ending.set()
-        with suppress(queue.Full):
-            self._waiting.put_nowait(None)
+        self._waiting.end()
         self._thread.join(within)
         self._engine.dispose()
 
@@ -137,7 +130,7 @@ class Ledger:
     def _write_all(self) -> None:
         tidied = 0.0
         while True:
-            batch, last = self._gather()
+            batch, last = self._waiting.batch()
             if batch and not self._write_until_done(batch):
                 return
             if time.monotonic() - tidied > _TIDY_EVERY or not tidied:
@@ -145,20 +138,6 @@ class Ledger:
                 self._tidy()
             if last:
                 return
-
-    def _gather(self) -> tuple[list[Outcome], bool]:
-        """What waits, at least for a moment so that it is worth a transaction; and whether it is the last."""
-        batch: list[Outcome] = []
-        until = time.monotonic() + _GATHER
-        while len(batch) < _AT_ONCE:
-            try:
-                one = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return batch, self._ending.is_set()
-            if one is None:
-                return batch, True
-            batch.append(one)
-        return batch, False
 
     def _write_until_done(self, batch: list[Outcome]) -> bool:
         """Again and again while the database cannot be written; False when there is no more time for it."""
@@ -171,7 +150,7 @@ class Ledger:
                 self._tell(error)
                 if time.monotonic() > self._give_up:
                     break
-                if self._ending.wait(pause):
+                if self._waiting.ending.wait(pause):
                     time.sleep(_BACK_OFF[0])
                 continue
             self._well_again()

@@ -5,9 +5,7 @@ which is counted, never a request its answer.
 """
 
 import logging
-import queue
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Protocol
 
 from router_service.outcome import Outcome
 from router_service.plan import Plan
+from router_service.shell.waiting import Waiting
 
 _log = logging.getLogger("archgw.telemetry")
 _WAITING = 2048  # outcomes; those that find no room are lost, and counted
@@ -81,8 +80,8 @@ class Telemetry:
     """`record` returns at once, whatever the collector does. `where` it is told is for the log."""
 
     def __init__(self, sink: Sink, where: str, *, waiting: int = _WAITING, gather: float = _GATHER) -> None:
-        self._sink, self._where, self._gather = sink, where, gather
-        self._waiting: queue.Queue[Outcome | None] = queue.Queue(waiting)
+        self._sink, self._where = sink, where
+        self._waiting = Waiting(waiting, at_once=_AT_ONCE, gather=gather)
         self._thread = threading.Thread(target=self._tell_all, name="telemetry", daemon=True)
         self.tally = Tally()
 
@@ -90,39 +89,20 @@ class Telemetry:
         self._thread.start()
 
     def record(self, outcome: Outcome) -> None:
-        try:
-            self._waiting.put_nowait(outcome)
-        except queue.Full:
-            self.tally.lost += 1
+        self.tally.lost += not self._waiting.put(outcome)
 
     def close(self, within: float = 5.0) -> None:
         """Tell what waits, for so many seconds at most."""
-        until = time.monotonic() + within
-        with suppress(queue.Full):
-            self._waiting.put(None, timeout=within)
-        self._thread.join(max(0.0, until - time.monotonic()))
+        self._waiting.end()
+        self._thread.join(within)
 
     def _tell_all(self) -> None:
         last = False
         while not last:
-            batch, last = self._next_batch()
+            batch, last = self._waiting.batch()
             self._send(batch)
         with suppress(Exception):  # whatever it is, nobody is left to be told
             self._sink.close()
-
-    def _next_batch(self) -> tuple[list[Outcome], bool]:
-        """What has come in a moment; and whether it is the last."""
-        batch: list[Outcome] = []
-        until = time.monotonic() + self._gather
-        while len(batch) < _AT_ONCE:
-            try:
-                one = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return batch, False
-            if one is None:
-                return batch, True
-            batch.append(one)
-        return batch, False
 
     def _send(self, batch: list[Outcome]) -> None:
         try:
