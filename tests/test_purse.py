@@ -348,8 +348,11 @@ async def test_a_file_of_its_own_is_made_as_the_ledger_makes_it(tmp_path: Path) 
     await service.close()
 
 
-async def test_a_database_that_is_well_again_is_found_so_with_nothing_to_tell(tmp_path: Path, key: str) -> None:
+async def test_a_database_that_is_well_again_is_found_so_with_nothing_to_tell(
+    tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where budgets are of sessions alone, nothing is asked for each second."""
+    monkeypatch.setattr(purse, "_WITHIN", 1.0)
     file = tmp_path / "ledger.sqlite"
     service = Service(Database("sqlite", file), "a")
     with closing(sqlite3.connect(file)) as other:

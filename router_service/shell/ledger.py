@@ -6,6 +6,7 @@ locked or away, costs rows, which are counted, never a request its answer.
 
 import itertools
 import logging
+import sqlite3
 import threading
 import time
 from dataclasses import dataclass
@@ -57,10 +58,13 @@ def of(plan: Plan, file: Path | None) -> "Ledger | None":
     return None if url == "none" or (url == "sqlite" and file is None) else Ledger(plan.ledger, file)
 
 
-def engine(url: str, file: Path | None, *, read_only: bool = False) -> Engine:
-    """Of a ledger `url` as in the config; `file` is where SQLite's stands. Raises BadLedger."""
+def engine(url: str, file: Path | None, *, read_only: bool = False, patience: float = 1.0) -> Engine:
+    """Of a ledger `url` as in the config; `file` is where SQLite's stands. Raises BadLedger.
+
+    `patience` is how long to wait, in seconds, while somebody else writes to SQLite's.
+    """
     if not url.startswith("postgres"):
-        return _sqlite(Path(url.removeprefix("sqlite:///")) if ":" in url else file, read_only=read_only)
+        return _sqlite(Path(url.removeprefix("sqlite:///")) if ":" in url else file, patience, read_only=read_only)
     try:
         return create_engine(
             "postgresql+psycopg://" + url.partition("://")[2],
@@ -74,17 +78,17 @@ def engine(url: str, file: Path | None, *, read_only: bool = False) -> Engine:
         ) from None
 
 
-def _sqlite(file: Path | None, *, read_only: bool) -> Engine:
+def _sqlite(file: Path | None, patience: float, *, read_only: bool) -> Engine:
     if file is None:
         raise BadLedger("there is no folder for a ledger")
-    made = create_engine(f"sqlite:///{file}", connect_args={"timeout": 1.0})
+    made = create_engine(f"sqlite:///{file}", connect_args={"timeout": patience})
 
     @event.listens_for(made, "connect")
     def _prepare(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # transactions begin where we say
         if not read_only:  # it takes the lock of those who write
             connection.execute("pragma auto_vacuum = incremental")
-        connection.execute("pragma journal_mode = wal")
+        _begin_wal(connection, patience)
         connection.execute("pragma synchronous = normal")
 
     @event.listens_for(made, "begin")
@@ -93,6 +97,19 @@ def _sqlite(file: Path | None, *, read_only: bool) -> Engine:
         connection.exec_driver_sql("begin" if read_only else "begin immediate")
 
     return made
+
+
+def _begin_wal(connection: sqlite3.Connection, patience: float) -> None:
+    """SQLite does not wait by itself where two begin one file at the same moment."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 class Ledger:

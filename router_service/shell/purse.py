@@ -168,7 +168,7 @@ class Database(Shared):
         postgres = url.startswith("postgres")
         super().__init__(shared=postgres)
         self._file = None if postgres else Path(url.removeprefix("sqlite:///")) if ":" in url else file
-        self._engine: Engine = engine(url, file)
+        self._engine: Engine = engine(url, file, patience=0.8 * _WITHIN)
         self._reader = self._engine if postgres else engine(url, file, read_only=True)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="budgets")
         self._ready = False
