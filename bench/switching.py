@@ -25,7 +25,7 @@ from router_service.config import parse
 from router_service.conversation import Usage
 from router_service.plan import Candidate, Plan, Route, plan
 from router_service.policies import pinned, preference
-from router_service.policies.policy import Decision, Scores
+from router_service.policies.policy import Decision, Scores, Setting
 from router_service.session import NEW, Pin, Session
 
 KEYS = ("ANTHROPIC", "OPENAI", "DEEPSEEK", "XAI", "GEMINI", "MISTRAL", "GROQ")
@@ -115,7 +115,7 @@ def _usage(candidate: Candidate, context: int, cached: int, written: int) -> Usa
 def _decided(plan: Plan, route: Route, session: Session, now: float) -> Decision:
     if session.pin and plan.routing.sticky == "session":
         return pinned.stay(plan, session.pin, because="sticky")
-    return preference.choose(plan, Scores({route.id: 1.0}, none=0.0), session, now=now)
+    return preference.choose(plan, Scores({route.id: 1.0}, none=0.0), Setting(session, now=now))
 
 
 def main() -> None:

@@ -36,8 +36,9 @@ from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies import cooled, explicit, pinned, preference, whole
-from router_service.policies.policy import Decision, Scores
+from router_service.policies.policy import Decision, Scores, Setting
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
+from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
@@ -245,9 +246,19 @@ class Selection:
     def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
         self._waiting = None
         self._scores = scores
-        session = self._session(understood)
-        decision = preference.choose(understood.fitting.plan, scores, session, now=self._wall)
+        decision = preference.choose(understood.fitting.plan, scores, self._setting(understood, scores, now))
         return self._chosen(understood, decision, now)
+
+    def _setting(self, understood: _Understood, scores: Scores, now: float) -> Setting:
+        session, cooling, able = self._session(understood), self._gateway.cooling, self._able(understood)
+        return Setting(
+            session=session,
+            tokens=understood.needs.about,
+            written=session.written / session.requests if session.requests else WRITTEN,
+            now=self._wall,
+            difficulty=scores.difficulty,
+            able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
+        )
 
     def _chosen(self, understood: _Understood, decision: Decision, now: float, *, counts: bool = False) -> list[Effect]:
         cooling, able = self._gateway.cooling, self._able(understood)

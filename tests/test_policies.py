@@ -5,7 +5,7 @@ from dialogue import CLAUDE, DEEPSEEK, GPT, THREE, plan_of
 
 from router_service.conversation import BadRequest
 from router_service.policies import POLICIES, explicit, pinned, preference, whole
-from router_service.policies.policy import Scores
+from router_service.policies.policy import Choice, Scores, Setting
 from router_service.session import Pin, Session
 
 ALIASES = "model_aliases: {arch.fast.v1: deepseek-chat, best: {target: claude-sonnet-4-5}, claude-best: gpt-4o-mini}\n"
@@ -171,13 +171,13 @@ def test_the_reason_can_be_read(scores: Scores, reason: str) -> None:
 
 
 def test_when_nothing_fits_the_session_goes_on() -> None:
-    decision = preference.choose(PLAN, Scores({"coding": 0.1}, none=0.9), Session(CODING))
+    decision = preference.choose(PLAN, Scores({"coding": 0.1}, none=0.9), Setting(Session(CODING)))
     assert (decision.name, decision.first.label) == ("coding", CLAUDE)
 
 
 def test_listed_is_the_users_order() -> None:
     route = PLAN.routes[0]
-    assert POLICIES["listed"](route) is route.candidates[0]
+    assert POLICIES["listed"](route, Setting()) == Choice(route.candidates[0])
 
 
 # -- compaction ----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dialogue import CLAUDE, DEEPSEEK, plan_of
 from router_service.conversation import Usage
 from router_service.plan import Candidate
 from router_service.policies import preference
-from router_service.policies.policy import Scores
+from router_service.policies.policy import Scores, Setting
 from router_service.pricing import Price
 from router_service.session import NEW, WARM, Pin, Read, Session
 from router_service.switching import Switch, dollars, switch, tokens
@@ -116,7 +116,7 @@ CODING, TALK = (
 
 def test_who_costs_too_much_is_not_gone_to_and_the_reason_says_the_numbers() -> None:
     session = served_by(CHAT, spent=0.1, pin=Pin("small-talk", CHAT.id, 0.9))
-    decision = preference.choose(PLAN, CODING, session, now=NOW)
+    decision = preference.choose(PLAN, CODING, Setting(session, now=NOW))
     assert decision.first is CHAT and decision.switch and not decision.switch.done
     assert decision.reason == (
         f"coding (0.80 over small talk 0.10); stayed on {DEEPSEEK}: {CLAUDE} would re-read 80k tokens, $0.30,"
@@ -125,7 +125,7 @@ def test_who_costs_too_much_is_not_gone_to_and_the_reason_says_the_numbers() -> 
 
 
 def test_who_is_gone_to_is_gone_to_with_the_numbers() -> None:
-    decision = preference.choose(PLAN, TALK, served_by(SONNET), now=NOW)
+    decision = preference.choose(PLAN, TALK, Setting(served_by(SONNET), now=NOW))
     assert decision.first is CHAT and decision.switch and decision.switch.done
     assert decision.reason == (
         f"small talk (0.80 over none of them 0.10) -> {DEEPSEEK};"
@@ -136,12 +136,12 @@ def test_who_is_gone_to_is_gone_to_with_the_numbers() -> None:
 @pytest.mark.parametrize(("sticky", "first"), [("never", CLAUDE), ("user_turn", DEEPSEEK)], ids=["no thrift", "thrift"])
 def test_the_user_may_ask_for_no_thrift(sticky: str, first: str) -> None:
     plan = replace(PLAN, routing=replace(PLAN.routing, sticky=sticky))  # type: ignore[arg-type]
-    decision = preference.choose(plan, CODING, served_by(CHAT, spent=0.1), now=NOW)
+    decision = preference.choose(plan, CODING, Setting(served_by(CHAT, spent=0.1), now=NOW))
     assert decision.first.label == first
 
 
 def test_a_turn_that_stays_anyway_is_not_priced() -> None:
-    assert preference.choose(PLAN, CODING, served_by(SONNET), now=NOW).switch is None
+    assert preference.choose(PLAN, CODING, Setting(served_by(SONNET), now=NOW)).switch is None
 
 
 # -- words --------------------------------------------------------------------------------------------------------

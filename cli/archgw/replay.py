@@ -13,7 +13,7 @@ from archgw.transcripts import Answer, Turn
 from router_service.conversation import BadRequest
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import explicit, preference
-from router_service.policies.policy import Decision, Scores
+from router_service.policies.policy import Decision, Scores, Setting
 from router_service.pricing import Price, cost
 from router_service.session import NEW, Pin, Read, Session
 
@@ -86,7 +86,7 @@ def _decided(plan: Plan, turn: Turn, scores: Scores, session: Session, now: floa
         return FAST, explicit.choose(plan, explicit.Named("fast", plan.fast), turn.requested)
     alone = preference.choose(plan, scores)
     fits = NONE if alone.route is plan.default else alone.route.name
-    return fits, preference.choose(plan, scores, session, now=now)
+    return fits, preference.choose(plan, scores, Setting(session, now=now))
 
 
 def _after(session: Session, turn: Turn, decision: Decision, theirs: Price | None, *, moves: bool) -> Session:

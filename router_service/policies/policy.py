@@ -1,11 +1,12 @@
 """What a decision is, and what a selection policy must be able to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from router_service.plan import Candidate, Chain, Route
-from router_service.switching import Switch
+from router_service.session import NEW, Session
+from router_service.switching import WRITTEN, Switch
 
 Lane = Literal["routed", "explicit", "fast"]
 
@@ -15,7 +16,8 @@ class Scores:
     """Probabilities by route id; with `none` they add up to 1. `seconds` is what the model took.
 
     `trouble` says why there are none: the model was late, or failed. `difficulty`: how hard the ask looks, as
-    probabilities of quick, standard and deep; empty when the model does not say.
+    probabilities of quick, standard and deep; empty when the model does not say. `vector`: what was asked, as the model
+    sees it, float32 [width]; empty likewise.
     """
 
     routes: Mapping[str, float] = field(default_factory=dict)
@@ -23,6 +25,7 @@ class Scores:
     seconds: float = 0.0
     trouble: str = ""
     difficulty: Mapping[str, float] = field(default_factory=dict)
+    vector: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,33 @@ class Decision:
         return self.chain.first
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a policy may weigh, besides the route. Mappings are by candidate id.
+
+    `tokens` that the request comes to, `written`: those that its answer is likely to. `now` is seconds since the epoch.
+    `beliefs`: how good an answer is expected to be, 0 to 1, as learned; nothing of those nobody has judged yet.
+    `able`: whether it may be asked now; who cools may not.
+    """
+
+    session: Session = NEW
+    tokens: int = 0
+    written: float = WRITTEN
+    now: float = 0.0
+    difficulty: Mapping[str, float] = field(default_factory=dict)
+    beliefs: Mapping[str, float] = field(default_factory=dict)
+    able: Callable[[Candidate], bool] = lambda _: True
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who answers first, and why it is not simply the first of the list; empty where it is that."""
+
+    candidate: Candidate
+    words: str = ""
+
+
 class Policy(Protocol):
     """Picks who answers first from a route's pool; the rest follow in the route's order."""
 
-    def __call__(self, route: Route) -> Candidate: ...
+    def __call__(self, route: Route, setting: Setting) -> Choice: ...

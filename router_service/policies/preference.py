@@ -8,14 +8,15 @@ from dataclasses import replace
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import POLICIES
 from router_service.policies.pinned import stay
-from router_service.policies.policy import Decision, Scores
-from router_service.session import NEW, Session
+from router_service.policies.policy import Decision, Scores, Setting
 from router_service.switching import Switch, switch
 
+_ANY = Setting()
 
-def choose(plan: Plan, scores: Scores, session: Session = NEW, *, now: float = 0.0) -> Decision:
-    """`session` as it is before this turn, `now` in seconds since the epoch."""
-    pin = session.pin
+
+def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
+    """`setting.session` as it is before this turn."""
+    pin = setting.session.pin
     if scores.trouble:
         return stay(plan, pin, because=scores.trouble)
     ranked = sorted(plan.routes, key=lambda route: -scores.routes.get(route.id, 0.0))
@@ -27,21 +28,24 @@ def choose(plan: Plan, scores: Scores, session: Session = NEW, *, now: float = 0
         return stay(plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})")
     if not best.candidates:
         return stay(plan, pin, because="; ".join([f"{best.name} ({score:.2f})", *best.passed_over]))
-    first = POLICIES.get(best.prefer, POLICIES["listed"])(best)
+    chosen = POLICIES[best.prefer](best, setting)
+    first = chosen.candidate
     fits = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)})"
-    priced = _switch(plan, session, first, now)
+    priced = _switch(plan, setting, first)
     if priced and not priced.done:
         return replace(stay(plan, pin, because=f"{fits}; {priced.words}"), switch=priced)
+    fits += f"; {chosen.words}" if chosen.words else ""
     reasons = [f"{fits} -> {first.label}", *best.passed_over, *([priced.words] if priced else [])]
     return Decision(best, plan.chain(best, first), "; ".join(reasons), score, switch=priced)
 
 
-def _switch(plan: Plan, session: Session, first: Candidate, now: float) -> Switch | None:
+def _switch(plan: Plan, setting: Setting, first: Candidate) -> Switch | None:
     """What leaving the session's model for this one costs; None where nobody is left, or no thrift is asked for."""
+    session = setting.session
     here = plan.candidate(session.pin.candidate) if session.pin else None
     if here is None or here is first or plan.routing.sticky == "never":
         return None
-    return switch(session, here, first, share=plan.routing.max_switch_spend, now=now)
+    return switch(session, here, first, share=plan.routing.max_switch_spend, now=setting.now)
 
 
 def _over(others: list[Route], scores: Scores) -> str:

@@ -5,7 +5,7 @@ such a group, each part a folder in it; `none` (added to the logit of none) and 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -38,17 +38,30 @@ class Ensemble:
 
     def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
         """The parts that know the letters of the ask have a say. One alone is calibrated as it is."""
-        judgements = [
-            part.judge(ask, context, np.ascontiguousarray(vectors))
-            for part, vectors in zip(self.parts, np.split(preferences, self._ends[:-1], axis=1), strict=True)
+        asked = {
+            at: part.judge(ask, context, np.ascontiguousarray(vectors))
+            for at, (part, vectors) in enumerate(
+                zip(self.parts, np.split(preferences, self._ends[:-1], axis=1), strict=True)
+            )
             if part.reads(ask) or not self.reads(ask)
-        ]
+        }
+        judgements, vector = list(asked.values()), self._vector(asked)
         if len(judgements) == 1:
-            return judgements[0]
+            return replace(judgements[0], vector=vector)
         logits: Vectors = np.mean([judgement.logits for judgement in judgements], axis=0)
         logits[-1] += self.none
         difficulties = [j.difficulty for j in judgements if j.difficulty is not None]
-        return Judgement(logits / self.temperature, np.mean(difficulties, axis=0) if difficulties else None)
+        return Judgement(logits / self.temperature, np.mean(difficulties, axis=0) if difficulties else None, vector)
+
+    def _vector(self, asked: Mapping[int, Judgement]) -> Vectors | None:
+        """The parts' vectors, one behind the other; nothing where one was not asked."""
+        told = [judgement.vector for judgement in asked.values()]
+        if any(vector is None for vector in told):
+            return None
+        nothing = [np.zeros(part.width, np.float32) for part in self.parts]
+        pieces = [asked[at].vector if at in asked else none for at, none in enumerate(nothing)]
+        joined = np.concatenate([piece for piece in pieces if piece is not None])
+        return (joined / max(float(np.linalg.norm(joined)), 1e-12)).astype(np.float32)
 
     def reading(self, ask: str, context: Sequence[str]) -> Reading:
         """What the first part reads; the others read the same in tokens of their own."""

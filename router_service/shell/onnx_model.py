@@ -64,10 +64,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Logits of the preferences and, last, of none [p + 1]; of quick, standard, deep [3], where the model has them."""
+    """Logits of the preferences and, last, of none [p + 1]; of quick, standard, deep [3], where the model has them.
+
+    `vector`: what was asked, as the model sees it, of unit length [width].
+    """
 
     logits: Vectors
     difficulty: Vectors | None = None
+    vector: Vectors | None = None
 
 
 class Judge(Protocol):
@@ -121,7 +125,8 @@ class OnnxModel:
         near = outputs["logits"][0] if self.compares else how.scale * (preferences @ outputs["vector"])
         none = how.scale * how.tau + float(outputs["none"].ravel()[0] if "none" in outputs else 0.0)
         difficulty = outputs["difficulty"][0] if "difficulty" in outputs else None
-        return Judgement((np.append(near, none) / how.temperature).astype(np.float32), difficulty)
+        logits = (np.append(near, none) / how.temperature).astype(np.float32)
+        return Judgement(logits, difficulty, _unit(outputs["vector"]))
 
     def reading(self, ask: str, context: Sequence[str]) -> Reading:
         read = self.read(ask, context)
@@ -151,7 +156,7 @@ class OnnxModel:
         vector = outputs.get("sentence_embedding", outputs.get("vector", values[0]))[0]
         if vector.ndim == 2:
             vector = vector.mean(axis=0)
-        outputs["vector"] = vector if self.compares else vector / max(float(np.linalg.norm(vector)), 1e-12)
+        outputs["vector"] = vector if self.compares else _unit(vector)
         return outputs
 
     def preference(self, name: str, description: str) -> Vectors:
@@ -180,6 +185,10 @@ class OnnxModel:
     @cached_property
     def _second_type(self) -> bool:
         return 1 in self._tokenizer.backend_tokenizer.encode("a", "b").type_ids
+
+
+def _unit(vector: Vectors) -> Vectors:
+    return (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
 
 
 # -- files -----------------------------------------------------------------------------------------------------------

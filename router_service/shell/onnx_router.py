@@ -36,6 +36,7 @@ class OnnxRouter:
             none,
             time.perf_counter() - started,
             difficulty=dict(zip(DIFFICULTIES, difficulty, strict=False)),
+            vector=b"" if judgement.vector is None else judgement.vector.tobytes(),
         )
 
     def reading(self, ask: str, context: Sequence[str] = ()) -> Reading:
