@@ -86,6 +86,7 @@ class Attempt:
         exchange.tried += 1
         exchange.active += 1
         self._number = exchange.tried
+        self._name = f"{exchange.id}/{exchange.tried}"
         self._learn_of_return(now)
         self._upstream = upstream.nothing(exchange, candidate)
         self._retelling = Retelling(exchange, candidate, self._upstream.dialect)
@@ -150,13 +151,14 @@ class Attempt:
         if passed and (exchange.attempts or not exchange.last_attempt):
             return self._pass_over()
         exchange.asked.append(candidate.id)
+        self._gateway.paces.asked(self._name, candidate.id, self._begun, streamed=exchange.conversation.stream)
         self._upstream = upstream.render(exchange, self._candidate)
         ask = Ask(
             candidate.cluster,
             self._upstream.headers,
             self._upstream.body,
             candidate.identity,
-            attempt=f"{exchange.id}/{self._number}",
+            attempt=self._name,
             dialect=exchange.dialect.name,
             model=header_value(candidate.label),
         )
@@ -335,6 +337,7 @@ class Attempt:
         """This candidate is out: tell Envoy to go on, in words that stand should it have been the last."""
         self._status = status
         self._keep_attempt(words, now)
+        self._gateway.paces.failed(self._candidate.id, now - self._begun, now)
         self._cool(now)
         exchange, budget = self._exchange, self._exchange.plan.failover.limits.retry_budget
         ended = exchange.last_attempt or exchange.spent
@@ -436,6 +439,8 @@ class Attempt:
         if not cut:
             self._status = GONE  # the client's doing as a rule, and not held against the candidate
             self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
+            if self._exchange.conversation.stream:
+                self._gateway.paces.left(self._candidate.id, now - self._begun, now)
         self._state = "done"
         self._exchange.active -= 1
         self._exchange.touched = now
@@ -451,6 +456,8 @@ class Attempt:
         self._state = "streaming"
         self._first_content = now
         self._keep_attempt("", now)
+        if self._exchange.conversation.stream and self._exchange.intent.kind in kinds.TURNS:
+            self._gateway.paces.began(self._candidate.id, now - self._begun, now)
         decision, session = self._exchange.decision, self._exchange.session
         if self._exchange.intent.kind in kinds.TURNS and decision.lane == "routed":  # who stepped in finishes the turn
             pin = Pin(decision.route.id, self._candidate.id, decision.score)
@@ -458,6 +465,7 @@ class Attempt:
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
         exchange, candidate = self._exchange, self._candidate
+        self._gateway.paces.over(self._name)
         told = AttemptOutcome(
             candidate.label,
             self._status,
@@ -488,7 +496,19 @@ class Attempt:
         self._state = "done"
         self._exchange.active -= 1
         self._gateway.exchanges.drop(self._exchange.id)
+        if status == 200 and not self._trouble:
+            self._measure(now)
         return [self._record(now, status=status, error=error or self._trouble)]
+
+    def _measure(self, now: float) -> None:
+        """How fast it answered. Side requests are short, and say nothing of a turn."""
+        paces, tokens, exchange = self._gateway.paces, self._retelling.usage.output, self._exchange
+        if self._first_content is None or exchange.intent.kind not in kinds.TURNS:
+            return
+        if exchange.conversation.stream:
+            paces.streamed(self._candidate.id, tokens, now - self._first_content, now)
+        else:
+            paces.whole(self._candidate, tokens, now - self._begun, now)
 
     def _record(self, now: float, *, status: int, error: str = "") -> Record:
         cost, baseline = self._bill(now)
@@ -581,6 +601,7 @@ def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: floa
 
 
 def _leave_alone(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float, why: str) -> None:
+    gateway.paces.failed(candidate.id, 0.0, now)
     seconds = min(COOL_FOR, exchange.plan.failover.cool_at_most)
     if seconds:
         gateway.cooling.cool(candidate.id, now + seconds, why)

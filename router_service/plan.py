@@ -25,6 +25,7 @@ from router_service.config import (
     Secret,
     State,
     Telemetry,
+    Weights,
 )
 from router_service.config.providers import INTERFACES, price_of
 from router_service.pricing import Price
@@ -108,7 +109,9 @@ class Candidate:
 class Route:
     """A preference with its pool in order, or the default. `id` is safe in names of clusters.
 
-    `passed_over`: who of the pool cannot take this request, and why, in words; see `needs`.
+    `prefer` is the policy that picks who answers first, `weights` are what it weighs if that is balanced;
+    `by_difficulty`: of one end of the pool, where the ask is quick or deep. `passed_over`: who of the pool cannot take
+    this request, and why, in words; see `needs`.
     """
 
     id: str
@@ -116,6 +119,8 @@ class Route:
     description: str
     candidates: tuple[Candidate, ...]
     prefer: str = "listed"
+    weights: Weights = field(default_factory=Weights)
+    by_difficulty: bool = False
     passed_over: tuple[str, ...] = ()
 
 
@@ -205,7 +210,7 @@ def plan(config: Config) -> Plan:
     by_entry = dict(zip(map(_entry_name, usable), _candidates(usable, config.failover.limits), strict=True))
     candidates = tuple(by_entry.values())
     default = _default_route(usable, by_entry)
-    routes = tuple(_routes(config.preferences, by_entry))
+    routes = tuple(_routes(config.preferences, by_entry, config.routing))
     aliases = {alias: by_entry[name] for alias, name in config.aliases.items() if name in by_entry}
     return Plan(
         candidates=candidates,
@@ -300,14 +305,16 @@ def _default_route(entries: list[ProviderEntry], by_entry: Mapping[str, Candidat
     return Route(DEFAULT, DEFAULT, "everything else", tuple(by_entry[_entry_name(entry)] for entry in ordered))
 
 
-def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]) -> Iterable[Route]:
+def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate], routing: Routing) -> Iterable[Route]:
     taken = {DEFAULT}
     for preference in preferences:
         id = _free(slug(preference.name), taken)
         taken.add(id)
         pool = tuple(by_entry[name] for name in preference.models if name in by_entry)
         if pool:
-            yield Route(id, preference.name, preference.description, pool, preference.prefer)
+            policy = preference.policy
+            by_difficulty = (policy.difficulty or routing.difficulty) == "auto"
+            yield Route(id, preference.name, preference.description, pool, policy.prefer, policy.weights, by_difficulty)
 
 
 def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[tuple[str, str], Chain]:

@@ -34,6 +34,7 @@ from router_service.exchange import (
 )
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Trace
+from router_service.pace import Paces
 from router_service.plan import Candidate, Plan
 from router_service.policies import cooled, explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores, Setting
@@ -54,6 +55,7 @@ class Gateway:
     exchanges: Exchanges = field(default_factory=Exchanges)
     cooling: Cooling = field(default_factory=Cooling)
     spending: Spending = field(default_factory=Spending)
+    paces: Paces = field(default_factory=Paces)
     show_asks: bool = False
 
 
@@ -257,6 +259,7 @@ class Selection:
             written=session.written / session.requests if session.requests else WRITTEN,
             now=self._wall,
             difficulty=scores.difficulty,
+            speeds=self._gateway.paces.speeds(self._gateway.plan.candidates, now),
             able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
         )
 

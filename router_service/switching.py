@@ -52,16 +52,28 @@ def switch(session: Session, here: Candidate, there: Candidate, *, share: float,
     read = session.reads.get(here.id)
     if here.price is None or there.price is None or read is None:
         return None
+    price_here, price_there = here.price.when(now), there.price.when(now)
     known = _warm(session, there, read.tokens, now)
-    staying = _reading(here.price, read.tokens, _warm(session, here, read.tokens, now))
-    going = _reading(there.price, read.tokens, known)
+    staying = _reading(price_here, read.tokens, _warm(session, here, read.tokens, now))
+    going = _reading(price_there, read.tokens, known)
     requests = session.requests / session.turns if session.turns else REQUESTS
     written = session.written / session.requests if session.requests else WRITTEN
-    rest_there = _rest(there.price, read.tokens, requests, written)
-    saving = _rest(here.price, read.tokens, requests, written) - rest_there
+    rest_there = _rest(price_there, read.tokens, requests, written)
+    saving = _rest(price_here, read.tokens, requests, written) - rest_there
     allowed = max(0.0, share * (session.spent + going + rest_there) - session.switched)
     done = going - staying <= max(saving, allowed, TRIFLE if share else 0.0)
     return Switch(here.label, there.label, read.tokens - known, going - staying, saving, allowed, done)
+
+
+def asking(candidate: Candidate, session: Session, *, tokens: int, written: float, now: float) -> float | None:
+    """Dollars for one request of so many tokens and its answer, with what the vendor still knows of the thread; None
+    where the price is not known. `now`: seconds since the epoch, for some cost more at some hours of the day.
+    """
+    if candidate.price is None:
+        return None
+    price = candidate.price.when(now)
+    reading = _reading(price, tokens, _warm(session, candidate, tokens, now))
+    return reading + written * price.at(tokens).output / _MILLION
 
 
 def _warm(session: Session, candidate: Candidate, tokens: int, now: float) -> int:

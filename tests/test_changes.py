@@ -22,6 +22,24 @@ ELSEWHERE = (
         ),
         (
             THREE,
+            f"{THREE.replace('deepseek-chat]}', 'deepseek-chat], selection_policy: cheapest}', 1)}"
+            "routing: {difficulty: auto}\n",
+            [
+                "preference “coding”: cheapest, by difficulty instead of listed",
+                "preference “small talk”: listed, by difficulty instead of listed",
+                "routing.difficulty: auto; before: ignore",
+            ],
+        ),
+        (
+            THREE.replace("deepseek-chat]}", "deepseek-chat], selection_policy: balanced}", 1),
+            THREE.replace("deepseek-chat]}", "deepseek-chat], selection_policy: {prefer: balanced, cost: 2.5}}", 1),
+            [
+                "preference “coding”: balanced (quality 1, cost 2.5, speed 1) "
+                "instead of balanced (quality 1, cost 1, speed 1)"
+            ],
+        ),
+        (
+            THREE,
             THREE.replace("small talk", "chat"),
             ["preference “small talk”: no longer there", f"preference “chat”: new, {DEEPSEEK}"],
         ),
@@ -77,6 +95,8 @@ ELSEWHERE = (
     ids=[
         "nothing",
         "a preference",
+        "another policy",
+        "another weight",
         "another name",
         "the default",
         "another model",

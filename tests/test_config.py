@@ -23,8 +23,10 @@ from router_service.config import (
     RetryBudget,
     Routing,
     Secret,
+    SelectionPolicy,
     State,
     Telemetry,
+    Weights,
     parse,
     parse_dotenv,
     usable,
@@ -158,12 +160,24 @@ routing_preferences:
     )
 
 
-@pytest.mark.parametrize("policy", ["cheapest", "{prefer: cheapest}"])
-def test_selection_policy_is_a_word_or_a_mapping(policy: str) -> None:
+@pytest.mark.parametrize(
+    ("policy", "read_as"),
+    [
+        ("cheapest", SelectionPolicy("cheapest")),
+        ("{prefer: cheapest}", SelectionPolicy("cheapest")),
+        ("balanced", SelectionPolicy("balanced", Weights(1, 1, 1))),
+        ("{prefer: balanced, quality: 2, speed: 0}", SelectionPolicy("balanced", Weights(2, 1, 0))),
+        ("{prefer: balanced, cost: 0.25}", SelectionPolicy("balanced", Weights(1, 0.25, 1))),
+        ("{difficulty: auto}", SelectionPolicy("listed", difficulty="auto")),
+        ("{prefer: best, difficulty: ignore}", SelectionPolicy("best", difficulty="ignore")),
+    ],
+)
+def test_selection_policy_is_a_word_or_a_mapping(policy: str, read_as: SelectionPolicy) -> None:
     config = read(
         TWO + f"routing_preferences: [{{name: a, description: b, models: [gpt-4o], selection_policy: {policy}}}]"
     )
-    assert config.preferences[0].prefer == "cheapest"
+    assert config.preferences[0].policy == read_as
+    assert not config.warnings
 
 
 @pytest.mark.parametrize(
@@ -578,6 +592,34 @@ def test_a_mistake_in_the_whole(text: str, told: str) -> None:
             "name: a, description: b, models: [gpt-4o], selection_policy: {preferr: best}",
             ".selection_policy: unknown key 'preferr'; did you mean 'prefer'?",
         ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {prefer: cheapest, quality: 2}",
+            ".selection_policy.quality: goes with prefer: balanced, and here it is cheapest; "
+            "write prefer: balanced, or leave it out",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {speed: 2}",
+            ".selection_policy.speed: goes with prefer: balanced, and here it is listed; "
+            "write prefer: balanced, or leave it out",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {prefer: balanced, cost: -1}",
+            ".selection_policy.cost: expected a number such as 2 or 0.5, found the number -1",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], "
+            "selection_policy: {prefer: balanced, quality: 0, cost: 0, speed: 0.0}",
+            ".selection_policy: quality, cost and speed weigh nothing at all; give one of them more than 0",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {prefer: balansed, cost: 1}",
+            ".selection_policy.prefer: expected listed, cheapest, fastest, best or balanced, found 'balansed'; "
+            "did you mean 'balanced'?",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], selection_policy: {difficulty: yes}",
+            ".selection_policy.difficulty: expected auto or ignore, found yes (true or false to YAML)",
+        ),
     ],
 )
 def test_a_mistake_in_a_preference(item: str, told: str) -> None:
@@ -895,10 +937,6 @@ LATER = "not in this version yet; it changes nothing"
     [
         ("cache: {enabled: true}", f"cache: {LATER}"),
         ("learning: {enabled: true}", f"learning: {LATER}"),
-        (
-            "routing_preferences: [{name: a, description: b, models: [gpt-4o], selection_policy: best}]",
-            f"routing_preferences[0].selection_policy: {LATER}",
-        ),
         (
             "listeners: {egress_traffic: {open: true, address: 0.0.0.0}}",
             "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "

@@ -31,7 +31,7 @@ def files(folder: str, *others: str) -> list[str]:
         # Who answers first within a route is a policy by name; the others decide on the route itself.
         (
             "router_service/policies",
-            ["policy", "cooled", "explicit", "pinned", "preference", "thrift", "whole"],
+            ["policy", "cooled", "difficulty", "explicit", "pinned", "preference", "thrift", "whole"],
             POLICIES,
         ),
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),

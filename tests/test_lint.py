@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import pytest
-from archgw.lint import findings
+from archgw.lint import findings, idle
+from dialogue import plan_of
 from terminal import CONFIG, Shell, told
 
 CODE = ("code", "writing new functions and programs")
@@ -45,6 +46,57 @@ def test_one_that_nobody_reaches_and_who_takes_its_asks() -> None:
     (found,) = findings([CODE, TESTS], PROBES, lambda _: {"code": 0.9, "tests": 0.05})
     assert found.names == ("tests",)
     assert found.message == "none of 12 everyday asks reaches it; its likeliest go to 'code'"
+
+
+POOLS = """
+llm_providers:
+  - {model: openai/gpt-4o-mini, default: true}
+  - {model: anthropic/claude-sonnet-4-5}
+  - {model: vllm/one, base_url: 'http://gpu.local/v1', provider_interface: openai}
+  - {model: vllm/two, base_url: 'http://gpu.local/v1', provider_interface: openai}
+routing_preferences:
+"""
+NOBODY = "nobody's price is known: the written order holds"
+
+
+@pytest.mark.parametrize(
+    ("models", "policy", "learns", "message"),
+    [
+        ("gpt-4o-mini, claude-sonnet-4-5", "cheapest", True, ""),
+        ("gpt-4o-mini", "cheapest", True, "cheapest has nobody to choose from but openai/gpt-4o-mini"),
+        (
+            "gpt-4o-mini",
+            "{difficulty: auto}",
+            True,
+            "difficulty: auto has nobody to choose from but openai/gpt-4o-mini",
+        ),
+        ("gpt-4o-mini", "listed", True, ""),
+        (
+            "gpt-4o-mini, vllm/one",
+            "cheapest",
+            True,
+            "cheapest: the price of vllm/one is not known: taken to be the dearest",
+        ),
+        ("vllm/two, vllm/one", "cheapest", True, f"cheapest: {NOBODY}"),
+        ("vllm/two, vllm/one", "balanced", True, f"balanced: {NOBODY}"),
+        ("vllm/two, vllm/one", "{prefer: balanced, cost: 0}", True, ""),
+        ("vllm/two, vllm/one", "fastest", True, ""),
+        ("vllm/two, vllm/one", "best", True, ""),
+        ("vllm/two, vllm/one", "best", False, "best: nothing is learned: the written order holds"),
+    ],
+)
+def test_a_policy_that_can_do_nothing(models: str, policy: str, learns: bool, message: str) -> None:
+    plan = plan_of(f"{POOLS}  - {{name: a, description: b, models: [{models}], selection_policy: {policy}}}\n")
+    found = idle(plan, learns=learns, tells_difficulty=True)
+    assert [(one.names, one.message) for one in found] == ([(("a",), message)] if message else [])
+
+
+def test_who_routes_by_an_llm_is_not_told_how_hard_an_ask_is() -> None:
+    text = f"{POOLS}  - {{name: a, description: b, models: [gpt-4o-mini, claude-sonnet-4-5]}}\n"
+    plan = plan_of(f"{text}routing: {{difficulty: auto}}\n")
+    (found,) = idle(plan, learns=True, tells_difficulty=False)
+    assert "does nothing: an LLM that routes does not say how hard an ask is" in found.message
+    assert idle(plan, learns=True, tells_difficulty=True) == []
 
 
 def test_check_tells_findings_as_notes(shell: Shell) -> None:

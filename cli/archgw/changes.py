@@ -70,12 +70,19 @@ def _preferences(old: Plan, new: Plan) -> Iterable[str]:
             yield f"preference “{name}”: another description"
         if _order(before[name]) != _order(route):
             yield f"preference “{name}”: {_order(route)}; before: {_order(before[name])}"
-        if before[name].prefer != route.prefer:
-            yield f"preference “{name}”: {route.prefer} instead of {before[name].prefer}"
+        if _policy(before[name]) != _policy(route):
+            yield f"preference “{name}”: {_policy(route)} instead of {_policy(before[name])}"
 
 
 def _by_name(plan: Plan) -> Mapping[str, Route]:
     return {route.name: route for route in plan.routes}
+
+
+def _policy(route: Route) -> str:
+    """`balanced (quality 2, cost 1, speed 1), by difficulty`."""
+    weights = ", ".join(f"{field.name} {getattr(route.weights, field.name):g}" for field in fields(route.weights))
+    weighed = f"{route.prefer} ({weights})" if route.prefer == "balanced" else route.prefer
+    return f"{weighed}, by difficulty" if route.by_difficulty else weighed
 
 
 def _order(route: Route) -> str:

@@ -5,8 +5,10 @@ model, and the shares tell.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from router_service.plan import Plan, Route
 
 _VAGUE = frozenset(
     """all and any anything code coding etc everything for general help in kinds like misc of on or other others
@@ -44,6 +46,36 @@ def findings(
     """`preferences`: (name, description); `score`: probabilities of an ask by preference name."""
     scored = [(probe, score(probe)) for probe in probes]
     return [*_vague(preferences), *_overlapping(preferences, scored), *_unreached(preferences, scored)]
+
+
+def idle(plan: Plan, *, learns: bool, tells_difficulty: bool) -> list[Finding]:
+    """Selection policies that can do nothing, or less than one may think.
+
+    `learns`: whether anything is learned; `tells_difficulty`: whether the router model says how hard an ask is.
+    """
+    asked = [route for route in plan.routes if route.prefer != "listed" or route.by_difficulty]
+    return [found for route in asked for found in _idle(route, learns=learns, tells_difficulty=tells_difficulty)]
+
+
+def _idle(route: Route, *, learns: bool, tells_difficulty: bool) -> Iterator[Finding]:
+    name, pool = (route.name,), route.candidates
+    policy = route.prefer if route.prefer != "listed" else "difficulty: auto"
+    if len(pool) == 1:
+        told = f"{policy} has nobody to choose from but {pool[0].label}"
+        yield Finding(name, told, "list more models, or leave the selection_policy out")
+        return
+    unknown = [candidate.label for candidate in pool if candidate.price is None]
+    if unknown and (route.prefer == "cheapest" or (route.prefer == "balanced" and route.weights.cost)):
+        told = f"the price of {', '.join(unknown)} is not known: taken to be the dearest"
+        if len(unknown) == len(pool):
+            told = "nobody's price is known: the written order holds"
+        yield Finding(name, f"{policy}: {told}", "write it below the model, as in price: {input: 0.25, output: 2}")
+    if route.prefer == "best" and not learns:
+        yield Finding(name, "best: nothing is learned: the written order holds", "turn learning.enabled on")
+    if route.by_difficulty and not tells_difficulty:
+        yield Finding(
+            name, "difficulty: auto does nothing: an LLM that routes does not say how hard an ask is", "leave it out"
+        )
 
 
 def contests(names: Sequence[str], scored: Sequence[tuple[str, Mapping[str, float]]]) -> list[Contest]:

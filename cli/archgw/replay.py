@@ -14,8 +14,9 @@ from router_service.conversation import BadRequest
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import explicit, preference
 from router_service.policies.policy import Decision, Scores, Setting
-from router_service.pricing import Price, cost
+from router_service.pricing import Price, cost, total
 from router_service.session import NEW, Pin, Read, Session
+from router_service.switching import WRITTEN
 
 PriceOf = Callable[[str, str], Price | None]
 
@@ -86,7 +87,14 @@ def _decided(plan: Plan, turn: Turn, scores: Scores, session: Session, now: floa
         return FAST, explicit.choose(plan, explicit.Named("fast", plan.fast), turn.requested)
     alone = preference.choose(plan, scores)
     fits = NONE if alone.route is plan.default else alone.route.name
-    return fits, preference.choose(plan, scores, Setting(session, now=now))
+    return fits, preference.choose(plan, scores, _setting(turn, scores, session, now))
+
+
+def _setting(turn: Turn, scores: Scores, session: Session, now: float) -> Setting:
+    """How fast models were then, and who was judged how, nobody knows any more."""
+    read = total(turn.answers[0].usage) if turn.answers else 0
+    written = session.written / session.requests if session.requests else WRITTEN
+    return Setting(session, tokens=read, written=written, now=now, difficulty=scores.difficulty)
 
 
 def _after(session: Session, turn: Turn, decision: Decision, theirs: Price | None, *, moves: bool) -> Session:

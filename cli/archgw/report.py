@@ -39,6 +39,11 @@ def routes_table(plan: Plan) -> Table:
         chain = plan.chain(route, route.candidates[0])
         then = ", ".join(candidate.label for candidate in chain.candidates[1 : chain.attempts])
         name = "anything else" if route is plan.default else route.name
+        if route.prefer != "listed" or route.by_difficulty:
+            word = "first" if route.prefer == "listed" else route.prefer
+            pool = ", ".join(candidate.label for candidate in route.candidates)
+            table.add_row(escape(name), f"the {word} of {pool}", "the rest of them")
+            continue
         table.add_row(escape(name), chain.first.label, then or "-")
     return table
 

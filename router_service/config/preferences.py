@@ -1,7 +1,7 @@
 """Routing preferences in both their forms, below a provider or at top level, as one list of ordered pools."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from router_service.config.providers import ProviderEntry, find_entry
@@ -9,11 +9,31 @@ from router_service.config.reading import Notes, Place, Value
 
 Prefer = Literal["listed", "cheapest", "fastest", "best", "balanced"]
 RESERVED = ("default", "none")  # the route of everything else, and the answer that no route fits
+Difficulty = Literal["auto", "ignore"]
 _PREFER: tuple[Prefer, ...] = get_args(Prefer)
-_BUILT = ("listed",)  # the policies that there are yet
+DIFFICULTY: tuple[Difficulty, ...] = get_args(Difficulty)
 _SOME_MODEL = "list at least one of llm_providers under 'models'"
 _NESTED = ("name", "description")
 _TOP_LEVEL = ("name", "description", "models", "selection_policy")
+_WEIGHTS = ("quality", "cost", "speed")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each weighs for `balanced`; not all are nothing."""
+
+    quality: float = 1.0
+    cost: float = 1.0
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionPolicy:
+    """`difficulty`: None where `routing.difficulty` holds."""
+
+    prefer: Prefer = "listed"
+    weights: Weights = field(default_factory=Weights)
+    difficulty: Difficulty | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +44,7 @@ class Preference:
     name: str
     description: str
     models: tuple[str, ...]
-    prefer: Prefer = "listed"
+    policy: SelectionPolicy = field(default_factory=SelectionPolicy)
 
 
 def nested(value: Value, entry: ProviderEntry) -> list[Preference]:
@@ -55,7 +75,7 @@ def _preference(item: Value, fields: Mapping[str, Value], models: tuple[str, ...
         name=_name(item, fields),
         description=_required(item, fields, "description", "say in a few words which requests belong here"),
         models=models,
-        prefer=_prefer(fields["selection_policy"]) if "selection_policy" in fields else "listed",
+        policy=_policy(fields["selection_policy"]) if "selection_policy" in fields else SelectionPolicy(),
     )
 
 
@@ -87,13 +107,26 @@ def _required(item: Value, fields: Mapping[str, Value], key: str, hint: str) -> 
     return ""
 
 
-def _prefer(value: Value) -> Prefer:
+def _policy(value: Value) -> SelectionPolicy:
     """`{prefer: best}`, or the word alone."""
-    word = value.fields(("prefer",)).get("prefer") if value.is_mapping else value
-    chosen = word.choice(_PREFER) if word else None
-    if word and chosen not in (None, *_BUILT):
-        word.not_yet()
-    return chosen or "listed"
+    if not value.is_mapping:
+        return SelectionPolicy(value.choice(_PREFER) or "listed")
+    fields = value.fields(("prefer", "difficulty", *_WEIGHTS))
+    prefer = fields["prefer"].choice(_PREFER) if "prefer" in fields else "listed"
+    weighed = {key: fields[key] for key in _WEIGHTS if key in fields}
+    difficulty = fields["difficulty"].choice(DIFFICULTY) if "difficulty" in fields else None
+    if prefer == "balanced":
+        return SelectionPolicy(prefer, _weights(value, weighed), difficulty)
+    for item in weighed.values() if prefer else ():
+        item.wrong(f"goes with prefer: balanced, and here it is {prefer}", "write prefer: balanced, or leave it out")
+    return SelectionPolicy(prefer or "listed", difficulty=difficulty)
+
+
+def _weights(policy: Value, weighed: Mapping[str, Value]) -> Weights:
+    read = {key: weight for key, item in weighed.items() if (weight := item.weight()) is not None}
+    if len(read) == len(_WEIGHTS) and not any(read.values()):
+        policy.wrong("quality, cost and speed weigh nothing at all", "give one of them more than 0")
+    return Weights(**read)
 
 
 def _unlike(preferences: list[Preference], notes: Notes) -> list[Preference]:
@@ -112,7 +145,7 @@ def _joined(first: Preference, later: Preference, notes: Notes) -> Preference:
         where = f"line {first.place.line}"
         notes.warning(later.place, f"'{first.name}' is described otherwise on {where}, and that one holds")
     models = tuple(dict.fromkeys(first.models + later.models))
-    return Preference(first.place, first.name, first.description, models, first.prefer)
+    return Preference(first.place, first.name, first.description, models, first.policy)
 
 
 def _check(preferences: Iterable[Preference], notes: Notes) -> None:

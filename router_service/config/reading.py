@@ -170,6 +170,13 @@ class Value:
         self._expected("dollars for a million tokens, such as 0.25")
         return None
 
+    def weight(self) -> float | None:
+        """How much something weighs against others."""
+        if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", self.written):
+            return float(self.written)
+        self._expected("a number such as 2 or 0.5")
+        return None
+
     def choice(self, known: tuple[_Choice, ...]) -> _Choice | None:
         chosen = next((word for word in known if word == self.written), None)
         if chosen is None:

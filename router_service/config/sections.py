@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args
 from router_service.config.addresses import read_address
 from router_service.config.circuit_breakers import CircuitBreakers, circuit_breakers
 from router_service.config.keys import Secret
+from router_service.config.preferences import DIFFICULTY, Difficulty
 from router_service.config.providers import ProviderEntry, find_entry, read_key, warn_if_bare
 from router_service.config.reading import Reader, Value, filled, one_of, section
 
@@ -68,6 +69,7 @@ class Routing:
     sticky: Sticky = "user_turn"  # whom a new turn leaves: nobody whom leaving costs too much, nobody at all, anybody
     max_switch_spend: float = 0.2  # share of what a session costs that may go into reading its context anew elsewhere
     baseline: str = ""  # the model whose bill is compared with; empty: the default
+    difficulty: Difficulty = "ignore"  # of preferences that say nothing of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,7 @@ _ROUTING: Mapping[str, Reader] = {
     "threshold": Value.share,
     "sticky": partial(Value.choice, known=_STICKY),
     "max_switch_spend": Value.share,
+    "difficulty": partial(Value.choice, known=DIFFICULTY),
 }
 _FAILOVER: Mapping[str, Reader] = {
     "attempts": partial(Value.whole, least=1, most=10),

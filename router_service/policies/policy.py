@@ -1,12 +1,13 @@
 """What a decision is, and what a selection policy must be able to do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from router_service.pace import Speed
 from router_service.plan import Candidate, Chain, Route
 from router_service.session import NEW, Session
-from router_service.switching import WRITTEN, Switch
+from router_service.switching import WRITTEN, Switch, asking
 
 Lane = Literal["routed", "explicit", "fast"]
 
@@ -72,7 +73,7 @@ class Setting:
 
     `tokens` that the request comes to, `written`: those that its answer is likely to. `now` is seconds since the epoch.
     `beliefs`: how good an answer is expected to be, 0 to 1, as learned; nothing of those nobody has judged yet.
-    `able`: whether it may be asked now; who cools may not.
+    `speeds`: how fast they answer lately. `able`: whether it may be asked now; who cools may not.
     """
 
     session: Session = NEW
@@ -81,18 +82,55 @@ class Setting:
     now: float = 0.0
     difficulty: Mapping[str, float] = field(default_factory=dict)
     beliefs: Mapping[str, float] = field(default_factory=dict)
+    speeds: Mapping[str, Speed] = field(default_factory=dict)
     able: Callable[[Candidate], bool] = lambda _: True
+
+    def here(self, route: Route) -> Candidate | None:
+        """Who serves the session, where he is in the pool."""
+        pin = self.session.pin
+        return next((candidate for candidate in route.candidates if pin and candidate.id == pin.candidate), None)
+
+    def answer(self, candidate: Candidate) -> float:
+        """The tokens that his answer is likely to have: as the session's, else as his own of late, else as others'."""
+        if self.session.requests:
+            return self.written
+        known = [speed.written for speed in self.speeds.values() if speed.written is not None]
+        own = self.speed(candidate).written
+        return own if own is not None else sum(known) / len(known) if known else self.written
+
+    def cost(self, candidate: Candidate) -> float | None:
+        """Dollars that this request is expected to cost there; None where nobody knows the price."""
+        written = self.answer(candidate)
+        return asking(candidate, self.session, tokens=self.tokens, written=written, now=self.now)
+
+    def speed(self, candidate: Candidate) -> Speed:
+        return self.speeds.get(candidate.id) or Speed()
+
+    def seconds(self, candidate: Candidate) -> float:
+        """To the end of an answer of his."""
+        return self.speed(candidate).seconds(self.answer(candidate))
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Who answers first, and why it is not simply the first of the list; empty where it is that."""
+    """Who answers first, and why; empty where it is simply the first of the list, or there was no choice."""
 
     candidate: Candidate
     words: str = ""
 
 
 class Policy(Protocol):
-    """Picks who answers first from a route's pool; the rest follow in the route's order."""
+    """Picks who answers first from a route's pool, all of whom may be asked; the rest follow in the route's order."""
 
     def __call__(self, route: Route, setting: Setting) -> Choice: ...
+
+
+_TOLD = 2  # of those who were not chosen; a header holds a sentence, no table
+
+
+def compared(
+    word: str, chosen: Candidate, others: Sequence[Candidate], tell: Callable[[Candidate], str], more: str = ""
+) -> str:
+    """`cheapest: $0.004 here, $0.021 at anthropic/claude-sonnet-4-5`: what decided, for who was chosen and the next."""
+    rest = "".join(f", {tell(one)} at {one.label}" for one in others[:_TOLD])
+    return f"{word}: {tell(chosen)} here{rest}{more}"

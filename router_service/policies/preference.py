@@ -6,9 +6,9 @@ When none fits, the session's last model or the default answers.
 from dataclasses import replace
 
 from router_service.plan import Candidate, Plan, Route
-from router_service.policies import POLICIES
+from router_service.policies import POLICIES, difficulty
 from router_service.policies.pinned import stay
-from router_service.policies.policy import Decision, Scores, Setting
+from router_service.policies.policy import Choice, Decision, Scores, Setting
 from router_service.switching import Switch, switch
 
 _ANY = Setting()
@@ -28,7 +28,7 @@ def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
         return stay(plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})")
     if not best.candidates:
         return stay(plan, pin, because="; ".join([f"{best.name} ({score:.2f})", *best.passed_over]))
-    chosen = POLICIES[best.prefer](best, setting)
+    chosen = _pick(best, setting)
     first = chosen.candidate
     fits = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)})"
     priced = _switch(plan, setting, first)
@@ -37,6 +37,23 @@ def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
     fits += f"; {chosen.words}" if chosen.words else ""
     reasons = [f"{fits} -> {first.label}", *best.passed_over, *([priced.words] if priced else [])]
     return Decision(best, plan.chain(best, first), "; ".join(reasons), score, switch=priced)
+
+
+def _pick(route: Route, setting: Setting) -> Choice:
+    """By the route's policy, of those who may be asked now, and of the end of the pool that the ask is for.
+
+    In the written order, who cools steps back when all is decided: see `cooled`.
+    """
+    told, narrowed = [], route
+    if route.prefer != "listed" or route.by_difficulty:
+        able = tuple(candidate for candidate in route.candidates if setting.able(candidate))
+        left = [candidate.label for candidate in route.candidates if candidate not in able]
+        if able and left:
+            narrowed = replace(route, candidates=able)
+            told.append(f"{', '.join(left)} to be left alone")
+    narrowed, because = difficulty.narrow(narrowed, setting)
+    chosen = POLICIES[route.prefer](narrowed, setting)
+    return Choice(chosen.candidate, "; ".join(filter(None, [*told, because, chosen.words])))
 
 
 def _switch(plan: Plan, setting: Setting, first: Candidate) -> Switch | None:

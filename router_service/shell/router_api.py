@@ -1,8 +1,8 @@
 """archgw's own API: what `archgw route`, `top` and `status` ask."""
 
 import time
-from collections.abc import AsyncIterator
-from dataclasses import asdict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import grpc
@@ -10,12 +10,14 @@ import grpc
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.figures import Tally
+from router_service.needs import USUAL_LETTERS_PER_TOKEN
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned, preference
-from router_service.policies.policy import Decision, Reading, Scores
+from router_service.policies.policy import Decision, Reading, Scores, Setting
+from router_service.selection import Gateway
 from router_service.session import Session, main_thread
 from router_service.shell import standing
 from router_service.shell.files import Source
@@ -36,7 +38,8 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         said = request.prompt, tuple(request.context)
         now, model = self._serving.gateway, self._serving.model
         scores = await model.score(*said)
-        return decided(now.plan, scores, model.reading(*said) if request.explain else None)
+        reading = model.reading(*said) if request.explain else None
+        return decided(now.plan, scores, reading, _setting(now, said, scores))
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
         with self._journal.watch() as queue:
@@ -114,14 +117,30 @@ def _budget(standing: Standing) -> pb.Budget:
     )
 
 
-def decide(plan: Plan, scores: Scores) -> Decision:
+def _setting(gateway: Gateway, said: tuple[str, tuple[str, ...]], scores: Scores) -> Setting:
+    """As the gateway stands: who cools, and how fast they are."""
+    now = time.monotonic()
+    return replace(
+        first_turn(*said, scores),
+        speeds=gateway.paces.speeds(gateway.plan.candidates, now),
+        able=lambda candidate: not gateway.cooling.left(candidate.id, now),
+    )
+
+
+def first_turn(prompt: str, context: Sequence[str], scores: Scores) -> Setting:
+    """Of a session that has said no more than this; agents send much besides."""
+    tokens = int(len("".join([prompt, *context])) / USUAL_LETTERS_PER_TOKEN)
+    return Setting(tokens=tokens, now=time.time(), difficulty=scores.difficulty)
+
+
+def decide(plan: Plan, scores: Scores, setting: Setting) -> Decision:
     if not plan.routes:
         return pinned.stay(plan, None, because="no preferences are configured")
-    return preference.choose(plan, scores)
+    return preference.choose(plan, scores, setting)
 
 
-def decided(plan: Plan, scores: Scores, reading: Reading | None = None) -> pb.DecideReply:
-    decision = decide(plan, scores)
+def decided(plan: Plan, scores: Scores, reading: Reading | None, setting: Setting) -> pb.DecideReply:
+    decision = decide(plan, scores, setting)
     fits = [(scores.routes.get(route.id, 0.0), route.name) for route in plan.routes]
     fits.append((scores.none, "none of them"))
     return pb.DecideReply(

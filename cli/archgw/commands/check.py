@@ -44,6 +44,8 @@ def check(config: ConfigArgument = None) -> None:
         out.print(f"  client {escape(client.name)}: {_until(client, time.time())}", soft_wrap=True)
     for budget in plan.budgets:
         out.print(f"  budget {escape(_limit(budget))}", soft_wrap=True)
+    remote = isinstance(settings.routing.model, RemoteModel)
+    _note(lint.idle(plan, learns=settings.learning.enabled, tells_difficulty=not remote))
     _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")
@@ -127,6 +129,10 @@ def _lint(settings: Config) -> None:
             report.fail(f"routing.model: {error}")
         probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
         found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
+    _note(found)
+
+
+def _note(found: list[lint.Finding]) -> None:
     for finding in found:
         said = f"{' and '.join(finding.names)}: {finding.message}"
         report.console.print(f"\n[yellow]note:[/yellow] {escape(said)}\n  {escape(finding.suggestion)}", soft_wrap=True)

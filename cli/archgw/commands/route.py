@@ -83,14 +83,15 @@ def _here(plan: Plan, prompt: str, context: list[str], *, explain: bool) -> pb.D
     with report.console.status("loading the router model ..."):
         from router_service.shell import router_model  # loads the tokenizer library: a second
         from router_service.shell.onnx_model import BadModel
-        from router_service.shell.router_api import decided
+        from router_service.shell.router_api import decided, first_turn
 
         try:
             model = router_model.of(plan)
         except BadModel as error:
             report.fail(f"routing.model: {error}")
         scores = asyncio.run(_scored(model, prompt, tuple(context)))
-    return decided(plan, scores, model.reading(prompt, tuple(context)) if explain else None)
+    reading = model.reading(prompt, tuple(context)) if explain else None
+    return decided(plan, scores, reading, first_turn(prompt, context, scores))
 
 
 async def _scored(model: "Model", prompt: str, context: tuple[str, ...]) -> Scores:

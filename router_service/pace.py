@@ -1,0 +1,202 @@
+"""How fast each candidate answers lately: seconds to its first content, tokens a second from there. Pure, in memory.
+
+What is measured are answers that went through this gateway. Times are seconds on the clock that is passed in.
+
+Two memories are kept of each candidate. *Lately* halves in `LATELY` seconds: vendors become slow, and recover, within
+minutes, and of the ten answers that an agent gets in two minutes the noise of one is a tenth. *Usually* halves in a
+day, and of `LATELY` seconds it takes no more than one answer's weight: a crowd that met an outage does not make it
+usual. What is known lately weighs as many answers as it has seen, what is usual weighs one: so who was slow is taken
+to be as he usually is once that is some minutes past, and is asked again, without anybody being sent there to look.
+
+Averages are those of logarithms: one answer of a minute among many of a second says little about the next one.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import exp, exp2, log
+
+from router_service.plan import Candidate
+from router_service.switching import WRITTEN
+
+LATELY = 120.0  # seconds after which an answer counts half
+USUALLY = 86_400.0
+ANEW = 6 * 3600.0  # seconds after which what nobody has measured is looked at again
+LOOKED = 60.0  # seconds in which one look is enough
+FIRST, RATE = 1.0, 60.0  # seconds to first content, tokens a second: a guess, of whom nobody has measured
+FAILED = 10.0  # seconds that a failed try counts besides its own: somebody else has to begin anew
+_LATELY_MOST, _USUALLY_MOST = 5.0, 50.0  # answers: more weigh no more, or a crowd would be remembered for longer
+_GUESS = 0.25  # of an answer: what others of the vendor's, or anybody, say of the usual
+_LEAST = 0.001  # seconds; nobody answers in none
+_FEW = 20  # tokens, and
+_SHORT = 0.02  # seconds: of less than that no speed can be told
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Seconds to first content, tokens a second (`rate`), and how many tokens an answer usually has; None: unknown.
+
+    `measured`: how many answers of the last minutes say so. `unseen`: nobody has measured it for hours, nor is about
+    to.
+    """
+
+    first: float = FIRST
+    rate: float = RATE
+    written: float | None = None
+    measured: float = 0.0
+    unseen: bool = False
+
+    def seconds(self, written: float) -> float:
+        """For an answer of so many tokens, to its end."""
+        return self.first + written / self.rate
+
+
+@dataclass(slots=True)
+class _Mean:
+    """A mean that forgets: `half` is seconds, `most` how much all of it weighs at the most."""
+
+    half: float
+    most: float
+    weight: float = 0.0
+    value: float = 0.0
+    at: float = 0.0
+
+    def at_time(self, now: float) -> float:
+        """What it weighs by now."""
+        return self.weight * exp2(-max(0.0, now - self.at) / self.half)
+
+    def add(self, value: float, now: float, share: float = 1.0) -> None:
+        """`share` of an answer."""
+        self.weight = min(self.at_time(now), self.most - share) + share
+        self.value += (value - self.value) * share / self.weight
+        self.at = max(self.at, now)
+
+    def since(self, now: float) -> float:
+        """Seconds since it learnt something."""
+        return now - self.at if self.weight else float("inf")
+
+
+def _lately() -> _Mean:
+    return _Mean(LATELY, _LATELY_MOST)
+
+
+def _usually() -> _Mean:
+    return _Mean(USUALLY, _USUALLY_MOST)
+
+
+@dataclass(slots=True)
+class _Known:
+    """Of one candidate: logarithms of seconds and of tokens a second, and tokens of an answer."""
+
+    first: _Mean = field(default_factory=_lately)
+    rate: _Mean = field(default_factory=_lately)
+    usual_first: _Mean = field(default_factory=_usually)
+    usual_rate: _Mean = field(default_factory=_usually)
+    written: _Mean = field(default_factory=_usually)
+    asked: float = float("-inf")  # when it last was
+
+
+class Paces:
+    """By candidate id. A try that is under way has a name, until `over`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, _Known] = {}
+        self._waiting: dict[str, tuple[str, float]] = {}
+
+    # -- what attempts tell ---------------------------------------------------------------------------------------
+
+    def asked(self, attempt: str, candidate: str, now: float, *, streamed: bool) -> None:
+        """A try begins. `streamed`: its first content will be seen when it comes."""
+        self._of(candidate).asked = now
+        if streamed:
+            self._waiting[attempt] = candidate, now
+
+    def over(self, attempt: str) -> None:
+        """Nobody waits for its first content any more, whatever became of it."""
+        self._waiting.pop(attempt, None)
+
+    def began(self, candidate: str, seconds: float, now: float) -> None:
+        """First content came after so many seconds."""
+        self._learn_first(candidate, log(max(seconds, _LEAST)), now)
+
+    def failed(self, candidate: str, seconds: float, now: float) -> None:
+        self.began(candidate, seconds + FAILED, now)
+
+    def left(self, candidate: str, seconds: float, now: float) -> None:
+        """Somebody waited for so long, in vain, and left: it would have taken that long at least."""
+        known = self._of(candidate)
+        if known.first.weight and log(max(seconds, _LEAST)) > known.first.value:
+            self.began(candidate, seconds, now)
+
+    def streamed(self, candidate: str, tokens: int | None, seconds: float, now: float) -> None:
+        """A streamed answer has come to its end, so many seconds after its first content."""
+        if tokens is None:
+            return
+        self._of(candidate).written.add(tokens, now)
+        if tokens >= _FEW and seconds >= _SHORT:
+            self._learn_rate(candidate, log(tokens / seconds), now)
+
+    def whole(self, candidate: Candidate, tokens: int | None, seconds: float, now: float) -> None:
+        """An answer has come as one piece: both its parts took longer, or shorter, than expected by the same factor."""
+        expected = self.speeds([candidate], now)[candidate.id]
+        factor = log(max(seconds, _LEAST) / expected.seconds(WRITTEN if tokens is None else tokens))
+        self._learn_first(candidate.id, log(expected.first) + factor, now)
+        if tokens is not None:
+            self._of(candidate.id).written.add(tokens, now)
+        if tokens is not None and tokens >= _FEW:
+            self._learn_rate(candidate.id, log(expected.rate) - factor, now)
+
+    # -- what policies are told -----------------------------------------------------------------------------------
+
+    def speeds(self, candidates: Iterable[Candidate], now: float) -> Mapping[str, Speed]:
+        """By id. Who is unknown is taken to be as his vendor's other models, else as anybody."""
+        candidates = tuple(candidates)
+        waits: dict[str, list[float]] = {}
+        for id, since in self._waiting.values():
+            waits.setdefault(id, []).append(log(max(now - since, _LEAST)))
+        return {one.id: self._speed(one, candidates, waits.get(one.id, []), now) for one in candidates}
+
+    def _speed(self, candidate: Candidate, among: tuple[Candidate, ...], waits: list[float], now: float) -> Speed:
+        known = self._known.get(candidate.id) or _Known()
+        others = [one for one in among if one.provider.name == candidate.provider.name and one is not candidate]
+        kin = [self._known[one.id] for one in others if one.id in self._known]
+        first = _mean([known.usual_first], _mean([one.usual_first for one in kin], log(FIRST), now), now)
+        rate = _mean([known.usual_rate], _mean([one.usual_rate for one in kin], log(RATE), now), now)
+        measured = known.first.at_time(now)
+        lately = (first + measured * known.first.value) / (1 + measured)
+        return Speed(
+            first=exp(_with_waiting(waits, lately, 1 + measured)),
+            rate=exp((rate + known.rate.at_time(now) * known.rate.value) / (1 + known.rate.at_time(now))),
+            written=known.written.value if known.written.weight else None,
+            measured=measured,
+            unseen=known.first.since(now) > ANEW and now - known.asked > LOOKED,
+        )
+
+    # -- keeping --------------------------------------------------------------------------------------------------
+
+    def _of(self, candidate: str) -> _Known:
+        return self._known.setdefault(candidate, _Known())
+
+    def _learn_first(self, candidate: str, value: float, now: float) -> None:
+        known = self._of(candidate)
+        known.first.add(value, now)
+        known.usual_first.add(value, now, min(1.0, known.usual_first.since(now) / LATELY))
+
+    def _learn_rate(self, candidate: str, value: float, now: float) -> None:
+        known = self._of(candidate)
+        known.rate.add(value, now)
+        known.usual_rate.add(value, now, min(1.0, known.usual_rate.since(now) / LATELY))
+
+
+def _with_waiting(waits: list[float], expected: float, weight: float) -> float:
+    """Who is waited for longer than expected counts as having answered now: nobody need wait to the end to learn that a
+    vendor hangs."""
+    late = [wait for wait in waits if wait > expected]
+    return (expected * weight + sum(late)) / (weight + len(late))
+
+
+def _mean(means: Iterable[_Mean], before: float, now: float) -> float:
+    """Of what is usual, and of what was thought before."""
+    weighed = [(mean.at_time(now), mean.value) for mean in means]
+    return (_GUESS * before + sum(weight * value for weight, value in weighed)) / (
+        _GUESS + sum(weight for weight, _ in weighed)
+    )
