@@ -3,10 +3,11 @@
 What is measured are answers that went through this gateway. Times are seconds on the clock that is passed in.
 
 Two memories are kept of each candidate. *Lately* halves in `LATELY` seconds: vendors become slow, and recover, within
-minutes, and of the ten answers that an agent gets in two minutes the noise of one is a tenth. *Usually* halves in a
-day, and of `LATELY` seconds it takes no more than one answer's weight: a crowd that met an outage does not make it
-usual. What is known lately weighs as many answers as it has seen, what is usual weighs one: so who was slow is taken
-to be as he usually is once that is some minutes past, and is asked again, without anybody being sent there to look.
+minutes. A shorter time would send a user to who is slow at every other turn, a longer one would miss that he is well
+again. *Usually* halves in a day, and takes no more of `LATELY` seconds than one answer: a crowd that meets an outage
+does not make it usual. What is known lately weighs as many answers as it has seen, what is usual weighs one. So who was
+slow is taken to be as he usually is once that is some minutes past, and is asked again, without anybody being sent
+there to look; should he be slow for long, that is usual in the end, and he is left alone for longer.
 
 Averages are those of logarithms: one answer of a minute among many of a second says little about the next one.
 """
@@ -18,13 +19,13 @@ from math import exp, exp2, log
 from router_service.plan import Candidate
 from router_service.switching import WRITTEN
 
-LATELY = 120.0  # seconds after which an answer counts half
+LATELY = 180.0  # seconds after which an answer counts half
 USUALLY = 86_400.0
 ANEW = 6 * 3600.0  # seconds after which what nobody has measured is looked at again
 LOOKED = 60.0  # seconds in which one look is enough
 FIRST, RATE = 1.0, 60.0  # seconds to first content, tokens a second: a guess, of whom nobody has measured
 FAILED = 10.0  # seconds that a failed try counts besides its own: somebody else has to begin anew
-_LATELY_MOST, _USUALLY_MOST = 5.0, 50.0  # answers: more weigh no more, or a crowd would be remembered for longer
+_LATELY_MOST, _USUALLY_MOST = 3.0, 50.0  # answers: more weigh no more, or a crowd would be remembered for longer
 _GUESS = 0.25  # of an answer: what others of the vendor's, or anybody, say of the usual
 _LEAST = 0.001  # seconds; nobody answers in none
 _FEW = 20  # tokens, and

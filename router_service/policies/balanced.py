@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from router_service.plan import Candidate, Route
 from router_service.policies import best
+from router_service.policies.cheapest import dollars
 from router_service.policies.policy import Choice, Setting, compared
-from router_service.switching import dollars
 
 NEAR = 0.05
 

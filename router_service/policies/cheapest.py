@@ -5,9 +5,10 @@ usual, at this hour of the day and for a request of this size. A price that nobo
 has one goes before.
 """
 
+from math import floor, log10
+
 from router_service.plan import Candidate, Route
 from router_service.policies.policy import Choice, Setting, compared
-from router_service.switching import dollars
 
 
 def first(route: Route, setting: Setting) -> Choice:
@@ -32,3 +33,10 @@ def known(candidate: Candidate, setting: Setting) -> float:
     """Dollars; more than anything where the price is not known."""
     cost = setting.cost(candidate)
     return float("inf") if cost is None else cost
+
+
+def dollars(amount: float) -> str:
+    """To two digits, however little: amounts are compared here. `$0.0042`, `$0.13`, `$2.10`."""
+    if amount >= 1 or not amount:
+        return f"${amount:.2f}"
+    return f"${amount:.{1 - floor(log10(amount))}f}"
