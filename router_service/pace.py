@@ -27,7 +27,7 @@ FIRST, RATE = 1.0, 60.0  # seconds to first content, tokens a second: a guess, o
 FAILED = 10.0  # seconds that a failed try counts besides its own: somebody else has to begin anew
 _LATELY_MOST, _USUALLY_MOST = 3.0, 50.0  # answers: more weigh no more, or a crowd would be remembered for longer
 _GUESS = 0.25  # of an answer: what others of the vendor's, or anybody, say of the usual
-_LEAST = 0.001  # seconds; nobody answers in none
+_LEAST = 0.1  # seconds; nobody notices less, and a logarithm makes much of it
 _FEW = 20  # tokens, and
 _SHORT = 0.02  # seconds: of less than that no speed can be told
 

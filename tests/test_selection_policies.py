@@ -121,8 +121,10 @@ def test_an_end_of_the_pool_comes_before_the_policy() -> None:
 def test_who_cools_is_told_once() -> None:
     plan = of("cheapest")
     setting = Setting(tokens=10_000, now=NOW, able=lambda one: one.label != DEEPSEEK)
-    said = f"{DEEPSEEK} to be left alone; cheapest: $0.0058 here, $0.043 at {CLAUDE} -> {GPT}"
+    said = f"{DEEPSEEK} is to be left alone; cheapest: $0.0058 here, $0.043 at {CLAUDE} -> {GPT}"
     assert reason(plan, setting) == said
+    dear = replace(setting, able=lambda one: one.label != CLAUDE)
+    assert "left alone" not in reason(plan, dear), "who would not have been picked"
 
 
 def test_where_there_is_no_choice_nothing_is_said() -> None:

@@ -40,20 +40,24 @@ def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
 
 
 def _pick(route: Route, setting: Setting) -> Choice:
-    """By the route's policy, of those who may be asked now, and of the end of the pool that the ask is for.
+    """Who is picked and may not be asked now is left out, if anybody may be.
 
-    In the written order, who cools steps back when all is decided: see `cooled`.
+    In the written order he steps back when all is decided: see `cooled`.
     """
-    told, narrowed = [], route
-    if route.prefer != "listed" or route.by_difficulty:
-        able = tuple(candidate for candidate in route.candidates if setting.able(candidate))
-        left = [candidate.label for candidate in route.candidates if candidate not in able]
-        if able and left:
-            narrowed = replace(route, candidates=able)
-            told.append(f"{', '.join(left)} to be left alone")
-    narrowed, because = difficulty.narrow(narrowed, setting)
+    chosen = _by_policy(route, setting)
+    able = tuple(candidate for candidate in route.candidates if setting.able(candidate))
+    if chosen.candidate in able or not able or (route.prefer == "listed" and not route.by_difficulty):
+        return chosen
+    told = f"{chosen.candidate.label} is to be left alone"
+    other = _by_policy(replace(route, candidates=able), setting)
+    return replace(other, words="; ".join(filter(None, [told, other.words])))
+
+
+def _by_policy(route: Route, setting: Setting) -> Choice:
+    """Of the end of the pool that the ask is for, the policy's pick."""
+    narrowed, because = difficulty.narrow(route, setting)
     chosen = POLICIES[route.prefer](narrowed, setting)
-    return Choice(chosen.candidate, "; ".join(filter(None, [*told, because, chosen.words])))
+    return replace(chosen, words="; ".join(filter(None, [because, chosen.words])))
 
 
 def _switch(plan: Plan, setting: Setting, first: Candidate) -> Switch | None:
