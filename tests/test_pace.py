@@ -184,6 +184,29 @@ def test_who_fails_and_who_hangs_is_told_by_attempts() -> None:
     assert gateway.paces.speeds(gateway.plan.candidates, 50.0)[hanging.decision.first.id].first == pytest.approx(FIRST)
 
 
+def test_of_whom_a_client_tires_it_is_told_how_long_it_waited() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=GPT, stream=True)
+    id = exchange.decision.first.id
+    gateway.paces.began(id, 1.0, 0.0)
+    attempt = attempt_of(gateway, exchange)
+    attempt.feed(Gone(), 50.0)
+    assert gateway.paces.speeds(gateway.plan.candidates, 50.0)[id].first > 2.0
+
+
+def test_who_breaks_off_in_an_answer_is_slow() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, model=CLAUDE, stream=True)
+    attempt = attempt_of(gateway, exchange)
+    attempt.feed(STREAM, 0.5)
+    for event in ANTHROPIC_EVENTS[:3]:
+        attempt.feed(ResponseBody(event), 0.5)
+    before = gateway.paces.speeds(gateway.plan.candidates, 1.0)[exchange.decision.first.id]
+    attempt.feed(ResponseBody(b"", end=True), 1.0)
+    after = gateway.paces.speeds(gateway.plan.candidates, 1.0)[exchange.decision.first.id]
+    assert after.first > 2 * before.first and after.written is None
+
+
 def test_side_requests_say_nothing_of_a_turn() -> None:
     gateway = gateway_of()
     title = {"x-claude-code-request-class": "auxiliary"}

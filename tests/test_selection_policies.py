@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from dialogue import CLAUDE, DEEPSEEK, GPT, plan_of
+from dialogue import CLAUDE, DEEPSEEK, GPT, WALL, exchange_of, gateway_of, plan_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router_service import pricing
+from router_service.budgets import Asker, account
 from router_service.conversation import Usage
 from router_service.pace import Speed
 from router_service.plan import Candidate, Plan, Route
@@ -16,6 +17,7 @@ from router_service.policies import POLICIES, balanced, difficulty, preference
 from router_service.policies.fastest import MARGIN
 from router_service.policies.policy import Scores, Setting
 from router_service.pricing import Price
+from router_service.selection import Gateway
 from router_service.session import NEW, WARM, Pin, Read, Session
 
 GEMINI, OWN = "gemini/gemini-2.5-pro", "vllm/own"
@@ -146,6 +148,43 @@ def test_a_switch_that_costs_too_much_is_the_one_reason() -> None:
     assert f"stayed on {DEEPSEEK}: {CLAUDE} would re-read 80k tokens" in decision.reason
 
 
+# -- in a request ------------------------------------------------------------------------------------------------------
+
+
+def decided(gateway: Gateway) -> str:
+    exchange = exchange_of(gateway, scores={"coding": 0.83, "small-talk": 0.1}, at=10.0)
+    return exchange.decision.reason.removeprefix("coding (0.83 over small talk 0.10); ")
+
+
+def test_what_was_measured_decides_what_is_asked_next() -> None:
+    gateway = gateway_of(TEXT % (THREE, "fastest"))
+    for id, seconds in ((CLAUDE, 9.0), (GPT, 0.5), (DEEPSEEK, 3.0)):
+        for _ in range(3):
+            gateway.paces.began(gateway.plan.names[id].id, seconds, 10.0)
+    assert decided(gateway).startswith("fastest: ") and decided(gateway).endswith(f" -> {GPT}")
+
+
+def test_who_cools_beside_a_policy_and_a_budget_makes_one_sentence() -> None:
+    budget = "budgets: [{at_most: $5, per: day, from: 10%, then: downgrade}]\n"
+    gateway = gateway_of(TEXT % ("claude-sonnet-4-5, gpt-4o-mini", "cheapest") + budget)
+    cheapest = f"cheapest: $0.00080 here, $0.0060 at {CLAUDE} -> {GPT}"
+    assert decided(gateway) == cheapest
+    spent = gateway.plan.budgets
+    account(gateway.spending, spent, Asker("", "x/", "coding"), cost=3.0, usage=Usage(), at=WALL)
+    assert decided(gateway) == f"{cheapest}; budget '$5 a day': $3 of $5 today -> {DEEPSEEK}"
+    gateway.cooling.cool(gateway.plan.names[DEEPSEEK].id, 100.0, "answered 429")
+    assert decided(gateway) == f"{cheapest}; budget '$5 a day': $3 of $5 today, and nobody is cheaper"
+    gateway.cooling.cool(gateway.plan.names[GPT].id, 100.0, "answered 429")
+    alone = f"{GPT} is to be left alone -> {CLAUDE}"
+    assert decided(gateway) == f"{alone}; budget '$5 a day': $3 of $5 today -> {GEMINI}"
+
+
+def test_who_steps_in_follows_in_the_written_order() -> None:
+    gateway = gateway_of(TEXT % (THREE, "cheapest"))
+    exchange = exchange_of(gateway, scores={"coding": 0.83, "small-talk": 0.1})
+    assert [one.label for one in exchange.decision.chain.candidates][:3] == [DEEPSEEK, CLAUDE, GPT]
+
+
 # -- cheapest ----------------------------------------------------------------------------------------------------------
 
 
@@ -187,10 +226,11 @@ def test_at_night_another_may_be_cheapest() -> None:
     assert by_hour == [DEEPSEEK, GPT, GPT, DEEPSEEK]
 
 
-def test_a_long_request_may_be_cheapest_elsewhere() -> None:
+@pytest.mark.parametrize("above", [Price.of(input=5, output=0.1), Price.of(input=0.1, output=50)], ids=str)
+def test_a_long_request_may_be_cheapest_elsewhere(above: Price) -> None:
     plan = of("cheapest", "deepseek-chat, gpt-4o-mini")
     route = plan.routes[0]
-    tiered = replace(Price.of(input=0.1, output=0.1), above=((1000, Price.of(input=5, output=5)),))
+    tiered = replace(Price.of(input=0.1, output=0.1), above=((1000, above),))
     route = replace(route, candidates=(replace(route.candidates[0], price=tiered), route.candidates[1]))
     for tokens, label in ((1000, DEEPSEEK), (1001, GPT)):
         assert POLICIES["cheapest"](route, Setting(tokens=tokens, now=NOW)).candidate.label == label
