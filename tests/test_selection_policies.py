@@ -1,5 +1,6 @@
 """Who of a preference's pool answers first, by each policy, and the sentence that says why."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from router_service import pricing
 from router_service.budgets import Asker, account
 from router_service.conversation import Usage
-from router_service.pace import Speed
+from router_service.pace import Paces, Speed
 from router_service.plan import Candidate, Plan, Route
-from router_service.policies import POLICIES, balanced, difficulty, preference
+from router_service.policies import POLICIES, balanced, difficulty, fastest, preference
 from router_service.policies.fastest import MARGIN
 from router_service.policies.policy import Scores, Setting
 from router_service.pricing import Price
@@ -330,6 +331,30 @@ def test_who_serves_the_session_stays_unless_somebody_is_clearly_faster(seconds:
         assert label == here
     else:
         assert by_label[label] == min(seconds)
+
+
+@pytest.mark.parametrize(("margin", "least", "most"), [(MARGIN, 0.0, 0.01), (1.0, 0.03, 1.0)], ids=["ours", "none"])
+def test_a_session_does_not_flap_between_two_that_are_alike(
+    monkeypatch: pytest.MonkeyPatch, margin: float, least: float, most: float
+) -> None:
+    """Single answers vary as 1:1.6 (one standard deviation); 200 sessions of twenty turns, a minute apart."""
+    monkeypatch.setattr(fastest, "MARGIN", margin)
+    plan, paces, rng, now, moves = of("fastest", "claude-sonnet-4-5, gpt-4o-mini"), Paces(), random.Random(7), 0.0, 0
+    for _ in range(200):
+        pin = ""
+        for turn in range(20):
+            session = Session(Pin("coding", pin) if pin else None, requests=turn, written=60 * turn)
+            known = paces.speeds(plan.candidates, now)
+            label = chosen(plan, Setting(session, written=60.0, speeds=known))
+            moves += pin not in ("", plan.names[label].id)
+            pin = plan.names[label].id
+            began, took = (rng.lognormvariate(0, 0.5) for _ in range(2))
+            paces.asked("a/1", pin, now, streamed=True)
+            paces.over("a/1")
+            paces.began(pin, began, now + began)
+            now += 60 + began + took
+            paces.streamed(pin, 60, took, now)
+    assert least <= moves / 4000 <= most
 
 
 def test_the_length_of_the_answer_decides_between_soon_begun_and_soon_ended() -> None:
