@@ -6,7 +6,7 @@ members by regular expressions that skip whole strings and brackets at C speed (
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,11 @@ def replace_fields(body: bytes, changes: Mapping[str, Any]) -> bytes:
     )
     start, end = (members[0].start, members[-1].end) if members else (body.index(b"{") + 1,) * 2
     return body[:start] + b",".join([written, *added] if kept else added) + body[end:]
+
+
+def values(body: bytes, names: Collection[str]) -> dict[str, Any]:
+    """What these top-level fields hold, of those that are there; ValueError if malformed."""
+    return {member.key: json.loads(body[member.value : member.end]) for member in _members(body) if member.key in names}
 
 
 def _renamed(line: bytes, model: str) -> bytes:

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from router_service.config import (
@@ -20,6 +20,7 @@ from router_service.config import (
     Limits,
     Listener,
     Preference,
+    PromptCache,
     ProviderEntry,
     Routing,
     Secret,
@@ -36,6 +37,7 @@ DEFAULT = "default"
 ROUTED_MODELS = ("arch.main.v1",)  # the names that ask for routing; unknown claude-* names do, too
 FAST_MODELS = ("arch.fast.v1", "arch.claude.code.small.fast")
 CLAUDE_CODES = "claude-via-archgw/"  # before any name: Claude Code lists no others than claude... and anthropic...
+_Section = TypeVar("_Section", CircuitBreakers, PromptCache)
 _SMALL = re.compile(r"\b(mini|haiku|flash|small|nano|lite|instant)\b")  # whole words: gemini is not mini
 
 
@@ -73,6 +75,7 @@ class Candidate:
     passthrough: bool = False
     price: Price | None = None
     limits: CircuitBreakers = field(default_factory=CircuitBreakers)
+    prompt_cache: PromptCache = field(default_factory=PromptCache)
     twin: str = ""  # tells it from another of the same provider and model: other keys, other endpoints
 
     @property
@@ -207,7 +210,7 @@ class Plan:
 def plan(config: Config) -> Plan:
     """Resolve the config. The caller has made sure that at least one model is usable."""
     usable = [entry for entry in config.providers if not entry.missing_key]
-    by_entry = dict(zip(map(_entry_name, usable), _candidates(usable, config.failover.limits), strict=True))
+    by_entry = dict(zip(map(_entry_name, usable), _candidates(usable, config), strict=True))
     candidates = tuple(by_entry.values())
     default = _default_route(usable, by_entry)
     routes = tuple(_routes(config.preferences, by_entry, config.routing))
@@ -253,7 +256,7 @@ def _entry_name(entry: ProviderEntry) -> str:
     return entry.name or entry.model
 
 
-def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> Iterable[Candidate]:
+def _candidates(entries: Sequence[ProviderEntry], config: Config) -> Iterable[Candidate]:
     taken: set[str] = set()
     known = Counter((entry.provider, entry.model.partition("/")[2]) for entry in entries)
     for entry in entries:
@@ -273,21 +276,24 @@ def _candidates(entries: Sequence[ProviderEntry], limits: CircuitBreakers) -> It
             identity=entry.identity,
             passthrough=entry.passthrough_auth,
             price=price_of(entry),
-            limits=_limits(entry, limits),
+            limits=_own(config.failover.limits, entry.limits),
+            prompt_cache=_own(config.prompt_cache, entry.prompt_cache),
             twin=f"#{id}" if known[entry.provider, model] > 1 else "",
         )
 
 
-def _limits(entry: ProviderEntry, limits: CircuitBreakers) -> CircuitBreakers:
-    own: dict[str, Any] = dict(entry.limits)
-    return replace(limits, **own)
+def _own(everybodys: _Section, fields: Iterable[tuple[str, Any]]) -> _Section:
+    """What holds for all models, with what one has otherwise."""
+    return replace(everybodys, **dict(fields))
 
 
 def _provider(entry: ProviderEntry) -> Provider:
     """An endpoint of the user's own speaks what the user says, and nothing besides."""
     provider = by_name(entry.provider)
     if entry.interface:
-        return replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None, accounts=False)
+        told = provider.affinity if ("affinity", True) in entry.prompt_cache else ""
+        own = replace(provider, dialect=INTERFACES[entry.interface][1], also=(), vendor_tools=None, accounts=False)
+        return replace(own, affinity=told)
     if entry.variables:
         known = dict(entry.variables)
         return replace(provider, roots=tuple((dialect, root.format_map(known)) for dialect, root in provider.roots))

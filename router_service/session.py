@@ -162,6 +162,11 @@ class Sessions:
         self.put(key, replace(self.get(key), pin=pin))
 
 
+def is_named(key: str) -> bool:
+    """Whether the client has told which session it is; else it is known by how it began."""
+    return not key.startswith(_FINGERPRINT)
+
+
 def main_thread(key: str) -> str:
     """The key of the thread that a sub-agent's was begun from; a main thread's own."""
     return key if key.startswith(_FINGERPRINT) else key.partition("/")[0] + "/"

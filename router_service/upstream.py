@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from router_service import needs
+from router_service import needs, prompt_cache
 from router_service.conversation import Conversation, Json
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect, Target
@@ -48,6 +48,7 @@ def render(exchange: Exchange, candidate: Candidate) -> Upstream:
     same = dialect is exchange.dialect
     body, warnings = _body(exchange, candidate, dialect, same=same)
     headers = _headers(exchange, candidate, dialect, dialect.upstream_path, same=same)
+    headers |= prompt_cache.headers(exchange, candidate, dialect.name)
     return Upstream(headers, body, dialect, warnings)
 
 
@@ -187,13 +188,17 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
     to = replace(target(candidate), room=needs.room(candidate, needs.of(conversation)))
     call = candidate.provider.call(dialect.name)
     fixed: dict[str, str | None] = dict(call.fields) if call else {}
+    together, claude = prompt_cache.fields(exchange, candidate, dialect.name), dialect.name == "anthropic_messages"
     if same and dialect.takes(conversation, to):
         warnings: list[str] = []
         changes = {"model": to.model} | dialect.adapt(conversation, to, warnings) | fixed
+        changes |= prompt_cache.in_clients_bytes(exchange, candidate, changes) if claude else {}
+        changes |= {name: value for name, value in together.items() if name not in conversation.extras}
         return replace_fields(exchange.body, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
-    fields = {name: value for name, value in (rendered.body | fixed).items() if name not in fixed or value is not None}
-    return _json(fields), rendered.warnings
+    changes = prompt_cache.rewritten(rendered.body, conversation, candidate) if claude else {}
+    fields = together | rendered.body | changes | fixed
+    return _json({name: value for name, value in fields.items() if value is not None}), rendered.warnings
 
 
 def _json(body: Json) -> bytes:

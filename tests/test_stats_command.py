@@ -57,6 +57,19 @@ def test_lines_of_other_kinds(recorded: Shell, by: str) -> None:
     assert found["by"] == by and sum(line["requests"] for line in found["lines"]) == found["total"]["requests"] == 5
 
 
+def test_how_much_came_out_of_caches(recorded: Shell) -> None:
+    found = json.loads(told(recorded.run("stats", "--json")))
+    line = next(one for one in found["lines"] if one["name"] == GPT)
+    read = line["input"] + line["cached"] + line["cache_write"]
+    assert line["hit_rate"] == pytest.approx(line["cached"] / read) and line["hit_rate"] > 0
+    shown = recorded.run("stats", COLUMNS="110").output
+    assert "cached" in shown and f"{100 * line['hit_rate']:.0f}%" in next(
+        one for one in shown.splitlines() if GPT in one
+    )
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(recorded.run("stats", "--csv").output))}
+    assert float(rows[GPT]["hit_rate"]) == pytest.approx(line["hit_rate"])
+
+
 def test_how_far_back(recorded: Shell) -> None:
     assert json.loads(told(recorded.run("stats", "--since", "8w", "--json")))["total"]["requests"] == 6
     assert "No requests in the last 10 hours." not in told(recorded.run("stats", "--since", "10h"))

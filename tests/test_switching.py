@@ -53,6 +53,17 @@ def test_a_switch_is_priced_as_reading_anew_less_staying() -> None:
     assert found.allowed == pytest.approx(0.2 * (1.0 + 80_000 * 3.75 / 1e6 + rest))
 
 
+def test_the_way_back_to_who_still_knows_the_session_costs_what_was_said_since() -> None:
+    """Who stepped in while the session's model was away is left for it, as long as it is warm."""
+    away = served_by(CHAT, reads={CHAT.id: Read(80_000, NOW - 10), SONNET.id: Read(78_000, NOW - 100)})
+    found = switch(away, CHAT, SONNET, share=0.2, now=NOW)
+    assert found and found.done and found.tokens == 2_000
+    assert found.price == pytest.approx((78_000 * 0.3 + 2_000 * 3.75 - 80_000 * 0.03) / 1e6)
+    cold = replace(away, reads={**away.reads, SONNET.id: Read(78_000, NOW - WARM)})
+    known = switch(cold, CHAT, SONNET, share=0.2, now=NOW)
+    assert known and known.tokens == 80_000 and not known.done
+
+
 def test_what_pays_for_itself_is_done_whatever_the_share() -> None:
     found = switch(served_by(SONNET), SONNET, CHAT, share=0.0, now=NOW)
     assert found and found.done and found.saving > found.price

@@ -51,8 +51,15 @@ def _model(old: Candidate, new: Candidate) -> Iterable[str]:
         yield "proves itself in another way"
     if old.price != new.price:
         yield "another price"
+    if old.prompt_cache != new.prompt_cache:
+        yield f"prompt_cache: {_cached(new)}; before: {_cached(old)}"
     if old.provider.dialect != new.provider.dialect:
         yield "is asked in another dialect"
+
+
+def _cached(candidate: Candidate) -> str:
+    asked = candidate.prompt_cache
+    return f"affinity {str(asked.affinity).lower()}, breakpoints {asked.breakpoints}"
 
 
 def _place(candidate: Candidate) -> str:

@@ -56,7 +56,8 @@ class Spread:
 class Line:
     """One group. Tokens and dollars are sums of what is known; `unpriced` requests are in neither cost nor savings.
 
-    `saved` is against the baseline model: negative where it would have been cheaper. `first_content` in seconds,
+    `saved` is against the baseline model: negative where it would have been cheaper. `hit_rate` is the share of what
+    was read that came out of vendors' prompt caches; None where no vendor has said. `first_content` in seconds,
     `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request ended.
     `curve`: requests in each of BUCKETS equal parts of the time looked at.
     """
@@ -72,6 +73,7 @@ class Line:
     cost: float = 0.0
     unpriced: int = 0
     saved: float | None = None
+    hit_rate: float | None = None
     first_content: Spread = Spread()
     speed: Spread = Spread()
     tries: int | None = None
@@ -222,11 +224,17 @@ class _Group:
             name=self.name,
             **{of: self._total(of) for of in _SUMMED},
             saved=self._total("saved") if compared else None,
+            hit_rate=self._hit_rate(),
             first_content=spread(self.waits, 1000),
             speed=spread(self.speeds, 10),
             signals=told,
             curve=self._curve(),
         )
+
+    def _hit_rate(self) -> float | None:
+        said = any(part["cached"] is not None for part in self.parts)
+        read = sum(self._total(of) for of in ("input", "cached", "cache_write"))
+        return self._total("cached") / read if said and read else None
 
     def _total(self, of: str) -> Any:
         return sum([part[of] or 0 for part in self.parts])

@@ -11,6 +11,7 @@ from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.mending import compose
 from router_service.config.preferences import Difficulty, Prefer, Preference, SelectionPolicy, Weights
+from router_service.config.prompt_cache import PromptCache, prompt_cache
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
 from router_service.config.sections import (
@@ -56,6 +57,7 @@ __all__ = [
     "Place",
     "Prefer",
     "Preference",
+    "PromptCache",
     "ProviderEntry",
     "RemoteModel",
     "RetryBudget",
@@ -85,6 +87,7 @@ KEYS = (
     "routing",
     "failover",
     "limits",
+    "prompt_cache",
     "cache",
     "learning",
     "ledger",
@@ -108,6 +111,7 @@ class Config:
     routing: Routing = field(default_factory=Routing)
     failover: Failover = field(default_factory=Failover)
     limits: Limits = field(default_factory=Limits)
+    prompt_cache: PromptCache = field(default_factory=PromptCache)
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     ledger: Ledger = field(default_factory=Ledger)
@@ -164,6 +168,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         routing=sections.routing(fields.get("routing"), environment, entries),
         failover=sections.failover(fields.get("failover"), entries),
         limits=sections.limits(fields.get("limits")),
+        prompt_cache=prompt_cache(fields.get("prompt_cache")),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),

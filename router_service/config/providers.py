@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from router_service import pricing
@@ -10,6 +11,7 @@ from router_service.config.addresses import host_of, is_bare, is_local, read_add
 from router_service.config.circuit_breakers import limits_of_model
 from router_service.config.clouds import Clouds, Identity, identity, tells_region
 from router_service.config.keys import Secret, variable
+from router_service.config.prompt_cache import prompt_cache_of_model
 from router_service.config.reading import Notes, Place, Value, guess, nearest
 from router_service.pricing import Price
 from router_service.providers import ALIASES, PROVIDERS, by_name
@@ -26,6 +28,7 @@ FIELDS = (
     "default",
     "price",
     "limits",
+    "prompt_cache",
     "routing_preferences",
 )
 # What an endpoint of one's own may speak: whose dialect, and which of them.
@@ -55,6 +58,7 @@ class ProviderEntry:
     interface: str = ""  # of an endpoint of one's own
     price: Price | None = None  # where the user knows better than the published tables
     limits: tuple[tuple[str, int], ...] = ()  # its own, where they are not those of `failover`
+    prompt_cache: tuple[tuple[str, Any], ...] = ()  # its own, where it is not that of all
     variables: tuple[tuple[str, str], ...] = ()  # what stands for those of the vendor's address
 
     @property
@@ -112,6 +116,7 @@ def read_entry(
         interface=interface or "",
         price=_price(fields["price"]) if "price" in fields else None,
         limits=limits_of_model(fields["limits"]) if "limits" in fields else (),
+        prompt_cache=prompt_cache_of_model(fields["prompt_cache"]) if "prompt_cache" in fields else (),
         variables=tuple(variables.items()),
     )
 

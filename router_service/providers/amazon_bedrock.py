@@ -44,9 +44,11 @@ PROVIDER = Provider(
     ),
     key_variable="AWS_BEARER_TOKEN_BEDROCK",
     cloud=AWS,
-    # What goes with a flag that it does not take: "safeguards: Extra inputs are not permitted".
+    # What goes with a flag that it does not take: "safeguards: Extra inputs are not permitted". So it answers a mark of
+    # the prompt cache on the whole request, too: github.com/UKGovernmentBEIS/inspect_ai/pull/3851.
     refuses=frozenset(
         {
+            "cache_control",
             "compaction",
             "display updates",
             "fallback_credit_token",

@@ -17,6 +17,7 @@ PROVIDER = Provider(
     tool_id_length=openai.PROVIDER.tool_id_length,
     refuses_in_messages=openai.PROVIDER.refuses_in_messages,
     tokenizer=openai.PROVIDER.tokenizer,
+    affinity="prompt_cache_key",  # learn.microsoft.com/azure/foundry/openai/how-to/prompt-caching
     vendor_tools=openai.PROVIDER.vendor_tools,
     knows=openai.PROVIDER.knows - {"service_tier"},
     models=openai.PROVIDER.models,

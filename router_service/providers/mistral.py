@@ -12,11 +12,13 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://api.mistral.ai/v1",
     key_variable="MISTRAL_API_KEY",
-    refuses=(OPENAIS_OWN - {"metadata", "prediction"}) | {"logit_bias", "logprobs", "seed", "top_logprobs", "user"},
+    refuses=(OPENAIS_OWN - {"metadata", "prediction", "prompt_cache_key"})
+    | {"logit_bias", "logprobs", "seed", "top_logprobs", "user"},
     tool_id_length=(9, 9),
     strict_order=True,
     refuses_in_messages=THOUGHTS | {"developer", "annotations", "audio", "name", "refusal"},
     tokenizer="mistral",
+    affinity="prompt_cache_key",  # docs.mistral.ai/inference/conversations/advanced/prompt-caching
     models=(
         ModelFacts("codestral-", 128_000, tokenizer="any"),  # it and the large one of 2024 have an older vocabulary
         ModelFacts("devstral-", 256_000),

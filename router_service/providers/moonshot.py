@@ -16,6 +16,7 @@ PROVIDER = Provider(
     key_variable="MOONSHOT_API_KEY",
     hottest=1.0,  # platform.moonshot.ai/docs/api/chat
     tokenizer="cl100k",
+    affinity="prompt_cache_key",  # platform.moonshot.ai/docs/api/chat: for agents, the id of the session
     models=(
         ModelFacts("kimi-k2", 262_144),
         Thinker("kimi-k2.5", 262_144, images=True),

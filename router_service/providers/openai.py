@@ -28,6 +28,7 @@ PROVIDER = Provider(
     tool_id_length=(1, 40),
     refuses_in_messages=THOUGHTS,
     tokenizer="o200k",
+    affinity="prompt_cache_key",  # developers.openai.com/api/docs/guides/prompt-caching
     vendor_tools=frozenset({"code_interpreter", "file_search", "image_generation", "mcp", "web_search"}),
     knows=frozenset({"annotations", "refusal", "metadata", *CACHE_AND_USER, "service_tier"}),
     models=(

@@ -16,6 +16,7 @@ PROVIDER = Provider(
     dialect="openai_chat",
     base_url="https://openrouter.ai/api/v1",
     key_variable="OPENROUTER_API_KEY",
+    affinity="x-session-id",  # openrouter.ai/docs/guides/best-practices/prompt-caching#provider-sticky-routing
     vendor_tools=frozenset({"web_search"}),  # as web_search_options
     knows=frozenset({"annotations", "prompt_cache_key", "user"}),
     models=(

@@ -35,7 +35,9 @@ class ModelFacts:
     is not its vendor's first. `description_length`: the longest description of a tool that it takes, in characters.
     `refuses` is like its vendor's. `forcing` says how a tool can be forced on it, where not as the client asks: only
     while it does not think, `any` of them but no certain one, `never`, or, with `auto`, not even kept from it.
-    `tokenizer` is the family of `tokens` that it counts in, where it is not its vendor's.
+    `tokenizer` is the family of `tokens` that it counts in, where it is not its vendor's. `cache_from`: the shortest
+    prompt, in tokens, that a Claude model keeps where it is asked to; a little less than the vendor's own where that
+    differs by cloud, for asking in vain costs nothing.
     """
 
     prefix: str
@@ -62,6 +64,7 @@ class ModelFacts:
     refuses: frozenset[str] = frozenset()
     forcing: Literal["", "unthinking", "any", "never", "auto"] = ""
     tokenizer: str = ""
+    cache_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,9 @@ class Provider:
     own words (fields of a request, of its messages) that it is given for clients of other dialects, too. `betas` are
     the beginnings of Anthropic's beta flags that it takes; None for all. `counts` is the dialect in which it says how
     many tokens a request comes to; empty where it does not. `tokenizer` is the family of `tokens` that its models
-    count in.
+    count in. `affinity` is where, in OpenAI's dialects, it is told which requests belong together, so that it brings
+    them to where their beginning has been read: a field of the body, or a header (with a hyphen in its name); empty
+    where its documentation knows of neither.
     """
 
     name: str
@@ -149,6 +154,7 @@ class Provider:
     vendor_tools: frozenset[str] | None = frozenset()
     counts: str = ""
     tokenizer: str = "any"
+    affinity: str = ""
     accounts: bool = False
     models: tuple[ModelFacts, ...] = ()
 

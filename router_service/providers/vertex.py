@@ -54,7 +54,8 @@ PROVIDER = Provider(
     ),
     key_variable="VERTEX_ACCESS_TOKEN",
     cloud=GOOGLE,
-    refuses=gemini.PROVIDER.refuses,
+    # For a mark of the prompt cache on the whole request: github.com/vercel/ai/pull/13986
+    refuses=gemini.PROVIDER.refuses | {"cache_control"},
     documents_as_images=gemini.PROVIDER.documents_as_images,
     schema_beside_tools=gemini.PROVIDER.schema_beside_tools,
     tokenizer="gemini",

@@ -18,6 +18,7 @@ PROVIDER = Provider(
     base_url="https://api.x.ai/v1",
     key_variable="XAI_API_KEY",
     tokenizer="cl100k",
+    affinity="x-grok-conv-id",  # docs.x.ai/developers/advanced-api-usage/prompt-caching/maximizing-cache-hits
     models=(
         ModelFacts("grok-2", 131_072),
         ModelFacts("grok-2-vision", 32_768, images=True),

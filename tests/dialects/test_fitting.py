@@ -242,13 +242,6 @@ def test_pdfs_go_where_images_go_for_who_reads_them_there() -> None:
     assert part == {"type": "image_url", "image_url": {"url": "data:application/pdf;base64,JVBERi0="}}
 
 
-def test_agents_of_other_dialects_get_anthropics_prompt_cache() -> None:
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-    made = ANTHROPIC.render_request(CHAT.parse_request(messages(USER, tools=[tool])), Target("m")).body
-    assert made["cache_control"] == {"type": "ephemeral"}
-    assert "cache_control" not in ANTHROPIC.render_request(CHAT.parse_request(messages(USER)), Target("m")).body
-
-
 SCHEMA: Any = {"type": "object", "properties": {"city": {"type": "string"}}}
 IN_WORDS = "structured output asked for in words: this model knows no other way"
 

@@ -393,9 +393,21 @@ def test_some_bodies_must_be_written_anew(body: Any, target: Target, takes: bool
     assert ANTHROPIC.takes(ANTHROPIC.parse_request(body), target) is takes
 
 
-def test_a_body_written_anew_keeps_its_prompt_cached() -> None:
-    marked = {"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    conversation = ANTHROPIC.parse_request(anthropic(system=[marked]))
+HOUR = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        HOUR,
+        {"tools": [TOOL | HOUR]},
+        {"system": [{"type": "text", "text": "a", **HOUR}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", **HOUR}]}]},
+    ],
+    ids=["the whole", "tools", "system", "messages"],
+)
+def test_a_body_written_anew_keeps_its_prompt_cached(marked: Any) -> None:
+    conversation = ANTHROPIC.parse_request(anthropic(**marked))
     made = ANTHROPIC.render_request(conversation, Target("m"))
-    assert made.body["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
-    assert "cache_control" not in OPENAI.render_request(conversation, Target("m")).body
+    assert made.body["cache_control"] == HOUR["cache_control"]
+    assert "cache_control" not in str(OPENAI.render_request(conversation, Target("m")).body)

@@ -44,7 +44,7 @@ def test_the_account_of_claude_codes_user_is_told_to_nobody_else(user: str, vend
     body = made("anthropic_messages", asked(user), vendor, target)
     assert "5f0c" not in json.dumps(body)
     assert not {"user", "safety_identifier"} & body.keys()
-    assert ("prompt_cache_key" in body) == (target is OPENAI)
+    assert "prompt_cache_key" not in body
 
 
 def test_who_may_be_told() -> None:
@@ -63,15 +63,6 @@ def test_who_may_be_told() -> None:
 @pytest.mark.parametrize("user", [HASH, OBJECT])
 def test_anthropic_is_told(user: str) -> None:
     assert made("anthropic_messages", asked(user), "anthropic_messages", CLAUDE)["metadata"] == {"user_id": user}
-
-
-def test_a_session_has_one_cache_key() -> None:
-    keys = {
-        made("anthropic_messages", asked(HASH), vendor, OPENAI)["prompt_cache_key"] for vendor in ("openai_chat",) * 2
-    }
-    other = made("anthropic_messages", asked(f"{HASH}b"), "openai_responses", OPENAI)["prompt_cache_key"]
-    assert len(keys) == 1
-    assert other not in keys
 
 
 def test_a_users_id_goes_across() -> None:

@@ -271,12 +271,12 @@ async def test_claude_reads_an_image_and_counts(claude):
 
 
 async def test_claude_caches_up_to_the_breakpoint(claude):
-    system = [{"type": "text", "text": "word " * 2000, "cache_control": {"type": "ephemeral"}}]
+    system = [{"type": "text", "text": "word " * 4000, "cache_control": {"type": "ephemeral"}}]
     common = {"model": "claude-haiku-4-5", "max_tokens": 99, "system": system}
     first = (await claude.messages.create(messages=user("hi"), **common)).usage
     second = (await claude.messages.create(messages=user("ho"), **common)).usage
     written = first.cache_creation_input_tokens
-    assert (written > 2000, first.cache_read_input_tokens) == (True, 0)
+    assert (written > 4000, first.cache_read_input_tokens) == (True, 0)
     assert (second.cache_creation_input_tokens, second.cache_read_input_tokens) == (0, written)
 
 

@@ -43,7 +43,7 @@ def stats_(
 
     All of it is of your own requests, as the ledger keeps them. Saved is what the same tokens would have cost on the
     baseline model (routing.baseline) less what they cost, prompt caches included; below zero where that would have been
-    cheaper.
+    cheaper. Cached is how much of what was read came out of the vendors' prompt caches.
     """
     if as_json and as_csv:
         report.fail("JSON or CSV, one of them", mend="leave out --json or --csv", code=report.MISUSE)
@@ -174,6 +174,7 @@ _COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with how soon it i
     "out": (9, lambda line: _tokens(line.output)),
     "cost": (0, lambda line: _known_dollars(line)),
     "saved": (0, lambda line: _signed(line.saved)),
+    "cached": (2, lambda line: "-" if line.hit_rate is None else f"{100 * line.hit_rate:.0f}%"),
     "first content": (3, lambda line: report.seconds(line.first_content.p50)),
     "slowest": (10, lambda line: report.seconds(line.first_content.p95)),
     "tokens/s": (5, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
@@ -187,7 +188,7 @@ _ROWS: dict[str, Callable[[Line], str]] = {
     "cost of a request": lambda line: _dollars(line.cost / max(1, line.requests - line.unpriced)),
     "saved": lambda line: _signed(line.saved),
     "tokens out of a request": lambda line: f"{line.output / line.requests:.0f}",
-    "read from a cache": lambda line: _share(line.cached, line.input + line.cached + line.cache_write),
+    "read from a cache": lambda line: "-" if line.hit_rate is None else f"{100 * line.hit_rate:.1f}%",
     "first content, middle": lambda line: report.seconds(line.first_content.p50),
     "first content, slowest of twenty": lambda line: report.seconds(line.first_content.p95),
     "tokens/s, middle": lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}",

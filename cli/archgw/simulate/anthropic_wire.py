@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from archgw.simulate.models import CACHE_FROM
 from archgw.simulate.received import Asked
 from archgw.simulate.reply import Call, Part, Reply, Stop, Text, Thinking, Wish
 from archgw.simulate.script import Said
 from archgw.simulate.signature import sign
-from archgw.simulate.tokens import Piece, PromptCache, Usage, condensed
+from archgw.simulate.tokens import CACHE_MINIMUM, Piece, PromptCache, Usage, condensed
 from archgw.simulate.wire import Frame, FrameKind, Json, compact, listed
 
 # -- reading -------------------------------------------------------------------------------------------------
@@ -61,26 +63,34 @@ def wish(asked: Asked) -> Wish:
 def pieces(body: Json) -> list[Piece]:
     """Tools, system, messages: the order in which Anthropic's cache reads a prompt."""
     system = body.get("system") or []
-    blocks = [
-        *listed(body.get("tools")),
-        *([{"text": system}] if isinstance(system, str) else listed(system)),
-    ]
+    blocks = [*listed(body.get("tools")), *in_blocks(system)]
     for message in listed(body.get("messages")):
-        content = message.get("content")
-        blocks += [{"text": content}] if isinstance(content, str) else listed(content)
-    return [piece(block) for block in blocks if not str(block.get("text", "")).startswith(BILLING)]
+        blocks += in_blocks(message.get("content"))
+    found = [piece(block) for block in blocks if not str(block.get("text", "")).startswith(BILLING)]
+    if body.get("cache_control") and found:  # on the whole request it means: up to its last block
+        found[-1] = replace(found[-1], marked=True)
+    return found
+
+
+def in_blocks(content: object) -> list[Json]:
+    """A string is one text."""
+    return [{"text": content}] if isinstance(content, str) else listed(content)
 
 
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; changes with every request
 
 
 def piece(block: Json) -> Piece:
-    bare = {key: value for key, value in block.items() if key != "cache_control"}
+    """A text is the same with its type and without, as where it came as a string."""
+    known = ("cache_control", "type") if block.get("type") == "text" else ("cache_control",)
+    bare = {key: value for key, value in block.items() if key not in known}
     return Piece(condensed(compact(bare)), marked=bool(block.get("cache_control")))
 
 
 def prompt(asked: Asked, cache: PromptCache, now: float) -> Usage:
-    return cache.explicit(asked.model.name, pieces(asked.body), now)
+    name = asked.model.name
+    least = next((tokens for names, tokens in CACHE_FROM if any(part in name for part in names)), CACHE_MINIMUM)
+    return cache.explicit(name, pieces(asked.body), now, least=least)
 
 
 # -- writing -------------------------------------------------------------------------------------------------

@@ -27,6 +27,9 @@ FOREIGN = {
 }
 
 
+SESSIONS = {other.affinity for other in ALL if "-" in other.affinity}
+
+
 def leaks(vendor: Vendor, received: Received, accept_keys: frozenset[str] | None) -> Iterator[Leak]:
     for name, value in received.headers:
         if reason := leak_of(vendor, name, value, accept_keys):
@@ -38,6 +41,8 @@ def leak_of(vendor: Vendor, name: str, value: str, accept_keys: frozenset[str] |
         return "meant for the gateway"
     if name.startswith(FOREIGN[vendor.dialect]) and name != vendor.keys:
         return f"foreign to {vendor.name}"
+    if name in SESSIONS and name != vendor.affinity:
+        return f"a session that is no business of {vendor.name}"
     if (name.startswith("x-amz-") or is_signed(value)) and not vendor.signed_for:
         return "a signature for AWS"
     if name not in KEY_HEADERS or is_signed(value):

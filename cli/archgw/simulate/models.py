@@ -97,6 +97,13 @@ CLAUDE: tuple[Model, ...] = (
     ),
 )  # fmt: skip
 
+# Tokens below which Anthropic keeps nothing, where they are not 1,024.
+CACHE_FROM = (
+    (("opus-4-5", "opus-4-6", "haiku-4-5"), 4_096),
+    (("3-haiku", "3-5-haiku", "opus-4-7"), 2_048),
+    (("opus-5", "fable-5", "mythos-5"), 512),
+)
+
 GPT: tuple[Model, ...] = (
     *family("gpt-3.5-turbo gpt-4", 4_096, 16_385, "no_images", "short_descriptions"),
     model("gpt-4-turbo", 4_096, 128_000, "short_descriptions"),

@@ -85,7 +85,9 @@ def pieces(body: Json) -> list[Piece]:
 
 
 def prompt(asked: Asked, cache: PromptCache, now: float) -> Usage:
-    return cache.automatic(asked.model.name, pieces(asked.body), now)
+    read, vendor = pieces(asked.body), asked.vendor
+    key = str(asked.body.get(vendor.affinity) or asked.headers.get(vendor.affinity, ""))
+    return cache.automatic(asked.model.name, read, now, cache.machine(vendor.machines, read, key, now))
 
 
 # -- writing -------------------------------------------------------------------------------------------------

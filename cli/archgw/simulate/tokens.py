@@ -10,6 +10,10 @@ CHARACTERS = 4
 CACHE_MINIMUM = 1024  # tokens; both OpenAI and Anthropic cache nothing shorter
 CACHE_STEP = 128  # OpenAI counts cached tokens in steps of 128
 CACHE_SECONDS = 300.0
+CACHE_SIGHT = 20  # blocks before a mark in which Anthropic looks for what it knows
+BEGINNING = 256  # tokens by which OpenAI knows prompts that belong to one machine
+A_MINUTE = 15  # requests with one beginning that one machine takes; what is more goes to another
+MACHINES = 4  # of a vendor that takes any
 CACHE_ENTRIES = 10_000
 
 
@@ -58,26 +62,45 @@ class PromptCache:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, float] = OrderedDict()
+        self._asked: OrderedDict[str, list[float]] = OrderedDict()  # when, by beginning and key
+        self._turn = 0
 
-    def automatic(self, model: str, pieces: Sequence[Piece], now: float) -> Usage:
+    def machine(self, machines: str, pieces: Sequence[Piece], key: str, now: float) -> str:
+        """Which machine reads the prompt, by the rule that `Vendor.machines` names."""
+        if machines == "any":
+            self._turn += 1
+            return key or f"any {self._turn % MACHINES}"
+        if machines == "one":
+            return ""
+        beginning = "".join(piece.text for piece in pieces)[: BEGINNING * CHARACTERS]
+        whose = hashlib.sha256(f"{key}\0{beginning}".encode()).hexdigest()
+        lately = [at for at in self._asked.pop(whose, []) if now - at < 60]
+        self._asked[whose] = [*lately, now]
+        while len(self._asked) > CACHE_ENTRIES:
+            self._asked.popitem(last=False)
+        return f"{whose} {len(lately) // A_MINUTE}"
+
+    def automatic(self, model: str, pieces: Sequence[Piece], now: float, machine: str = "") -> Usage:
         """OpenAI's way: every prefix is kept, reading is free of ceremony."""
-        prefixes = prefix_sums(model, pieces)
+        prefixes = prefix_sums(f"{model} {machine}", pieces)
         cached = max((tokens for digest, tokens in prefixes if self._fresh(digest, now)), default=0)
         self._keep((digest for digest, _ in prefixes), now)
         cached = cached // CACHE_STEP * CACHE_STEP if cached >= CACHE_MINIMUM else 0
         return Usage(input=total(pieces) - cached, cached=cached)
 
-    def explicit(self, model: str, pieces: Sequence[Piece], now: float) -> Usage:
-        """Anthropic's way: only prefixes up to a breakpoint are written and read."""
+    def explicit(self, model: str, pieces: Sequence[Piece], now: float, *, least: int = CACHE_MINIMUM) -> Usage:
+        """Anthropic's way: only prefixes up to a mark are written, and read only a few blocks before one.
+
+        `least`: tokens below which nothing is kept.
+        """
         prefixes = prefix_sums(model, pieces)
-        marked = [prefix for prefix, piece in zip(prefixes, pieces, strict=True) if piece.marked]
-        marked = [(digest, tokens) for digest, tokens in marked if tokens >= CACHE_MINIMUM]
-        if not marked:
+        places = [at for at, piece in enumerate(pieces) if piece.marked and prefixes[at][1] >= least]
+        if not places:
             return Usage(input=total(pieces))
-        last = marked[-1][1]
-        reachable = [(digest, tokens) for digest, tokens in prefixes if CACHE_MINIMUM <= tokens <= last]
-        cached = max((tokens for digest, tokens in reachable if self._fresh(digest, now)), default=0)
-        self._keep((digest for digest, _ in marked), now)
+        last = prefixes[places[-1]][1]
+        seen = [prefix for at in places for prefix in prefixes[max(0, at - CACHE_SIGHT + 1) : at + 1]]
+        cached = max((tokens for digest, tokens in seen if tokens >= least and self._fresh(digest, now)), default=0)
+        self._keep((prefixes[at][0] for at in places), now)
         return Usage(input=total(pieces) - last, cached=cached, written=last - cached)
 
     def _fresh(self, digest: str, now: float) -> bool:

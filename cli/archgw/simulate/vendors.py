@@ -40,6 +40,10 @@ class Vendor:
     A tool id is `tool_id_prefix` and then `tool_id_letters` letters and digits. `usage` says when a stream tells
     what it cost: in a chunk of its own if the client asked, or always in the last chunk. Without a
     `reasoning_field` the vendor keeps its models' reasoning to itself.
+
+    `affinity` is the field or the header that tells which requests belong together, `machines` who has read a prompt:
+    one for all; some for each beginning and what `affinity` says, each for fifteen requests a minute, as OpenAI has it;
+    or any, where `affinity` says nothing.
     """
 
     name: str
@@ -61,6 +65,8 @@ class Vendor:
     reasoning_field: str = ""
     whole_tool_calls: bool = False
     usage: Literal["asked", "always"] = "asked"
+    affinity: str = ""
+    machines: Literal["one", "some", "any"] = "one"
 
     def model(self, name: str) -> Model | None:
         return find(self.models, name) or (ANY if self.open else None)
@@ -76,8 +82,23 @@ ALL: tuple[Vendor, ...] = (
         tool_id_prefix="toolu_01",
         tool_id_letters=22,
     ),
-    Vendor("openai", also=("openai_responses",), models=GPT, key_prefixes=("sk-proj-", "sk-svcacct-")),
-    Vendor("azure_openai", base_path="/openai/v1", also=("openai_responses",), models=GPT, keys="api-key"),
+    Vendor(
+        "openai",
+        also=("openai_responses",),
+        models=GPT,
+        key_prefixes=("sk-proj-", "sk-svcacct-"),
+        affinity="prompt_cache_key",
+        machines="some",
+    ),
+    Vendor(
+        "azure_openai",
+        base_path="/openai/v1",
+        also=("openai_responses",),
+        models=GPT,
+        keys="api-key",
+        affinity="prompt_cache_key",
+        machines="some",
+    ),
     Vendor(
         "amazon_bedrock",
         dialect="anthropic_messages",
@@ -123,6 +144,8 @@ ALL: tuple[Vendor, ...] = (
         tool_id_letters=8,
         reasoning_field="reasoning_content",
         whole_tool_calls=True,
+        affinity="x-grok-conv-id",
+        machines="any",
     ),
     Vendor(
         "gemini",
@@ -142,6 +165,7 @@ ALL: tuple[Vendor, ...] = (
         tool_id_letters=9,
         whole_tool_calls=True,
         usage="always",
+        affinity="prompt_cache_key",
     ),
     Vendor(
         "groq",
@@ -160,8 +184,9 @@ ALL: tuple[Vendor, ...] = (
         key_prefixes=("sk-or-",),
         errors="openrouter",
         reasoning_field="reasoning",
+        affinity="x-session-id",
     ),
-    Vendor("moonshot", models=KIMI, reasoning_field="reasoning_content"),
+    Vendor("moonshot", models=KIMI, reasoning_field="reasoning_content", affinity="prompt_cache_key"),
     Vendor("zai", base_path="/api/paas/v4", models=GLM, errors="zai", reasoning_field="reasoning_content"),
     Vendor(
         "ollama",

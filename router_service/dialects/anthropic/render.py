@@ -65,8 +65,6 @@ def render_request(conversation: Conversation, target: Target) -> Rendered:
     else:
         body |= {"metadata": {"user_id": conversation.user}} if conversation.user else {}
         warnings += fit.left_out(conversation, target)
-        if conversation.tools:  # an agent, who will come back with more of the same; the mark is for the last block
-            body["cache_control"] = {"type": "ephemeral"}
     return Rendered({name: value for name, value in body.items() if value != {}}, tuple(dict.fromkeys(warnings)))
 
 

@@ -249,7 +249,7 @@ def _extras(body: Json, output: Json, server_tools: list[Json]) -> Json:
 def _cache_mark(body: Json) -> Json | None:
     """The last mark of the prompt cache. On the whole request it means the last block: should the request have
     to be written anew, its prompt stays cached, though the marks of single blocks are gone."""
-    contents = [body.get("system"), *(message["content"] for message in body["messages"])]
+    contents = [body.get("tools"), body.get("system"), *(message["content"] for message in body["messages"])]
     marks = (
         block.get("cache_control") for content in reversed(contents) if isinstance(content, list) for block in content
     )

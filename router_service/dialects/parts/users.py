@@ -1,7 +1,7 @@
 """Who the user is, for vendors that ask it against abuse; and who must not be told.
 
 Claude Code's `metadata.user_id` names a device, an account and a session. It goes to Anthropic alone, whose account it
-is. Others get a hash of it where they route by one to what their prompt cache holds, and no user at all.
+is; others are told of no user at all.
 """
 
 from router_service.conversation import Conversation, Json
@@ -25,7 +25,7 @@ def for_openai(conversation: Conversation, target: Target) -> Json:
         told = {"metadata": conversation.metadata} if conversation.metadata and "metadata" in target.knows else {}
         return kept | told
     user = conversation.user
-    if user and is_account(user):
-        return {"prompt_cache_key": fingerprint(user)} if "prompt_cache_key" in target.knows else {}
+    if not user or is_account(user):
+        return {}
     field = next((name for name in ("safety_identifier", "user") if name in target.knows), "")
-    return {field: user if len(user) <= LONGEST else fingerprint(user)} if user and field else {}
+    return {field: user if len(user) <= LONGEST else fingerprint(user)} if field else {}

@@ -32,9 +32,15 @@ BETA_FIELDS = {
 }
 
 
+# They know the prompt cache, but no mark of it on the whole request: github.com/vercel/ai/pull/13986.
+MARKS_ON_BLOCKS = ("amazon_bedrock", "vertex")
+
+
 def known_fields(asked: Asked) -> None:
     for name in asked.body:
         gates = BETA_FIELDS.get(name, ())
+        if name == "cache_control" and asked.vendor.name in MARKS_ON_BLOCKS:
+            raise Refused(f"{name}: Extra inputs are not permitted")
         if name not in FIELDS and not any(asked.beta(gate) for gate in gates):
             raise Refused(f"{name}: Extra inputs are not permitted")
 

@@ -12,7 +12,7 @@ from archgw.simulate.rules.rule import Rule, names
 from archgw.simulate.wire import listed
 
 NOT_MISTRAL = OPENAI_ONLY | names("max_completion_tokens user seed functions function_call logit_bias logprobs")
-KNOWN = (FIELDS - NOT_MISTRAL) | names("random_seed safe_prompt prompt_mode metadata prediction")
+KNOWN = (FIELDS - NOT_MISTRAL) | names("random_seed safe_prompt prompt_mode metadata prediction prompt_cache_key")
 MESSAGE_FIELDS = {
     "system": names("role content"),
     "user": names("role content"),
