@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from router_service.config import (
     Budget,
+    Cache,
     CircuitBreakers,
     Client,
     Config,
@@ -19,6 +20,7 @@ from router_service.config import (
     Ledger,
     Limits,
     Listener,
+    OwnCache,
     Preference,
     ProviderEntry,
     Routing,
@@ -117,6 +119,7 @@ class Route:
     candidates: tuple[Candidate, ...]
     prefer: str = "listed"
     passed_over: tuple[str, ...] = ()
+    cache: OwnCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ class Plan:
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    cache: Cache = field(default_factory=Cache)
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -227,6 +231,7 @@ def plan(config: Config) -> Plan:
         clients=config.clients,
         budgets=config.budgets,
         telemetry=config.telemetry,
+        cache=config.cache,
     )
 
 
@@ -307,7 +312,7 @@ def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]
         taken.add(id)
         pool = tuple(by_entry[name] for name in preference.models if name in by_entry)
         if pool:
-            yield Route(id, preference.name, preference.description, pool, preference.prefer)
+            yield Route(id, preference.name, preference.description, pool, preference.prefer, cache=preference.cache)
 
 
 def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[tuple[str, str], Chain]:

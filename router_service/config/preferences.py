@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from router_service.config.providers import ProviderEntry, find_entry
-from router_service.config.reading import Notes, Place, Value
+from router_service.config.reading import Notes, Place, Value, section
 
 Prefer = Literal["listed", "cheapest", "fastest", "best", "balanced"]
 RESERVED = ("default", "none")  # the route of everything else, and the answer that no route fits
 _PREFER: tuple[Prefer, ...] = get_args(Prefer)
 _BUILT = ("listed",)  # the policies that there are yet
 _SOME_MODEL = "list at least one of llm_providers under 'models'"
-_NESTED = ("name", "description")
-_TOP_LEVEL = ("name", "description", "models", "selection_policy")
+_NESTED = ("name", "description", "cache")
+_TOP_LEVEL = ("name", "description", "models", "selection_policy", "cache")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCache:
+    """Whether the answers of one preference are kept, and for how many seconds; None: as long as all others."""
+
+    enabled: bool = True
+    ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class Preference:
     description: str
     models: tuple[str, ...]
     prefer: Prefer = "listed"
+    cache: OwnCache | None = None  # None: as the section of that name says
 
 
 def nested(value: Value, entry: ProviderEntry) -> list[Preference]:
@@ -56,6 +65,7 @@ def _preference(item: Value, fields: Mapping[str, Value], models: tuple[str, ...
         description=_required(item, fields, "description", "say in a few words which requests belong here"),
         models=models,
         prefer=_prefer(fields["selection_policy"]) if "selection_policy" in fields else "listed",
+        cache=_cache(fields["cache"]) if "cache" in fields else None,
     )
 
 
@@ -96,6 +106,14 @@ def _prefer(value: Value) -> Prefer:
     return chosen or "listed"
 
 
+def _cache(value: Value) -> OwnCache | None:
+    """`true`, `false`, or for how long: `{ttl: 10m}`."""
+    if value.is_mapping:
+        return section(value, OwnCache(), {"ttl": Value.seconds})
+    enabled = value.boolean()
+    return None if enabled is None else OwnCache(enabled)
+
+
 def _unlike(preferences: list[Preference], notes: Notes) -> list[Preference]:
     """Within one list a name may stand once."""
     first: dict[str, Preference] = {}
@@ -112,7 +130,8 @@ def _joined(first: Preference, later: Preference, notes: Notes) -> Preference:
         where = f"line {first.place.line}"
         notes.warning(later.place, f"'{first.name}' is described otherwise on {where}, and that one holds")
     models = tuple(dict.fromkeys(first.models + later.models))
-    return Preference(first.place, first.name, first.description, models, first.prefer)
+    cache = first.cache or later.cache
+    return Preference(first.place, first.name, first.description, models, first.prefer, cache)
 
 
 def _check(preferences: Iterable[Preference], notes: Notes) -> None:

@@ -18,6 +18,7 @@ from router_service.policies import pinned, preference
 from router_service.policies.policy import Decision, Reading, Scores
 from router_service.session import Session, main_thread
 from router_service.shell import standing
+from router_service.shell.cache import Cache
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal
 from router_service.shell.onnx_model import BadModel
@@ -86,11 +87,26 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.AdoptReply()
 
+    async def Cache(self, request: pb.CacheRequest, context: Any) -> pb.CacheReply:  # noqa: N802
+        cache, figures = self._serving.cache, self._journal.figures
+        held = await (cache.clear() if request.clear else cache.held())
+        counted = figures.cache
+        return pb.CacheReply(
+            entries=held.entries,
+            bytes=held.bytes,
+            hits=counted["hit"],
+            misses=counted["miss"] + counted["refresh"],
+            saved=figures.spared,
+            waiting=cache.waiting,
+            trouble=cache.store.trouble,
+        )
+
     def _troubles(self) -> dict[str, str]:
-        return troubles(self._serving.model, self._serving.store, self._journal, self._serving.purse)
+        serving = self._serving
+        return troubles(serving.model, serving.store, self._journal, serving.purse, serving.cache)
 
 
-def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict[str, str]:
+def troubles(model: Model, store: Store, journal: Journal, purse: Purse, cache: Cache) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
     return {
         "router_model": model.trouble,
@@ -98,6 +114,7 @@ def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict
         "ledger": journal.ledger_trouble,
         "budgets": purse.trouble,
         "telemetry": journal.telemetry_trouble,
+        "cache": cache.store.trouble,
     }
 
 
@@ -199,4 +216,5 @@ def told(outcome: Outcome) -> pb.Request:
         cost=outcome.cost,
         caller=outcome.caller,
         failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
+        cache=outcome.cache,
     )

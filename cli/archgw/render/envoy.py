@@ -130,7 +130,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     manager = _connection_manager(
         "front",
         place,
-        http_filters=[_selection_filter(), _router_filter(suppress_envoy_headers=True)],
+        http_filters=[_selection_filter(plan), _router_filter(suppress_envoy_headers=True)],
         routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
@@ -288,10 +288,11 @@ def _torn_log() -> Json:
 # -- filters ---------------------------------------------------------------------------------------------------
 
 
-def _selection_filter() -> Json:
+def _selection_filter(plan: Plan) -> Json:
     return _ext_proc(
         role="selection",
         message_timeout="10s",
+        max_message_timeout=_total(plan),  # the service asks for more where one request waits for another's answer
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "BUFFERED",
@@ -319,7 +320,7 @@ def _attempt_filter(plan: Plan) -> Json:
     )
 
 
-def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json) -> Json:
+def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json, **more: str) -> Json:
     return typed(
         "envoy.filters.http.ext_proc",
         "filters.http.ext_proc.v3.ExternalProcessor",
@@ -329,6 +330,7 @@ def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json) -> Json
             "initial_metadata": [{"key": "x-archgw-role", "value": role}],
         },
         message_timeout=message_timeout,
+        **more,
         # allow_all_routing: the service sets :authority; allow_envoy: it sets x-envoy-max-retries.
         mutation_rules={"allow_all_routing": True, "allow_envoy": True},
         processing_mode=processing_mode,
