@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
 )
 
 from router_service.outcome import BLAMELESS
@@ -58,7 +59,7 @@ class Line:
 
     `saved` is against the baseline model: negative where it would have been cheaper. `first_content` in seconds,
     `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request ended.
-    `curve`: requests in each of BUCKETS equal parts of the time looked at.
+    `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Line:
     failed_tries: int | None = None
     signals: Mapping[str, int] = field(default_factory=dict)
     curve: tuple[int, ...] = ()
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +107,10 @@ def stats(
     lines = [group.line(told.get(group.name, {})) for group in groups]
     if by == "model":
         lines = _with_tries(connection, lines, since, until)
+    hits = hits_by(connection, key, name, within)
+    lines = [replace(line, hits=hits[line.name]) for line in lines]
     ordered = sorted(lines, key=lambda line: line.name if by == "day" else (-line.requests, line.name))
-    everything = _Group.of_all(groups).line(_together(told.values()))
+    everything = replace(_Group.of_all(groups).line(_together(told.values())), hits=hits.total())
     return Stats(by, since, until, everything, tuple(ordered))
 
 
@@ -269,6 +273,15 @@ def _signals(
     found: dict[str, Counter[str]] = {}
     for group, signal, count in connection.execute(asked):
         found.setdefault(name(group), Counter())[signal] += count
+    return found
+
+
+def hits_by(connection: Connection, key: ColumnElement[Any], name: Name, within: ColumnElement[bool]) -> Counter[str]:
+    """Requests that were answered from the cache, by the name of a line; an index knows them."""
+    asked = select(key.label("name"), func.count()).where(within, requests.c.cache == text("'hit'")).group_by("name")
+    found: Counter[str] = Counter()
+    for group, count in connection.execute(asked):
+        found[name(group)] += count
     return found
 
 
