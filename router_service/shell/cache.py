@@ -34,6 +34,7 @@ _LOOK_AGAIN = 0.05  # seconds between two looks at what another replica has got
 _MANY = 5  # hundredths of the answers that leave at once where there are too many
 _PREFIX, _CLAIM = "archgw:cache:", "archgw:cache-claim:"
 _LEFT = 499
+_WRITTEN = "written"  # what alone shows that the file is well again: to read may go well on a full disk
 
 Verdict = Literal["next", "failed", "alone"]
 """What those who waited do when there is no answer for them: one of them asks for the rest; the same, unless that has
@@ -292,7 +293,7 @@ class Database:
         return await self._do(lambda: self._get(key), None)
 
     async def put(self, key: str, entry: Entry, at_most: int) -> None:
-        await self._do(lambda: self._put(key, entry, at_most), None)
+        await self._do(lambda: self._put(key, entry, at_most), "")
 
     async def claim(self, key: str, exchange: str) -> bool:
         return True
@@ -316,9 +317,9 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             self._tell(error)
             return otherwise
-        if self.trouble:
+        if self.trouble and told is _WRITTEN:
             _log.warning("answers are kept again: %s", self._file)
-        self.trouble = ""
+            self.trouble = ""
         return told
 
     def _tell(self, error: Exception) -> None:
@@ -357,7 +358,7 @@ class Database:
         except ValueError:
             return None
 
-    def _put(self, key: str, entry: Entry, at_most: int) -> None:
+    def _put(self, key: str, entry: Entry, at_most: int) -> str:
         known, body = written(entry)
         with self._open() as connection:
             connection.execute(
@@ -366,6 +367,7 @@ class Database:
             connection.execute("delete from answers where until < ?", (time.time(),))
         while self._size() > at_most and self._let_go():
             pass
+        return _WRITTEN
 
     def _let_go(self) -> bool:
         """Some of those that have not been asked for the longest; whether there were any."""
