@@ -119,8 +119,11 @@ def keeping(
 ) -> Keeping | None:
     """Where the answer is kept; None where no answer may serve twice. `decision` says who is to answer, whoever cools;
     `body` is JSON, as it has been read before."""
+    offered = conversation.tools or conversation.search or conversation.vendor_tools or conversation.extras.get("tools")
+    if intent.kind in _NEVER or (offered and not terms.tools):
+        return None
     parsed = json.loads(body)
-    if not _suits(conversation, intent, parsed, tools=terms.tools):
+    if not _suits(parsed):
         return None
     spoken = conversation.dialect
     known = [
@@ -163,14 +166,10 @@ def read(known: str, body: bytes) -> Entry:
         raise ValueError("no answer of this version") from error
 
 
-def _suits(conversation: Conversation, intent: Intent, body: Json, *, tools: bool) -> bool:
-    """Whether a request is one that the same answer may serve twice. `tools`: those that come with tools, too."""
-    if intent.kind in _NEVER or any(body.get(name) for name in (*_STATEFUL, *_TOLD_IN_ONE_FORM)):
-        return False
-    if body.get("n") not in (None, 1):
-        return False
-    offered = conversation.tools or conversation.search or conversation.vendor_tools or body.get("tools")
-    return tools or not offered
+def _suits(body: Json) -> bool:
+    """Whether nothing is kept with the vendor, and the answer can be told in either form."""
+    told_in_both = body.get("n") in (None, 1) and not any(body.get(name) for name in _TOLD_IN_ONE_FORM)
+    return told_in_both and not any(body.get(name) for name in _STATEFUL)
 
 
 def _pool(chain: Chain, spoken: str) -> list[Any]:

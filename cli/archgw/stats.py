@@ -40,6 +40,7 @@ _SUMMED = (
 )
 # What nobody answered, though it was asked well: not what a client asked wrongly, or may not ask, or gave up.
 UNANSWERED = and_(requests.c.served == "", or_(requests.c.status >= 500, requests.c.failed > 0))
+_HIT = requests.c.cache == text("'hit'")  # to the letter, for so an index knows them
 _AFTER = requests.c.duration - requests.c.first_content
 # Of one answer, in tokens of output a second after first content; null where it is too short to say.
 SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
@@ -107,10 +108,10 @@ def stats(
     lines = [group.line(told.get(group.name, {})) for group in groups]
     if by == "model":
         lines = _with_tries(connection, lines, since, until)
-    hits = hits_by(connection, key, name, within)
-    lines = [replace(line, hits=hits[line.name]) for line in lines]
+    cached = hits_by(connection, key, name, within)
+    lines = [replace(line, hits=cached[line.name]) for line in lines]
     ordered = sorted(lines, key=lambda line: line.name if by == "day" else (-line.requests, line.name))
-    everything = replace(_Group.of_all(groups).line(_together(told.values())), hits=hits.total())
+    everything = replace(_Group.of_all(groups).line(_together(told.values())), hits=cached.total())
     return Stats(by, since, until, everything, tuple(ordered))
 
 
@@ -277,12 +278,17 @@ def _signals(
 
 
 def hits_by(connection: Connection, key: ColumnElement[Any], name: Name, within: ColumnElement[bool]) -> Counter[str]:
-    """Requests that were answered from the cache, by the name of a line; an index knows them."""
-    asked = select(key.label("name"), func.count()).where(within, requests.c.cache == text("'hit'")).group_by("name")
+    """Requests that were answered from the cache, by the name of a line."""
+    asked = select(key.label("name"), func.count()).where(within, _HIT).group_by("name")
     found: Counter[str] = Counter()
     for group, count in connection.execute(asked):
         found[name(group)] += count
     return found
+
+
+def hits(connection: Connection, within: ColumnElement[bool]) -> int:
+    """All of them."""
+    return connection.scalar(select(func.count()).select_from(requests).where(within, _HIT)) or 0
 
 
 def _together(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
