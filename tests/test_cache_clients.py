@@ -124,7 +124,11 @@ async def test_what_it_did_is_told_and_it_can_be_emptied(tmp_path: Path) -> None
         said = await asyncio.to_thread(archgw, it, "cache", "status")
         assert "1 answers, " in said and "2 of 3 answered from it (67 %), $" in said and "hello" not in said
         why = await asyncio.to_thread(archgw, it, "why", answers[2].headers["x-arch-request-id"])
-        assert "answered from it; no model was asked" in why and "from the cache, answered 0 s ago by" in why
+        assert (
+            "answered from it; no model was asked" in why
+            and "nothing; $" in why
+            and "from the cache, answered 0 s ago by" in why
+        )
 
         def line() -> dict[str, Any]:
             (found,) = json.loads(archgw(it, "stats", "--json"))["lines"] or [{"requests": 0}]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -198,6 +199,18 @@ async def test_a_file_that_another_has_locked_is_waited_for_by_nobody_else(tmp_p
     front.keep("m", entry())
     assert await front.look(look("m")) is not None, "what memory holds needs no file"
     lock.close()
+    await front.close()
+
+
+async def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_DISK_PATIENCE", 0.1)
+    store, wake = Database(tmp_path / "cache.sqlite"), threading.Event()
+    stuck = asyncio.create_task(store._do(wake.wait, False))
+    await asyncio.sleep(0)
+    front = Cache(store)
+    assert await front.look(look()) is None and store.trouble
+    wake.set()
+    await stuck
     await front.close()
 
 

@@ -430,6 +430,17 @@ def test_in_the_other_form_it_says_the_same(text: str, first: bool) -> None:
     assert (told["id"], told["stop_reason"]) == (again["id"], again["stop_reason"]) == ("msg_1", "tool_use")
 
 
+def test_who_wants_no_usage_in_his_stream_gets_none() -> None:
+    gateway = gateway_of(CACHED)
+    asked = {"path": CHAT, "model": GPT, "stream": True}
+    usage = asked | {"stream_options": {"include_usage": True}}
+    entry = kept(answered(gateway, *stream(*OPENAI_EVENTS), **usage))
+    with_it, without = (one(replayed(gateway, entry, **fields), Respond) for fields in (usage, asked))
+    assert with_it is not None and without is not None
+    assert with_it.body == entry.body and b'"usage"' in with_it.body
+    assert b'"prompt_tokens"' not in without.body and without.body.endswith(b"data: [DONE]\n\n")
+
+
 def ended(reason: str) -> tuple[bytes, ...]:
     *before, _, stop = ANTHROPIC_EVENTS
     return (*before, anthropic_event("message_delta", delta={"stop_reason": reason}, usage={"output_tokens": 5}), stop)

@@ -27,6 +27,7 @@ _log = logging.getLogger("archgw.cache")
 _IN_MEMORY = 64 * MIB  # bytes at most
 _WAITING = 100  # answers that are yet to be written; those beyond are not
 _PATIENCE = 0.25  # seconds that a request waits for Redis
+_DISK_PATIENCE = 1.0  # the same for a disk
 _BACK_OFF = 5.0  # seconds in which a Redis that did not answer is not asked again
 _WITHIN = 2.0  # seconds that it may take behind the requests' backs
 _CLAIMED_FOR = 30.0  # seconds for which a replica asks for all of them; if it is gone by then, another does
@@ -131,8 +132,11 @@ class Cache:
         flight = self._flights.get(key)
         if flight:
             self._land(flight.exchange, entry)
+        exchange = flight.exchange if flight else ""
         if len(self._tasks) < _WAITING:
-            self._later(self._write(key, entry, flight.exchange if flight else ""))
+            self._later(self._write(key, entry, exchange))
+        elif exchange:
+            self._later(self.store.release(key, exchange))
 
     def ended(self, outcome: Outcome) -> None:
         """A request has ended; where others waited for it, and it had nothing for them, they are told."""
@@ -290,7 +294,7 @@ class Database:
         self.trouble = ""
 
     async def get(self, key: str) -> Entry | None:
-        return await self._do(lambda: self._get(key), None)
+        return await self._do(lambda: self._get(key), None, within=_DISK_PATIENCE)
 
     async def put(self, key: str, entry: Entry, at_most: int) -> None:
         await self._do(lambda: self._put(key, entry, at_most), "")
@@ -311,9 +315,10 @@ class Database:
         await self._do(self._disconnect, None)
         self._thread.shutdown(wait=False)
 
-    async def _do(self, work: Callable[[], _Told], otherwise: _Told) -> _Told:
+    async def _do(self, work: Callable[[], _Told], otherwise: _Told, within: float | None = None) -> _Told:
         try:
-            told = await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._mended(work))
+            async with asyncio.timeout(within):
+                told = await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._mended(work))
         except (OSError, sqlite3.Error) as error:
             self._tell(error)
             return otherwise
@@ -352,7 +357,8 @@ class Database:
             row = connection.execute("select known, body from answers where key = ?", (key,)).fetchone()
             if row is None:
                 return None
-            connection.execute("update answers set used = ? where key = ?", (time.time(), key))
+            with suppress(sqlite3.OperationalError):  # a full disk may be read
+                connection.execute("update answers set used = ? where key = ?", (time.time(), key))
         try:
             return read(row[0], row[1])
         except ValueError:

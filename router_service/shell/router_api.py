@@ -183,6 +183,8 @@ def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
 def _passed_over(outcome: Outcome, plan: Plan) -> list[tuple[str, str]]:
     """Who could not take the request, who cooled, whom Envoy did not ask, and who cannot be asked at all; and why."""
     trace, tried = outcome.trace, {attempt.candidate for attempt in outcome.attempts}
+    if outcome.cache == "hit":  # nobody was to be asked
+        return list(trace.passed_over)
     cold = [(label, f"to be left alone for {left:.0f} s more") for label, left in trace.cooling if label not in tried]
     unfit = dict([*trace.passed_over, *cold])
     served = trace.candidates.index(outcome.model_served) if outcome.model_served in trace.candidates else 0

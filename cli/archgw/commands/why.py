@@ -132,6 +132,9 @@ def _cost(found: pb.Explanation) -> str:
     if not request.HasField("cost"):
         return f"unknown: no published price of {request.model_served}" if request.model_served else ""
     told = dollars(request.cost)
+    if request.cache == "hit":
+        saved = f"; {dollars(found.baseline)} saved" if found.HasField("baseline") else ""
+        return f"nothing{saved}; the session {dollars(found.session_cost)} ({dollars(found.session_baseline)})"
     if found.HasField("baseline") and found.baseline_model != request.model_served:
         told += f" ({dollars(found.baseline)} on {found.baseline_model})"
     return f"{told}; the session {dollars(found.session_cost)} ({dollars(found.session_baseline)})"
