@@ -168,3 +168,27 @@ async def test_while_nobody_wants_it_nothing_is_kept_anywhere(tmp_path: Path) ->
             assert "x-arch-cache" not in (await it.ask(hello())).headers
         status = json.loads(await asyncio.to_thread(archgw, it, "cache", "status", "--json"))
         assert status["entries"] == 0 and not list(it.home.folder.glob("cache.*"))
+
+
+async def test_answers_are_in_the_cache_alone_and_questions_nowhere(tmp_path: Path) -> None:
+    """Nor any key: what was asked stands there as a hash."""
+    question = '@@[{"text": "an-answer-that-is-kept"}]@@ a-question-that-is-not'
+    async with running(tmp_path) as it:
+        for stream in (False, True):
+            for _ in range(2):
+                await it.ask(hello(question, stream=stream), **{"x-api-key": "a-key-of-the-clients"})
+        await it.ask(hello(question), **{"x-arch-cache": "refresh"})
+        for words in (("cache", "status"), ("stats",), ("status",), ("logs",)):
+            said = await asyncio.to_thread(archgw, it, *words)
+            assert "an-answer" not in said and "a-question" not in said
+    marks = {
+        mark: sorted(holding(it, mark)) for mark in (b"an-answer", b"a-question", b"a-key-of", b"key-of-anthropic")
+    }
+    assert set(marks[b"an-answer"]) == {"cache.sqlite"}
+    assert marks[b"a-question"] == marks[b"a-key-of"] == marks[b"key-of-anthropic"] == []
+
+
+def holding(it: Gateway, mark: bytes) -> set[str]:
+    """The files of archgw's home in which it stands; the config that it was started with is the user's own."""
+    files = [path for path in it.home.folder.rglob("*") if path.is_file() and path.name != "accepted.json"]
+    return {path.name.removesuffix("-wal") for path in files if mark in path.read_bytes()}
