@@ -321,3 +321,11 @@ async def test_longer_than_envoy_waits_for_us_is_waited(tmp_path: Path) -> None:
         answers = await asyncio.gather(*(it.ask(hello()) for _ in range(5)))
         assert [answer.status for answer in answers] == [200] * 5, [answer.body for answer in answers]
         assert Counter(map(cached, answers)) == {"miss": 1, "hit": 4} and asked(it) == 1
+
+
+async def test_nobody_waits_longer_than_envoy_lets_him(tmp_path: Path) -> None:
+    """To Envoy it looks as if the client paused in its request. Who has waited for so long asks for himself."""
+    async with running(tmp_path, f"{ON}limits: {{pause_in_request: 3s}}\n", latency=6.0) as it:
+        answers = await asyncio.gather(*(it.ask(hello()) for _ in range(5)))
+        assert [answer.status for answer in answers] == [200] * 5, [answer.body for answer in answers]
+        assert Counter(map(cached, answers)) == {"miss": 5} and asked(it) == 5

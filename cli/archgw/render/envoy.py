@@ -42,6 +42,7 @@ _TAGS = [
     {"tag_name": "envoy.cluster_name", "regex": rf"^cluster\.(({_OUR_CLUSTERS}|[^.]+)\.)"},
     *({"tag_name": f"envoy.{name}"} for name in _ENVOYS_TAGS),
 ]
+_LONGEST_WAIT = "3600s"  # the most that Envoy 1.40 takes
 _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 
@@ -130,7 +131,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     manager = _connection_manager(
         "front",
         place,
-        http_filters=[_selection_filter(plan), _router_filter(suppress_envoy_headers=True)],
+        http_filters=[_selection_filter(), _router_filter(suppress_envoy_headers=True)],
         routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
@@ -288,11 +289,11 @@ def _torn_log() -> Json:
 # -- filters ---------------------------------------------------------------------------------------------------
 
 
-def _selection_filter(plan: Plan) -> Json:
+def _selection_filter() -> Json:
     return _ext_proc(
         role="selection",
         message_timeout="10s",
-        max_message_timeout=_total(plan),  # the service asks for more where one request waits for another's answer
+        max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "BUFFERED",
