@@ -17,7 +17,7 @@ from router_service.config import ConfigErrors, usable
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import ledger, logs, purse, state, telemetry
+from router_service.shell import cache, ledger, logs, purse, state, telemetry
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 
@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
+    parser.add_argument("--cache", type=Path, help="the file in which answers are kept, where the config wants it")
     parser.add_argument("--envoy-admin", type=Path, help="the unix socket of Envoy's own page")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
@@ -54,9 +55,10 @@ def main() -> None:
         books = ledger.of(gateway.plan, arguments.ledger)
         spent = purse.of(gateway.plan, arguments.ledger)
         told = telemetry.of(gateway.plan)
+        kept = cache.Cache(cache.of(gateway.plan, arguments.cache), gateway.plan.cache.at_most)
         asyncio.run(
             _until_told_to_stop(
-                serve(gateway, arguments.socket, store, books, arguments.envoy_admin, told, spent),
+                serve(gateway, arguments.socket, store, books, arguments.envoy_admin, told, spent, kept),
                 until_stdin_ends=arguments.until_stdin_ends,
             )
         )

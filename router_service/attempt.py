@@ -12,6 +12,7 @@ from typing import Literal
 
 from router_service import kinds, refusals, signals, upstream
 from router_service.bill import settle
+from router_service.cached_answers import Copy
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
@@ -103,8 +104,13 @@ class Attempt:
         self._first_content: float | None = None
         self._trouble = ""  # what went wrong after first content
         self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
+        self._copy = Copy(exchange, candidate, self._retelling) if exchange.keep else None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
+        effects = self._on(event, now)
+        return self._copy.noted(effects) if self._copy else effects
+
+    def _on(self, event: Event, now: float) -> list[Effect]:
         if self._state == "done":
             return [Proceed()] if isinstance(event, ResponseTrailers) else []
         match event:
@@ -562,6 +568,8 @@ class Attempt:
             "x-arch-attempts": str(exchange.tried - exchange.passed),
             "x-arch-request-id": exchange.id,
         }
+        if exchange.keep:
+            headers["x-arch-cache"] = exchange.keep.terms.mark
         if self._warnings:
             headers["x-arch-warnings"] = header_value("; ".join(self._warnings)[:700])
         return headers

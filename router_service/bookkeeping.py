@@ -43,6 +43,7 @@ def request_row(outcome: Outcome, *, asks: bool = False) -> Row:
         "trouble": _trouble(outcome),
         "caller": _text(outcome.caller),
         "warnings": len(outcome.warnings),
+        "cache": outcome.cache,
         "ask": _text(trace.ask, 4000) or None if asks else None,
     }
 

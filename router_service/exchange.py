@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from router_service import allowance
 from router_service.budgets import Asker
+from router_service.caching import Entry, Keeping
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
@@ -49,6 +50,13 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """What the cache holds; None: ask."""
+
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseHeaders:
     """`details` is Envoy's own word for how the response came about; empty when the provider sent it."""
 
@@ -80,7 +88,16 @@ class Gone:
 
 
 Event = (
-    RequestHeaders | RequestBody | Recalled | Scored | ResponseHeaders | ResponseBody | ResponseTrailers | Tick | Gone
+    RequestHeaders
+    | RequestBody
+    | Recalled
+    | Scored
+    | Found
+    | ResponseHeaders
+    | ResponseBody
+    | ResponseTrailers
+    | Tick
+    | Gone
 )
 
 # -- effects: what the shell is to do --------------------------------------------------------------------------
@@ -119,6 +136,24 @@ class Recall:
 
     keys: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """See what the cache holds, or wait for who is just asking the same, for `patience` seconds; then come back with
+    Found. Whoever gets None asks, and others wait for `exchange` until it has ended."""
+
+    keeping: Keeping
+    exchange: str
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For the cache, and for whoever waits for it."""
+
+    key: str
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +216,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Tell | Recall | Score | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Tell | Recall | Score | Look | Keep | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 
@@ -223,6 +258,7 @@ class Exchange:
     touched: float = 0.0
     cut: Outcome | None = None  # of an answer that was cut off: for the record, unless Envoy comes back or says by whom
     torn: int = 0  # the try of which Envoy has said that its provider tore the stream
+    keep: Keeping | None = None  # where the answer is kept for whoever asks the same
 
     @property
     def tries(self) -> int:
@@ -328,6 +364,7 @@ class Exchange:
             streamed=self.conversation.stream,
             parent=traceparent(self.headers),
             model_told=model_told[:MAX_NAME],
+            cache=self.keep.terms.mark if self.keep else "",
         )
 
 

@@ -81,6 +81,7 @@ class Answers:
 class Figures:
     """`requests` by the class of the status that the client got, the route's id, and the kind. `tallies` and `answers`
     by the label of the candidate. `routing`: how long the router model took; `unrouted`: where it was late, or failed.
+    `cache`: requests by how the cache had to do with them; `spared`: dollars that its hits would have cost.
     """
 
     def __init__(self) -> None:
@@ -89,12 +90,18 @@ class Figures:
         self.answers: dict[str, Answers] = {}
         self.routing = Histogram(ROUTING)
         self.unrouted = 0
+        self.cache: Counter[str] = Counter()
+        self.spared = 0.0
 
     def count(self, outcome: Outcome) -> None:
         self.requests[f"{outcome.status // 100}xx", outcome.route_id, outcome.kind] += 1
         for attempt in outcome.attempts:
             self._tally(attempt.candidate).count(attempt)
-        if outcome.model_served:
+        if outcome.cache:
+            self.cache[outcome.cache] += 1
+        if outcome.cache == "hit":  # no answer of the model's: its figures are left as they are
+            self.spared += outcome.baseline or 0.0
+        elif outcome.model_served:
             self._answers(outcome.model_served).count(outcome)
         if outcome.trace.seconds:
             self.routing.observe(outcome.trace.seconds)

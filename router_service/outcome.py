@@ -65,7 +65,8 @@ class Outcome:
     what the user asked. `caller` is the name of the client key it came with, empty where none is wanted.
     `signals`: what speaks for or against this answer or an earlier one, by the id of its request. `route_id` is the
     route, or the lane in which the client itself chose, as a label may carry it. `dialect` is the client's; `parent` is
-    its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself.
+    its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself. `cache`: how the
+    cache had to do with it, empty where it had not; of a `hit`, `model_served` is who answered when it was asked.
     """
 
     id: str
@@ -98,3 +99,4 @@ class Outcome:
     streamed: bool = False
     parent: str = ""
     model_told: str = ""
+    cache: str = ""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from router_service.config import (
     Budget,
+    Cache,
     CircuitBreakers,
     Client,
     Config,
@@ -19,6 +20,7 @@ from router_service.config import (
     Ledger,
     Limits,
     Listener,
+    OwnCache,
     Preference,
     PromptCache,
     ProviderEntry,
@@ -125,6 +127,7 @@ class Route:
     weights: Weights = field(default_factory=Weights)
     by_difficulty: bool = False
     passed_over: tuple[str, ...] = ()
+    cache: OwnCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class Plan:
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    cache: Cache = field(default_factory=Cache)
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -235,6 +239,7 @@ def plan(config: Config) -> Plan:
         clients=config.clients,
         budgets=config.budgets,
         telemetry=config.telemetry,
+        cache=config.cache,
     )
 
 
@@ -320,7 +325,16 @@ def _routes(preferences: Iterable[Preference], by_entry: Mapping[str, Candidate]
         if pool:
             policy = preference.policy
             by_difficulty = (policy.difficulty or routing.difficulty) == "auto"
-            yield Route(id, preference.name, preference.description, pool, policy.prefer, policy.weights, by_difficulty)
+            yield Route(
+                id,
+                preference.name,
+                preference.description,
+                pool,
+                policy.prefer,
+                policy.weights,
+                by_difficulty,
+                cache=preference.cache,
+            )
 
 
 def _chains(routes: Iterable[Route], default: Route, failover: Failover) -> dict[tuple[str, str], Chain]:

@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, allowance, answers, budgets, intent, kinds, limits, needs, request_json, signals
+from router_service import (
+    admission,
+    allowance,
+    answers,
+    budgets,
+    cached_answers,
+    caching,
+    intent,
+    kinds,
+    limits,
+    needs,
+    request_json,
+    signals,
+)
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
@@ -16,9 +29,11 @@ from router_service.exchange import (
     Event,
     Exchange,
     Exchanges,
+    Found,
     Full,
     Gone,
     Headers,
+    Look,
     Proceed,
     Recall,
     Recalled,
@@ -42,6 +57,7 @@ from router_service.session import NEW, Pin, Session, Sessions, main_thread, ses
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
+SHARE_OF_PAUSE = 0.8  # of what a client may pause, the most that it waits for another's answer: Envoy counts it as one
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 
 
@@ -84,6 +100,7 @@ class Selection:
         self._waiting: _Understood | None = None
         self._scores: Scores | None = None
         self._scoring = 0.0
+        self._looking: tuple[_Understood, Exchange] | None = None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -103,6 +120,8 @@ class Selection:
                     return self._decide(self._waiting, now)
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
+                case Found(entry) if self._looking:
+                    return self._on_found(*self._looking, entry, now)
         except BadRequest as error:
             return self._refuse(error.failure, now)
         except RecursionError:
@@ -135,6 +154,7 @@ class Selection:
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
         if method != "POST" or not known:
             raise BadRequest(answers.wrong_method(method, self._path), status=405)
+        caching.word(headers)
         length = limits.check_length(plan.limits, headers)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
@@ -267,6 +287,7 @@ class Selection:
         cooling, able = self._gateway.cooling, self._able(understood)
         reached = [] if counts else self._reached(understood, decision)  # to count tokens costs nothing
         blocking = budgets.applying(reached, "block")
+        keep = None
         if blocking:
             return self._refuse_over_budget(understood, blocking, now)
         if not counts:  # and is another quota, as a rule
@@ -279,6 +300,7 @@ class Selection:
                 able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
                 now=self._wall,
             )
+            keep = self._keeping(understood, decision)
             decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
@@ -302,11 +324,47 @@ class Selection:
             caller=self._caller,
             budgets=tuple(map(budgets.warning, reached)),
             told=() if counts else self._told(understood, decision),
+            keep=keep,
         )
+        if keep is None:
+            return self._asked(understood, exchange)
+        self._looking = understood, exchange
+        longest = SHARE_OF_PAUSE * self._gateway.plan.limits.pause_in_request
+        return [Look(keep, exchange.id, min(exchange.patience, longest))]
+
+    def _asked(self, understood: _Understood, exchange: Exchange) -> list[Effect]:
         self._gateway.exchanges.add(exchange)
-        if not counts:
-            self._pin(understood, decision)
-        return [Choose(decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+        if not exchange.counts:
+            self._pin(understood, exchange.decision)
+        return [Choose(exchange.decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+
+    def _keeping(self, understood: _Understood, decision: Decision) -> caching.Keeping | None:
+        """Where the answer is kept, and may be already; None where the cache has nothing to do with the request."""
+        terms = caching.terms(self._gateway.plan.cache, decision.route.cache, caching.word(self._headers))
+        if terms is None:
+            return None
+        return caching.keeping(
+            terms,
+            decision,
+            understood.conversation,
+            understood.intent,
+            understood.body,
+            headers=self._headers,
+            caller=self._caller,
+            path=self._path,
+            query=self._query,
+        )
+
+    def _on_found(
+        self, understood: _Understood, exchange: Exchange, entry: caching.Entry | None, now: float
+    ) -> list[Effect]:
+        self._looking = None
+        exchange.touched = now
+        if entry is None:
+            return self._asked(understood, exchange)
+        if exchange.keep:
+            self._pin(understood, exchange.decision, served=exchange.keep.first)
+        return cached_answers.replay(self._gateway.sessions, exchange, entry, now)
 
     def _reached(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
         """The budgets that have come to what they say; those of preferences only when it is decided."""
@@ -372,11 +430,13 @@ class Selection:
         begun = intent.has_begun(understood.conversation)
         return self._gateway.sessions.get(understood.session) if begun else NEW
 
-    def _pin(self, understood: _Understood, decision: Decision) -> None:
-        """Only a user turn moves the pin; an attempt moves it again if somebody else steps in."""
+    def _pin(self, understood: _Understood, decision: Decision, served: str = "") -> None:
+        """Only a user turn moves the pin; an attempt moves it again if somebody else steps in. `served`: whose answer
+        the cache held, which has cost no switch."""
         if understood.intent.kind == "user turn" and decision.lane == "routed":
-            pin = Pin(decision.route.id, decision.first.id, decision.score)
-            switched = max(0.0, decision.switch.price) if decision.switch and decision.switch.done else 0.0
+            pin = Pin(decision.route.id, served or decision.first.id, decision.score)
+            leaves = decision.switch and decision.switch.done and not served
+            switched = max(0.0, decision.switch.price) if decision.switch and leaves else 0.0
             kept = self._gateway.sessions.get(understood.session)
             begun = kept if intent.has_begun(understood.conversation) else replace(kept, reads={})
             self._gateway.sessions.put(understood.session, begun.turned(pin, switched))

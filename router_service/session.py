@@ -16,7 +16,7 @@ from router_service.pricing import total
 _FINGERPRINT = "fingerprint/"
 _LONGEST_ID = 200  # characters
 _IDS = ("x-claude-code-session-id", "x-session-id", "thread-id", "session-id")  # Claude Code, opencode, Codex
-_BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
+BILLING = "x-anthropic-billing-header"  # Claude Code's first system block changes with every request
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ def _short(id: str) -> str:
 
 
 def _fingerprint(conversation: Conversation) -> str:
-    system = "".join(block.text for block in conversation.system if not block.text.startswith(_BILLING))
+    system = "".join(block.text for block in conversation.system if not block.text.startswith(BILLING))
     first = next((message for message in conversation.messages if message.role == "user"), None)
     words = "".join(part.text for part in first.parts if isinstance(part, Text)) if first else ""
     return hashlib.blake2b(f"{system}\0{words}".encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -95,6 +95,7 @@ def of(outcome: Outcome) -> Span:
                 "archgw.reason": outcome.reason,
                 "archgw.score": outcome.score,
                 "archgw.tries": len(outcome.attempts),
+                "archgw.cache": outcome.cache,
                 "archgw.model.asked": outcome.model_asked,
                 "archgw.model.served": outcome.model_served,
                 "archgw.client": outcome.client,

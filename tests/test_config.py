@@ -224,7 +224,7 @@ version: v0.1
 routing: {{deadline: 20ms, threshold: 30%, sticky: session, max_switch_spend: 0.5}}
 failover: {{attempts: 5, first_content_timeout: 1.5, whole_answer_timeout: 4m, fall_back_to_default: no,
   stall_timeout: 30s}}
-cache: {{enabled: false, ttl: 10m}}
+cache: {{enabled: true, ttl: 10m, at_most: 1GiB, tools: yes}}
 learning: {{enabled: false}}
 ledger: {{url: none, capture: asks, keep: 30d, at_most: 500 MiB}}
 dashboard: {{port: 9999, enabled: false}}
@@ -234,7 +234,7 @@ telemetry: {{otlp: 'http://127.0.0.1:4318/'}}
     )
     assert config.routing == Routing(deadline=0.02, threshold=0.3, sticky="session", max_switch_spend=0.5)
     assert config.failover == Failover(5, 1.5, 240.0, False, stall_timeout=30.0)
-    assert config.cache == Cache(enabled=False, ttl=600.0)
+    assert config.cache == Cache(enabled=True, ttl=600.0, at_most=2**30, tools=True)
     assert not config.learning.enabled
     assert config.ledger == Ledger("none", "asks", 30 * 86_400.0, 500 * 2**20)
     assert config.dashboard == Dashboard(enabled=False, port=9999)
@@ -935,7 +935,6 @@ LATER = "not in this version yet; it changes nothing"
 @pytest.mark.parametrize(
     ("section", "warning"),
     [
-        ("cache: {enabled: true}", f"cache: {LATER}"),
         ("learning: {enabled: true}", f"learning: {LATER}"),
         (
             "listeners: {egress_traffic: {open: true, address: 0.0.0.0}}",
@@ -1002,8 +1001,8 @@ def test_without_a_key_nothing_is_unencrypted() -> None:
     assert read("llm_providers: [{model: ollama/a, base_url: 'http://api.example.com'}]").warnings == ()
 
 
-@pytest.mark.parametrize("section", ["cache: {enabled: false}", "learning: {enabled: false}"])
-def test_no_warning_about_what_stays_off(section: str) -> None:
+@pytest.mark.parametrize("section", ["cache: {enabled: true}", "learning: {enabled: false}"])
+def test_no_warning_about_what_is_there_or_stays_off(section: str) -> None:
     assert read(TWO + section).warnings == ()
 
 

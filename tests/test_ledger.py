@@ -21,7 +21,7 @@ from router_service.conversation import Usage
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.shell import ledger_schema
 from router_service.shell.ledger import BadLedger, Ledger, engine, sign, unsign
-from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
+from router_service.shell.ledger_schema import MIGRATIONS, NewerLedger, attempts, migrate, requests, signals
 from router_service.shell.private import make_private
 
 GPT, CLAUDE = "openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5"
@@ -215,15 +215,19 @@ def test_two_services_write_at_once(settings: Settings, tmp_path: Path) -> None:
 def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Settings, tmp_path: Path) -> None:
     with kept(settings, tmp_path, outcome("old")) as connection:
         connection.execute(text("drop index requests_sums"))
+        connection.execute(text("drop index requests_hits"))
         connection.execute(text("alter table requests drop column reason"))
+        connection.execute(text("alter table requests drop column cache"))
         connection.execute(text("drop table budgets"))
         connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 1))
     with kept(settings, tmp_path, outcome("new")) as connection:
         rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()
         assert rows == [("new", "coding (0.70) -> anthropic/claude-sonnet-4-5"), ("old", "")]
         done = set(connection.scalars(select(ledger_schema._version.c.number)))
-        assert done == {1, 2, 3, 4, 5} and inspect(connection).has_table("budgets")
-        assert "requests_sums" in {one["name"] for one in inspect(connection).get_indexes("requests")}
+        assert done == set(range(1, len(MIGRATIONS) + 1)) and inspect(connection).has_table("budgets")
+        indexes = {one["name"] for one in inspect(connection).get_indexes("requests")}
+        assert {"requests_sums", "requests_hits"} <= indexes
+        assert connection.execute(select(requests.c.cache)).scalars().all() == ["", ""]
 
 
 def test_a_ledger_whose_third_step_was_another_takes_the_one_it_has_not(settings: Settings, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_the_page_stays_small_and_says_nothing_of_who_asked_what(sample: Sample)
     assert len(sample.text.splitlines()) < 300
     assert SECRET not in sample.text and "parrot" not in sample.text
     assert {label for labels in sample.labels.values() for label in labels} == {
-        "budget", "candidate", "class", "kind", "of", "le", "part", "route", "unit", "version",
+        "budget", "candidate", "class", "kind", "of", "le", "part", "result", "route", "unit", "version",
         "envoy_cluster_name", "envoy_http_conn_manager_prefix", "envoy_listener_address", "envoy_response_code_class",
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ _SECTIONS = {  # of a plan, and what config.yaml calls them
     "routing": "routing",
     "failover": "failover",
     "limits": "limits",
+    "cache": "cache",
     "state": "state",
     "ledger": "ledger",
     "telemetry": "telemetry",
@@ -79,6 +80,16 @@ def _preferences(old: Plan, new: Plan) -> Iterable[str]:
             yield f"preference “{name}”: {_order(route)}; before: {_order(before[name])}"
         if _policy(before[name]) != _policy(route):
             yield f"preference “{name}”: {_policy(route)} instead of {_policy(before[name])}"
+        if before[name].cache != route.cache:
+            yield f"preference “{name}”: {_kept(route)}; before: {_kept(before[name])}"
+
+
+def _kept(route: Route) -> str:
+    if route.cache is None:
+        return "its answers are kept as cache says"
+    if not route.cache.enabled:
+        return "its answers are not kept"
+    return f"its answers are kept for {route.cache.ttl:g} s" if route.cache.ttl else "its answers are kept"
 
 
 def _by_name(plan: Plan) -> Mapping[str, Route]:

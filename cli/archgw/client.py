@@ -59,6 +59,13 @@ def explain(at: Home, request: str, session: str) -> pb.Explanation:
         return reply
 
 
+def cache(at: Home, *, clear: bool = False) -> pb.CacheReply:
+    """What the cache of answers holds; what it held, where it is emptied."""
+    with _stub(at) as stub:
+        reply: pb.CacheReply = stub.Cache(pb.CacheRequest(clear=clear), timeout=_TIMEOUT)
+        return reply
+
+
 def watch(at: Home, *, replay: int) -> Iterator[pb.Request]:
     """Requests as they end, after the last `replay` ones."""
     with _stub(at) as stub:

@@ -18,7 +18,7 @@ from typing import IO
 from router_service.shell.private import open_private
 
 _TRIES = 25
-_KEPT = ("config.yaml", ".env", "state.*", "dashboard.*")  # what stands in the folder itself and is ours to close
+_KEPT = ("config.yaml", ".env", "state.*", "cache.*", "dashboard.*")  # in the folder itself, and ours to close
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,11 @@ class Home:
     def ledger(self) -> Path:
         """What came of every request."""
         return self.folder / "ledger.sqlite"
+
+    @property
+    def cache(self) -> Path:
+        """Answers, where the config wants them kept."""
+        return self.folder / "cache.sqlite"
 
     @property
     def dashboard_key(self) -> Path:

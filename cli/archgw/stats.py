@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
 )
 
 from router_service.outcome import BLAMELESS
@@ -39,6 +40,7 @@ _SUMMED = (
 )
 # What nobody answered, though it was asked well: not what a client asked wrongly, or may not ask, or gave up.
 UNANSWERED = and_(requests.c.served == "", or_(requests.c.status >= 500, requests.c.failed > 0))
+_HIT = requests.c.cache == text("'hit'")  # to the letter, for so an index knows them
 _AFTER = requests.c.duration - requests.c.first_content
 # Of one answer, in tokens of output a second after first content; null where it is too short to say.
 SPEED = case((and_(_AFTER > 0.05, requests.c.output > 0), cast(requests.c.output, Float) / _AFTER))
@@ -59,7 +61,7 @@ class Line:
     `saved` is against the baseline model: negative where it would have been cheaper. `hit_rate` is the share of what
     was read that came out of vendors' prompt caches; None where no vendor has said. `first_content` in seconds,
     `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request ended.
-    `curve`: requests in each of BUCKETS equal parts of the time looked at.
+    `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Line:
     failed_tries: int | None = None
     signals: Mapping[str, int] = field(default_factory=dict)
     curve: tuple[int, ...] = ()
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +110,10 @@ def stats(
     lines = [group.line(told.get(group.name, {})) for group in groups]
     if by == "model":
         lines = _with_tries(connection, lines, since, until)
+    cached = hits_by(connection, key, name, within)
+    lines = [replace(line, hits=cached[line.name]) for line in lines]
     ordered = sorted(lines, key=lambda line: line.name if by == "day" else (-line.requests, line.name))
-    everything = _Group.of_all(groups).line(_together(told.values()))
+    everything = replace(_Group.of_all(groups).line(_together(told.values())), hits=cached.total())
     return Stats(by, since, until, everything, tuple(ordered))
 
 
@@ -278,6 +283,20 @@ def _signals(
     for group, signal, count in connection.execute(asked):
         found.setdefault(name(group), Counter())[signal] += count
     return found
+
+
+def hits_by(connection: Connection, key: ColumnElement[Any], name: Name, within: ColumnElement[bool]) -> Counter[str]:
+    """Requests that were answered from the cache, by the name of a line."""
+    asked = select(key.label("name"), func.count()).where(within, _HIT).group_by("name")
+    found: Counter[str] = Counter()
+    for group, count in connection.execute(asked):
+        found[name(group)] += count
+    return found
+
+
+def hits(connection: Connection, within: ColumnElement[bool]) -> int:
+    """All of them."""
+    return connection.scalar(select(func.count()).select_from(requests).where(within, _HIT)) or 0
 
 
 def _together(several: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -260,7 +260,8 @@ class Supervisor:
             sys.executable, "-m", "router_service",
             "--config", str(self._config), "--accepted", str(self._home.accepted),
             "--socket", str(self._home.router_socket), "--state", str(self._home.state),
-            "--ledger", str(self._home.ledger), "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends",
+            "--ledger", str(self._home.ledger), "--cache", str(self._home.cache),
+            "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends",
         )  # fmt: skip
         told = json.dumps(dict(self._source.variables)) + "\n"  # by no way that other processes could see
         return Service("router", command, self._environment, told)

@@ -10,11 +10,12 @@ from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.mending import compose
-from router_service.config.preferences import Difficulty, Prefer, Preference, SelectionPolicy, Weights
+from router_service.config.preferences import Difficulty, OwnCache, Prefer, Preference, SelectionPolicy, Weights
 from router_service.config.prompt_cache import PromptCache, prompt_cache
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
 from router_service.config.sections import (
+    MIB,
     SHIPPED_PARTS,
     Cache,
     Dashboard,
@@ -35,6 +36,7 @@ from router_service.config.telemetry import Telemetry, telemetry
 
 __all__ = [
     "KEYS",
+    "MIB",
     "OTLP",
     "SHIPPED_PARTS",
     "Budget",
@@ -54,6 +56,7 @@ __all__ = [
     "Listener",
     "LocalModel",
     "Mistake",
+    "OwnCache",
     "Place",
     "Prefer",
     "Preference",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from router_service.config.providers import ProviderEntry, find_entry
-from router_service.config.reading import Notes, Place, Value
+from router_service.config.reading import Notes, Place, Value, section
 
 Prefer = Literal["listed", "cheapest", "fastest", "best", "balanced"]
 RESERVED = ("default", "none")  # the route of everything else, and the answer that no route fits
@@ -13,8 +13,8 @@ Difficulty = Literal["auto", "ignore"]
 _PREFER: tuple[Prefer, ...] = get_args(Prefer)
 DIFFICULTY: tuple[Difficulty, ...] = get_args(Difficulty)
 _SOME_MODEL = "list at least one of llm_providers under 'models'"
-_NESTED = ("name", "description")
-_TOP_LEVEL = ("name", "description", "models", "selection_policy")
+_NESTED = ("name", "description", "cache")
+_TOP_LEVEL = ("name", "description", "models", "selection_policy", "cache")
 _WEIGHTS = ("quality", "cost", "speed")
 
 
@@ -37,6 +37,14 @@ class SelectionPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCache:
+    """Whether the answers of one preference are kept, and for how many seconds; None: as long as all others."""
+
+    enabled: bool = True
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Preference:
     """One routing preference with its ordered pool: `models` are the `known_as` of entries."""
 
@@ -45,6 +53,7 @@ class Preference:
     description: str
     models: tuple[str, ...]
     policy: SelectionPolicy = field(default_factory=SelectionPolicy)
+    cache: OwnCache | None = None  # None: as the section of that name says
 
 
 def nested(value: Value, entry: ProviderEntry) -> list[Preference]:
@@ -76,6 +85,7 @@ def _preference(item: Value, fields: Mapping[str, Value], models: tuple[str, ...
         description=_required(item, fields, "description", "say in a few words which requests belong here"),
         models=models,
         policy=_policy(fields["selection_policy"]) if "selection_policy" in fields else SelectionPolicy(),
+        cache=_cache(fields["cache"]) if "cache" in fields else None,
     )
 
 
@@ -129,6 +139,14 @@ def _weights(policy: Value, weighed: Mapping[str, Value]) -> Weights:
     return Weights(**read)
 
 
+def _cache(value: Value) -> OwnCache | None:
+    """`true`, `false`, or for how long: `{ttl: 10m}`."""
+    if value.is_mapping:
+        return section(value, OwnCache(), {"ttl": Value.seconds})
+    enabled = value.boolean()
+    return None if enabled is None else OwnCache(enabled)
+
+
 def _unlike(preferences: list[Preference], notes: Notes) -> list[Preference]:
     """Within one list a name may stand once."""
     first: dict[str, Preference] = {}
@@ -145,7 +163,8 @@ def _joined(first: Preference, later: Preference, notes: Notes) -> Preference:
         where = f"line {first.place.line}"
         notes.warning(later.place, f"'{first.name}' is described otherwise on {where}, and that one holds")
     models = tuple(dict.fromkeys(first.models + later.models))
-    return Preference(first.place, first.name, first.description, models, first.policy)
+    cache = first.cache or later.cache
+    return Preference(first.place, first.name, first.description, models, first.policy, cache)
 
 
 def _check(preferences: Iterable[Preference], notes: Notes) -> None:

@@ -105,8 +105,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
+    """Answers that are kept, for whoever asks the same again. `enabled`: for all requests that do not say otherwise."""
+
     enabled: bool = False
     ttl: float = 3600.0  # seconds
+    at_most: int = 256 * MIB  # bytes on disk
+    tools: bool = False  # of requests that come with tools, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +174,7 @@ def limits(value: Value | None) -> Limits:
 
 
 def cache(value: Value | None) -> Cache:
-    read = section(value, Cache(), {"enabled": Value.boolean, "ttl": Value.seconds})
-    return _later(value, read, asked=read.enabled)
+    return section(value, Cache(), _CACHE)
 
 
 def learning(value: Value | None) -> Learning:
@@ -323,6 +326,12 @@ _FAILOVER: Mapping[str, Reader] = {
     "whole_answer_timeout": Value.seconds,
     "stall_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
+}
+_CACHE: Mapping[str, Reader] = {
+    "enabled": Value.boolean,
+    "ttl": Value.seconds,
+    "at_most": partial(Value.size, least=MIB, most=2**40),
+    "tools": Value.boolean,
 }
 _LIMITS: Mapping[str, Reader] = {
     "body": partial(Value.size, least=KIB, most=512 * MIB),

@@ -6,6 +6,30 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class CacheRequest(_message.Message):
+    __slots__ = ("clear",)
+    CLEAR_FIELD_NUMBER: _ClassVar[int]
+    clear: bool
+    def __init__(self, clear: _Optional[bool] = ...) -> None: ...
+
+class CacheReply(_message.Message):
+    __slots__ = ("entries", "bytes", "hits", "misses", "saved", "waiting", "trouble")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    MISSES_FIELD_NUMBER: _ClassVar[int]
+    SAVED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+    saved: float
+    waiting: int
+    trouble: str
+    def __init__(self, entries: _Optional[int] = ..., bytes: _Optional[int] = ..., hits: _Optional[int] = ..., misses: _Optional[int] = ..., saved: _Optional[float] = ..., waiting: _Optional[int] = ..., trouble: _Optional[str] = ...) -> None: ...
+
 class AdoptRequest(_message.Message):
     __slots__ = ("file", "text", "variables", "clouds_found", "clouds_lacking")
     class VariablesEntry(_message.Message):
@@ -153,7 +177,7 @@ class Candidate(_message.Message):
     def __init__(self, id: _Optional[str] = ..., label: _Optional[str] = ..., answered: _Optional[int] = ..., failed: _Optional[int] = ..., last_trouble: _Optional[str] = ..., cooling_left: _Optional[float] = ..., cooling_why: _Optional[str] = ...) -> None: ...
 
 class Request(_message.Message):
-    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed", "caller")
+    __slots__ = ("id", "started", "kind", "client", "route", "reason", "model_asked", "model_served", "status", "attempts", "score", "first_content", "duration", "input_tokens", "cached_tokens", "output_tokens", "error", "ask", "session", "cost", "failed", "caller", "cache")
     ID_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +200,7 @@ class Request(_message.Message):
     COST_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
+    CACHE_FIELD_NUMBER: _ClassVar[int]
     id: str
     started: float
     kind: str
@@ -198,7 +223,8 @@ class Request(_message.Message):
     cost: float
     failed: int
     caller: str
-    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ..., session: _Optional[str] = ..., cost: _Optional[float] = ..., failed: _Optional[int] = ..., caller: _Optional[str] = ...) -> None: ...
+    cache: str
+    def __init__(self, id: _Optional[str] = ..., started: _Optional[float] = ..., kind: _Optional[str] = ..., client: _Optional[str] = ..., route: _Optional[str] = ..., reason: _Optional[str] = ..., model_asked: _Optional[str] = ..., model_served: _Optional[str] = ..., status: _Optional[int] = ..., attempts: _Optional[int] = ..., score: _Optional[float] = ..., first_content: _Optional[float] = ..., duration: _Optional[float] = ..., input_tokens: _Optional[int] = ..., cached_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., error: _Optional[str] = ..., ask: _Optional[str] = ..., session: _Optional[str] = ..., cost: _Optional[float] = ..., failed: _Optional[int] = ..., caller: _Optional[str] = ..., cache: _Optional[str] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
     __slots__ = ("request", "session")

@@ -59,6 +59,11 @@ class RouterStub:
                 request_serializer=router__service_dot_pb_dot_router__pb2.AdoptRequest.SerializeToString,
                 response_deserializer=router__service_dot_pb_dot_router__pb2.AdoptReply.FromString,
                 _registered_method=True)
+        self.Cache = channel.unary_unary(
+                '/archgw.v1.Router/Cache',
+                request_serializer=router__service_dot_pb_dot_router__pb2.CacheRequest.SerializeToString,
+                response_deserializer=router__service_dot_pb_dot_router__pb2.CacheReply.FromString,
+                _registered_method=True)
 
 
 class RouterServicer:
@@ -98,6 +103,13 @@ class RouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Cache(self, request, context):
+        """What the cache of answers holds, and has done since the service started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -125,6 +137,11 @@ def add_RouterServicer_to_server(servicer, server):
                     servicer.Adopt,
                     request_deserializer=router__service_dot_pb_dot_router__pb2.AdoptRequest.FromString,
                     response_serializer=router__service_dot_pb_dot_router__pb2.AdoptReply.SerializeToString,
+            ),
+            'Cache': grpc.unary_unary_rpc_method_handler(
+                    servicer.Cache,
+                    request_deserializer=router__service_dot_pb_dot_router__pb2.CacheRequest.FromString,
+                    response_serializer=router__service_dot_pb_dot_router__pb2.CacheReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -262,6 +279,33 @@ class Router:
             '/archgw.v1.Router/Adopt',
             router__service_dot_pb_dot_router__pb2.AdoptRequest.SerializeToString,
             router__service_dot_pb_dot_router__pb2.AdoptReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Cache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archgw.v1.Router/Cache',
+            router__service_dot_pb_dot_router__pb2.CacheRequest.SerializeToString,
+            router__service_dot_pb_dot_router__pb2.CacheReply.FromString,
             options,
             channel_credentials,
             insecure,

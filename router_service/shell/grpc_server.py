@@ -17,8 +17,11 @@ from router_service.exchange import (
     Ask,
     Effect,
     Event,
+    Found,
     Gone,
     Headers,
+    Keep,
+    Look,
     Recall,
     Recalled,
     Record,
@@ -36,6 +39,8 @@ from router_service.pb import access_log_pb2_grpc, ext_proc_pb2_grpc, router_pb2
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Gateway, Selection
 from router_service.shell import envoy_admin, metrics, router_api, router_model, wire
+from router_service.shell.cache import Cache
+from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.ledger import Ledger
@@ -78,6 +83,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
             identities=now.identities,
             admin=now.envoy_admin,
             purse=now.purse,
+            cache=now.cache,
         )
         try:
             async for message in stream:
@@ -120,7 +126,10 @@ class Hop:
         identities: Identities | None = None,
         admin: Path | None = None,
         purse: Purse | None = None,
+        cache: Cache | None = None,
     ) -> None:
+        self._cache = cache or Cache(NoStore())
+        self._looked = ""  # the exchange for which the cache was looked into
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
         self._purse = purse or Nowhere()
         self._context = context
@@ -155,7 +164,13 @@ class Hop:
         if self._machine:
             for effect in self._machine.feed(Gone(), self._loop.time()):
                 if isinstance(effect, Record):
-                    self._journal.record(effect.outcome)
+                    self._record(effect)
+        if self._looked and not self._gateway.exchanges.get(self._looked):  # it has come to nothing, or has ended
+            self._cache.give_up(self._looked)
+
+    def _record(self, record: Record) -> None:
+        self._journal.record(record.outcome)
+        self._cache.ended(record.outcome)
 
     def _open(self, event: RequestHeaders, message: pb.ProcessingRequest) -> bool:
         if self._role == "selection":
@@ -186,8 +201,11 @@ class Hop:
     async def _perform(self, effects: list[Effect]) -> None:
         # At the last word of an answer Envoy closes the stream, which cancels us while we write: keep the books first.
         for effect in effects:
-            if isinstance(effect, Record):
-                self._journal.record(effect.outcome)
+            match effect:
+                case Keep(key, entry):
+                    self._cache.keep(key, entry)
+                case Record():
+                    self._record(effect)
         for effect in effects:
             match effect:
                 case Recall():
@@ -195,9 +213,12 @@ class Hop:
                     await self._feed(Recalled())
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
+                case Look():
+                    self._looked = effect.exchange
+                    await self._feed(Found(await self._cache.look(effect, on_wait=self._ask_patience)))
                 case Wake(after):
                     self._wake(after)
-                case Record():
+                case Record() | Keep():
                     continue
                 case Tell(headers):
                     await self._tell(headers)
@@ -219,11 +240,15 @@ class Hop:
         await asyncio.gather(*wanted)
 
     async def _tell(self, headers: Headers) -> None:
-        troubles = router_api.troubles(self._model, self._store, self._journal, self._purse)
+        troubles = router_api.troubles(self._model, self._store, self._journal, self._purse, self._cache)
         envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
         figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
         page = await asyncio.to_thread(metrics.written, figures, envoy)
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
+
+    async def _ask_patience(self, seconds: float) -> None:
+        """Of Envoy, which waits ten seconds for a word of ours otherwise."""
+        await self._context.write(wire.patience(seconds))
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -276,11 +301,13 @@ async def serve(
     admin: Path | None = None,
     telemetry: Telemetry | None = None,
     purse: Purse | None = None,
+    cache: Cache | None = None,
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
     journal = Journal(ledger, telemetry)
-    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere())
+    cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
+    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache)
     if ledger:
         ledger.start()
     if telemetry:
@@ -298,13 +325,14 @@ async def serve(
     close_to_others(socket)
     _log.info("serving on %s", socket)
     try:
-        await asyncio.gather(_sweep(gateway, serving.journal), _remember(gateway, store), _count_up(serving))
+        await asyncio.gather(_sweep(gateway, serving), _remember(gateway, store), _count_up(serving))
     finally:
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
         await store.close()
         await serving.count_up()
         await serving.purse.close()
+        await cache.close()
         await serving.close()
         if ledger:
             await asyncio.to_thread(ledger.close)
@@ -336,9 +364,10 @@ async def _count_up(serving: Serving) -> None:
         await serving.count_up()
 
 
-async def _sweep(gateway: Gateway, journal: Journal) -> None:
+async def _sweep(gateway: Gateway, serving: Serving) -> None:
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(_SWEEP_EVERY)
         for outcome in gateway.exchanges.expire(loop.time()):
-            journal.record(outcome)
+            serving.journal.record(outcome)
+            serving.cache.ended(outcome)

@@ -28,6 +28,8 @@ SUMMED = (  # what sums are made of: with these in an index, months of requests 
     *("input", "cached", "cache_write", "output", "cost", "baseline"),
 )
 
+_HIT = text("cache = 'hit'")
+
 requests = Table(
     "requests",
     metadata,
@@ -60,9 +62,11 @@ requests = Table(
     Column("trouble", Text, nullable=False),
     Column("warnings", Integer, nullable=False),
     Column("ask", Text),
+    Column("cache", String(10), nullable=False, server_default=""),  # hit, miss, refresh; empty: not asked
     Index("requests_at", "at"),
     Index("requests_session", "session", "at"),
     Index("requests_sums", "at", *SUMMED),
+    Index("requests_hits", "at", sqlite_where=_HIT, postgresql_where=_HIT),  # few among many
 )
 
 attempts = Table(
@@ -126,6 +130,12 @@ def _whole(connection: Connection) -> None:
     _sums(connection)
 
 
+def _cache(connection: Connection) -> None:
+    _add(connection, requests.c.cache)
+    index = next(one for one in requests.indexes if one.name == "requests_hits")
+    index.create(connection, checkfirst=True)
+
+
 def _add(connection: Connection, column: Column[Any]) -> None:
     there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
     if column.name not in there:
@@ -134,7 +144,7 @@ def _add(connection: Connection, column: Column[Any]) -> None:
 
 
 # Never changed, only added to.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets, _sums, _whole)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets, _sums, _whole, _cache)
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 

@@ -90,6 +90,15 @@ class _Figures:
         for labels, number in sorted(counted.requests.items()):
             requests.add_metric(labels, number)
         yield requests
+        cache = CounterMetricFamily(
+            "archgw_cache_requests", "Requests with which the cache of answers had to do.", labels=["result"]
+        )
+        for result in ("hit", "miss", "refresh"):
+            cache.add_metric([result], counted.cache[result])
+        yield cache
+        yield CounterMetricFamily(
+            "archgw_cache_saved_dollars", "What its hits would have cost on the baseline model.", counted.spared
+        )
         yield _gauge("archgw_requests_under_way", "Requests under way.", len(gateway.exchanges))
         yield _gauge("archgw_request_held_bytes", "Bytes of the bodies of requests under way.", gateway.exchanges.bytes)
         yield _gauge("archgw_sessions", "Sessions that are remembered.", len(gateway.sessions))

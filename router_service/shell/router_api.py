@@ -20,6 +20,7 @@ from router_service.policies.policy import Decision, Reading, Scores, Setting
 from router_service.selection import Gateway
 from router_service.session import Session, main_thread
 from router_service.shell import standing
+from router_service.shell.cache import Cache
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal
 from router_service.shell.onnx_model import BadModel
@@ -89,11 +90,26 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
         return pb.AdoptReply()
 
+    async def Cache(self, request: pb.CacheRequest, context: Any) -> pb.CacheReply:  # noqa: N802
+        cache, figures = self._serving.cache, self._journal.figures
+        held = await (cache.clear() if request.clear else cache.held())
+        counted = figures.cache
+        return pb.CacheReply(
+            entries=held.entries,
+            bytes=held.bytes,
+            hits=counted["hit"],
+            misses=counted["miss"] + counted["refresh"],
+            saved=figures.spared,
+            waiting=cache.waiting,
+            trouble=cache.store.trouble,
+        )
+
     def _troubles(self) -> dict[str, str]:
-        return troubles(self._serving.model, self._serving.store, self._journal, self._serving.purse)
+        serving = self._serving
+        return troubles(serving.model, serving.store, self._journal, serving.purse, serving.cache)
 
 
-def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict[str, str]:
+def troubles(model: Model, store: Store, journal: Journal, purse: Purse, cache: Cache) -> dict[str, str]:
     """By part of the service: why it is not as it should be, in words; empty where it is."""
     return {
         "router_model": model.trouble,
@@ -101,6 +117,7 @@ def troubles(model: Model, store: Store, journal: Journal, purse: Purse) -> dict
         "ledger": journal.ledger_trouble,
         "budgets": purse.trouble,
         "telemetry": journal.telemetry_trouble,
+        "cache": cache.store.trouble,
     }
 
 
@@ -185,6 +202,8 @@ def explained(outcome: Outcome, plan: Plan, session: Session) -> pb.Explanation:
 def _passed_over(outcome: Outcome, plan: Plan) -> list[tuple[str, str]]:
     """Who could not take the request, who cooled, whom Envoy did not ask, and who cannot be asked at all; and why."""
     trace, tried = outcome.trace, {attempt.candidate for attempt in outcome.attempts}
+    if outcome.cache == "hit":  # nobody was to be asked
+        return list(trace.passed_over)
     cold = [(label, f"to be left alone for {left:.0f} s more") for label, left in trace.cooling if label not in tried]
     unfit = dict([*trace.passed_over, *cold])
     served = trace.candidates.index(outcome.model_served) if outcome.model_served in trace.candidates else 0
@@ -218,4 +237,5 @@ def told(outcome: Outcome) -> pb.Request:
         cost=outcome.cost,
         caller=outcome.caller,
         failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
+        cache=outcome.cache,
     )

@@ -12,6 +12,8 @@ from router_service.config import usable
 from router_service.plan import Plan, plan
 from router_service.selection import Gateway
 from router_service.shell import router_model
+from router_service.shell.cache import Cache
+from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.files import Source
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
@@ -33,6 +35,7 @@ class Serving:
     identities: Identities
     envoy_admin: Path | None = None  # the socket of Envoy's own page, where it has one
     purse: Purse = field(default_factory=Nowhere)
+    cache: Cache = field(default_factory=lambda: Cache(NoStore()))
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def adopt(self, source: Source) -> None:
@@ -43,6 +46,7 @@ class Serving:
         if model is not self.model:
             self._later(_close(self.model, after=_SCORED_BY_THEN))
         self.model, self.gateway = model, replace(self.gateway, plan=new)
+        self.cache.at_most = new.cache.at_most
         self.find_identities()
         await self.count_up()
 

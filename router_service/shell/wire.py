@@ -111,6 +111,13 @@ def response(effect: Effect, last: pb.ProcessingRequest | None, request: Headers
     return None
 
 
+def patience(seconds: float) -> pb.ProcessingResponse:
+    """That the answer to the message at hand will take up to so long; Envoy heeds it once for each message."""
+    told = pb.ProcessingResponse()
+    told.override_message_timeout.FromMilliseconds(int((seconds + _BACKSTOP) * 1000))
+    return told
+
+
 def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
     phases: dict[str, Callable[[], pb.ProcessingResponse]] = {
         "request_headers": lambda: pb.ProcessingResponse(request_headers=pb.HeadersResponse()),

@@ -112,6 +112,8 @@ def _table(found: Stats, width: int) -> Table:
     for name, heading in _SIGNALS.items():
         if any(name in line.signals for line in found.lines):
             columns[heading] = [str(line.signals.get(name, 0)) for line in found.lines]
+    if not found.total.hits:
+        del columns["from cache"]
     for heading in sorted(columns, key=_spare, reverse=True):
         whole = _wide(found.by, names) + sum(_GAP + _wide(*one) for one in columns.items())
         if whole > width and _spare(heading):
@@ -180,6 +182,7 @@ _COLUMNS: dict[str, tuple[int, Callable[[Line], str]]] = {  # with how soon it i
     "tokens/s": (5, lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}"),
     "failed": (4, lambda line: _failed(line)),
     "stepped in": (11, lambda line: _share(line.failovers, line.requests)),
+    "from cache": (2, lambda line: f"{line.hits:,}"),
 }
 _ROWS: dict[str, Callable[[Line], str]] = {
     "requests": lambda line: f"{line.requests:,}",
@@ -192,6 +195,7 @@ _ROWS: dict[str, Callable[[Line], str]] = {
     "first content, middle": lambda line: report.seconds(line.first_content.p50),
     "first content, slowest of twenty": lambda line: report.seconds(line.first_content.p95),
     "tokens/s, middle": lambda line: "-" if line.speed.p50 is None else f"{line.speed.p50:.0f}",
+    "answered from the cache": lambda line: _share(line.hits, line.requests),
     "failed": lambda line: _failed(line),
     "stepped in for another": lambda line: _share(line.failovers, line.requests),
 }

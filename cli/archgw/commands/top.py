@@ -89,13 +89,19 @@ def _cells(request: pb.Request) -> list[str]:
         request.route or "-",
         f"{request.score:.2f}" if request.HasField("score") else "-",
         request.model_served or f"error {request.status}",
-        f"{request.attempts} ({request.failed} failed)" if request.failed else str(request.attempts),
+        _tries(request),
         report.seconds(request.first_content if request.HasField("first_content") else None),
         report.seconds(request.duration),
         f"{_tokens(request.input_tokens, request.cached_tokens)} / {_tokens(request.output_tokens)}",
         dollars(request.cost) if request.HasField("cost") else "-",
         request.ask or request.error[:60],
     ]
+
+
+def _tries(request: pb.Request) -> str:
+    if request.cache == "hit":
+        return "cached"
+    return f"{request.attempts} ({request.failed} failed)" if request.failed else str(request.attempts)
 
 
 def _session(key: str) -> str:

@@ -17,6 +17,11 @@ from router_service.pb import router_pb2 as pb
 from router_service.switching import dollars
 
 _SHOWN = 600  # letters of what was asked
+_CACHE = {  # how it had to do with the request
+    "hit": "answered from it; no model was asked",
+    "miss": "held no answer; this one is kept, if it is whole and good",
+    "refresh": "was not looked into, as the client wished; this answer takes the place of what it held",
+}
 
 
 def why(
@@ -100,6 +105,7 @@ def _rows(found: pb.Explanation) -> list[tuple[str, str]]:
         ("adapted", "; ".join(found.warnings)),
         ("first content", report.seconds(request.first_content) if request.HasField("first_content") else ""),
         ("in all", report.seconds(request.duration)),
+        ("cache", _CACHE.get(request.cache, "")),
         ("tokens", _tokens(found)),
         ("cost", _cost(found)),
         ("error", request.error),
@@ -126,6 +132,9 @@ def _cost(found: pb.Explanation) -> str:
     if not request.HasField("cost"):
         return f"unknown: no published price of {request.model_served}" if request.model_served else ""
     told = dollars(request.cost)
+    if request.cache == "hit":
+        saved = f"; {dollars(found.baseline)} saved" if found.HasField("baseline") else ""
+        return f"nothing{saved}; the session {dollars(found.session_cost)} ({dollars(found.session_baseline)})"
     if found.HasField("baseline") and found.baseline_model != request.model_served:
         told += f" ({dollars(found.baseline)} on {found.baseline_model})"
     return f"{told}; the session {dollars(found.session_cost)} ({dollars(found.session_baseline)})"

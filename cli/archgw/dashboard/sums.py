@@ -1,13 +1,13 @@
 """Headline figures, money over time, the flow from preferences to models, and how fast the models are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, literal, select
 
 from archgw.dashboard.span import Span
-from archgw.stats import SPEED, Spread, every, spread, sums, values
+from archgw.stats import SPEED, Spread, every, hits, spread, sums, values
 from router_service.shell.ledger_schema import requests
 
 _MILLISECONDS, _TENTHS = 1000, 10  # of a second, and of a token a second
@@ -17,7 +17,8 @@ _MILLISECONDS, _TENTHS = 1000, 10  # of a second, and of a token a second
 class Totals:
     """Tokens and dollars are sums of what is known; `unpriced` answers are in neither `cost` nor `saved`.
 
-    `saved` is against the baseline model, None where nothing can be compared.
+    `saved` is against the baseline model, None where nothing can be compared. `hits`: answered from the cache, where
+    that is asked.
     """
 
     requests: int = 0
@@ -29,6 +30,7 @@ class Totals:
     cost: float = 0.0
     unpriced: int = 0
     saved: float | None = None
+    hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def headline(connection: Connection, span: Span) -> Headline:
     answered = and_(span.holds(requests.c.at), requests.c.first_content.is_not(None))
     waits = connection.scalar(select(every(requests.c.first_content, _MILLISECONDS)).where(answered))
     return Headline(
-        now=_totals(connection, span),
+        now=replace(_totals(connection, span), hits=hits(connection, span.holds(requests.c.at))),
         before=_totals(connection, span.before),
         first_content=spread(sorted(values(waits)), _MILLISECONDS),
         ever=connection.scalar(select(requests.c.id).limit(1)) is not None,

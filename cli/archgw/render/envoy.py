@@ -42,6 +42,7 @@ _TAGS = [
     {"tag_name": "envoy.cluster_name", "regex": rf"^cluster\.(({_OUR_CLUSTERS}|[^.]+)\.)"},
     *({"tag_name": f"envoy.{name}"} for name in _ENVOYS_TAGS),
 ]
+_LONGEST_WAIT = "3600s"  # the most that Envoy 1.40 takes
 _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 
@@ -292,6 +293,7 @@ def _selection_filter() -> Json:
     return _ext_proc(
         role="selection",
         message_timeout="10s",
+        max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
         processing_mode={
             "request_header_mode": "SEND",
             "request_body_mode": "BUFFERED",
@@ -319,7 +321,7 @@ def _attempt_filter(plan: Plan) -> Json:
     )
 
 
-def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json) -> Json:
+def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json, **more: str) -> Json:
     return typed(
         "envoy.filters.http.ext_proc",
         "filters.http.ext_proc.v3.ExternalProcessor",
@@ -329,6 +331,7 @@ def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json) -> Json
             "initial_metadata": [{"key": "x-archgw-role", "value": role}],
         },
         message_timeout=message_timeout,
+        **more,
         # allow_all_routing: the service sets :authority; allow_envoy: it sets x-envoy-max-retries.
         mutation_rules={"allow_all_routing": True, "allow_envoy": True},
         processing_mode=processing_mode,

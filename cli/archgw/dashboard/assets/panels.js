@@ -18,7 +18,7 @@ export function headline(told, money, range) {
     tile("Requests", number(now.requests), change(now.requests, before.requests, range), money?.requests),
     tile("Spent", known(now.cost, now.unpriced), change(now.cost, before.cost, range), money?.cost),
     tile(now.saved < 0 ? "More than the baseline" : "Saved", now.saved === null ? "–" : dollars(Math.abs(now.saved)),
-      all > 0 ? `${share(now.saved, all)} of ${dollars(all)} on the baseline model` : "against the baseline model", money?.saved, now.saved < 0 ? "bad" : "good"),
+      all > 0 ? `${share(now.saved, all)} of ${dollars(all)} on the baseline model${now.hits ? `; ${number(now.hits)} from the cache` : ""}` : "against the baseline model", money?.saved, now.saved < 0 ? "bad" : "good"),
     tile("Read from cache", share(now.cached, now.read), `of ${tokens(now.read)} tokens, in the vendors' caches`, money?.at.map((_, nth) => money.cached[nth] / (money.read[nth] || 1))),
     tile("Failovers", number(now.failovers), now.errors ? `${count(now.errors, "request")} nobody answered` : now.requests ? "every request was answered" : "", money?.failovers),
     tile("First content", seconds(told.first_content.p50), told.first_content.p95 === null ? "" : `slowest of twenty ${seconds(told.first_content.p95)}`));
