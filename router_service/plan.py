@@ -16,6 +16,7 @@ from router_service.config import (
     Dashboard,
     Failover,
     Identity,
+    Learning,
     Ledger,
     Limits,
     Listener,
@@ -171,6 +172,7 @@ class Plan:
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    learning: Learning = field(default_factory=Learning)
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -227,6 +229,7 @@ def plan(config: Config) -> Plan:
         clients=config.clients,
         budgets=config.budgets,
         telemetry=config.telemetry,
+        learning=config.learning,
     )
 
 

@@ -1,9 +1,21 @@
 """The first hop: one client request in, one decision out. Pure: events in, effects out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, allowance, answers, budgets, intent, kinds, limits, needs, request_json, signals
+from router_service import (
+    admission,
+    allowance,
+    answers,
+    budgets,
+    intent,
+    kinds,
+    learning,
+    limits,
+    needs,
+    request_json,
+    signals,
+)
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
@@ -32,10 +44,11 @@ from router_service.exchange import (
     error_reply,
     traceparent,
 )
+from router_service.learning import NOTHING, Learned
 from router_service.needs import Fitting, Needs
-from router_service.outcome import Outcome, Trace
+from router_service.outcome import Outcome, Seen, Trace
 from router_service.plan import Candidate, Plan
-from router_service.policies import cooled, explicit, pinned, preference, whole
+from router_service.policies import cooled, explicit, pinned, whole
 from router_service.policies.policy import Decision, Scores, Setting
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 from router_service.switching import WRITTEN
@@ -55,6 +68,8 @@ class Gateway:
     cooling: Cooling = field(default_factory=Cooling)
     spending: Spending = field(default_factory=Spending)
     show_asks: bool = False
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # by caller
+    random: Callable[[], float] = lambda: 1.0  # from 0 to 1; as it stands, nothing is left to chance
 
 
 @dataclass(slots=True)
@@ -80,7 +95,8 @@ class Selection:
         self._caller = ""
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
-        self._scores: Scores | None = None
+        self._scores: Scores | None = None  # after what was learned
+        self._seen: Seen | None = None
         self._scoring = 0.0
 
     def feed(self, event: Event, now: float) -> list[Effect]:
@@ -244,9 +260,11 @@ class Selection:
         return None
 
     def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
-        self._waiting = None
-        self._scores = scores
-        decision = preference.choose(understood.fitting.plan, scores, self._setting(understood, scores, now))
+        self._waiting, plan = None, understood.fitting.plan
+        learned = self._gateway.learned.get(self._caller, NOTHING)
+        self._seen, self._scores = learning.seen(scores, plan), learning.adjusted(scores, learned)
+        setting = self._setting(understood, self._scores, now)
+        decision = learning.choose(plan, self._scores, setting, learned, self._gateway.random)
         return self._chosen(understood, decision, now)
 
     def _setting(self, understood: _Understood, scores: Scores, now: float) -> Setting:
@@ -355,6 +373,7 @@ class Selection:
             waited=now - self._scoring,
             seconds=scores.seconds,
             trouble=scores.trouble,
+            seen=self._seen,
         )
 
     def _patience(self, understood: _Understood) -> float:

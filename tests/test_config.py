@@ -725,6 +725,12 @@ def test_a_preference_stands_once_in_a_list() -> None:
         ("dashboard: off", "dashboard: expected a mapping (key: value), found off (true or false to YAML)"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
+        ("learning: {explore: 30%}", "learning.explore: expected a share of 25% at most, found 30%; 5% is a good deal"),
+        ("learning: {cost: 2}", "learning.cost: expected a share such as 20% or 0.2, found the number 2"),
+        (
+            "learning: {half_life: 0s}",
+            "learning.half_life: expected a duration such as 50ms, 60s or 10m, found '0s'",
+        ),
         (
             "telemetry: {otlp: 'localhost:4318'}",
             "telemetry.otlp: expected an address such as http://127.0.0.1:4318, found 'localhost:4318'",
@@ -894,7 +900,6 @@ LATER = "not in this version yet; it changes nothing"
     ("section", "warning"),
     [
         ("cache: {enabled: true}", f"cache: {LATER}"),
-        ("learning: {enabled: true}", f"learning: {LATER}"),
         (
             "routing_preferences: [{name: a, description: b, models: [gpt-4o], selection_policy: best}]",
             f"routing_preferences[0].selection_policy: {LATER}",

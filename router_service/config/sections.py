@@ -19,6 +19,7 @@ Capture = Literal["nothing", "asks"]
 _CAPTURE: tuple[Capture, ...] = get_args(Capture)
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
 KIB, MIB = 1024, 1024 * 1024
+MOST_EXPLORED = 0.25  # of the requests
 DEEPEST = 400  # what is nested deeper, Python cannot walk through
 _EGRESS = "egress_traffic"  # the one listener there is
 _Section = TypeVar("_Section")
@@ -109,7 +110,12 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
+    """What your feedback teaches."""
+
     enabled: bool = True
+    explore: float = 0.0  # share of requests for which another model than the one that is believed best may be tried
+    cost: float = 0.0  # how much of what it is believed to be worth the dearest model of a preference loses
+    half_life: float = 30 * 86_400.0  # seconds after which what was said of a model counts half: models change
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +179,7 @@ def cache(value: Value | None) -> Cache:
 
 
 def learning(value: Value | None) -> Learning:
-    read = section(value, Learning(), {"enabled": Value.boolean})
-    return _later(value, read, asked=read.enabled)
+    return section(value, Learning(), _LEARNING)
 
 
 def ledger(value: Value | None) -> Ledger:
@@ -295,6 +300,15 @@ def _models(entries: Sequence[ProviderEntry], value: Value) -> tuple[str, ...]:
     return tuple(dict.fromkeys(model for model in found if model))
 
 
+def _explored(value: Value) -> float | None:
+    """To try costs answers: more than a quarter of them is no trying any more."""
+    share = value.share()
+    if share is not None and share > MOST_EXPLORED:
+        value.wrong(f"expected a share of {MOST_EXPLORED:.0%} at most, found {share:.0%}", "5% is a good deal")
+        return None
+    return share
+
+
 _LISTENER: Mapping[str, Reader] = {
     "address": _address,
     "port": partial(Value.whole, least=1, most=65_535),
@@ -320,6 +334,12 @@ _FAILOVER: Mapping[str, Reader] = {
     "whole_answer_timeout": Value.seconds,
     "stall_timeout": Value.seconds,
     "fall_back_to_default": Value.boolean,
+}
+_LEARNING: Mapping[str, Reader] = {
+    "enabled": Value.boolean,
+    "explore": _explored,
+    "cost": Value.share,
+    "half_life": Value.seconds,
 }
 _LIMITS: Mapping[str, Reader] = {
     "body": partial(Value.size, least=KIB, most=512 * MIB),

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from router_service import learning
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.figures import Tally
@@ -35,7 +36,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
         said = request.prompt, tuple(request.context)
         now, model = self._serving.gateway, self._serving.model
-        scores = await model.score(*said)
+        scores = learning.adjusted(await model.score(*said), now.learned.get("", learning.NOTHING))
         return decided(now.plan, scores, model.reading(*said) if request.explain else None)
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
