@@ -113,19 +113,18 @@ def pooled(found: Iterable[Verdict], *, now: float, half_life: float) -> float:
 
 def foretells(found: Sequence[Verdict], route: str, models: Sequence[str], *, half_life: float) -> tuple[float, float]:
     """How far off the beliefs were at each verdict, as they stood before it, and how far off the written order was:
-    mean squares, weighted. The check on the user's own past; (0, 0) where there is nothing to check.
+    weighted sums of squares. The check on the user's own past.
     """
     here = sorted((one for one in found if one.route == route and one.model in models), key=lambda one: one.at)
-    learned = static = total = 0.0
+    learned = static = 0.0
     chains = {model: _Chain(max(0.05, _PRIOR - _STEP * place)) for place, model in enumerate(models)}
     for one in here:
         weight, chain = one.good + one.bad, chains[one.model]
         was = one.good / weight
         learned += weight * (chain.mean(one.at, half_life) - was) ** 2
         static += weight * (chain.prior - was) ** 2
-        total += weight
         chain.add(one, half_life)
-    return (learned / total, static / total) if total else (0.0, 0.0)
+    return learned, static
 
 
 def less(found: Mapping[str, float], prices: Mapping[str, float | None], cost: float) -> dict[str, float]:

@@ -17,7 +17,14 @@ from router_service.lessons import LOOKED_BACK, Lesson, Piece
 from router_service.plan import Route
 
 MOST_TAUGHT, MOST_SILENT = 1000, 500  # examples of each caller, the newest
-_CUTS = (0.25, 0.35, 0.45, 0.6, 0.8)  # how near an ask must lie to be like a correction: as far as the past bears it
+_CUTS = (
+    0.25,
+    0.35,
+    0.45,
+    0.6,
+    0.8,
+    0.95,
+)  # how near an ask must lie to be like a correction: as far as the past bears it
 _USUAL = 2  # of them, where the past says nothing
 _SAME = 0.97  # cosine of two asks that are one: what was said later of it holds
 _SILENT = 0.5  # weight of an ask against which nothing was said, once the user has begun to correct
@@ -145,7 +152,8 @@ def _fitted(
         best = max(int(one.sum()) for one in tried)
         if best < kept.sum():
             liked = int((kept & ~tried[-1] & (bank.sources == bank.targets)).sum())
-            waiting[source, target] = f"it would have changed {liked} answers that you were content with"
+            answers = "1 answer" if liked == 1 else f"{liked} answers"
+            waiting[source, target] = f"it would have changed {answers} that you were content with"
             continue
         fitting = [at for at, one in enumerate(tried) if one.sum() == best]
         settled.append(Way(source, target, _CUTS[min(fitting, key=lambda at: (abs(at - _USUAL), -at))]))

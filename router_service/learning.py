@@ -19,7 +19,7 @@ from router_service.policies import preference
 from router_service.policies.policy import Decision, Scores, Setting
 
 LEARNING = ("best", "balanced")  # the selection policies that look at beliefs
-_MARGIN = 1e-9
+_MARGIN = 1.0  # of what is foretold worse than by the order: a third of one explicit word, gone wholly wrong, is chance
 
 
 @dataclass(frozen=True)

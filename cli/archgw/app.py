@@ -15,6 +15,7 @@ from archgw.commands import (
     drill,
     evaluate,
     export,
+    learned,
     replay,
     route,
     simulate,
@@ -66,6 +67,7 @@ app.command(
 )(statusline.statusline)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
+app.add_typer(learned.learned_app, name="learned", rich_help_panel=_LOOK)
 
 
 def _in_one_line(words: str) -> str:
@@ -73,7 +75,11 @@ def _in_one_line(words: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in words.split("\n\n"))
 
 
-for _command in (*app.registered_commands, *check.render_app.registered_commands):
+for _command in (
+    *app.registered_commands,
+    *check.render_app.registered_commands,
+    *learned.learned_app.registered_commands,
+):
     _command.help = _in_one_line(cleandoc(_command.callback.__doc__ or "")) if _command.callback else None
 
 
