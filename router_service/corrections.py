@@ -67,14 +67,21 @@ def learnt(
 
 
 def _examples(turns: Sequence[Turn], names: tuple[str, ...]) -> list[_Example]:
-    """The oldest first. Of one ask that was corrected twice, the later word holds."""
+    """The oldest first. Of one ask that was corrected twice, the later word holds.
+
+    That the user went on without a word counts between the first correction and the last word: before, nobody may have
+    known that there are words; afterwards, nobody has looked yet.
+    """
     place = {name.casefold(): at for at, name in enumerate(names)}
-    taught = [one for turn in turns for one in _taught(turn, place)][-MOST_TAUGHT:]
+    taught = [one for turn in turns for one in _taught(turn, place)]
+    taught = sorted(taught, key=lambda one: (one.at, one.turn.asked.request))[-MOST_TAUGHT:]
     begun = min((one.at for one in taught if one.word and one.word.signal == SHOULD_BE), default=None)
-    silent = [turn for turn in turns if begun is not None and turn.asked.at >= begun and _is_silent(turn)]
+    if begun is None:
+        return taught
+    silent = [turn for turn in turns if begun <= turn.asked.at <= taught[-1].at and _is_silent(turn)]
     sources = [(turn, place.get(turn.asked.base.casefold())) for turn in silent[-MOST_SILENT:]]
     accepted = [_Example(turn, at, at, None, _SILENT) for turn, at in sources if at is not None]
-    return [*_latest(sorted(taught, key=lambda one: (one.at, one.turn.asked.request))), *accepted]
+    return [*_latest(taught), *_latest(accepted, twice=True)]
 
 
 def _taught(turn: Turn, place: Mapping[str, int]) -> list[_Example]:
@@ -99,15 +106,16 @@ def _is_silent(turn: Turn) -> bool:
     )
 
 
-def _latest(taught: list[_Example]) -> list[_Example]:
-    if len(taught) < 2:
-        return taught
-    vectors = _stacked(taught)
-    same = cosines(vectors, vectors) >= _SAME
-    later = np.triu(same, 1)
-    targets = np.array([one.target for one in taught])
-    contradicted = (later & (targets[:, None] != targets[None, :])).any(1)
-    return [one for one, gone in zip(taught, contradicted, strict=True) if not gone]
+def _latest(examples: list[_Example], *, twice: bool = False) -> list[_Example]:
+    """Without those of which the opposite was said later; or, `twice`, without those that are there again."""
+    if len(examples) < 2:
+        return examples
+    vectors = _stacked(examples)
+    later = np.triu(cosines(vectors, vectors) >= _SAME, 1)
+    targets = np.array([one.target for one in examples])
+    agree = targets[:, None] == targets[None, :]
+    gone = (later & (agree if twice else ~agree)).any(1)
+    return [one for one, is_gone in zip(examples, gone, strict=True) if not is_gone]
 
 
 def _corrected(examples: Sequence[_Example]) -> list[tuple[int, int]]:
@@ -149,13 +157,13 @@ def _fitted(
 
         kept = right(same)
         tried = [right([*same, Way(source, target, cut)]) for cut in _CUTS]
-        best = max(int(one.sum()) for one in tried)
-        if best < kept.sum():
+        worth = [float(bank.weights @ one) for one in tried]
+        if max(worth) < float(bank.weights @ kept):
             liked = int((kept & ~tried[-1] & (bank.sources == bank.targets)).sum())
             answers = "1 answer" if liked == 1 else f"{liked} answers"
             waiting[source, target] = f"it would have changed {answers} that you were content with"
             continue
-        fitting = [at for at, one in enumerate(tried) if one.sum() == best]
+        fitting = [at for at, one in enumerate(worth) if one == max(worth)]
         settled.append(Way(source, target, _CUTS[min(fitting, key=lambda at: (abs(at - _USUAL), -at))]))
     return replace(bank, ways=tuple(settled)), waiting
 

@@ -250,14 +250,22 @@ def test_a_lesson_reaches_as_far_as_the_past_bears_it() -> None:
     assert learned(WRONG).bank.ways[0].cut == 0.45  # type: ignore[union-attr]
 
 
-def test_silence_holds_a_place_only_once_somebody_has_begun_to_correct() -> None:
-    late = asked("late", beside(0, 0.9), at=200)
-    early = replace(late, at=late.at - DAY)
-    word = should_be("a", "code review", at=100)
-    first = evidence([asked("a", ASK, at=100), early], [word])
-    then = evidence([asked("a", ASK, at=100), late], [word])
-    sizes = [len(one.bank.vectors) for one in (learned(first), learned(then)) if one.bank]
-    assert sizes == [1, 2]
+def test_silence_holds_a_place_between_the_first_correction_and_the_last_word() -> None:
+    words = [should_be("a", "code review", at=100), said("last", "good", at=300)]
+    both = [asked("a", ASK, at=100), asked("last", OTHER, at=300)]
+    sizes = {}
+    for name, at in (("before", 50), ("between", 200), ("after", 400)):
+        bank = learned(evidence([*both, asked("silent", beside(0, 0.9), at=at)], words)).bank
+        sizes[name] = len(bank.vectors) if bank else 0
+    assert sizes == {"before": 2, "between": 3, "after": 2}
+
+
+def test_what_is_asked_again_and_again_in_silence_counts_once() -> None:
+    words = [should_be("a", "code review", at=100), said("last", "good", at=300)]
+    asks = [asked("a", ASK, at=100), asked("last", OTHER, at=300)]
+    again = [asked(f"again {at}", beside(0, 0.9), at=200.0 + at) for at in range(9)]
+    bank = learned(evidence([*asks, *again], words)).bank
+    assert bank and len(bank.vectors) == 3
 
 
 # -- told ----------------------------------------------------------------------------------------------------------
@@ -268,7 +276,7 @@ def test_a_lesson_says_what_it_is_made_of_and_what_it_does() -> None:
     lesson = the(evidence(asks, [should_be("a", "code review")]))
     assert (lesson.source, lesson.target, lesson.state) == ("coding", "code review", "applied")
     assert [(one.request, one.said) for one in lesson.pieces] == [("a", "should be")]
-    assert (lesson.moves, lesson.of) == (1, 3), "of a, b and c: b holds its place, for nothing was said against it"
+    assert (lesson.moves, lesson.of) == (2, 3), "a and b; c is another"
 
 
 def test_what_another_router_model_has_seen_is_left_out_and_counted() -> None:
