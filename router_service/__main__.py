@@ -17,7 +17,7 @@ from router_service.config import ConfigErrors, usable
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import cache, ledger, logs, purse, state, telemetry
+from router_service.shell import cache, learner, ledger, logs, purse, state, telemetry
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 
@@ -49,6 +49,7 @@ def main() -> None:
         exchanges=Exchanges(limit=planned.limits.requests, max_bytes=planned.limits.memory),
         spending=Spending(secrets.token_hex(8)),
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
+        random=secrets.SystemRandom().random,
     )
     try:
         store = state.of(gateway.plan, arguments.state, gateway.cooling)
@@ -56,9 +57,10 @@ def main() -> None:
         spent = purse.of(gateway.plan, arguments.ledger)
         told = telemetry.of(gateway.plan)
         kept = cache.Cache(cache.of(gateway.plan, arguments.cache), gateway.plan.cache.at_most)
+        taught = learner.of(gateway.plan, arguments.ledger)
         asyncio.run(
             _until_told_to_stop(
-                serve(gateway, arguments.socket, store, books, arguments.envoy_admin, told, spent, kept),
+                serve(gateway, arguments.socket, store, books, arguments.envoy_admin, told, spent, kept, taught),
                 until_stdin_ends=arguments.until_stdin_ends,
             )
         )

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from router_service.bank import packed
 from router_service.outcome import BLAMELESS, Outcome
 
 Row = dict[str, Any]
@@ -68,6 +69,26 @@ def signal_rows(outcome: Outcome) -> list[Row]:
     """What speaks for or against its answer, and for or against earlier ones."""
     at = outcome.started + outcome.duration
     return [{"request": request, "signal": signal, "at": at} for request, signal in outcome.signals]
+
+
+def vector_rows(outcome: Outcome) -> list[Row]:
+    """An ask as the router model saw it; none where it did not read it, or where nothing is to be learned."""
+    seen, difficulty = outcome.trace.seen, outcome.trace.difficulty
+    if seen is None or not outcome.kind.endswith("user turn"):
+        return []
+    row = {
+        "request": outcome.id,
+        "at": outcome.started,
+        "caller": _text(outcome.caller),
+        "session": _text(outcome.session),
+        "route": _text(outcome.route),
+        "served": _text(outcome.model_served),
+        "difficulty": max(difficulty, key=lambda one: one[1])[0] if difficulty else "",
+        "model": seen.model,
+        "vector": packed(seen.vector),
+        "fits": json.dumps([[name, round(fit, 6)] for name, fit in seen.fits]),
+    }
+    return [row]
 
 
 def _trouble(outcome: Outcome) -> str:

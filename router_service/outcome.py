@@ -30,6 +30,17 @@ class AttemptOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """An ask as the router model saw it, for learning: `vector` (float32 [width]) by the model of this fingerprint, and
+    (preference, probability) by name of each and of "default", before anything learned. No words.
+    """
+
+    model: str = ""
+    vector: bytes = b""
+    fits: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """How a model was chosen, for `archgw why`: kept in memory, told to the user alone, written nowhere.
 
@@ -38,6 +49,7 @@ class Trace:
     `passed_over`: who could not take the request, and why. `cooling`: who was to be left alone, and for how
     many seconds more. `served_before`: who had served the session. `began`: how many seconds after the request the
     router model was asked, which took `seconds`; `waited`: how many were waited for it.
+    `seen` goes to the ledger, for learning; None where nothing is learned.
     """
 
     ask: str = ""
@@ -53,6 +65,7 @@ class Trace:
     cooling: tuple[tuple[str, float], ...] = ()
     served_before: str = ""
     switch: str = ""
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)

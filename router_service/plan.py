@@ -17,6 +17,7 @@ from router_service.config import (
     Dashboard,
     Failover,
     Identity,
+    Learning,
     Ledger,
     Limits,
     Listener,
@@ -183,6 +184,7 @@ class Plan:
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
     cache: Cache = field(default_factory=Cache)
+    learning: Learning = field(default_factory=Learning)
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -240,6 +242,7 @@ def plan(config: Config) -> Plan:
         budgets=config.budgets,
         telemetry=config.telemetry,
         cache=config.cache,
+        learning=config.learning,
     )
 
 

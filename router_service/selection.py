@@ -1,6 +1,6 @@
 """The first hop: one client request in, one decision out. Pure: events in, effects out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from router_service import (
@@ -12,6 +12,7 @@ from router_service import (
     caching,
     intent,
     kinds,
+    learning,
     limits,
     needs,
     request_json,
@@ -47,11 +48,12 @@ from router_service.exchange import (
     error_reply,
     traceparent,
 )
+from router_service.learning import NOTHING, Learned
 from router_service.needs import Fitting, Needs
-from router_service.outcome import Outcome, Trace
+from router_service.outcome import Outcome, Seen, Trace
 from router_service.pace import Paces
 from router_service.plan import Candidate, Plan
-from router_service.policies import cooled, explicit, pinned, preference, whole
+from router_service.policies import cooled, explicit, pinned, whole
 from router_service.policies.policy import Decision, Scores, Setting
 from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
 from router_service.switching import WRITTEN
@@ -73,6 +75,8 @@ class Gateway:
     spending: Spending = field(default_factory=Spending)
     paces: Paces = field(default_factory=Paces)
     show_asks: bool = False
+    learned: Mapping[str, Learned] = field(default_factory=dict)  # by caller
+    random: Callable[[], float] = lambda: 1.0  # from 0 to 1; as it stands, nothing is left to chance
 
 
 @dataclass(slots=True)
@@ -98,7 +102,8 @@ class Selection:
         self._caller = ""
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
-        self._scores: Scores | None = None
+        self._scores: Scores | None = None  # after what was learned
+        self._seen: Seen | None = None
         self._scoring = 0.0
         self._looking: tuple[_Understood, Exchange] | None = None
 
@@ -266,9 +271,11 @@ class Selection:
         return None
 
     def _on_scores(self, understood: _Understood, scores: Scores, now: float) -> list[Effect]:
-        self._waiting = None
-        self._scores = scores
-        decision = preference.choose(understood.fitting.plan, scores, self._setting(understood, scores, now))
+        self._waiting, plan = None, understood.fitting.plan
+        learned = self._gateway.learned.get(self._caller, NOTHING)
+        self._seen, self._scores = learning.seen(scores, plan), learning.adjusted(scores, learned)
+        setting = self._setting(understood, self._scores, now)
+        decision = learning.choose(plan, self._scores, setting, learned, self._gateway.random)
         return self._chosen(understood, decision, now)
 
     def _setting(self, understood: _Understood, scores: Scores, now: float) -> Setting:
@@ -416,6 +423,7 @@ class Selection:
             waited=now - self._scoring,
             seconds=scores.seconds,
             trouble=scores.trouble,
+            seen=self._seen,
         )
 
     def _patience(self, understood: _Understood) -> float:

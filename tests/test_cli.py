@@ -62,6 +62,7 @@ def test_the_commands_are_these() -> None:
         "up", "down", "reload", "demo", "drill", "cli-agent", "route", "status", "top", "logs", "check", "eval",
         "replay", "example", "simulate", "render", "render envoy", "statusline", "why", "client-key",
         "stats", "export", "dashboard", "cache", "cache status", "cache clear",
+        "learned", "learned undo", "learned redo", "learned reset", "learned export", "learned import",
     }  # fmt: skip
 
 

@@ -767,6 +767,12 @@ def test_a_preference_stands_once_in_a_list() -> None:
         ("dashboard: off", "dashboard: expected a mapping (key: value), found off (true or false to YAML)"),
         ("state: {url: disk}", "state.url: expected sqlite, memory or redis://..., found 'disk'"),
         ("learning: {enabled: 1}", "learning.enabled: expected true or false, found the number 1"),
+        ("learning: {explore: 30%}", "learning.explore: expected a share of 25% at most, found 30%; 5% is a good deal"),
+        ("learning: {cost: 2}", "learning.cost: expected a share such as 20% or 0.2, found the number 2"),
+        (
+            "learning: {half_life: 0s}",
+            "learning.half_life: expected a duration such as 50ms, 60s or 10m, found '0s'",
+        ),
         (
             "telemetry: {otlp: 'localhost:4318'}",
             "telemetry.otlp: expected an address such as http://127.0.0.1:4318, found 'localhost:4318'",
@@ -929,13 +935,10 @@ def test_whatever_is_cut_off_is_a_config_or_a_list_of_mistakes() -> None:
 
 # -- what is odd ---------------------------------------------------------------------------------------------
 
-LATER = "not in this version yet; it changes nothing"
-
 
 @pytest.mark.parametrize(
     ("section", "warning"),
     [
-        ("learning: {enabled: true}", f"learning: {LATER}"),
         (
             "listeners: {egress_traffic: {open: true, address: 0.0.0.0}}",
             "listeners.egress_traffic.address: whoever reaches 0.0.0.0 spends your keys; "

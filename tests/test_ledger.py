@@ -218,13 +218,15 @@ def test_an_older_ledger_keeps_what_it_has_and_takes_what_is_new(settings: Setti
         connection.execute(text("drop index requests_hits"))
         connection.execute(text("alter table requests drop column reason"))
         connection.execute(text("alter table requests drop column cache"))
-        connection.execute(text("drop table budgets"))
+        for name in ("budgets", "vectors", "left_out"):
+            connection.execute(text(f"drop table {name}"))
         connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 1))
     with kept(settings, tmp_path, outcome("new")) as connection:
         rows = connection.execute(select(requests.c.id, requests.c.reason).order_by(requests.c.id)).all()
         assert rows == [("new", "coding (0.70) -> anthropic/claude-sonnet-4-5"), ("old", "")]
         done = set(connection.scalars(select(ledger_schema._version.c.number)))
-        assert done == set(range(1, len(MIGRATIONS) + 1)) and inspect(connection).has_table("budgets")
+        assert done == set(range(1, len(MIGRATIONS) + 1))
+        assert {"budgets", "vectors", "left_out"} <= set(inspect(connection).get_table_names())
         indexes = {one["name"] for one in inspect(connection).get_indexes("requests")}
         assert {"requests_sums", "requests_hits"} <= indexes
         assert connection.execute(select(requests.c.cache)).scalars().all() == ["", ""]

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from router_service.shell.ledger_schema import attempts, requests, signals
+from router_service.shell.ledger_schema import attempts, left_out, requests, signals, vectors
 from router_service.signals import Signal
 
 PAGE = (Path(__file__).parent.parent / "docs/ledger.md").read_text()
@@ -21,6 +21,8 @@ def told(heading: str) -> list[list[str]]:
 def test_every_column_is_told() -> None:
     assert told("A row for each request") == [[column.name for column in requests.columns]]
     assert told("A row for each try") == [[column.name for column in attempts.columns]]
+    assert told("Asks") == [[column.name for column in vectors.columns]]
+    assert told("Left out") == [[column.name for column in left_out.columns]]
     assert told("Signals")[0] == [column.name for column in signals.columns]
 
 

@@ -18,7 +18,8 @@ from terminal import CONFIG, Shell, told
 
 from router_service.config import SHIPPED_PARTS, RemoteModel, Secret
 from router_service.policies.policy import Reading, Scores
-from router_service.shell.ensemble import MODEL, Ensemble, opened
+from router_service.shell.ensemble import Ensemble, opened
+from router_service.shell.fingerprint import MODEL
 from router_service.shell.llm_router import LlmRouter
 from router_service.shell.onnx_model import BadModel, OnnxModel
 from router_service.shell.onnx_router import OnnxRouter

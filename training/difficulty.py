@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from router_service.policies.difficulty import DEEP, QUICK
-from router_service.shell.ensemble import MODEL, opened
+from router_service.shell.ensemble import opened
+from router_service.shell.fingerprint import MODEL
 from router_service.shell.onnx_router import DIFFICULTIES, OnnxRouter
 from training import corpus
 from training.measure import DEVELOPMENT

@@ -16,6 +16,7 @@ from archgw.commands import (
     drill,
     evaluate,
     export,
+    learned,
     replay,
     route,
     simulate,
@@ -68,6 +69,7 @@ app.command(
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
 app.add_typer(cache.cache_app, name="cache", rich_help_panel=_LOOK)
+app.add_typer(learned.learned_app, name="learned", rich_help_panel=_LOOK)
 
 
 def _in_one_line(words: str) -> str:
@@ -79,6 +81,7 @@ for _command in (
     *app.registered_commands,
     *check.render_app.registered_commands,
     *cache.cache_app.registered_commands,
+    *learned.learned_app.registered_commands,
 ):
     _command.help = _in_one_line(cleandoc(_command.callback.__doc__ or "")) if _command.callback else None
 

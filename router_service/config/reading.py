@@ -113,10 +113,6 @@ class Value:
     def odd(self, message: str) -> None:
         self.notes.warning(self.place, message)
 
-    def not_yet(self) -> None:
-        """For what has a key but no code: it is said aloud rather than ignored."""
-        self.odd("not in this version yet; it changes nothing")
-
     def text(self) -> str | None:
         if self._is("str") and self.written.strip():
             return self.written.strip()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from router_service.config.addresses import read_address
 from router_service.config.circuit_breakers import CircuitBreakers, circuit_breakers
@@ -20,9 +20,9 @@ Capture = Literal["nothing", "asks"]
 _CAPTURE: tuple[Capture, ...] = get_args(Capture)
 _STICKY: tuple[Sticky, ...] = get_args(Sticky)
 KIB, MIB = 1024, 1024 * 1024
+MOST_EXPLORED = 0.25  # of the requests
 DEEPEST = 400  # what is nested deeper, Python cannot walk through
 _EGRESS = "egress_traffic"  # the one listener there is
-_Section = TypeVar("_Section")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,12 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
+    """What your feedback teaches."""
+
     enabled: bool = True
+    explore: float = 0.0  # share of requests for which another model than the one that is believed best may be tried
+    cost: float = 0.0  # how much of what it is believed to be worth the dearest model of a preference loses
+    half_life: float = 30 * 86_400.0  # seconds after which what was said of a model counts half: models change
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +183,7 @@ def cache(value: Value | None) -> Cache:
 
 
 def learning(value: Value | None) -> Learning:
-    read = section(value, Learning(), {"enabled": Value.boolean})
-    return _later(value, read, asked=read.enabled)
+    return section(value, Learning(), _LEARNING)
 
 
 def ledger(value: Value | None) -> Ledger:
@@ -224,12 +228,6 @@ def _listener(fields: Mapping[str, Value], *, guarded: bool) -> Listener:
         fields["address"].odd(f"{reach}; 127.0.0.1 is this machine alone")
     else:
         fields["address"].wrong(reach, "give clients keys (archgw client-key), or say 'open: true' if that is meant")
-    return read
-
-
-def _later(value: Value | None, read: _Section, *, asked: bool) -> _Section:
-    if value is not None and not value.empty and asked:
-        value.not_yet()
     return read
 
 
@@ -300,6 +298,15 @@ def _models(entries: Sequence[ProviderEntry], value: Value) -> tuple[str, ...]:
     return tuple(dict.fromkeys(model for model in found if model))
 
 
+def _explored(value: Value) -> float | None:
+    """To try costs answers: more than a quarter of them is no trying any more."""
+    share = value.share()
+    if share is not None and share > MOST_EXPLORED:
+        value.wrong(f"expected a share of {MOST_EXPLORED:.0%} at most, found {share:.0%}", "5% is a good deal")
+        return None
+    return share
+
+
 _LISTENER: Mapping[str, Reader] = {
     "address": _address,
     "port": partial(Value.whole, least=1, most=65_535),
@@ -332,6 +339,12 @@ _CACHE: Mapping[str, Reader] = {
     "ttl": Value.seconds,
     "at_most": partial(Value.size, least=MIB, most=2**40),
     "tools": Value.boolean,
+}
+_LEARNING: Mapping[str, Reader] = {
+    "enabled": Value.boolean,
+    "explore": _explored,
+    "cost": Value.share,
+    "half_life": Value.seconds,
 }
 _LIMITS: Mapping[str, Reader] = {
     "body": partial(Value.size, least=KIB, most=512 * MIB),

@@ -18,7 +18,8 @@ class Scores:
 
     `trouble` says why there are none: the model was late, or failed. `difficulty`: how hard the ask looks, as
     probabilities of quick, standard and deep; empty when the model does not say. `vector`: what was asked, as the model
-    sees it, float32 [width]; empty likewise.
+    sees it, float32 [width]; empty likewise. `model`: the fingerprint of the one that sees it so. `before`: what was
+    another probability before anything was learned, by route id and "" for none.
     """
 
     routes: Mapping[str, float] = field(default_factory=dict)
@@ -27,6 +28,8 @@ class Scores:
     trouble: str = ""
     difficulty: Mapping[str, float] = field(default_factory=dict)
     vector: bytes = b""
+    model: str = ""
+    before: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

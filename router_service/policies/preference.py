@@ -25,12 +25,13 @@ def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
     best = ranked[0]
     score = scores.routes.get(best.id, 0.0)
     if score < max(scores.none, plan.routing.threshold):
-        return stay(plan, pin, because=f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f})")
+        nearest = f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f}{_before(scores, '')})"
+        return stay(plan, pin, because=nearest)
     if not best.candidates:
         return stay(plan, pin, because="; ".join([f"{best.name} ({score:.2f})", *best.passed_over]))
     chosen = _pick(best, setting)
     first = chosen.candidate
-    fits = f"{best.name} ({score:.2f}{_over(ranked[1:], scores)})"
+    fits = f"{best.name} ({score:.2f}{_before(scores, best.id)}{_over(ranked[1:], scores)})"
     priced = _switch(plan, setting, first)
     if priced and not priced.done:
         return replace(stay(plan, pin, because=f"{fits}; {priced.words}"), switch=priced)
@@ -67,6 +68,12 @@ def _switch(plan: Plan, setting: Setting, first: Candidate) -> Switch | None:
     if here is None or here is first or plan.routing.sticky == "never":
         return None
     return switch(session, here, first, share=plan.routing.max_switch_spend, now=setting.now)
+
+
+def _before(scores: Scores, id: str) -> str:
+    """What it was before anything was learned, where that is another number."""
+    before = scores.before.get(id)
+    return f", {before:.2f} before your corrections of similar asks" if before is not None else ""
 
 
 def _over(others: list[Route], scores: Scores) -> str:

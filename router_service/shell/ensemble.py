@@ -7,15 +7,13 @@ such a group, each part a folder in it; `none` (added to the logit of none) and 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 
 from router_service.policies.policy import Reading
+from router_service.shell.fingerprint import MODEL
 from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxModel, Vectors
-
-MODEL = Path(str(files("router_service") / "model"))
 
 
 class Ensemble:

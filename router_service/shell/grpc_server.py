@@ -43,6 +43,7 @@ from router_service.shell.cache import Cache
 from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.learner import LOOK_EVERY, Learner
 from router_service.shell.ledger import Ledger
 from router_service.shell.logs import place
 from router_service.shell.private import close_to_others, make_way
@@ -302,6 +303,7 @@ async def serve(
     telemetry: Telemetry | None = None,
     purse: Purse | None = None,
     cache: Cache | None = None,
+    learner: Learner | None = None,
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
@@ -325,7 +327,9 @@ async def serve(
     close_to_others(socket)
     _log.info("serving on %s", socket)
     try:
-        await asyncio.gather(_sweep(gateway, serving), _remember(gateway, store), _count_up(serving))
+        await asyncio.gather(
+            _sweep(gateway, serving), _remember(gateway, store), _count_up(serving), _learn(serving, learner)
+        )
     finally:
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
@@ -338,6 +342,8 @@ async def serve(
             await asyncio.to_thread(ledger.close)
         if telemetry:
             await asyncio.to_thread(telemetry.close)
+        if learner:
+            learner.close()
 
 
 def _options(gateway: Gateway) -> list[tuple[str, int]]:
@@ -362,6 +368,14 @@ async def _count_up(serving: Serving) -> None:
     while True:
         await asyncio.sleep(_REMEMBER_EVERY)
         await serving.count_up()
+
+
+async def _learn(serving: Serving, learner: Learner | None) -> None:
+    while learner:
+        found = await asyncio.to_thread(learner.look, serving.gateway.plan, time.time())
+        if found is not None:
+            serving.gateway.learned = found
+        await asyncio.sleep(LOOK_EVERY)
 
 
 async def _sweep(gateway: Gateway, serving: Serving) -> None:

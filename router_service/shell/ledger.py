@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Engine, create_engine, delete, event, func, i
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 
-from router_service.bookkeeping import attempt_rows, request_row, signal_rows
+from router_service.bookkeeping import attempt_rows, request_row, signal_rows, vector_rows
 from router_service.config import Ledger as Settings
 from router_service.outcome import Outcome
 from router_service.plan import Plan
-from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals
+from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals, vectors
 from router_service.shell.private import make_private
 from router_service.shell.waiting import Waiting
 
@@ -190,9 +190,10 @@ class Ledger:
             kept = [request_row(outcome, asks=self._settings.capture == "asks") for outcome in batch]
             tries = [row for outcome in batch for row in attempt_rows(outcome)]
             told = [row for outcome in batch for row in signal_rows(outcome)]
+            seen = [row for outcome in batch for row in vector_rows(outcome)]
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(requests).on_conflict_do_nothing(), kept)
-            for table, more in ((attempts, tries), (signals, told)):
+            for table, more in ((attempts, tries), (signals, told), (vectors, seen)):
                 if more:
                     connection.execute(dialect.insert(table).on_conflict_do_nothing(), more)
 
@@ -258,7 +259,7 @@ def _is_of_a_row(error: Exception) -> bool:
 
 
 def _forget(connection: Connection, *, before: float) -> None:
-    for table in (requests, attempts, signals):
+    for table in (requests, attempts, signals, vectors):
         connection.execute(delete(table).where(table.c.at < before))
 
 
@@ -281,5 +282,5 @@ def _size(connection: Connection) -> int:
         pages = connection.scalar(text("pragma page_count")) or 0
         free = connection.scalar(text("pragma freelist_count")) or 0
         return (pages - free) * (connection.scalar(text("pragma page_size")) or 0)
-    tables = ("requests", "attempts", "signals")
+    tables = ("requests", "attempts", "signals", "vectors")
     return sum(connection.scalar(text(f"select pg_total_relation_size('{name}')")) or 0 for name in tables)

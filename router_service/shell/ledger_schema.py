@@ -9,6 +9,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -102,6 +103,30 @@ budgets = Table(  # what each service has spent of a budget; what was spent of i
     Index("budgets_until", "until"),
 )
 
+vectors = Table(  # each ask that the router model read, as that sees it; no words
+    "vectors",
+    metadata,
+    Column("request", String(64), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("caller", String(200), nullable=False),
+    Column("session", String(200), nullable=False),
+    Column("route", String(200), nullable=False),
+    Column("served", String(200), nullable=False),
+    Column("difficulty", String(20), nullable=False),
+    Column("model", String(40), nullable=False),  # fingerprint of the router model
+    Column("vector", LargeBinary, nullable=False),  # a signed byte for each number; its direction counts alone
+    Column("fits", Text, nullable=False),  # JSON, as `scores` of a request, but before anything was learned
+    Index("vectors_at", "at"),
+)
+
+left_out = Table(  # what learning is to leave out of the evidence, because the user has undone it
+    "left_out",
+    metadata,
+    Column("caller", String(200), primary_key=True),
+    Column("what", String(64), primary_key=True),  # a lesson, a request, or "*": everything
+    Column("at", Double, nullable=False),  # what was said until then
+)
+
 _version = Table("ledger_version", metadata, Column("number", Integer, primary_key=True))
 
 
@@ -136,6 +161,11 @@ def _cache(connection: Connection) -> None:
     index.create(connection, checkfirst=True)
 
 
+def _learning(connection: Connection) -> None:
+    vectors.create(connection, checkfirst=True)
+    left_out.create(connection, checkfirst=True)
+
+
 def _add(connection: Connection, column: Column[Any]) -> None:
     there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
     if column.name not in there:
@@ -144,7 +174,15 @@ def _add(connection: Connection, column: Column[Any]) -> None:
 
 
 # Never changed, only added to.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_tables, _reason, _budgets, _sums, _whole, _cache)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    _tables,
+    _reason,
+    _budgets,
+    _sums,
+    _whole,
+    _cache,
+    _learning,
+)
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from router_service.policies.policy import Reading, Scores
 from router_service.shell.ensemble import opened
+from router_service.shell.fingerprint import fingerprint
 from router_service.shell.onnx_model import Judge, Vectors
 
 DIFFICULTIES = ("quick", "standard", "deep")
@@ -37,6 +38,7 @@ class OnnxRouter:
             time.perf_counter() - started,
             difficulty=dict(zip(DIFFICULTIES, difficulty, strict=False)),
             vector=b"" if judgement.vector is None else judgement.vector.tobytes(),
+            model=fingerprint(self.model.folder),
         )
 
     def reading(self, ask: str, context: Sequence[str] = ()) -> Reading:

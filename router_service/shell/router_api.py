@@ -7,15 +7,17 @@ from typing import Any
 
 import grpc
 
+from router_service import learning
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.figures import Tally
+from router_service.learning import NOTHING, Learned
 from router_service.needs import USUAL_LETTERS_PER_TOKEN
 from router_service.outcome import Outcome
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
-from router_service.policies import pinned, preference
+from router_service.policies import pinned
 from router_service.policies.policy import Decision, Reading, Scores, Setting
 from router_service.selection import Gateway
 from router_service.session import Session, main_thread
@@ -38,9 +40,10 @@ class RouterApi(router_pb2_grpc.RouterServicer):
     async def Decide(self, request: pb.DecideRequest, context: Any) -> pb.DecideReply:  # noqa: N802
         said = request.prompt, tuple(request.context)
         now, model = self._serving.gateway, self._serving.model
-        scores = await model.score(*said)
+        learned = now.learned.get("", NOTHING)
+        scores = learning.adjusted(await model.score(*said), learned)
         reading = model.reading(*said) if request.explain else None
-        return decided(now.plan, scores, reading, _setting(now, said, scores))
+        return decided(now.plan, scores, reading, _setting(now, said, scores), learned)
 
     async def Watch(self, request: pb.WatchRequest, context: Any) -> AsyncIterator[pb.Request]:  # noqa: N802
         with self._journal.watch() as queue:
@@ -150,14 +153,18 @@ def first_turn(prompt: str, context: Sequence[str], scores: Scores) -> Setting:
     return Setting(tokens=tokens, now=time.time(), difficulty=scores.difficulty)
 
 
-def decide(plan: Plan, scores: Scores, setting: Setting) -> Decision:
+def decide(plan: Plan, scores: Scores, setting: Setting, learned: Learned = NOTHING) -> Decision:
+    """Nothing is tried on purpose: who asks wants to know what is believed."""
     if not plan.routes:
         return pinned.stay(plan, None, because="no preferences are configured")
-    return preference.choose(plan, scores, setting)
+    return learning.choose(plan, scores, setting, learned, lambda: 1.0)
 
 
-def decided(plan: Plan, scores: Scores, reading: Reading | None, setting: Setting) -> pb.DecideReply:
-    decision = decide(plan, scores, setting)
+def decided(
+    plan: Plan, scores: Scores, reading: Reading | None, setting: Setting, learned: Learned = NOTHING
+) -> pb.DecideReply:
+    """`scores` after what was learned."""
+    decision = decide(plan, scores, setting, learned)
     fits = [(scores.routes.get(route.id, 0.0), route.name) for route in plan.routes]
     fits.append((scores.none, "none of them"))
     return pb.DecideReply(

@@ -9,7 +9,8 @@ from typing import Protocol
 from router_service.config import LocalModel, RemoteModel, ShippedModel
 from router_service.plan import Plan
 from router_service.policies.policy import Reading, Scores
-from router_service.shell.ensemble import MODEL, opened
+from router_service.shell.ensemble import opened
+from router_service.shell.fingerprint import MODEL
 from router_service.shell.llm_router import LlmRouter
 from router_service.shell.onnx_model import BadModel, Judge
 from router_service.shell.onnx_router import OnnxRouter

@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from archgw import configs, lint, report
+from archgw.commands.learned import nothing_outlives
 from archgw.machine import CannotStart, ca_file, refusal
 from archgw.render import envoy
 from router_service.config import Budget, Client, Config, RemoteModel
@@ -46,6 +47,7 @@ def check(config: ConfigArgument = None) -> None:
         out.print(f"  budget {escape(_limit(budget))}", soft_wrap=True)
     remote = isinstance(settings.routing.model, RemoteModel)
     _note(lint.idle(plan, learns=settings.learning.enabled, tells_difficulty=not remote))
+    report.warn(filter(None, [nothing_outlives(plan)]))
     _lint(settings)
     _validate(plan)
     out.print("\n[green]Everything is in order.[/green]  Start it: archgw up")

@@ -57,7 +57,8 @@ def _read(file: Path) -> list[Case]:
 
 
 def _judged(found: Sequence[Case], folder: Path | None) -> list[Judgement]:
-    from router_service.shell.ensemble import MODEL, opened  # a second to load
+    from router_service.shell.ensemble import opened  # a second to load
+    from router_service.shell.fingerprint import MODEL
     from router_service.shell.onnx_model import BadModel
     from router_service.shell.onnx_router import OnnxRouter
 

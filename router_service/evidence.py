@@ -1,0 +1,136 @@
+"""What learning is made of: asks that were routed, what was said of their answers, and what is to be left out of it.
+
+Values alone, as the ledger keeps them, without a word of anybody's. What is learned is a function of these.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+NONE = "default"  # where what no preference is about goes
+EVERYTHING = "*"
+SHOULD_BE = "should be"
+_PREFERENCE, _MODEL = "preference:", "model:"  # before what a "should be" names
+_NAMES_OF_NONE = ("default", "none", "none of them")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One ask that the router model read. `at`: seconds since the epoch. `session`: the thread, empty where not known.
+
+    `route`: by name, where it went. `fits`: (preference, probability) of each and of NONE, before anything learned.
+    `vector`: the ask as `model` (a fingerprint) sees it, see `bank.packed`; empty where it does not say.
+    """
+
+    request: str
+    at: float
+    caller: str = ""
+    session: str = ""
+    route: str = NONE
+    served: str = ""
+    difficulty: str = ""
+    model: str = ""
+    vector: bytes = b""
+    fits: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def base(self) -> str:
+        """Where it would have gone without anything learned."""
+        return max(self.fits, key=lambda fit: fit[1])[0] if self.fits else NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A signal about a request: `asked` is when that came, in its `session`; `at`, when it was said."""
+
+    request: str
+    signal: str
+    at: float
+    told: str = ""
+    asked: float = 0.0
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """`what` of a caller's evidence does not count if it was said until `at`: a lesson, a request, or EVERYTHING."""
+
+    caller: str
+    what: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    asked: tuple[Asked, ...] = ()
+    said: tuple[Said, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An ask with all that was said of its answer, and of what followed until the next ask of its thread."""
+
+    asked: Asked
+    said: tuple[Said, ...] = ()
+
+    def latest(self, *signals: str) -> Said | None:
+        found = [one for one in self.said if one.signal in signals]
+        return max(found, key=lambda one: (one.at, one.signal), default=None)
+
+    @property
+    def should_be(self) -> str | None:
+        """The preference that the user names as the right one; NONE where none is."""
+        told = [one for one in self.said if one.signal == SHOULD_BE and one.told.startswith(_PREFERENCE)]
+        if not told:
+            return None
+        name = max(told, key=lambda one: one.at).told.removeprefix(_PREFERENCE)
+        return NONE if name.casefold() in _NAMES_OF_NONE else name
+
+    @property
+    def better(self) -> str | None:
+        """The model that the user names as the right one."""
+        told = [one for one in self.said if one.signal == SHOULD_BE and one.told.startswith(_MODEL)]
+        return max(told, key=lambda one: one.at).told.removeprefix(_MODEL) if told else None
+
+
+def by_caller(evidence: Evidence) -> Mapping[str, list[Turn]]:
+    """The turns of each caller, the oldest first, whatever the order of the evidence; nothing that is left out."""
+    threads: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    by_request = {one.request: one for one in evidence.asked}
+    for one in sorted(by_request.values(), key=_when):
+        threads[one.caller, one.session].append(one)
+    said: dict[str, set[Said]] = defaultdict(set)
+    callers = {one.session: one.caller for one in by_request.values() if one.session}
+    for word in evidence.said:
+        thread = threads.get((callers.get(word.session, ""), word.session), []) if word.session else []
+        before = next((one for one in reversed(thread) if one.at <= word.asked), None)
+        about = by_request.get(word.request) or before
+        if about:
+            said[about.request].add(word)
+    silenced = {(one.caller, one.what): one.at for one in sorted(evidence.left_out, key=lambda one: one.at)}
+    turns: dict[str, list[Turn]] = defaultdict(list)
+    for one in sorted(by_request.values(), key=_when):
+        counts = (word for word in said[one.request] if not _left_out(one, word, silenced))
+        turns[one.caller].append(Turn(one, tuple(sorted(counts, key=lambda word: (word.at, word.signal)))))
+    return turns
+
+
+def lesson_id(caller: str, kind: str, *names: str) -> str:
+    """The same for the same lesson, whatever it is learned from."""
+    return hashlib.blake2b("\0".join((caller, kind, *names)).encode(), digest_size=3).hexdigest()
+
+
+def left_out_of(caller: str, lesson: str, left_out: Iterable[LeftOut]) -> float:
+    """Until when what speaks for a lesson does not count; 0 where all of it does."""
+    return max((one.at for one in left_out if (one.caller, one.what) == (caller, lesson)), default=0.0)
+
+
+def _left_out(asked: Asked, word: Said, silenced: Mapping[tuple[str, str], float]) -> bool:
+    """By request, or all at once; by lesson is for who knows the lessons."""
+    return word.at <= max(silenced.get((asked.caller, what), 0.0) for what in (asked.request, EVERYTHING))
+
+
+def _when(asked: Asked) -> tuple[float, str]:
+    return asked.at, asked.request

@@ -1,0 +1,162 @@
+"""Learning: what is learned is a function of the evidence, and is computed anew from all of it whenever there is more.
+
+Two things are learned, of each caller from that caller alone: which preference an ask belongs to (`corrections`), and
+which model answers a preference well (`beliefs`). Undoing a lesson leaves its evidence out; nothing else remembers it.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from router_service import bank, beliefs, corrections
+from router_service.bank import Bank
+from router_service.beliefs import Verdict, Worth
+from router_service.evidence import NONE, Evidence, LeftOut, Turn, by_caller, left_out_of, lesson_id
+from router_service.lessons import LOOKED_BACK, Lesson, Piece
+from router_service.outcome import Seen
+from router_service.plan import Candidate, Plan, Route
+from router_service.policies import preference
+from router_service.policies.policy import Decision, Scores, Setting
+
+LEARNING = ("best", "balanced")  # the selection policies that look at beliefs
+_MARGIN = 1.0  # of what is foretold worse than by the order: a third of one explicit word, gone wholly wrong, is chance
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one caller has taught. `worths` by route id. `strange`: asks that another router model has seen."""
+
+    bank: Bank | None = None
+    worths: Mapping[str, Worth] = field(default_factory=dict)
+    lessons: tuple[Lesson, ...] = ()
+    strange: int = 0
+
+
+NOTHING = Learned()
+
+
+def learn(evidence: Evidence, plan: Plan, model: str, *, now: float) -> dict[str, Learned]:
+    """By caller. `model` is the fingerprint of the router model in use: what others saw cannot be compared. `now` in
+    seconds since the epoch.
+    """
+    return {
+        caller: _of(caller, turns, evidence.left_out, plan, model, now) for caller, turns in by_caller(evidence).items()
+    }
+
+
+def seen(scores: Scores, plan: Plan) -> Seen | None:
+    """What is kept of an ask, to be learned from; None where nothing is to be learned, or nobody has read it."""
+    if not plan.learning.enabled or scores.trouble:
+        return None
+    fits = [(route.name, scores.routes.get(route.id, 0.0)) for route in plan.routes]
+    return Seen(scores.model, scores.vector, (*fits, (NONE, scores.none)))
+
+
+def adjusted(scores: Scores, learned: Learned) -> Scores:
+    """The scores after what was learned; the very same where nothing like the ask was ever corrected."""
+    return bank.adjusted(scores, learned.bank)
+
+
+def choose(plan: Plan, scores: Scores, setting: Setting, learned: Learned, chance: Callable[[], float]) -> Decision:
+    """The decision by what is believed of the models; or, for the share of the requests that `learning.explore` gives
+    to it, by beliefs that are drawn. Where those lead elsewhere, the sentence says so. `chance` is from 0 to 1.
+    """
+    known = preference.choose(plan, scores, replace(setting, beliefs=_believed(plan, scores, setting, learned)))
+    if not learned.worths or chance() >= plan.learning.explore:
+        return known
+    drawn = _believed(plan, scores, setting, learned, random.Random(chance()))  # noqa: S311 - a draw, not a secret
+    tried = preference.choose(plan, scores, replace(setting, beliefs=drawn))
+    if tried.first is known.first:
+        return known
+    return replace(tried, reason=f"{tried.reason}; tried on purpose instead of {known.first.label} (learning.explore)")
+
+
+def _of(caller: str, turns: Sequence[Turn], left_out: Sequence[LeftOut], plan: Plan, model: str, now: float) -> Learned:
+    comparable = [turn for turn in turns if turn.asked.vector and turn.asked.model == model]
+    examples, routed = corrections.learnt(caller, comparable, left_out, plan.routes, model)
+    worths, chosen = _models(caller, turns, left_out, plan, now)
+    strange = sum(bool(turn.asked.vector) and turn.asked.model != model for turn in turns)
+    return Learned(examples, worths, (*routed, *chosen), strange)
+
+
+def _believed(
+    plan: Plan, scores: Scores, setting: Setting, learned: Learned, chance: random.Random | None = None
+) -> dict[str, float]:
+    """How good an answer of each candidate of the likeliest route is expected to be, 0 to 1, by its id."""
+    route = max(plan.routes, key=lambda one: scores.routes.get(one.id, 0.0), default=None)
+    worth = learned.worths.get(route.id) if route else None
+    if route is None or worth is None:
+        return {}
+    difficulty = max(scores.difficulty, key=lambda one: scores.difficulty[one], default="")
+    by_label = {candidate.label: candidate for candidate in route.candidates}
+    found = worth.means(difficulty) if chance is None else worth.drawn(difficulty, chance)
+    here = {label: value for label, value in found.items() if label in by_label}
+    prices = {label: _price(by_label[label], setting) for label in here}
+    return {by_label[label].id: value for label, value in beliefs.less(here, prices, plan.learning.cost).items()}
+
+
+def _price(candidate: Candidate, setting: Setting) -> float | None:
+    """Of reading the whole request and answering it, in dollars."""
+    price = candidate.price
+    return price.when(setting.now).bill(input=setting.tokens, output=int(setting.written)) if price else None
+
+
+def _models(
+    caller: str, turns: Sequence[Turn], left_out: Sequence[LeftOut], plan: Plan, now: float
+) -> tuple[dict[str, Worth], list[Lesson]]:
+    half_life = plan.learning.half_life
+    every = beliefs.verdicts(turns)
+    counting = [one for one in every if one.at > left_out_of(caller, lesson_id(caller, "model", one.route), left_out)]
+    pooled = beliefs.pooled(counting, now=now, half_life=half_life)
+    worths: dict[str, Worth] = {}
+    lessons: list[Lesson] = []
+    for route in plan.routes:
+        labels = [candidate.label for candidate in route.candidates]
+        found = beliefs.worth(counting, route.name, labels, now=now, half_life=half_life, pooled=pooled)
+        why = _why_not(route, counting, labels, half_life)
+        if found.overall and not why:
+            worths[route.id] = found
+        lesson = _chosen(caller, route, labels, found, counting, why)
+        if lesson is None and len(counting) < len(every):
+            pooled_then = beliefs.pooled(every, now=now, half_life=half_life)
+            then = beliefs.worth(every, route.name, labels, now=now, half_life=half_life, pooled=pooled_then)
+            lesson = _chosen(caller, route, labels, then, every, "")
+            lesson = replace(lesson, state="undone") if lesson else None
+        lessons += [lesson] if lesson else []
+    return worths, lessons
+
+
+def _why_not(route: Route, found: Sequence[Verdict], labels: Sequence[str], half_life: float) -> str:
+    if route.prefer not in LEARNING:
+        return f"your order holds here; 'selection_policy: {{prefer: {LEARNING[0]}}}' follows what is learned"
+    learned, static = beliefs.foretells(found, route.name, labels, half_life=half_life)
+    if learned > static + _MARGIN:
+        return "on your past it foretells less well than your order which answers you like"
+    return ""
+
+
+def _chosen(
+    caller: str, route: Route, labels: Sequence[str], found: Worth, verdicts: Sequence[Verdict], why: str
+) -> Lesson | None:
+    if not found.overall:
+        return None
+    means = {label: found.overall[label].mean for label in labels}
+    best = max(labels, key=lambda label: means[label])
+    if best == labels[0]:
+        return None
+    here = [one for one in verdicts if one.route == route.name and one.good + one.bad != beliefs.SILENCE]
+    last = [one for one in verdicts if one.route == route.name][-LOOKED_BACK:]
+    return Lesson(
+        lesson_id(caller, "model", route.name),
+        caller,
+        "model",
+        labels[0],
+        best,
+        tuple(Piece(one.request, "good" if one.good else "bad", one.at) for one in here),
+        "waiting" if why else "applied",
+        why,
+        route.name,
+        (means[labels[0]], means[best]),
+        sum(one.model != best for one in last),
+        len(last),
+    )

@@ -1,0 +1,293 @@
+"""Evidence in the ledger's database, SQLite's and a real PostgreSQL's, and what service and command make of it."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from dialogue import plan_of
+from lessons_made import CLAUDE, CONFIG, fits, scores, vector
+from postgres import binaries, postgres
+from sqlalchemy import Connection, delete, func, select, text
+from terminal import Shell, told
+
+from router_service.config import Ledger as Settings
+from router_service.learning import adjusted
+from router_service.outcome import Outcome, Seen, Trace
+from router_service.plan import Plan
+from router_service.shell import fingerprint, lessons
+from router_service.shell.learner import Learner
+from router_service.shell.ledger import Ledger, engine, sign
+from router_service.shell.ledger_schema import vectors
+
+ASK = vector((0, 1.0))
+PLAN = plan_of(CONFIG)
+MODEL = fingerprint.of(PLAN.routing)
+
+
+def outcome(id: str, *, caller: str = "", at: float | None = None, model: str = MODEL, **more: object) -> Outcome:
+    begun = Outcome(
+        id=id,
+        started=time.time() if at is None else at,
+        kind="user turn",
+        client="a client",
+        session="s/",
+        route="coding",
+        reason="",
+        model_asked="",
+        model_served=CLAUDE,
+        status=200,
+        caller=caller,
+        trace=Trace(
+            ask="tell me what is wrong with this",
+            difficulty=(("quick", 0.2), ("deep", 0.8)),
+            seen=Seen(model, ASK, fits("coding")),
+        ),
+    )
+    return replace(begun, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
+    """A database in which nothing is yet."""
+    if request.param == "sqlite":
+        yield Settings()
+        return
+    url = request.getfixturevalue("server")
+    with opened(Settings(url), Path()) as connection:
+        connection.execute(text("drop schema public cascade"))
+        connection.execute(text("create schema public"))
+    yield Settings(url)
+
+
+def keep(settings: Settings, folder: Path, *outcomes: Outcome) -> None:
+    ledger = Ledger(settings, folder / "ledger.sqlite")
+    ledger.start()
+    for one in outcomes:
+        ledger.record(one)
+    ledger.close()
+    assert (ledger.tally.lost, ledger.tally.trouble) == (0, "")
+
+
+@contextmanager
+def opened(settings: Settings, folder: Path) -> Iterator[Connection]:
+    database = engine(settings.url, folder / "ledger.sqlite")
+    with database.begin() as connection:
+        yield connection
+    database.dispose()
+
+
+@contextmanager
+def learner(settings: Settings, folder: Path) -> Iterator[Learner]:
+    made = Learner(settings, folder / "ledger.sqlite")
+    yield made
+    made.close()
+
+
+def goes(made: Learner, plan: Plan = PLAN, caller: str = "") -> str | None:
+    """Where the ask goes by what was learned anew; None where nothing was."""
+    found = made.look(plan, time.time())
+    if found is None:
+        return None
+    before = scores(ASK, model=MODEL)
+    after = adjusted(before, found[caller]) if caller in found else before
+    return max(after.routes, key=lambda id: after.routes[id])
+
+
+# -- the database --------------------------------------------------------------------------------------------------
+
+
+def test_an_ask_is_kept_as_the_model_saw_it_and_without_a_word(settings: Settings, tmp_path: Path) -> None:
+    keep(settings, tmp_path, outcome("a", caller="alice"), outcome("b", kind="tool continuation"))
+    with opened(settings, tmp_path) as connection:
+        (row,) = connection.execute(select(vectors)).mappings()
+        (asked,) = lessons.read(connection).asked
+    assert (row["request"], row["caller"], row["session"], row["route"]) == ("a", "alice", "s/", "coding")
+    assert (asked.difficulty, asked.model, asked.served, len(asked.vector)) == ("deep", MODEL, CLAUDE, 64)
+    assert dict(asked.fits) == pytest.approx(dict(fits("coding")))
+    assert "wrong" not in repr(dict(row))
+
+
+def test_asks_leave_with_the_requests_that_they_were(settings: Settings, tmp_path: Path) -> None:
+    month = replace(settings, keep=30 * 86_400.0)
+    keep(month, tmp_path, outcome("old", at=time.time() - 31 * 86_400), outcome("new"))
+    keep(month, tmp_path)
+    with opened(settings, tmp_path) as connection:
+        assert connection.scalars(select(vectors.c.request)).all() == ["new"]
+
+
+def test_what_is_said_is_learned_and_what_is_undone_is_not(settings: Settings, tmp_path: Path) -> None:
+    keep(settings, tmp_path, outcome("a"))
+    with learner(settings, tmp_path) as made:
+        assert goes(made) == "coding"
+        assert goes(made) is None, "nothing new was said"
+        with opened(settings, tmp_path) as connection:
+            sign(connection, "a", "should be", "preference:code review")
+        assert goes(made) == "code-review"
+        with opened(settings, tmp_path) as connection:
+            lessons.leave_out(connection, "", "a", time.time())
+        assert goes(made) == "coding"
+        with opened(settings, tmp_path) as connection:
+            assert lessons.take_back(connection, "", "a") and not lessons.take_back(connection, "", "a")
+        assert goes(made) == "code-review"
+        assert goes(made, plan_of(CONFIG + "learning: {enabled: false}\n")) == "coding"
+        assert goes(made) == "code-review", "and when it is turned on again"
+
+
+def test_two_services_learn_from_one_ledger(settings: Settings, tmp_path: Path) -> None:
+    keep(settings, tmp_path, outcome("a"))
+    with learner(settings, tmp_path) as one, learner(settings, tmp_path) as other:
+        with opened(settings, tmp_path) as connection:
+            sign(connection, "a", "should be", "preference:code review")
+        assert goes(one) == goes(other) == "code-review"
+
+
+def test_before_anything_is_kept_nothing_is_learned_and_no_file_is_made(tmp_path: Path) -> None:
+    with learner(Settings(), tmp_path) as made:
+        assert made.look(PLAN, time.time()) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_exported_is_learned_elsewhere_the_same_and_twice_is_once(settings: Settings, tmp_path: Path) -> None:
+    keep(settings, tmp_path, outcome("a"), outcome("unspoken", at=time.time() - 9))
+    with opened(settings, tmp_path) as connection:
+        sign(connection, "a", "should be", "preference:code review")
+        told = json.loads(json.dumps(lessons.exported(connection, lambda _: True)))
+        for table in reversed(vectors.metadata.sorted_tables):
+            if table.name in ("vectors", "signals", "requests"):
+                connection.execute(delete(table))
+        assert lessons.imported(connection, told) == (1, 1)
+        assert lessons.imported(connection, told) == (0, 0)
+        assert lessons.imported(connection, told, caller="alice") == (0, 0), "an ask is one caller's"
+        assert connection.scalar(select(func.count()).select_from(vectors)) == 1
+    assert "wrong" not in json.dumps(told)
+    with learner(settings, tmp_path) as made:
+        assert goes(made) == "code-review"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ([], "is no export"),
+        ({"archgw": "learned", "version": 9}, "is of version 9"),
+        ({"archgw": "learned", "version": 1, "asked": [{"request": 1}]}, "is damaged"),
+    ],
+    ids=["something else", "newer", "damaged"],
+)
+def test_what_is_no_export_changes_nothing(found: object, why: str, tmp_path: Path) -> None:
+    keep(Settings(), tmp_path, outcome("a"))
+    with opened(Settings(), tmp_path) as connection, pytest.raises(lessons.BadExport, match=why):
+        lessons.imported(connection, found)
+
+
+# -- the command ---------------------------------------------------------------------------------------------------
+
+TERMINAL = CONFIG + "listeners: {egress_traffic: {port: $PORT}}\n"
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture
+def taught(shell: Shell) -> str:
+    """The config of a gateway whose user has corrected one answer."""
+    shell.home.create()
+    file = shell.config(TERMINAL)
+    keep(Settings(capture="asks"), shell.home.folder, outcome("a1b2"), outcome("c3d4", at=time.time() - 60))
+    with opened(Settings(), shell.home.folder) as connection:
+        sign(connection, "a1b2", "should be", "preference:code review")
+    return file
+
+
+def run(shell: Shell, file: str, *arguments: str) -> str:
+    result = shell.run("learned", *arguments, "--config", file)
+    assert result.exit_code == 0, result.output
+    return told(result)
+
+
+def test_a_lesson_is_told_undone_and_taken_back(shell: Shell, taught: str) -> None:
+    said = run(shell, taught)
+    assert "asks like these -> code review, not coding from 1 correction: a1b2, " in said
+    assert "should be: tell me what is wrong with this" in said
+    assert "applied: of your last 2 asks, 2 would go elsewhere for it" in said
+    lesson = said.split()[0]
+    assert f"{lesson} is left out; a gateway that runs takes it up within seconds" in run(shell, taught, "undo", lesson)
+    assert f"undone {lesson}" in run(shell, taught) and "applied: of" not in run(shell, taught)
+    assert f"{lesson} counts again" in run(shell, taught, "redo", lesson[:4])
+    assert "applied: of" in run(shell, taught)
+
+
+def test_one_request_can_be_left_out_of_the_evidence(shell: Shell, taught: str) -> None:
+    run(shell, taught, "undo", "a1b2")
+    said = run(shell, taught)
+    assert "Nothing has been learned yet, from 2 asks." in said and "left out: request a1b2, since" in said
+    run(shell, taught, "redo", "a1b2")
+    assert "applied: of" in run(shell, taught)
+
+
+def test_all_of_it_can_be_reset_and_taken_back(shell: Shell, taught: str) -> None:
+    assert shell.run("learned", "reset", "--config", taught).exit_code == 1, "it asks first"
+    assert "nothing that was said until now counts any more" in run(shell, taught, "reset", "--yes")
+    assert "left out: all that was said before, since" in run(shell, taught)
+    assert "what was said before the reset counts again" in run(shell, taught, "redo", "all")
+    assert "applied: of" in run(shell, taught)
+    assert "there was no reset" in told(shell.run("learned", "redo", "all", "--config", taught))
+
+
+def test_it_is_carried_to_another_machine(shell: Shell, taught: str, tmp_path: Path) -> None:
+    file = tmp_path / "learned.json"
+    assert "1 ask and what was said of them in" in run(shell, taught, "export", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "is there already" in told(shell.run("learned", "export", str(file), "--config", taught))
+    said = run(shell, taught, "import", str(file))
+    assert "0 asks and 0 words about them are new here" in said and "another router model" not in said
+    file.write_text("{")
+    assert "is not JSON" in told(shell.run("learned", "import", str(file), "--config", taught))
+
+
+def test_it_is_told_as_json_and_by_client(shell: Shell, taught: str) -> None:
+    found = json.loads(shell.run("learned", "--json", "--config", taught).stdout)
+    (lesson,) = found["lessons"]
+    assert (lesson["kind"], lesson["target"], lesson["state"], lesson["moves"]) == (
+        "preference",
+        "code review",
+        "applied",
+        2,
+    )
+    assert "wrong" not in json.dumps(found), "words are for people"
+    assert "Nothing has been learned yet" in run(shell, taught, "--client", "bob")
+
+
+def test_what_is_not_there_is_said_to_be_not_there(shell: Shell, taught: str) -> None:
+    result = shell.run("learned", "undo", "zz", "--config", taught)
+    assert result.exit_code == 1 and "nothing that was learned is called 'zz' see what there is" in told(result)
+
+
+def test_the_empty_ledger_says_how_to_teach(shell: Shell) -> None:
+    shell.home.create()
+    keep(Settings(), shell.home.folder, outcome("a"))
+    said = run(shell, shell.config(TERMINAL))
+    assert "Nothing has been learned yet, from 1 ask." in said
+    assert 'archgw bad --should-be "coding"' in said
+
+
+def test_without_a_ledger_check_says_that_nothing_is_learned(shell: Shell) -> None:
+    file = shell.config(TERMINAL + "ledger: {url: none}\n")
+    said = told(shell.run("check", file, ANTHROPIC_API_KEY="a", DEEPSEEK_API_KEY="b"))
+    assert (
+        "nothing is learned from feedback: that is kept in the ledger, and the config keeps none (ledger.url)" in said
+    )
+    assert "the config keeps no ledger" in told(shell.run("learned", "--config", file))
