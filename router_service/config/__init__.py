@@ -10,7 +10,7 @@ from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.mending import compose
-from router_service.config.preferences import Difficulty, Prefer, Preference, SelectionPolicy, Weights
+from router_service.config.preferences import Prefer, Preference, SelectionPolicy, Weights
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
 from router_service.config.sections import (
@@ -44,7 +44,6 @@ __all__ = [
     "Config",
     "ConfigErrors",
     "Dashboard",
-    "Difficulty",
     "Failover",
     "Identity",
     "Learning",
