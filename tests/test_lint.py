@@ -99,6 +99,21 @@ def test_who_routes_by_an_llm_is_not_told_how_hard_an_ask_is() -> None:
     assert idle(plan, learns=True, tells_difficulty=True) == []
 
 
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        ("cheapest", "the cheapest of openai/gpt-4o-mini, xai/grok-2"),
+        ("balanced", "the best balance of openai/gpt-4o-mini, xai/grok-2"),
+        ("{difficulty: auto}", "the first of openai/gpt-4o-mini, xai/grok-2, by difficulty"),
+        ("listed", "jokes openai/gpt-4o-mini xai/grok-2"),
+    ],
+)
+def test_check_shows_whom_a_policy_chooses_from(shell: Shell, policy: str, words: str) -> None:
+    config = CONFIG.replace("models: [grok-2]", f"models: [gpt-4o-mini, grok-2], selection_policy: {policy}")
+    said = told(shell.run("check", shell.config(config), XAI_API_KEY="k"))
+    assert words in said
+
+
 def test_check_tells_findings_as_notes(shell: Shell) -> None:
     vague = CONFIG.replace("telling jokes", "other stuff")
     result = shell.run("check", shell.config(vague))

@@ -292,6 +292,19 @@ def test_a_turn_goes_where_its_preference_says(plan: Plan) -> None:
     assert one.really == pytest.approx(REALLY) and one.would == pytest.approx(ON_MINI)
 
 
+@pytest.mark.parametrize(("difficulty", "label"), [(0.0, "openai/gpt-4o-mini"), (0.9, "anthropic/claude-opus-4-8")])
+def test_a_policy_decides_by_what_was_read_and_how_hard_it_was(shell: Shell, difficulty: float, label: str) -> None:
+    """23,000 tokens read, and an answer of usual length: who charges for answers is the cheaper one, and not strong."""
+    policy = "selection_policy: {prefer: cheapest, difficulty: auto}"
+    text = CONFIG.replace("[claude-opus-4-8, gpt-4o-mini]", f"[claude-opus-4-8, gpt-4o-mini], {policy}")
+    text = text.replace("default: true", "default: true, price: {input: 90, output: 0.1}")
+    text = text.replace("gpt-4o-mini, access", "gpt-4o-mini, price: {input: 0.1, output: 50}, access")
+    plan = configs.complete(Path(shell.config(text)))
+    full = Scores({CODE: 0.0, SCRIPTS: 0.9, RIDDLES: 0.0}, 0.1, difficulty={"deep": difficulty})
+    (one,) = replay(plan, [(asked(), full)], price)
+    assert one.candidate.label == label
+
+
 def test_a_turn_that_fits_none_stays_with_its_session(plan: Plan) -> None:
     first, second, elsewhere = replayed(
         plan, (asked(), {CODE: 0.9}), (asked("go on"), {CODE: 0.1}), (asked("go on", thread="t/"), {CODE: 0.1})

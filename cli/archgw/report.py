@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from router_service.plan import Plan
+from router_service.plan import Plan, Route
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -39,13 +39,18 @@ def routes_table(plan: Plan) -> Table:
         chain = plan.chain(route, route.candidates[0])
         then = ", ".join(candidate.label for candidate in chain.candidates[1 : chain.attempts])
         name = "anything else" if route is plan.default else route.name
-        if route.prefer != "listed" or route.by_difficulty:
-            word = "first" if route.prefer == "listed" else route.prefer
-            pool = ", ".join(candidate.label for candidate in route.candidates)
-            table.add_row(escape(name), f"the {word} of {pool}", "the rest of them")
+        if len(route.candidates) > 1 and (route.prefer != "listed" or route.by_difficulty):
+            table.add_row(escape(name), _choice(route), "the rest of them")
             continue
         table.add_row(escape(name), chain.first.label, then or "-")
     return table
+
+
+def _choice(route: Route) -> str:
+    """`the cheapest of openai/gpt-4.1, deepseek/deepseek-chat, by difficulty`."""
+    which = {"listed": "the first", "balanced": "the best balance"}.get(route.prefer, f"the {route.prefer}")
+    labels = ", ".join(candidate.label for candidate in route.candidates)
+    return f"{which} of {labels}" + (", by difficulty" if route.by_difficulty else "")
 
 
 def seconds(value: float | None) -> str:

@@ -10,7 +10,7 @@ from router_service.config.clients import Client, clients
 from router_service.config.clouds import Clouds, Identity
 from router_service.config.keys import Secret, parse_dotenv
 from router_service.config.mending import compose
-from router_service.config.preferences import Difficulty, OwnCache, Prefer, Preference, SelectionPolicy, Weights
+from router_service.config.preferences import OwnCache, Prefer, Preference, SelectionPolicy, Weights
 from router_service.config.prompt_cache import PromptCache, prompt_cache
 from router_service.config.providers import FIELDS, ProviderEntry, check_entries, find_entry, read_entry
 from router_service.config.reading import ConfigErrors, Mistake, Notes, Place, Value
@@ -47,7 +47,6 @@ __all__ = [
     "Config",
     "ConfigErrors",
     "Dashboard",
-    "Difficulty",
     "Failover",
     "Identity",
     "Learning",
