@@ -72,9 +72,10 @@ def in_clients_bytes(exchange: Exchange, candidate: Candidate, changes: Mapping[
     conversation, marks = exchange.conversation, b'"cache_control"' in exchange.body
     mark = None if marks or _given(conversation) else _ours(conversation, candidate)
     moved = marks and _MARK_OF_ALL in candidate.provider.refuses
-    if not mark and not moved and BILLING.encode() not in exchange.body:
+    billed = not candidate.provider.accounts and BILLING.encode() in exchange.body
+    if not (mark or moved or billed):
         return {}
-    body = values(exchange.body, _PROMPT) | dict(changes)
+    body = values(exchange.body, _PROMPT if mark or moved else ("system",)) | dict(changes)
     found = _without_billing(body, candidate)
     if mark:
         return found | marked(body | found, mark)

@@ -25,6 +25,15 @@ ELSEWHERE = (
             THREE.replace("small talk", "chat"),
             ["preference “small talk”: no longer there", f"preference “chat”: new, {DEEPSEEK}"],
         ),
+        (
+            THREE,
+            f"{THREE}prompt_cache: {{affinity: false, breakpoints: always}}",
+            [
+                f"model {label}: prompt_cache: affinity false, breakpoints always;"
+                " before: affinity true, breakpoints agents"
+                for label in (GPT, CLAUDE, DEEPSEEK)
+            ],
+        ),
         (THREE, OTHER_DEFAULT, [f"everything else: {DEEPSEEK}; before: {GPT}"]),
         (
             "llm_providers: [{model: openai/gpt-4o}]",
@@ -78,6 +87,7 @@ ELSEWHERE = (
         "nothing",
         "a preference",
         "another name",
+        "prompt caches",
         "the default",
         "another model",
         "where and how",
