@@ -22,7 +22,6 @@ from router_service.session import is_named, main_thread
 
 MARK: Json = {"type": "ephemeral"}  # kept for five minutes after it was last read
 _MARK_OF_ALL = "cache_control"
-_PROMPT = ("tools", "system", "messages", _MARK_OF_ALL)
 
 
 # -- which requests belong together ----------------------------------------------------------------------------------
@@ -71,16 +70,18 @@ def in_clients_bytes(exchange: Exchange, candidate: Candidate, changes: Mapping[
     """The same for the client's own bytes, of which `changes` are made anyway. Who marks anything has marked all."""
     conversation, marks = exchange.conversation, b'"cache_control"' in exchange.body
     mark = None if marks or _given(conversation) else _ours(conversation, candidate)
-    moved = marks and _MARK_OF_ALL in candidate.provider.refuses
-    if not mark and not moved and BILLING.encode() not in exchange.body:
+    refused = marks and _MARK_OF_ALL in candidate.provider.refuses
+    moved = values(exchange.body, (_MARK_OF_ALL,)).get(_MARK_OF_ALL) if refused else None
+    billed = not candidate.provider.accounts and BILLING.encode() in exchange.body
+    if not (mark or moved or billed):
         return {}
-    body = values(exchange.body, _PROMPT) | dict(changes)
+    read = values(exchange.body, ("tools", "system") if mark else ("system",))
+    body = {"messages": list(conversation.source)} | read | dict(changes)
     found = _without_billing(body, candidate)
     if mark:
         return found | marked(body | found, mark)
-    given = values(exchange.body, (_MARK_OF_ALL,)).get(_MARK_OF_ALL)
-    if moved and isinstance(given, dict):  # on the whole request it means: up to the last block
-        found["messages"] = _marked_messages(body["messages"], given, most=1)
+    if isinstance(moved, dict):  # on the whole request it means: up to the last block
+        found["messages"] = _marked_messages(body["messages"], moved, most=1)
     return found
 
 

@@ -43,6 +43,15 @@ ELSEWHERE = (
             THREE.replace("small talk", "chat"),
             ["preference “small talk”: no longer there", f"preference “chat”: new, {DEEPSEEK}"],
         ),
+        (
+            THREE,
+            f"{THREE}prompt_cache: {{affinity: false, breakpoints: always}}",
+            [
+                f"model {label}: prompt_cache: affinity false, breakpoints always;"
+                " before: affinity true, breakpoints agents"
+                for label in (GPT, CLAUDE, DEEPSEEK)
+            ],
+        ),
         (THREE, OTHER_DEFAULT, [f"everything else: {DEEPSEEK}; before: {GPT}"]),
         (
             "llm_providers: [{model: openai/gpt-4o}]",
@@ -98,6 +107,7 @@ ELSEWHERE = (
         "another policy",
         "another weight",
         "another name",
+        "prompt caches",
         "the default",
         "another model",
         "where and how",

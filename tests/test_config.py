@@ -20,6 +20,7 @@ from router_service.config import (
     Mistake,
     Place,
     Preference,
+    PromptCache,
     RetryBudget,
     Routing,
     Secret,
@@ -493,6 +494,10 @@ URL = "expected an address such as http://localhost:8000/v1, found"
             ".base_url: the address goes on to one endpoint; leave off /chat/completions, /responses or /messages",
         ),
         (
+            "model: ollama/a, prompt_cache: {breakpoints: off}",
+            ".prompt_cache.breakpoints: expected never, agents or always, found off (true or false to YAML)",
+        ),
+        (
             "model: mine/a, provider_interface: openai",
             ".provider_interface: provider_interface without base_url; say where it is reached",
         ),
@@ -787,6 +792,12 @@ def test_a_preference_stands_once_in_a_list() -> None:
             "headers come from OTEL_EXPORTER_OTLP_HEADERS",
         ),
         ("telemetry: {endpoint: 'http://h'}", "telemetry: unknown key 'endpoint'; known: otlp"),
+        (
+            "prompt_cache: {breakpoints: agent}",
+            "prompt_cache.breakpoints: expected never, agents or always, found 'agent'; did you mean 'agents'?",
+        ),
+        ("prompt_cache: {affinity: 1}", "prompt_cache.affinity: expected true or false, found the number 1"),
+        ("prompt_cache: {ttl: 1h}", "prompt_cache: unknown key 'ttl'; known: affinity, breakpoints"),
     ],
 )
 def test_a_mistake_in_a_section(section: str, told: str) -> None:
@@ -1066,6 +1077,21 @@ failover: {limits: {max_requests: 9, max_pending_requests: 4, max_retries: 5, re
     budget = RetryBudget(share=0.3, least=3)
     two = CircuitBreakers(max_pending_requests=4, max_requests=9, max_retries=5, retry_budget=budget)
     assert [candidate.limits for candidate in plan(config).candidates] == [replace(two, max_requests=2), two]
+
+
+def test_prompt_caches_are_everybodys_but_for_those_of_a_model() -> None:
+    config = read(
+        """\
+llm_providers:
+  - {model: ollama/one, prompt_cache: {breakpoints: always}}
+  - {model: ollama/two, prompt_cache: {affinity: true}}
+  - {model: ollama/three}
+prompt_cache: {affinity: false, breakpoints: never}
+"""
+    )
+    found = [candidate.prompt_cache for candidate in plan(config).candidates]
+    assert found == [PromptCache(False, "always"), PromptCache(True, "never"), PromptCache(False, "never")]
+    assert plan(read("llm_providers: [{model: ollama/one}]")).candidates[0].prompt_cache == PromptCache(True, "agents")
 
 
 def test_retries_belong_to_no_model() -> None:
