@@ -12,7 +12,8 @@ from typing import Literal
 
 from router_service import kinds, refusals, signals, upstream
 from router_service.bill import settle
-from router_service.cached_answers import Copy
+from router_service.cached_answers import Copy, replay
+from router_service.caching import Entry
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
@@ -26,8 +27,10 @@ from router_service.exchange import (
     Effect,
     Event,
     Exchange,
+    Found,
     Gone,
     Headers,
+    Look,
     Proceed,
     Record,
     Release,
@@ -115,7 +118,9 @@ class Attempt:
             return [Proceed()] if isinstance(event, ResponseTrailers) else []
         match event:
             case RequestHeaders():
-                return self._ask()
+                return self._follow() or self._ask()
+            case Found(entry):
+                return self._on_found(entry, now)
             case ResponseHeaders():
                 return self._on_headers(event, now)
             case ResponseBody(chunk, end):
@@ -149,6 +154,25 @@ class Attempt:
         _leave_alone(self._gateway, exchange, _served(exchange), now, trouble)
 
     # -- asking -----------------------------------------------------------------------------------------------
+
+    def _follow(self) -> list[Effect]:
+        """Whoever waits for another's answer does so here where that takes long."""
+        exchange = self._exchange
+        if not (exchange.follows and exchange.keep):
+            return []
+        exchange.follows = False
+        return [Look(exchange.keep, exchange.id, exchange.patience)]
+
+    def _on_found(self, entry: Entry | None, now: float) -> list[Effect]:
+        if entry is None:
+            self._begun = self._heard = now
+            return self._ask()
+        self._state = "done"
+        self._exchange.active -= 1
+        self._gateway.exchanges.drop(self._exchange.id)
+        if self._exchange.keep:
+            self._pin(self._exchange.keep.first)
+        return replay(self._gateway.sessions, self._exchange, entry, now)
 
     def _ask(self) -> list[Effect]:
         exchange, candidate = self._exchange, self._candidate
@@ -464,10 +488,13 @@ class Attempt:
         self._keep_attempt("", now)
         if self._exchange.conversation.stream and self._exchange.intent.kind in kinds.TURNS:
             self._gateway.paces.began(self._candidate.id, now - self._begun, now)
+        self._pin(self._candidate.id)
+
+    def _pin(self, candidate: str) -> None:
+        """Who stepped in finishes the turn."""
         decision, session = self._exchange.decision, self._exchange.session
-        if self._exchange.intent.kind in kinds.TURNS and decision.lane == "routed":  # who stepped in finishes the turn
-            pin = Pin(decision.route.id, self._candidate.id, decision.score)
-            self._gateway.sessions.set_pin(session, pin)
+        if self._exchange.intent.kind in kinds.TURNS and decision.lane == "routed":
+            self._gateway.sessions.set_pin(session, Pin(decision.route.id, candidate, decision.score))
 
     def _keep_attempt(self, trouble: str, now: float) -> None:
         exchange, candidate = self._exchange, self._candidate

@@ -51,9 +51,10 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the cache holds; None: ask."""
+    """What the cache holds; None: ask. `late`: somebody is still asking the same, and patience has ended."""
 
     entry: Entry | None
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +260,7 @@ class Exchange:
     cut: Outcome | None = None  # of an answer that was cut off: for the record, unless Envoy comes back or says by whom
     torn: int = 0  # the try of which Envoy has said that its provider tore the stream
     keep: Keeping | None = None  # where the answer is kept for whoever asks the same
+    follows: bool = False  # goes on waiting for who is just asking the same, where it may for longer
 
     @property
     def tries(self) -> int:

@@ -59,7 +59,7 @@ from router_service.session import NEW, Pin, Session, Sessions, main_thread, ses
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
-SHARE_OF_PAUSE = 0.8  # of what a client may pause, the most that it waits for another's answer: Envoy counts it as one
+SHARE_OF_PAUSE = 0.8  # of limits.pause_in_request: so long it waits for another's answer here; to Envoy it is a pause
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 
 
@@ -125,8 +125,8 @@ class Selection:
                     return self._decide(self._waiting, now)
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
-                case Found(entry) if self._looking:
-                    return self._on_found(*self._looking, entry, now)
+                case Found() if self._looking:
+                    return self._on_found(*self._looking, event, now)
         except BadRequest as error:
             return self._refuse(error.failure, now)
         except RecursionError:
@@ -343,7 +343,8 @@ class Selection:
         self._gateway.exchanges.add(exchange)
         if not exchange.counts:
             self._pin(understood, exchange.decision)
-        return [Choose(exchange.decision.chain.name, exchange.id, exchange.tries, exchange.patience)]
+        patience = 2 * exchange.patience if exchange.follows else exchange.patience  # to wait, and then to ask
+        return [Choose(exchange.decision.chain.name, exchange.id, exchange.tries, patience)]
 
     def _keeping(self, understood: _Understood, decision: Decision) -> caching.Keeping | None:
         """Where the answer is kept, and may be already; None where the cache has nothing to do with the request."""
@@ -362,16 +363,15 @@ class Selection:
             query=self._query,
         )
 
-    def _on_found(
-        self, understood: _Understood, exchange: Exchange, entry: caching.Entry | None, now: float
-    ) -> list[Effect]:
+    def _on_found(self, understood: _Understood, exchange: Exchange, found: Found, now: float) -> list[Effect]:
         self._looking = None
         exchange.touched = now
-        if entry is None:
+        exchange.follows = found.late
+        if found.entry is None:
             return self._asked(understood, exchange)
         if exchange.keep:
             self._pin(understood, exchange.decision, served=exchange.keep.first)
-        return cached_answers.replay(self._gateway.sessions, exchange, entry, now)
+        return cached_answers.replay(self._gateway.sessions, exchange, found.entry, now)
 
     def _reached(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
         """The budgets that have come to what they say; those of preferences only when it is decided."""

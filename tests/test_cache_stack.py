@@ -323,9 +323,39 @@ async def test_longer_than_envoy_waits_for_us_is_waited(tmp_path: Path) -> None:
         assert Counter(map(cached, answers)) == {"miss": 1, "hit": 4} and asked(it) == 1
 
 
-async def test_nobody_waits_longer_than_envoy_lets_him(tmp_path: Path) -> None:
-    """To Envoy it looks as if the client paused in its request. Who has waited for so long asks for himself."""
-    async with running(tmp_path, f"{ON}limits: {{pause_in_request: 3s}}\n", latency=6.0) as it:
-        answers = await asyncio.gather(*(it.ask(hello()) for _ in range(5)))
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_longer_than_a_client_may_pause_is_waited(tmp_path: Path, stream: bool) -> None:
+    """To Envoy it looks as if the client paused in its request; so it is waited where nobody pauses any more."""
+    async with running(tmp_path, f"{ON}limits: {{pause_in_request: 3s}}\n", latency=8.0) as it:
+        answers = await asyncio.gather(*(it.ask(hello(stream=stream)) for _ in range(20)))
+        assert [answer.status for answer in answers] == [200] * 20, [answer.body for answer in answers]
+        assert Counter(map(cached, answers)) == {"miss": 1, "hit": 19} and asked(it) == 1
+        assert {answer.body for answer in answers} == {answers[0].body}
+        assert len({answer.headers["Content-Type"] for answer in answers}) == 1
+
+
+async def test_who_waits_for_long_asks_when_the_first_has_left(tmp_path: Path) -> None:
+    async with running(tmp_path, f"{ON}limits: {{pause_in_request: 2s}}\n", latency=6.0) as it:
+        leader = asyncio.create_task(it.ask(hello()))
+        await until(lambda: asked(it) == 1)
+        waiting = [asyncio.create_task(it.ask(hello())) for _ in range(5)]
+        await until(lambda: held(it).get("waiting") == 5)
+        await asyncio.sleep(3.0)  # the time in which each waits in the first hop is over
+        leader.cancel()
+        answers = await asyncio.gather(*waiting)
         assert [answer.status for answer in answers] == [200] * 5, [answer.body for answer in answers]
-        assert Counter(map(cached, answers)) == {"miss": 5} and asked(it) == 5
+        assert Counter(map(cached, answers)) == {"miss": 1, "hit": 4} and asked(it) == 2
+
+
+async def test_who_waits_for_long_and_leaves_is_forgotten(tmp_path: Path) -> None:
+    async with running(tmp_path, f"{ON}limits: {{pause_in_request: 2s}}\n", latency=10.0) as it:
+        leader = asyncio.create_task(it.ask(hello()))
+        await until(lambda: asked(it) == 1)
+        waiting = [asyncio.create_task(it.ask(hello())) for _ in range(5)]
+        await until(lambda: held(it).get("waiting") == 5)
+        await asyncio.sleep(3.0)
+        for one in waiting:
+            one.cancel()
+        await until(lambda: held(it).get("waiting") == 0)
+        assert not leader.done()
+        assert cached(await leader) == "miss" and asked(it) == 1

@@ -34,11 +34,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_service import caching, intent
+from router_service.attempt import Attempt
 from router_service.bookkeeping import request_row
 from router_service.caching import Entry, Keeping, Terms
 from router_service.config import Cache, OwnCache
 from router_service.conversation import Usage
 from router_service.exchange import (
+    Ask,
     Choose,
     Effect,
     Found,
@@ -46,10 +48,12 @@ from router_service.exchange import (
     Keep,
     Look,
     Record,
+    RequestHeaders,
     Respond,
     ResponseBody,
     Score,
     Scored,
+    Wake,
 )
 from router_service.kinds import Kind
 from router_service.plan import Plan
@@ -490,6 +494,34 @@ def test_while_one_cools_what_it_said_is_told_and_what_another_says_is_not_kept(
     exchange = gateway.exchanges.get(look.exchange)
     assert choose is not None and exchange is not None and exchange.decision.first.label == DEEPSEEK
     assert look.keeping.first == "anthropic-claude-sonnet-4-5"
+
+
+def followed(gateway: Gateway) -> Attempt:
+    """An attempt of a request that goes on waiting for another."""
+    selection, look = begun(gateway)
+    choose = one(selection.feed(Found(None, late=True), 24.0), Choose)
+    exchange = gateway.exchanges.get(look.exchange)
+    assert choose is not None and exchange is not None and choose.patience == 2 * exchange.patience
+    attempt = Attempt(gateway, exchange, exchange.decision.first, 24.0)
+    assert attempt.feed(RequestHeaders({}), 24.0) == [Look(look.keeping, exchange.id, exchange.patience)]
+    return attempt
+
+
+def test_who_waits_for_long_waits_in_the_second_hop() -> None:
+    gateway = gateway_of(CACHED)
+    entry = kept(answered(gateway, *whole(anthropic_message({"type": "text", "text": "hi"}))))
+    effects = followed(gateway).feed(Found(entry), 40.0)
+    reply, outcome = one(effects, Respond), recorded(effects)
+    assert reply is not None and outcome is not None
+    assert (reply.status, reply.body, reply.retry, outcome.cache) == (200, entry.body, False, "hit")
+    assert reply.headers["x-arch-cache"] == "hit; age=39" and len(gateway.exchanges) == 0
+
+
+def test_who_has_waited_in_vain_asks_with_all_his_patience() -> None:
+    gateway = gateway_of(CACHED)
+    effects = followed(gateway).feed(Found(None), 300.0)
+    wake = one(effects, Wake)
+    assert one(effects, Ask) is not None and wake is not None and wake.after == 300.0
 
 
 def test_a_budget_that_is_spent_blocks_what_the_cache_holds_as_well() -> None:

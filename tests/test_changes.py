@@ -99,6 +99,15 @@ ELSEWHERE = (
                 "budget “$1 a session”: new, block at $1 a session",
             ],
         ),
+        (
+            f"{THREE}cache: {{enabled: true}}",
+            THREE.replace("chatting", "chatting, cache: {ttl: 1m}") + "cache: {enabled: true, ttl: 1m, tools: true}",
+            [
+                "preference “small talk”: its answers are kept for 60 s; before: its answers are kept as cache says",
+                "cache.ttl: 60.0; before: 3600.0",
+                "cache.tools: True; before: False",
+            ],
+        ),
         (THREE, f"{THREE}telemetry: {{otlp: 'http://h:4318'}}", ["telemetry.otlp: http://h:4318; before: none"]),
     ],
     ids=[
@@ -116,6 +125,7 @@ ELSEWHERE = (
         "what may hold a password",
         "the listener",
         "budgets",
+        "what is kept",
         "where it is told",
     ],
 )

@@ -18,6 +18,7 @@ from router_service.config import (
     Ledger,
     Listener,
     Mistake,
+    OwnCache,
     Place,
     Preference,
     PromptCache,
@@ -122,6 +123,23 @@ def test_by_what_names_and_for_whose_pages_it_is_called() -> None:
         f"{TWO}listeners: {{egress_traffic: {{hosts: [Gate.example.com], origins: [http://localhost:3000]}}}}\n"
     ).listener
     assert (listener.hosts, listener.origins) == (("gate.example.com",), ("http://localhost:3000",))
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("", None),
+        (", cache: true", OwnCache()),
+        (", cache: no", OwnCache(enabled=False)),
+        (", cache: {ttl: 10m}", OwnCache(ttl=600.0)),
+    ],
+)
+@pytest.mark.parametrize("top", [True, False], ids=["at top level", "below a model"])
+def test_a_preference_says_whether_its_answers_are_kept(said: str, found: OwnCache | None, top: bool) -> None:
+    below = f"llm_providers: [{{model: ollama/a, routing_preferences: {{name: n, description: d{said}}}}}]"
+    text = f"{OLLAMA}\nrouting_preferences: [{{name: n, description: d, models: [llama3.1]{said}}}]" if top else below
+    (preference,) = read(text).preferences
+    assert preference.cache == found
 
 
 def test_one_name_below_several_providers_is_one_preference() -> None:
@@ -588,6 +606,14 @@ def test_a_mistake_in_the_whole(text: str, told: str) -> None:
             "name: a, description: b, models: [gpt-4o], selection_policy: cheap",
             ".selection_policy: expected listed, cheapest, fastest, best or balanced, found 'cheap'; "
             "did you mean 'cheapest'?",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], cache: sometimes",
+            ".cache: expected true or false, found 'sometimes'",
+        ),
+        (
+            "name: a, description: b, models: [gpt-4o], cache: {tll: 1h}",
+            ".cache: unknown key 'tll'; did you mean 'ttl'?",
         ),
         (
             "name: a, description: b, models: [gpt-4o], selection_policy: {prefer: 1}",

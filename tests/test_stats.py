@@ -10,13 +10,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from archgw.stats import BUCKETS, BY, Line, Spread, session_of, sparkline, stats
-from sqlalchemy import Connection, insert
+from archgw.dashboard.span import Span
+from archgw.dashboard.sums import headline
+from archgw.stats import BUCKETS, BY, Line, Spread, hits, session_of, sparkline, stats
+from sqlalchemy import Connection, insert, text
 from test_ledger import CLAUDE, GPT, kept, outcome, server, settings
 
 from router_service.config import Ledger as Settings
 from router_service.conversation import Usage
 from router_service.outcome import AttemptOutcome, Outcome
+from router_service.shell.ledger_schema import requests as ledger_requests
 from router_service.shell.ledger_schema import signals
 
 __all__ = ["server", "settings"]  # fixtures
@@ -213,3 +216,37 @@ def test_a_curve_is_as_high_as_its_numbers() -> None:
 )
 def test_threads_of_a_session_are_one_and_those_without_one_are_each_their_own(key: str, session: str) -> None:
     assert session_of(key) == session
+
+
+@pytest.mark.parametrize(
+    ("by", "found"),
+    [("model", {CLAUDE: 2, GPT: 1}), ("preference", {"coding": 2, "small talk": 1}), ("day", {"2025-10-09": 3})],
+)
+def test_what_the_cache_answered_is_counted_and_makes_nobody_fast(
+    settings: Settings, tmp_path: Path, by: str, found: dict[str, int]
+) -> None:
+    hit = {"cache": "hit", "cost": 0.0, "baseline": 0.5, "usage": Usage(), "attempts": (), "first_content": None}
+    asked = [
+        outcome("miss", at=NOON, cache="miss"),
+        outcome("hit 1", at=NOON, **hit),
+        outcome("hit 2", at=NOON, **hit),
+        outcome("hit 3", at=NOON, **(hit | {"model_served": GPT, "route": "small talk"})),
+        outcome("long ago", at=NOON - 9 * DAY, **hit),
+    ]
+    with kept(replace(settings, keep=1e10), tmp_path, *asked) as connection:
+        told = stats(connection, by, since=NOON - DAY, until=NOON + DAY, zone=UTC)  # type: ignore[arg-type]
+        span = Span(NOON - DAY, NOON + DAY, 24)
+        headline_ = headline(connection, span)
+    assert {line.name: line.hits for line in told.lines} == found and told.total.hits == 3
+    assert (told.total.requests, told.total.cost, told.total.saved) == (4, 0.25, pytest.approx(1.75))
+    assert told.total.unpriced == 0 and told.total.first_content == Spread(0.4, 0.4)
+    assert (headline_.now.hits, headline_.now.saved) == (3, pytest.approx(1.75))
+
+
+def test_hits_are_found_without_going_through_all_requests(tmp_path: Path) -> None:
+    """They are few among months of requests."""
+    with kept(Settings(), tmp_path, outcome(cache="hit")) as connection:
+        asked = text("explain query plan select count(*) from requests where at >= 1 and at < 9e9 and cache = 'hit'")
+        (plan,) = connection.execute(asked).all()
+        assert "requests_hits" in plan.detail
+        assert hits(connection, ledger_requests.c.at > 0) == 1

@@ -104,6 +104,7 @@ class Cache:
         self._bytes = 0
         self._flights: dict[str, _Flight] = {}
         self._leads: dict[str, str] = {}  # by exchange, the key of what it asks for all
+        self._late: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def look(self, look: Look, *, on_wait: OnWait | None = None) -> Entry | None:
@@ -121,9 +122,17 @@ class Cache:
             told = await self._wait(flight, until)
             if isinstance(told, Entry):
                 return told
+            if told is None:
+                self._late.add(look.exchange)
             failures += told == "failed"
             if told in (None, "alone") or failures > 1:
                 return None
+
+    def was_late(self, exchange: str) -> bool:
+        """Whether its patience ended while somebody was still asking. Said once."""
+        late = exchange in self._late
+        self._late.discard(exchange)
+        return late
 
     def keep(self, key: str, entry: Entry) -> None:
         """At once, for whoever waits; for the store, behind the requests' backs."""

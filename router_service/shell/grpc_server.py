@@ -215,8 +215,7 @@ class Hop:
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
                 case Look():
-                    self._looked = effect.exchange
-                    await self._feed(Found(await self._cache.look(effect, on_wait=self._ask_patience)))
+                    await self._feed(await self._look(effect))
                 case Wake(after):
                     self._wake(after)
                 case Record() | Keep():
@@ -246,6 +245,12 @@ class Hop:
         figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
         page = await asyncio.to_thread(metrics.written, figures, envoy)
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
+
+    async def _look(self, look: Look) -> Found:
+        self._looked = look.exchange
+        on_wait = self._ask_patience if self._role == "selection" else None
+        entry = await self._cache.look(look, on_wait=on_wait)
+        return Found(entry, late=self._cache.was_late(look.exchange))
 
     async def _ask_patience(self, seconds: float) -> None:
         """Of Envoy, which waits ten seconds for a word of ours otherwise."""
