@@ -35,9 +35,9 @@ from learning_domains import DOMAINS, WORDS
 from learning_plots import Line, plot
 
 from router_service import beliefs
-from router_service.bank import Bank, Way, packed
+from router_service.bank import Bank, Way
 from router_service.config import parse
-from router_service.evidence import NONE, Asked, Evidence, Said, Turn
+from router_service.evidence import NONE, Asked, Evidence, Said, Turn, packed
 from router_service.learning import NOTHING, Learned, adjusted, learn
 from router_service.plan import Plan, plan
 from router_service.policies.policy import Scores
