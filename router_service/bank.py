@@ -7,7 +7,6 @@ near one is shared between all that is near: corrections, and asks that were rig
 their place. Nothing is ever moved out of a third preference.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -120,16 +119,6 @@ def cosines(some: Vectors, others: Vectors) -> Numbers:
 def fits_of(fits: Mapping[str, float], names: tuple[str, ...]) -> list[float]:
     """What a model once gave each; nothing for those that have come since."""
     return [fits.get(name, 0.0) for name in names]
-
-
-def packed(vector: bytes) -> bytes:
-    """Of float32 [width] a byte a number: the direction is all that counts, and it is kept to a degree."""
-    numbers = np.frombuffer(vector, np.float32)
-    most = float(np.abs(numbers).max(initial=0.0))
-    if not math.isfinite(most) or most == 0.0:
-        return b""
-    kept: bytes = np.rint(numbers * (127 / most)).astype(np.int8).tobytes()
-    return kept
 
 
 def unpacked(packed: bytes) -> Vectors:

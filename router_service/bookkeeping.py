@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from router_service.bank import packed
+from router_service.evidence import packed
 from router_service.outcome import BLAMELESS, Outcome
 
 Row = dict[str, Any]

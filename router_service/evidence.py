@@ -4,6 +4,8 @@ Values alone, as the ledger keeps them, without a word of anybody's. What is lea
 """
 
 import hashlib
+import math
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ class Asked:
     """One ask that the router model read. `at`: seconds since the epoch. `session`: the thread, empty where not known.
 
     `route`: by name, where it went. `fits`: (preference, probability) of each and of NONE, before anything learned.
-    `vector`: the ask as `model` (a fingerprint) sees it, see `bank.packed`; empty where it does not say.
+    `vector`: the ask as `model` (a fingerprint) sees it, see `packed`; empty where it does not say.
     """
 
     request: str
@@ -93,6 +95,15 @@ class Turn:
         """The model that the user names as the right one."""
         told = [one for one in self.said if one.signal == SHOULD_BE and one.told.startswith(_MODEL)]
         return max(told, key=lambda one: one.at).told.removeprefix(_MODEL) if told else None
+
+
+def packed(vector: bytes) -> bytes:
+    """Of float32 [width] a byte a number: the direction is all that counts, and it is kept to a degree."""
+    numbers = array("f", vector)
+    most = max(map(abs, numbers), default=0.0)
+    if not math.isfinite(most) or most == 0.0:
+        return b""
+    return array("b", [round(number * 127 / most) for number in numbers]).tobytes()
 
 
 def by_caller(evidence: Evidence) -> Mapping[str, list[Turn]]:

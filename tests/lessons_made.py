@@ -6,8 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from dialogue import CLAUDE, DEEPSEEK, GPT, plan_of
 
-from router_service.bank import packed
-from router_service.evidence import NONE, Asked, Evidence, LeftOut, Said
+from router_service.evidence import NONE, Asked, Evidence, LeftOut, Said, packed
 from router_service.policies.policy import Scores
 
 __all__ = ["CLAUDE", "DEEPSEEK", "GPT"]

@@ -25,8 +25,8 @@ from lessons_made import (
     vector,
 )
 
-from router_service.bank import packed, unpacked
-from router_service.evidence import EVERYTHING, NONE, Evidence, by_caller
+from router_service.bank import unpacked
+from router_service.evidence import EVERYTHING, NONE, Evidence, by_caller, packed
 from router_service.learning import NOTHING, Learned, adjusted, learn
 from router_service.lessons import Lesson
 from router_service.policies.policy import Scores

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
@@ -12,11 +13,13 @@ from archgw import configs
 from archgw.books import Books, Unreadable
 from archgw.home import home
 from router_service.evidence import EVERYTHING, Evidence, LeftOut
-from router_service.learning import Learned, learn
 from router_service.lessons import Lesson
 from router_service.plan import Plan
 from router_service.shell import fingerprint, lessons
 from router_service.shell.ledger_schema import requests
+
+if TYPE_CHECKING:
+    from router_service.learning import Learned
 
 _AT_ONCE = 500  # names in one question: SQLite takes a thousand or so
 
@@ -28,7 +31,7 @@ class Found:
     plan: Plan
     model: str
     evidence: Evidence
-    learned: Mapping[str, Learned]
+    learned: "Mapping[str, Learned]"
     asks: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -65,6 +68,8 @@ def books(plan: Plan) -> Iterator[Books]:
 
 def found(connection: Connection, plan: Plan, *, client: str | None = None) -> Found:
     """`client`: of this one alone."""
+    from router_service.learning import learn  # and numpy with it, for which no other command shall wait
+
     evidence, model = lessons.read(connection), fingerprint.of(plan.routing)
     learned = learn(evidence, plan, model, now=time.time())
     kept = {caller: one for caller, one in learned.items() if client is None or caller == client}

@@ -264,7 +264,8 @@ class Supervisor:
             "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends",
         )  # fmt: skip
         told = json.dumps(dict(self._source.variables)) + "\n"  # by no way that other processes could see
-        return Service("router", command, self._environment, told)
+        # numpy would learn on every core at once, and spin there while Envoy wants them
+        return Service("router", command, {"OPENBLAS_NUM_THREADS": "1", **self._environment}, told)
 
     def _envoy(self) -> Service:
         """It is told no secret, so it cannot show one: the keys stay with the router service."""
