@@ -13,6 +13,7 @@ from router_service.budgets import Asker
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
+from router_service.feedback import Feedback
 from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
@@ -70,6 +71,19 @@ class ResponseTrailers:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What came of a `Rate`: of which request it is kept, and who had answered it, for which preference.
+
+    No `request` where there is none; `trouble` says why nothing could be kept, in words.
+    """
+
+    request: str = ""
+    model: str = ""
+    preference: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The moment that a `Wake` asked for has come."""
 
@@ -80,7 +94,16 @@ class Gone:
 
 
 Event = (
-    RequestHeaders | RequestBody | Recalled | Scored | ResponseHeaders | ResponseBody | ResponseTrailers | Tick | Gone
+    RequestHeaders
+    | RequestBody
+    | Recalled
+    | Scored
+    | Rated
+    | ResponseHeaders
+    | ResponseBody
+    | ResponseTrailers
+    | Tick
+    | Gone
 )
 
 # -- effects: what the shell is to do --------------------------------------------------------------------------
@@ -139,6 +162,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Keep what a user says of an answer, if it was `caller`'s; then come back with Rated."""
+
+    feedback: Feedback
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
 
@@ -181,7 +212,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Tell | Recall | Score | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Tell | Rate | Recall | Score | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 

@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from router_service import admission, allowance, answers, budgets, intent, kinds, limits, needs, request_json, signals
+from router_service import (
+    admission,
+    allowance,
+    answers,
+    budgets,
+    feedback,
+    intent,
+    kinds,
+    limits,
+    needs,
+    request_json,
+    signals,
+)
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
@@ -20,6 +32,8 @@ from router_service.exchange import (
     Gone,
     Headers,
     Proceed,
+    Rate,
+    Rated,
     Recall,
     Recalled,
     Record,
@@ -82,6 +96,7 @@ class Selection:
         self._waiting: _Understood | None = None
         self._scores: Scores | None = None
         self._scoring = 0.0
+        self._feedback: feedback.Feedback | None = None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -101,6 +116,8 @@ class Selection:
                     return self._decide(self._waiting, now)
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
+                case Rated() if self._feedback:
+                    return self._on_rated(self._feedback, event, now)
         except BadRequest as error:
             return self._refuse(error.failure, now)
         except RecursionError:
@@ -129,11 +146,13 @@ class Selection:
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
-        if not known and self._path != "/v1/models":
+        if not known and self._path not in ("/v1/models", feedback.PATH):
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
-        if method != "POST" or not known:
+        if method != "POST" or not (known or self._path == feedback.PATH):
             raise BadRequest(answers.wrong_method(method, self._path), status=405)
         length = limits.check_length(plan.limits, headers)
+        if self._path == feedback.PATH:
+            feedback.check_length(length)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         self._gateway.exchanges.expect(self._id, length, now)
@@ -153,6 +172,8 @@ class Selection:
     # -- body: read, then decide ------------------------------------------------------------------------------
 
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
+        if self._path == feedback.PATH:
+            return self._on_feedback(body)
         parsed = request_json.read(body, self._gateway.plan.limits)
         dialect = by_count_path(self._path) or by_path(self._path)
         assert dialect is not None
@@ -172,6 +193,20 @@ class Selection:
             self._waiting = understood
             return [recall]
         return self._decide(understood, now)
+
+    def _on_feedback(self, body: bytes) -> list[Effect]:
+        feedback.check_length(len(body))
+        parsed = request_json.read(body, self._gateway.plan.limits)
+        self._feedback = feedback.parse(parsed, feedback.names(self._gateway.plan))
+        return [Rate(self._feedback, self._caller)]
+
+    def _on_rated(self, given: feedback.Feedback, rated: Rated, now: float) -> list[Effect]:
+        if rated.trouble:
+            return self._refuse(Failure(503, "api_error", f"archgw: {rated.trouble}"), now)
+        if not rated.request:
+            raise feedback.unknown(given)
+        told = feedback.kept(given, rated.request, rated.model, rated.preference)
+        return [Respond(200, self._reply_headers() | {"content-type": "application/json"}, told)]
 
     def _recall(self, understood: _Understood) -> Recall | None:
         """What others may know better, where anybody does."""

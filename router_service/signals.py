@@ -11,7 +11,11 @@ from router_service.asks import as_before
 from router_service.conversation import Conversation, ReplyEnded, Text, ToolResult
 from router_service.intent import Intent
 
-Signal = Literal["good", "bad", "re-ask", "override", "tool error", "refusal", "truncation"]
+Signal = Literal[
+    "good", "bad", "should be",  # what the user says of it: feedback
+    "override", "re-ask", "correction", "interrupted", "retried", "tool error", "reverted",  # what is sent next
+    "refusal", "truncation",  # how it ends
+]  # fmt: skip
 
 _SAME = 0.85  # share of their words that two asks have in common
 _FEW = 4  # different words, below which nothing is said

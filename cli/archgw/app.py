@@ -15,6 +15,7 @@ from archgw.commands import (
     drill,
     evaluate,
     export,
+    rate,
     replay,
     route,
     simulate,
@@ -45,6 +46,9 @@ app.command("reload", rich_help_panel=_START)(up.reload)
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
 app.command("client-key", rich_help_panel=_AGENTS)(client_key.client_key)
+app.command("good", rich_help_panel=_AGENTS)(rate.good)
+app.command("bad", rich_help_panel=_AGENTS)(rate.bad)
+app.command("unrate", rich_help_panel=_AGENTS)(rate.unrate)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("why", rich_help_panel=_LOOK)(why.why)

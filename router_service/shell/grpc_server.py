@@ -19,6 +19,7 @@ from router_service.exchange import (
     Event,
     Gone,
     Headers,
+    Rate,
     Recall,
     Recalled,
     Record,
@@ -195,6 +196,8 @@ class Hop:
                     await self._feed(Recalled())
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
+                case Rate():
+                    await self._feed(await self._journal.rate(effect))
                 case Wake(after):
                     self._wake(after)
                 case Record():

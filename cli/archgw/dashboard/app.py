@@ -26,7 +26,8 @@ from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live
 from archgw.dashboard.span import RANGES, Span, span
 from router_service.config import Config
-from router_service.shell.ledger import THUMBS, sign, unsign
+from router_service.feedback import THUMBS
+from router_service.shell.ledger import sign, unsign
 
 _ASSETS = files("archgw.dashboard") / "assets"
 _PAGE = 50  # requests told at once
