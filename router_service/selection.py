@@ -19,6 +19,7 @@ from router_service import (
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
+from router_service.detectors.detector import Next
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
@@ -51,7 +52,7 @@ from router_service.outcome import Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies import cooled, explicit, pinned, preference, whole
 from router_service.policies.policy import Decision, Scores, Setting
-from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
+from router_service.session import NEW, Pin, Session, Sessions, is_named, main_thread, session_key
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
@@ -347,14 +348,24 @@ class Selection:
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""
-        session = self._session(understood)
+        session = self._gateway.sessions.get(understood.session)
         if session.served is None:
             return ()
         routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
         left = routed is not None and routed.label == session.served.model and routed.id != decision.first.id
         overridden = left and decision.lane == "explicit"
-        found = signals.of_next(understood.conversation, understood.intent, overridden=overridden)
-        return tuple((session.served.request, signal) for signal in found)
+        last = session.served
+        given = Next(
+            understood.conversation,
+            understood.intent,
+            overridden=overridden,
+            turn=last.turn if last.ended == "whole" else "",
+            waited=self._wall - last.at,
+            left=last.ended == "left",
+            named=is_named(understood.session),
+        )
+        answers = (last.request, *session.before)
+        return tuple((answers[back], signal) for signal, back in signals.of_next(given) if back < len(answers))
 
     def _able(self, understood: _Understood) -> cooled.Able:
         """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""
