@@ -61,7 +61,7 @@ def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path in ALL} == {
         "up", "down", "reload", "demo", "drill", "cli-agent", "route", "status", "top", "logs", "check", "eval",
         "replay", "example", "simulate", "render", "render envoy", "statusline", "why", "client-key",
-        "stats", "export", "dashboard", "good", "bad", "unrate",
+        "stats", "export", "dashboard", "good", "bad", "unrate", "prompt-hook",
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from archgw.commands import (
     drill,
     evaluate,
     export,
+    prompt_hook,
     rate,
     replay,
     route,
@@ -68,6 +69,12 @@ app.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(statusline.statusline)
+app.command(
+    "prompt-hook",
+    rich_help_panel=_AGENTS,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(prompt_hook.prompt_hook)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
 
