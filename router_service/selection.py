@@ -468,6 +468,7 @@ class Selection:
             error=failure.message[:MAX_KEPT],
             caller=self._caller,
             parent=traceparent(self._headers),
+            brief="feedback that cannot be kept" if self._path == feedback.PATH else "",
         )
 
     def _reply_headers(self) -> dict[str, str]:

@@ -608,13 +608,18 @@ def hooks(made: Launch) -> Any:
 
 def test_feedback_commands_are_there_where_they_are_wanted() -> None:
     made = launch("claude", "a prompt", feedback=FOLDER)
-    assert f"--add-dir={FOLDER}" in made.arguments and made.arguments[-1] == "a prompt"
+    assert f"--plugin-dir={FOLDER}" in made.arguments and made.arguments[-1] == "a prompt"
     assert {path.relative_to(FOLDER).as_posix() for path in made.files} == {
-        f".claude/commands/{name}.md" for name in ("good", "bad", "unrate")
+        ".claude-plugin/plugin.json",
+        "commands/good.md",
+        "commands/bad.md",
+        "commands/unrate.md",
     }
     assert hooks(made) == {"UserPromptSubmit": [HOOK], "UserPromptExpansion": [HOOK]}
     without = launch("claude")
-    assert not without.files and hooks(without) is None and not [one for one in without.arguments if "add-dir" in one]
+    assert (
+        not without.files and hooks(without) is None and not [one for one in without.arguments if "plugin-dir" in one]
+    )
 
 
 def test_the_users_own_hooks_run_as_well() -> None:

@@ -581,18 +581,18 @@ async def test_feedback_commands_rate_this_sessions_last_answer_and_ask_no_model
         other = await client.ask(f"Another? {script([{'text': 'That.'}])}")
         assert other.told["session_id"] != session and first.result == "This."
         resumed, should_be = ["--resume", session], ("should be", f"model:{CLAUDE}")
-        bad = await client.ask("/bad anthropic/claude-sonnet-4-5", *resumed)
+        bad = await client.ask("/archgw:bad anthropic/claude-sonnet-4-5", *resumed)
         assert f"archgw: kept, bad, should be the model {CLAUDE}: {GPT} (default)" in bad.out + bad.err, (
             bad.out + bad.err
         )
         assert bad.told["num_turns"] == 0 and bad.told["usage"]["output_tokens"] == 0
         await until(lambda: said_of(running, id) == {("bad", None), should_be}, patience=PATIENCE)
-        wrong = await client.ask("/bad nonsense", *resumed)
+        wrong = await client.ask("/archgw:bad nonsense", *resumed)
         assert "not kept" in wrong.out + wrong.err and "no preference or model" in wrong.out + wrong.err
-        good = await client.ask("/good", *resumed)
+        good = await client.ask("/archgw:good", *resumed)
         assert "archgw: kept, good" in good.out + good.err
         await until(lambda: said_of(running, id) == {("good", None), should_be}, patience=PATIENCE)
-        back = await client.ask("/unrate", *resumed)
+        back = await client.ask("/archgw:unrate", *resumed)
         assert "archgw: taken back" in back.out + back.err
         await until(lambda: said_of(running, id) == set(), patience=PATIENCE)
         asked = [line["kind"] for run in (bad, wrong, good, back) for line in run.seen]

@@ -28,6 +28,8 @@ def heard() -> Any:
     [
         ("/good", {"rating": "good"}),
         ("  /good\n", {"rating": "good"}),
+        ("/archgw:good", {"rating": "good"}),
+        ("/archgw:bad code review", {"rating": "bad", "should_be": "code review"}),
         ("/bad", {"rating": "bad"}),
         ("/bad code review", {"rating": "bad", "should_be": "code review"}),
         ("/bad should be code review", {"rating": "bad", "should_be": "code review"}),
@@ -46,7 +48,9 @@ def test_a_command_is_feedback_about_the_last_answer_of_its_session(
     assert _Door.heard.startswith(b"POST /v1/feedback HTTP/1.1\r\n") and b"x-arch-key: archgw-5e5e\r\n" in _Door.heard
 
 
-@pytest.mark.parametrize("prompt", ["good", "/goodness", "/bad-idea", "do /good now", "/help", "", None, 7])
+@pytest.mark.parametrize(
+    "prompt", ["good", "/goodness", "/bad-idea", "/other:good", "do /good now", "/help", "", None, 7]
+)
 def test_everything_else_is_for_the_model(door: str, monkeypatch: pytest.MonkeyPatch, prompt: Any) -> None:
     assert shown(prompt, door, monkeypatch) == "" and _Door.heard == b""
 

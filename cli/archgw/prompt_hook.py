@@ -17,7 +17,9 @@ COMMANDS = {
     "unrate": "Take back what you have told archgw of the last answer",
 }
 _PATIENCE = 5.0  # seconds for the gateway
-_COMMAND = re.compile(rf"\s*/({'|'.join(COMMANDS)})(?:\s+(?:--should-be[\s=]\s*|should be\s+)?(.*?))?\s*\Z", re.S)
+_COMMAND = re.compile(
+    rf"\s*/(?:archgw:)?({'|'.join(COMMANDS)})(?:\s+(?:--should-be[\s=]\s*|should be\s+)?(.*?))?\s*\Z", re.S
+)
 _UNSAID = {"rating": None, "should_be": None}
 
 HELP = """usage: archgw prompt-hook

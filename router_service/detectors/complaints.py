@@ -9,9 +9,9 @@ import re
 
 _PARTS = {
     "it": r"(?:it|that|this|these|those|they|everything|neither|both)",
-    "made": r"(?:the|your)(?! (?:old|other|previous|original|first|legacy|current|existing)\b) (?:\w+ )?(?:fix|change|patch|code"
+    "made": r"(?:the|your|this|that)(?! (?:old|other|previous|original|first|legacy|current|existing)\b) (?:\w+ )?(?:fix|change|patch|code"
     r"|solution|script|tests?|build|function|method|command|query|regex|answer|output|program|app|snippet|example|import|link"
-    r"|result|page|migration|implementation|approach|version|response|total|number|translation|summary|endpoint|config|file)s?",
+    r"|result|page|migration|implementation|approach|version|response|total|number|translation|summary|endpoint|config|file)s?(?: you (?:gave|wrote|sent|suggested|posted|used)(?: me)?)?",
     "is": r"(?:'s| is| are| was| were|'re|s)",
     "not": r"(?: ?n'?t| not)",
     "adv": r"(?:(?:still|also|just|really|actually|completely|totally|simply|clearly|even|quite|fully|again|all|exactly|now) )*",
@@ -20,25 +20,25 @@ _PARTS = {
     r"|nothing|empty|blank|garbage|nonsense|duplicates?|wrong|incorrect)",
     "work": r"(?:work(?:ing|ed)?|help|fix|compile|build|run|solve|match|pass|type-?check|start|do (?:anything|it|what)|make (?:any )?sense"
     r"|do the (?:trick|job))",
-    "bad": r"(?:wrong|incorrect|false|backwards?|nonsense|made[- ]up|bogus|broken|off by|upside down|(?:a |pure )?hallucinat\w+"
-    r"|(?:the |exactly the )?opposite|the wrong|not (?:right|correct|true|it{end}|what|how i|the (?:right|one|file|same|point|issue"
-    r"|problem|bug|error)|quite (?:right|it|what|there)|even|working|fixed|helpful|an? (?:fix|solution|answer))"
+    "bad": r"(?:wrong(?! to\b)|incorrect|outdated|dead{end}|false|backwards?|nonsense|made[- ]up|bogus|broken|off by|upside down|(?:a |pure )?hallucinat\w+"
+    r"|(?:the |exactly the )?opposite|the wrong|not (?:right|correct|true|it{end}|what|how i|the (?:right|one|file|same|issue"
+    r"|problem|bug|error|question|answer|way)|quite (?:right|it|what|there)|even|working|fixed|helpful|an? (?:fix|solution|answer))"
     r"|too (?:long|short|slow|verbose|generic|vague|complicated))",
     "still": r"(?:fail(?:s|ing|ed)?(?! (?:tests?|cases?|jobs?|builds?|ones|specs?|checks?|suites?|requests?)\b)\b|broken|crash(?:es|ing)?"
     r"|not\b(?! (?:decided|sure|clear|done yet|finished))|(?:is|are|does|do|did|has|have|was|wo|ca|can){not}\b(?! (?:decided|sure|clear|done yet|finished))|cannot|wrong|red\b|hang(?:s|ing)|throw(?:s|ing)|error(?:s|ing)?"
     r"|flaky|leak(?:s|ing)|empty|blank|null|undefined|no (?:luck|change|effect|output|difference)|the same|same|happen(?:s|ing)"
-    r"|there{end}|[45]\d\d\b|incorrect|complain(?:s|ing)|buggy|stuck|tim(?:ing|es) out"
+    r"|there{end}|[45]\d\ds?\b|incorrect|complain(?:s|ing)|buggy|stuck|tim(?:ing|es) out"
     r"|(?:gets?|getting|got|see(?:s|ing)?|shows?|showing|returns?|returning|gives?|giving|have|has|prints?|says?|raises?|reports?)"
     r" (?:[^.?!]{{0,40}} )?(?:(?:the |exactly the |that )?same|\w*error|\w*exception|fail\w*|traceback|nan|wrong|empty|null|none"
-    r"|undefined|blank|nothing|warnings?|[45]\d\d|duplicates?|the old|old|crash\w*)\b)",
+    r"|undefined|blank|nothing|warnings?|[45]\d\ds?|duplicates?|the old|old|crash\w*)\b)",
     "did": r"(?:broke(?:n)?(?! (?:it|this|that|things) down)|forgot(?:ten)?(?! nothing)|missed(?! nothing)|misunderstood|misread|misinterpreted"
     r"|ignored|overlooked|removed|deleted|dropped|overwrote|wiped|skipped|lost|hallucinated|invented|mixed up|messed|screwed|reversed"
-    r"|swapped|left out|omitted|duplicated|hard-?coded|truncated|introduced a|made (?:that|this|it) up|gave me (?:the wrong|an? \w+ not)"
+    r"|made up (?:that|this|the|an?)\b|put (?:it|that|this|them|the \w+) in the wrong|swapped|left out|omitted|duplicated|hard-?coded|truncated|introduced a|made (?:that|this|it) up|gave me (?:the wrong|an? \w+ not)"
     r"|\w+ the wrong|only (?:did|fixed|changed|handled|gave|updated|wrote|answered|converted|translated|covered)|got [^.?!]{{0,40}}"
     r"(?:wrong|backwards|mixed up)|still (?:have|did|are)|did{not} (?!have to|need to)|have{not} (?!to)|keep \w+ing|contradict\w*"
     r"|changed (?:my|something|things|too|more|the (?:\w+ )?(?:behaviou?r|api|signature|meaning))|turned (?:my|the)"
     r"|never (?:ran|wrote|read|did|answered|changed|fixed|added)|just (?:repeated|deleted|removed|commented|renamed|moved))",
-    "why": r"(?:delet|remov|dropp?|break|ignor|overwr|revert|renam|chang|undo|undid|replac|skip|touch|rewr|rip|repeat|comment(?:ing|ed)? out)",
+    "why": r"(?:delet|remov|dropp?|break|ignor|overwr|revert|renam|chang\w* (?:my|the|all|every)|undo|undid|replac|skip|touch|rewr|rip|repeat|comment(?:ing|ed)? out)",
 }
 
 
@@ -62,7 +62,7 @@ def _lines(text: str) -> re.Pattern[str]:
 
 SURE = _lines(r"""
     # English: no, and why
-    (?:no|nope|nah)[,.!… -]+(?:no[,.!… -]+)*(?:{it}|{made})(?:{is})? {adv}(?:{bad}|still|(?:is|does|did|do|was|ca|wo){not})
+    (?:no|nope|nah)[,.!… -]+(?:no[,.!… -]+)*(?:{it}|{made})(?:{is})? {adv}(?:{bad}|still|(?:is|does|did|do|was|ca|wo)?{not}(?! (?:urgent|necess|need|important|a problem|an issue|required|bad|too|finished|done|yet|worth|matter|have to|hurt|that (?:urgent|important|bad))))
     (?:no|nope|nah)[,.!… -]+(?:no[,.!… -]+)*i (?:said|meant|asked|wanted|told|want|mean)\b(?! to (?:thank|ask))
     (?:no|nope|nah)[,.!… -]+(?:wrong|still|same|not (?:that|this|the|what|like|quite)|you {adv}{did})
     not (?:quite{end}|at all{end}|even close|what i|that one|this one|like that|right{end}|correct{end}|working|fixed|helpful|true{end}|there yet|good enough)
@@ -75,7 +75,13 @@ SURE = _lines(r"""
     not (?:working|compiling|fixed|solved|changed)\b
     # the same as before
     (?:exact(?:ly)? )?(?:the )?(?:exact )?same (?:old )?(?:error|problem|issue|result|failure|bug|exception|traceback|mistake|crash|message|output)(?: again| as before| still| here)?{end}
-    same as before\b
+    same as before{end}
+    it's (?:exactly )?(?:the )?same{end}
+    (?:the|that|this|your) (?:\w+ )?(?:error|exception|issue|problem|bug|warning|crash|failure) (?:is still|still|persists|remains|has{not}|did{not}|is{not} (?:gone|fixed|solved))
+    no[,.!]+ [^.?!]{1,60}, not\b(?! (?:now|yet|need|necess|urgent|today))
+    (?:the|your) (?:correct |right |real )?(?:answer|result|value|year|date|name|capital|output|total) (?:is|was|should be|should have been) [^.?!]{1,30}, not\b
+    (?:the|your) (?:math|maths|logic|numbers?|dates?|reasoning|year|order|types?|name|sign|units?|format|value|formula|count|sum|indentation|arithmetic|calculation|spelling)(?: \w+)? (?:is|are) (?:still |also )?(?:off|wrong|incorrect|flawed|reversed|mixed up){end}
+    no such (?:method|function|option|flag|class|module|parameter|attribute|package|field|column|endpoint|command)\b
     nothing (?:changed|happens|happened|works|has changed)(?: when| after| at all| here|{end})
     no (?:luck|dice|change|effect|difference|joy|improvement|success){end}
     (?:{it}|{made}) (?:did|does|changed|fixed) nothing
@@ -96,11 +102,13 @@ SURE = _lines(r"""
     why (?:is|does|do|are|am i) (?:{it}|i|the \w+|your \w+) still {still}
     (?:after|with|since) (?:your|that|this|the) (?:last |new |latest )?(?:change|fix|edit|code|patch|version|update|commit)s?\b.*\b(?:fail|crash|break|broke|\w*error|worse|nothing|no longer|stopped)
     # German
-    (?:nein|nee|nö)[,.!]+ *(?:das|es|du|ich (?:meinte|wollte|habe?)|die|der|so|nicht|falsch|immer noch|leider)\b(?!.*\b(?:danke|passt|gut so|reicht)\b)
-    (?:das|es|so|dies)(?: \w+)? (?:ist|war|stimmt|funktioniert|klappt|geht|läuft|passt|hilft|hat|kompiliert|bringt)(?: \w+){0,3}? (?:nicht|falsch|kaputt|nichts|verkehrt)\b(?! (?:nötig|schlecht|schlimm|dringend|eilig|notwendig|wichtig|fertig|alles|so (?:wichtig|schlimm|eilig)|mehr (?:nötig|wichtig)))
+    (?:nein|nee|nö)[,.!]+ *(?:das|es|du|ich (?:meinte|wollte|habe?)|die|der|so|nicht|falsch|immer noch|leider)\b(?!.*\b(?:danke|passt|gut so|reicht|muss nicht|brauch\w*|nicht nötig|egal)\b)
+    (?:das|es|so|dies)(?: \w+)? (?:ist|war|stimmt|funktioniert|klappt|geht|läuft|passt|hilft|hat|kompiliert|bringt)(?: \w+){0,3}? (?:nicht|falsch|kaputt|nichts|verkehrt)\b(?! (?:nötig|schlecht|schlimm|dringend|eilig|notwendig|wichtig|fertig|alles|mein\w*|unser\w*|schwer|immer|mehr|unbedingt|so (?:wichtig|schlimm|eilig)|mehr (?:nötig|wichtig)))
     (?:stimmt|funktioniert|geht|klappt|läuft|passt|kompiliert)(?: (?:so|leider|immer noch|noch|auch|trotzdem|bei mir))* (?:nicht|noch immer nicht)\b
     (?:falsch|nicht richtig|nicht ganz|leider falsch|wieder falsch|(?:der|die|das)?(?:selbe|gleiche)r? (?:fehler|ergebnis|problem)|(?:selber|gleicher) fehler){end}
-    ~\b(?:immer noch|noch immer|weiterhin)\b.*\b(?:fehl\w*|falsch|nicht|kaputt|rot|dasselbe|dieselben?|derselbe|gleichen?)\b
+    ~\b(?:immer noch|noch immer|weiterhin)\b.*\b(?:fehl\w*|falsch|nicht|kaputt|rot|dasselbe|dieselben?|derselbe|gleichen?|da{end}|vorhanden)
+    falsche[rsn]? \w+{end}
+    (?:nein|nee)[,.!]+ (?!nicht)[^.?!]{1,60}(?:, nicht|\bstatt|\bsondern)\b(?! (?:nötig|mehr|so wichtig))
     ich (?:habe? |hatte )?(?:doch )?(?:gesagt|meinte|wollte|sagte|meine)\b.*\b(?:nicht|statt|kein\w*|sondern|ander\w*|nur|ohne)\b
     ich habe? (?:doch |ausdrücklich |extra )*[^.?!]{0,60}\b(?:gesagt|gemeint|gewollt|verlangt)\b
     du hast (?:\w+ ){0,6}?(?:vergessen|kaputt ?gemacht|gelöscht|übersehen|missverstanden|falsch|entfernt|ignoriert|zerstört|verwechselt|nicht)\b
@@ -117,43 +125,48 @@ SURE = _lines(r"""
     (?:tu as|t'as|vous avez) (?:\w+ )?(?:oublié|cassé|supprimé|effacé|ignoré|raté|confondu|enlevé|inversé|manqué|inventé|mal (?!à))
     j'(?:ai|avais) (?:bien |pourtant |explicitement )?(?:dit|demandé)\b
     je (?:voulais dire|parlais de)\b
+    mauvaise? \w+{end}|tu n'as pas (?:compris|fait|lu|répondu|suivi|corrigé)|l'erreur (?:persiste|est toujours)
     # Spanish
     no[,.!]+ *(?:eso|esto|es (?!perfecto|suficiente)|está (?!bien|perfecto|todo)|así no|te|yo|lo|sigue|el|la)\b(?! (?:hace falta|importa|problema))(?!.*\bgracias\b)
     (?:eso|esto|así)? *no (?:es (?:correcto|lo que|eso|así|cierto|verdad)|está bien|funcion[aó]|sirv(?:e|ió)|compila|era (?:eso|lo que)|ha funcionado|arregl[aó])
     (?:eso |esto )?(?:está|es|estaba) (?:mal|equivocado|incorrecto|al revés)\b
-    ~\b(?:sigue|siguen|continúa) (?:\w+ )?(?:fallando|igual|mal|roto|sin (?:funcionar|compilar)|dando|saliendo|apareciendo|con el mismo)
+    ~\b(?:sigue|siguen|continúa|persiste) (?:\w+ )?(?:ahí|fallando|igual|mal|roto|sin (?:funcionar|compilar)|dando|saliendo|apareciendo|con el mismo)
     ~\b(?:todavía|aún) (?:\w+ )?(?:no (?:funciona|compila|pasa|está bien)|falla\w*|da error)
-    (?:el )?mismo (?:error|problema)\b|incorrecto\b|te (?:equivocas|has equivocado|equivocaste)
+    mal[,.!]|no (?:has entendido|entendiste|me (?:entiendes|entendiste))|(?:el|la|archivo|fichero|respuesta) (?:\w+ )?(?:equivocad[oa]|incorrect[oa]){end}|(?:el )?mismo (?:error|problema)\b|incorrecto\b|te (?:equivocas|has equivocado|equivocaste)
     (?:te )?(?:olvidaste|rompiste|borraste|ignoraste|confundiste|eliminaste|has (?:roto|borrado|olvidado|eliminado|ignorado))\b
     (?:te )?(?:dije|pedí|quise decir|me refería)\b.*\b(?:no|sin|otr[oa])\b|no (?:te )?pedí\b
     # Portuguese
     não[,.!]+ *(?:isso|isto|é (?!preciso)|está (?!bom|ótimo|bem|perfeito)|assim|você|eu|o|a|ainda|foi)\b(?!.*\bobrigad)
     (?:isso|isto|assim)? *(?:ainda )?não (?:é (?:isso|o que|assim|verdade)|está (?:certo|correto|funcionando|bom)|funcion(?:a|ou)|compil(?:a|ou)|foi (?:isso|o que)|deu certo|adiantou|resolveu|mudou|era (?:isso|o que))
-    (?:isso |isto )?(?:está|tá|é) (?:errado|incorreto|ao contrário|quebrado)\b|errado\b|incorreto\b|(?:o )?mesmo erro\b
+    (?:isso |isto )?(?:está|tá|é) (?:errado|incorreto|ao contrário|quebrado)\b|\w* ?errad[oa]{end}|incorreto\b|(?:o )?mesmo erro\b|(?:o )?(?:erro|problema) (?:continua|persiste|ainda)
     ~\b(?:continua|continuam|ainda) (?:\w+ )?(?:falhando|falha|dando erro|com (?:o )?(?:mesmo|erro)|errado|quebrado|não (?:funciona|compila|passa))
     você (?:\w+ )?(?:esqueceu|quebrou|apagou|removeu|ignorou|errou|entendeu errado|trocou|inventou|não (?:fez|leu|entendeu|mudou|respondeu))\b
     eu (?:disse|pedi|falei|queria|quis dizer)\b.*\b(?:não|sem|outr[oa])\b|não foi isso que
     # Chinese
     不对|不是(?:这个|这样|这|我)|错了|不行(?!的话|就|吗)|不正确|没用|没有用|没解决|没有解决|没变|没有变化|答非所问|运行不了|跑不通|编译不(?:过|通过)|(?:同|一)样的错误|又(?:报|出)?错|报错了
+    ~(?:答案|结果|输出|文件|顺序|格式|位置|名字|类型)(?:不对|错了|有误|是错的|不正确)
+    还是.{0,4}(?:问题|错误|bug)|你.{0,2}(?:没(?:有)?|不)(?:看懂|理解|明白|听懂)
     ~(?:还是|依然|仍然)(?:不(?:行|对|能|通)|报错|失败|一样|错|有(?:错|问题|同样|bug)|没)
     你(?:搞错|弄错|理解错|误解|忘|漏|删|改错|弄坏|搞坏|又|没有?(?:改|按|看|回答))|你把.*(?:删|改|弄)
     我(?:说的是|要的(?:是|不是)|说过|的意思(?:是|不是)|没(?:让|叫|要)你)|这(?:不对|是错|不是我|样不对|个不对)
     # Japanese
-    違(?:い|う|っ)|ちが(?:います|う)|そうじゃな|そうでは|間違(?:って|いです|えて)|同じエラー|うまく(?:いきません|いかな)|だめ|ダメ|それ(?:は違|じゃな|ではな)|いいえ[、,。](?!大丈夫|結構|それで)
-    ~(?:動(?:きません|かない|作しません|かな)|直って(?:いません|いない|ない)|壊れ(?:ました|た|て)|言ったのに|言いましたよね|頼んだのに|頼んだのは|言ったのは)
+    (?:全然|まったく|それは|やっぱり|いや、?)?違(?:います|って|う(?=[、。!！よんっ]|$))|また同じ|.{1,12}と違(?:います|う(?=[、。]|$))|ちが(?:います|う)|そうじゃな|そうでは|間違(?:って|いです|えて)|同じエラー|うまく(?:いきません|いかな)|だめ|ダメ|それ(?:は違|じゃな|ではな)|いいえ[、,。](?!大丈夫|結構|それで)
+    (?!なぜ|どうして|なんで).*?(?:動(?:きません|かない|作しません)|直って(?:いません|いない|ない)|壊れ(?:ました|た|て)|言ったのに|言いましたよね|頼んだのに|頼んだのは|言ったのは)
     ~まだ.{0,6}(?:エラー|失敗|動か|動き|直っ|同じ|だめ|ダメ|落ち|通ら|通り|おかし)
     ~エラーが(?:まだ|出ます|出ました|出て|消え|変わ)
     # Russian
     (?:нет|неа)[,.!]+ *(?:это|ты|вы|я (?:имел|хотел|просил|говорил)|так|опять|всё ещё|все еще|неправ|неверн|не (?:то|так|работ))(?!.*\b(?:спасибо|хорошо|нормально)\b)
-    (?:это )?(?:неправильно|неверно|не то(?!лько|\w)|не так{end}|ошибка{end}|не работает|не помогло|не сработало|не компилируется|не запускается)
+    (?:это )?(?:неправильно|неверно|не т(?:о|от|а|е|ого)(?!\w)(?! (?:ли|чтобы|что бы))|не так{end}|ошибка{end}|не работает|не помогло|не сработало|не компилируется|не запускается)
     ~(?:(?:всё|все) (?:ещё|еще|равно)|по-прежнему|до сих пор) (?:\w+ )?(?:не |пада|ошиб|та же|то же|лома|слом|крас)
     (?:(?:опять|снова) )?(?:та же(?: самая)?|снова|опять) (?:ошибк|проблем)
     (?:ты|вы) (?:\w+ )?(?:забыл|сломал|удалил|перепутал|не понял|ошиб|пропустил|игнорир|опять|неправильно|не то|не (?:сделал|исправил))
+    (?:ошибка|проблема) (?:осталась|никуда|та же|всё ещё|все еще|не исчезла)|(?:ответ|результат|вывод) (?:не ?вер|неправил)
     я (?:же )?(?:сказал|просил|говорил|хотел)\w* .*\b(?:не|без|только|а не)\b|я имел\w* в виду
     # Hindi, in both scripts
     (?:नहीं|नही)[,.।!]+ *(?:यह|ये|वह|वो|तुम|आप|ऐसा|गलत|मेरा मतलब|मैंने)
     ~(?:गलत|ग़लत) (?:है|हैं|था|थी|जवाब|उत्तर|फ़ाइल|फाइल)
-    ~(?:काम नहीं (?:कर|किया)|नहीं चल|ठीक नहीं|सही नहीं|नहीं हुआ|नहीं बदला|वही (?:एरर|त्रुटि|गलती|समस्या))
+    (?!.*क्यों).*?(?:काम नहीं (?:कर|किया)|नहीं चल|ठीक नहीं|सही नहीं|नहीं हुआ|नहीं बदला|वही (?:एरर|त्रुटि|गलती|समस्या))
+    ~(?:एरर|त्रुटि|समस्या|गलती) .{0,12}(?:अभी|अब|फिर) भी
     ~(?:अभी|अब|फिर) भी .{0,40}(?:फेल|एरर|त्रुटि|नहीं|वही|टूट)
     मैंने (?=.*(?:नहीं|मत\b|सिर्फ|बिना|केवल)).{0,60}(?:कहा|बोला|मांगा|माँगा)|(?:तुमने|आपने) .{0,60}(?:भूल|तोड़|हटा|मिटा|गलत|डिलीट)
     ~\b(?:galat hai|nahi(?:n)? (?:chal raha|hua|hai yeh)|kaam nahi(?:n)? kar|wahi error)\b
@@ -168,7 +181,7 @@ SURE = _lines(r"""
 
 LIKELY = _lines(r"""
     (?:(?:{it}|{made}|\w+(?:\.\w+)?(?:\(\))?)(?:{is})? |i(?:'m| am)? |we(?:'re| are)? )?(?:is |are )?still {still}
-    (?:and |but )?now (?!add|make|write|handle|let|do |please|can|show|also|create|use|change|implement|test|check|fix|remove|update|the same for)(?:{it}|{made}|there(?:'s| is| are)|i(?:'m| am)?|we|all|every \w+|half|some|\d+|the \w+|\w+)(?: \w+){0,3}? ?(?:fail\w*|broken?|crash\w*|throws?|(?:a |an |this |the |another )?\w*error|does{not}|do{not}|wo{not}|ca{not}|is{not}|are{not}|stopped|gone|missing|wrong|red|worse|hangs?|no longer)\b(?! (?:gracefully|when|if))
+    (?:and |but )?now (?!add|make|write|handle|let|do |please|can|show|also|create|use|change|implement|test|check|fix|remove|update|the same for)(?:{it}|{made}|there(?:'s| is| are)|i(?:'m| am)?|we|all|every \w+|half|some|\d+|the \w+|\w+)(?: \w+){0,3}? ?(?:fail\w*|broken?|crash\w*|throws?|(?:get|gets|getting|got|see|seeing|have|throws?|raises?|is|are|'s) (?:[^.?!]{0,20} )?\w*(?:error|exception)s?|does{not}|do{not}|wo{not}|ca{not}|is{not}|are{not}|stopped|gone|missing|wrong|red|worse|hangs?|no longer)\b(?! (?:gracefully|when|if))
     (?:and |but )?now nothing (?:works|compiles|runs)
     (?:{made}|tests?|everything|\w+ tests?)(?: \w+)?(?:'s| is| are|) (?:now )?(?:broken|failing|fail|fails|red|crashing|crashes)(?: now| again)
     (?:{it}|{made}) (?:just |now |also |has |have |totally |completely )*(?:broke|made (?:it|things) worse|makes no sense|makes it worse|crashes|crashed|errors out|errored|throws|threw|blew up|loops forever|is worse|fails|failed){end}
@@ -182,6 +195,11 @@ LIKELY = _lines(r"""
     (?:that|this|your) (?:file|class|method|function|option|flag|class|module|parameter|package|api|import|endpoint|command|link|url|quote|paper|book)(?: you \w+)? (?:does{not}|did{not}|is{not}|never) (?:exist|real|there)\b(?! yet)
     i(?:'m| am)? (?:now |still )?(?:get(?:ting)?|got|see(?:ing)?) (?:the same|exactly the same|another|a different|a new|an?) (?:\w+ ){0,2}(?:\w*error|\w*exception|failure|traceback)\b(?:.*\b(?:now|with (?:your|that|this)|from your|instead|after (?:your|that))\b|{end})(?!.*\b(?:when|before|how|my)\b)
     stop (?:adding|removing|making (?:things )?up|inventing|rewriting|deleting|touching|apologi[sz]ing|guessing|repeating|renaming)\b
+    (?:the|this|that) \w+(?: \w+)? (?:is|are|was) (?:now )?(?:blank|empty|gone|broken|missing|red)(?: now| again){end}
+    .{1,30} (?:wo{not}|does{not}|do{not}|ca{not}) \w+ (?:anymore|any more|at all)\b
+    (?:it|compilation|(?:the )?build|(?:the )?compile|(?:the )?install(?:ation)?) (?:now )?(?:fails?|breaks?)(?: now| with| on line|:|{end})
+    (?:your|this|that) (?:code|regex|query|function|command|script|solution|method|test|example|snippet|version|pattern) (?:still )?(?:does{not}|did{not}|wo{not}|ca{not}) (?:work|match|compile|run|handle|parse|return|cover|do)\b
+    ~[,:;] you (?:just |also |again )?(?:ignored|forgot|missed|broke|deleted|removed|misunderstood|skipped|overwrote)\b
     (?:some|several|half|most|\d+|two|three)(?: of (?:the|your|them))?(?: \w+)? (?:tests?|cases?|of them|specs?) (?:still |now )(?:fail|fails|failed|are failing|is failing|broke)
     ~\b(?:but|and) (?:{it}) {adv}(?:does|did|is|wo){not} {adv}{work}\b
     ~\b(?:but|and) (?:{it}|it's|that's|i'm|i) still {still}
@@ -197,11 +215,11 @@ BARE_NO = _lines(r"""
 PRAISE = re.compile(
     r"\b(?:works (?:now|great|perfectly|fine|well|like a charm)|perfect|awesome|excellent|brilliant|well done|good (?:job|work|catch)"
     r"|my (?:bad|mistake|fault)|no longer (?:fails?|crash\w*|breaks?)|looks (?:good|great)|that (?:fixed|did|solved) it|that worked|lgtm"
-    r"|never mind|i was wrong|(?:but|even) better|haha|lol)\b(?!.*\b(?:but|however|except)\b(?! better))",
+    r"|never mind|i was wrong|(?:but|even) better|haha|lol|exactly (?:the )?right|, (?:good|nice|great|cool|thanks|thank you|amazing)[.!]*$)(?!\w)(?!.*\b(?:but|however|except)\b(?! better))",
     re.I | re.S,
 )
 ELSE = re.compile(
-    r".*?\b(?:if|whether|in case|unless|suppose|assuming|make sure|ensure|verify|so that|tell me)\b"
+    r".*?\b(?:following|below|if|whether|in case|unless|suppose|assuming|make sure|ensure|verify|so that|tell me)\b"
     r"|(?:please )?(?:write|add|create|explain|summari[sz]e|translate|rewrite|list|show|describe|draft|document|can you|could you"
     r"|would you|how|what|when|where|which|who|is|are|does|do|did)\b",
     re.I | re.S,

@@ -4,14 +4,16 @@
 go both ways, or a user's file would silently lead around the gateway (seen with 2.1.330 and 2.1.197). Only settings
 that an administrator manages beat `--settings`.
 
-Commands that give feedback stand in a folder that `--add-dir` names, and are taken by a hook before they become a
-prompt: 2.1.330 shows a hook each prompt as it was typed, 2.1.197 a command when it is about to expand.
+Commands that give feedback are a plugin of that session (a folder that `--add-dir` names has to be trusted each time),
+and are taken by a hook before they become a prompt: 2.1.330 shows a hook each prompt as it was typed, 2.1.197 a command
+when it is about to expand.
 """
 
 import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,7 @@ description: {words}
 archgw takes /{name} before it becomes a prompt. That you read this means that hooks are turned off. Answer with one
 sentence: nothing was kept, and `archgw {name}` in a terminal keeps it.
 """
+_PLUGIN = {"name": "archgw", "version": version("archgw"), "description": "What you say of an answer, kept by archgw"}
 _OURS = re.compile(r"\barchgw\S* statusline\b")
 
 
@@ -67,7 +70,7 @@ def prepare(situation: Situation) -> Launch:
     merged = kept | {"env": values} | ({"statusLine": line} if line else {}) | _hooks(situation, kept)
     command = [
         "claude",
-        *([f"--add-dir={situation.feedback}"] if situation.feedback else []),  # with a space it takes what follows, too
+        *([f"--plugin-dir={situation.feedback}"] if situation.feedback else []),
         *("--settings", json.dumps(merged)),
         *(["--model", _name(situation)] if situation.model else []),
         *_permission_mode([*users, kept], situation.arguments),
@@ -89,8 +92,10 @@ def prepare(situation: Situation) -> Launch:
 def _commands(folder: Path | None) -> dict[Path, str]:
     if folder is None:
         return {}
-    where = folder / ".claude" / "commands"
-    return {where / f"{name}.md": _COMMAND.format(words=words, name=name) for name, words in COMMANDS.items()}
+    commands = {
+        folder / "commands" / f"{name}.md": _COMMAND.format(words=words, name=name) for name, words in COMMANDS.items()
+    }
+    return {folder / ".claude-plugin" / "plugin.json": json.dumps(_PLUGIN)} | commands
 
 
 def _hooks(situation: Situation, given: Json) -> Json:
