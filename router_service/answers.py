@@ -12,6 +12,7 @@ from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers, header_value
+from router_service.feedback import PATH as FEEDBACK
 from router_service.offers import Offer, offer, offers
 from router_service.plan import CLAUDE_CODES, FAST_MODELS, Candidate, Plan
 from router_service.session import Session
@@ -130,7 +131,7 @@ def dialect_for(path: str, headers: Headers) -> Dialect:
 def _paths() -> list[str]:
     asked = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
     counters = [f"POST {dialect.counter.path}" for dialect in DIALECTS.values() if dialect.counter]
-    return [*asked, *counters, "GET /v1/models"]
+    return [*asked, *counters, f"POST {FEEDBACK}", "GET /v1/models"]
 
 
 def _for_claude_code(plan: Plan) -> list[Offer]:

@@ -24,7 +24,7 @@ _NOT_THE_USER = re.compile(
     r"\s*(<local-command-|<bash-input>|<command-name>|<command-message>"
     r"|<bash-stdout>(?:(?!</bash-stdout>).)*</bash-stdout>(?:<bash-stderr>.*</bash-stderr>)?\s*\Z"
     r"|<bash-stderr>(?:(?!</bash-stderr>).)*</bash-stderr>\s*\Z"
-    r"|\[Request interrupted by user|This session is being continued|CRITICAL: Respond with TEXT ONLY"
+    r"|\[Request interrupted by user|<turn_aborted>|This session is being continued|CRITICAL: Respond with TEXT ONLY"
     r"|Tool loaded\.|<task-notification>|\[SYSTEM NOTIFICATION|Stop hook feedback:|Output token limit hit"
     r"|Your response was cut off because it exceeded the output token limit)",
     re.S,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal
 
 from router_service import kinds, refusals, signals, upstream
-from router_service.bill import settle
+from router_service.bill import broke_off, settle
 from router_service.cached_answers import Copy, replay
 from router_service.caching import Entry
 from router_service.conversation import (
@@ -49,7 +49,7 @@ from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.retelling import Retelling
 from router_service.selection import Gateway
-from router_service.session import Pin
+from router_service.session import Ended, Pin
 from router_service.verdict import (
     EVENT_STREAM,
     failure_in,
@@ -544,7 +544,7 @@ class Attempt:
             paces.whole(self._candidate, tokens, now - self._begun, now)
 
     def _record(self, now: float, *, status: int, error: str = "") -> Record:
-        cost, baseline = self._bill(now)
+        cost, baseline = self._bill(now, "left" if status == GONE else "broken" if error else "whole")
         return Record(
             self._exchange.outcome(
                 now=now,
@@ -568,7 +568,7 @@ class Attempt:
             return None
         return signals.of_answer(self._retelling.ended, declined=self._retelling.declined)
 
-    def _bill(self, now: float) -> tuple[float | None, float | None]:
+    def _bill(self, now: float, ended: Ended) -> tuple[float | None, float | None]:
         """What it cost, and what the baseline would have."""
         if self._first_content is None:
             return None, None
@@ -582,6 +582,7 @@ class Attempt:
             self._retelling.usage,
             baseline=exchange.plan.baseline,
             at=at,
+            ended=ended,
         )
 
     def _reply_headers(self) -> dict[str, str]:
@@ -632,6 +633,7 @@ def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: floa
     assert exchange.cut is not None
     trouble = "tore the connection"
     exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
+    broke_off(gateway.sessions, exchange)
     _leave_alone(gateway, exchange, candidate, now, _IN_AN_ANSWER)
 
 

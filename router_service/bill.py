@@ -5,9 +5,10 @@ from dataclasses import replace
 from router_service import budgets, kinds, pricing
 from router_service.budgets import Spending
 from router_service.conversation import Usage
+from router_service.detectors import retried
 from router_service.exchange import Exchange
 from router_service.plan import Candidate
-from router_service.session import Served, Sessions, main_thread
+from router_service.session import Ended, Served, Sessions, main_thread
 
 
 def settle(
@@ -19,6 +20,7 @@ def settle(
     *,
     baseline: Candidate | None,
     at: float,
+    ended: Ended = "whole",
 ) -> tuple[float | None, float | None]:
     """What it cost, and what it would have on the baseline had that answered all along; None where nobody knows.
 
@@ -31,7 +33,8 @@ def settle(
     other = pricing.cost(baseline.price if baseline else None, stayed, at=at)
     if kind in kinds.TURNS:
         session = session.answered(candidate.id, usage, at, opens_turn=kind == "user turn")
-        session = replace(session, served=_served(exchange, candidate, usage, at))
+        served = _served(exchange, candidate, usage, at, ended)
+        session = session.told(served, opens_turn=kind == "user turn")
     sessions.put(exchange.session, session.paid(cost, other))
     main = main_thread(exchange.session)
     if main != exchange.session:  # what a sub-agent costs is the session's cost
@@ -40,7 +43,14 @@ def settle(
     return cost, other
 
 
-def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float) -> Served:
+def broke_off(sessions: Sessions, exchange: Exchange) -> None:
+    """It was not the client that left this answer."""
+    session = sessions.get(exchange.session)
+    if session.served and session.served.request == exchange.id:
+        sessions.put(exchange.session, replace(session, served=replace(session.served, ended="broken")))
+
+
+def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float, ended: Ended) -> Served:
     read = pricing.total(usage)
     return Served(
         model=candidate.label,
@@ -52,4 +62,6 @@ def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float) -
         at=at,
         cached=None if usage.cached is None or not read else usage.cached / read,
         prompt=exchange.prompt,
+        turn=retried.mark(exchange.conversation),
+        ended=ended,
     )

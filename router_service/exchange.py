@@ -14,6 +14,7 @@ from router_service.caching import Entry, Keeping
 from router_service.config import Identity, RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
+from router_service.feedback import Feedback
 from router_service.intent import Intent
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
@@ -79,6 +80,19 @@ class ResponseTrailers:
 
 
 @dataclass(frozen=True, slots=True)
+class Rated:
+    """What came of a `Rate`: of which request it is kept, and who had answered it, for which preference.
+
+    No `request` where there is none; `trouble` says why nothing could be kept, in words.
+    """
+
+    request: str = ""
+    model: str = ""
+    preference: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """The moment that a `Wake` asked for has come."""
 
@@ -94,6 +108,7 @@ Event = (
     | Recalled
     | Scored
     | Found
+    | Rated
     | ResponseHeaders
     | ResponseBody
     | ResponseTrailers
@@ -175,6 +190,14 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Keep what a user says of an answer, if it was `caller`'s; then come back with Rated."""
+
+    feedback: Feedback
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
 
@@ -217,7 +240,7 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Tell | Recall | Score | Look | Keep | Choose | Ask | Release | Send | Wake | Record
+Effect = Proceed | Respond | Tell | Rate | Recall | Score | Look | Keep | Choose | Ask | Release | Send | Wake | Record
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from router_service import (
     budgets,
     cached_answers,
     caching,
+    feedback,
     intent,
     kinds,
     learning,
@@ -21,6 +22,7 @@ from router_service import (
 from router_service.budgets import Asker, Spending, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
 from router_service.cooling import Cooling
+from router_service.detectors.detector import Next
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
@@ -36,6 +38,8 @@ from router_service.exchange import (
     Headers,
     Look,
     Proceed,
+    Rate,
+    Rated,
     Recall,
     Recalled,
     Record,
@@ -55,7 +59,7 @@ from router_service.pace import Paces
 from router_service.plan import Candidate, Plan
 from router_service.policies import cooled, explicit, pinned, whole
 from router_service.policies.policy import Decision, Scores, Setting
-from router_service.session import NEW, Pin, Session, Sessions, main_thread, session_key
+from router_service.session import NEW, Pin, Session, Sessions, is_named, main_thread, session_key
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
@@ -106,6 +110,7 @@ class Selection:
         self._seen: Seen | None = None
         self._scoring = 0.0
         self._looking: tuple[_Understood, Exchange] | None = None
+        self._feedback: feedback.Feedback | None = None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -127,6 +132,8 @@ class Selection:
                     return self._on_scores(self._waiting, scores, now)
                 case Found() if self._looking:
                     return self._on_found(*self._looking, event, now)
+                case Rated() if self._feedback:
+                    return self._on_rated(self._feedback, event, now)
         except BadRequest as error:
             return self._refuse(error.failure, now)
         except RecursionError:
@@ -155,12 +162,14 @@ class Selection:
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
-        if not known and self._path != "/v1/models":
+        if not known and self._path not in ("/v1/models", feedback.PATH):
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
-        if method != "POST" or not known:
+        if method != "POST" or not (known or self._path == feedback.PATH):
             raise BadRequest(answers.wrong_method(method, self._path), status=405)
         caching.word(headers)
         length = limits.check_length(plan.limits, headers)
+        if self._path == feedback.PATH:
+            feedback.check_length(length)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         self._gateway.exchanges.expect(self._id, length, now)
@@ -180,6 +189,8 @@ class Selection:
     # -- body: read, then decide ------------------------------------------------------------------------------
 
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
+        if self._path == feedback.PATH:
+            return self._on_feedback(body)
         parsed = request_json.read(body, self._gateway.plan.limits)
         dialect = by_count_path(self._path) or by_path(self._path)
         assert dialect is not None
@@ -199,6 +210,20 @@ class Selection:
             self._waiting = understood
             return [recall]
         return self._decide(understood, now)
+
+    def _on_feedback(self, body: bytes) -> list[Effect]:
+        feedback.check_length(len(body))
+        parsed = request_json.read(body, self._gateway.plan.limits)
+        self._feedback = feedback.parse(parsed, feedback.names(self._gateway.plan))
+        return [Rate(self._feedback, self._caller)]
+
+    def _on_rated(self, given: feedback.Feedback, rated: Rated, now: float) -> list[Effect]:
+        if rated.trouble:
+            return self._refuse(Failure(503, "api_error", f"archgw: {rated.trouble}"), now)
+        if not rated.request:
+            raise feedback.unknown(given)
+        told = feedback.kept(given, rated.request, rated.model, rated.preference)
+        return [Respond(200, self._reply_headers() | {"content-type": "application/json"}, told)]
 
     def _recall(self, understood: _Understood) -> Recall | None:
         """What others may know better, where anybody does."""
@@ -380,14 +405,24 @@ class Selection:
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
         """What the request says of the answer before it."""
-        session = self._session(understood)
+        session = self._gateway.sessions.get(understood.session)
         if session.served is None:
             return ()
         routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
         left = routed is not None and routed.label == session.served.model and routed.id != decision.first.id
         overridden = left and decision.lane == "explicit"
-        found = signals.of_next(understood.conversation, understood.intent, overridden=overridden)
-        return tuple((session.served.request, signal) for signal in found)
+        last = session.served
+        given = Next(
+            understood.conversation,
+            understood.intent,
+            overridden=overridden,
+            turn=last.turn if last.ended == "whole" else "",
+            waited=self._wall - last.at,
+            left=last.ended == "left",
+            named=is_named(understood.session),
+        )
+        answers = (last.request, *session.before)
+        return tuple((answers[back], signal) for signal, back in signals.of_next(given) if back < len(answers))
 
     def _able(self, understood: _Understood) -> cooled.Able:
         """Whether somebody may step in: it fits, and nothing of what is to be summarized is lost on it."""
@@ -493,6 +528,7 @@ class Selection:
             error=failure.message[:MAX_KEPT],
             caller=self._caller,
             parent=traceparent(self._headers),
+            brief="feedback that cannot be kept" if self._path == feedback.PATH else "",
         )
 
     def _reply_headers(self) -> dict[str, str]:

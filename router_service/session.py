@@ -9,6 +9,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 from router_service.conversation import Conversation, Text, Usage
 from router_service.pricing import total
@@ -28,6 +29,7 @@ class Pin:
     score: float | None = None
 
 
+_TURNS = 8  # whose answers may still be spoken of
 WARM = 300.0  # seconds that a vendor keeps what it has read: Anthropic's shortest, the others keep it longer
 
 
@@ -42,10 +44,14 @@ class Read:
         return now - self.at < WARM
 
 
+Ended = Literal["whole", "left", "broken"]
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The last answer of a thread, for those who look. `cached`: the share of what was read that the vendor still knew;
-    None where it did not say. `prompt` is the client's own id of the user's prompt."""
+    None where it did not say. `prompt` is the client's own id of the user's prompt, `turn` our own mark of it; `ended`:
+    whether it came to its end, was left by the client, or broke off."""
 
     model: str
     route: str
@@ -56,13 +62,16 @@ class Served:
     at: float
     cached: float | None = None
     prompt: str = ""
+    turn: str = ""
+    ended: Ended = "whole"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """`reads` by candidate id. `requests` and `written` (tokens) are of the thread's turns alone. The money is of all
     requests: `spent`, what the same would have cost on the `baseline`, and `switched`, the part of it that went into
-    reading the thread anew elsewhere. `unpriced`: requests whose model has no known price."""
+    reading the thread anew elsewhere. `unpriced`: requests whose model has no known price. `before`: the requests whose
+    answers ended the turns before this one, the newest first."""
 
     pin: Pin | None = None
     reads: Mapping[str, Read] = field(default_factory=dict)
@@ -74,6 +83,7 @@ class Session:
     baseline: float = 0.0
     switched: float = 0.0
     unpriced: int = 0
+    before: tuple[str, ...] = ()
 
     def turned(self, pin: Pin, switched: float = 0.0) -> "Session":
         """A user turn begins, with this candidate."""
@@ -89,6 +99,11 @@ class Session:
             known[candidate] = Read((read or before) + written, at)
         turns = self.turns + opens_turn
         return replace(self, reads=known, turns=turns, requests=self.requests + 1, written=self.written + written)
+
+    def told(self, served: Served, *, opens_turn: bool) -> "Session":
+        """This answer is the last; one that opens a turn comes after the last of the turn before."""
+        before = (self.served.request, *self.before)[:_TURNS] if opens_turn and self.served else self.before
+        return replace(self, served=served, before=before)
 
     def known(self, now: float) -> int:
         """How many of the thread's tokens a single model would still know, had it answered all along."""
@@ -118,6 +133,7 @@ def read(text: str) -> Session:
                 "pin": Pin(**told["pin"]) if told["pin"] else None,
                 "reads": {id: Read(**one) for id, one in told["reads"].items()},
                 "served": Served(**told["served"]) if told["served"] else None,
+                "before": tuple(told.get("before", ())),
             }
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -163,7 +179,7 @@ class Sessions:
 
 
 def is_named(key: str) -> bool:
-    """Whether the client has told which session it is; else it is known by how it began."""
+    """Whether the client itself says which session it is; else it is known by how it began."""
     return not key.startswith(_FINGERPRINT)
 
 

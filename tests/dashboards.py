@@ -102,6 +102,12 @@ class Served:
         body = json.dumps({"thumb": thumb}).encode()
         return self.ask(f"/api/requests/{id}/thumb", method="POST", body=body, **sent)[0]
 
+    def should_be(self, id: str, target: object) -> tuple[int, Any]:
+        body = json.dumps({"should_be": target}).encode()
+        sent = {"content_type": "application/json"}
+        status, _, told = self.ask(f"/api/requests/{id}/should-be", method="POST", body=body, **sent)
+        return status, told
+
 
 @contextmanager
 def served(

@@ -594,3 +594,43 @@ def test_settings_that_hide_the_client_key_are_told(place: Path) -> None:
     having = {"files": {place: json.dumps({"env": {"ANTHROPIC_CUSTOM_HEADERS": "x-arch-key: k"}})}}
     assert launch("claude", environment=GUARDED, **having).notes == ()
     assert launch("claude", **hiding).notes == ()
+
+
+# -- Claude Code's feedback commands -------------------------------------------------------------------------------
+
+FOLDER = Path("/home/u/.archgw/claude")
+HOOK = {"hooks": [{"type": "command", "command": "'/opt/arch gw/archgw' prompt-hook"}]}
+
+
+def hooks(made: Launch) -> Any:
+    return json.loads(made.arguments[made.arguments.index("--settings") + 1]).get("hooks")
+
+
+def test_feedback_commands_are_there_where_they_are_wanted() -> None:
+    made = launch("claude", "a prompt", feedback=FOLDER)
+    assert f"--plugin-dir={FOLDER}" in made.arguments and made.arguments[-1] == "a prompt"
+    assert {path.relative_to(FOLDER).as_posix() for path in made.files} == {
+        ".claude-plugin/plugin.json",
+        "commands/good.md",
+        "commands/bad.md",
+        "commands/unrate.md",
+    }
+    assert hooks(made) == {"UserPromptSubmit": [HOOK], "UserPromptExpansion": [HOOK]}
+    without = launch("claude")
+    assert (
+        not without.files and hooks(without) is None and not [one for one in without.arguments if "plugin-dir" in one]
+    )
+
+
+def test_the_users_own_hooks_run_as_well() -> None:
+    theirs = {"hooks": [{"type": "command", "command": "mine"}]}
+    given = {"hooks": {"UserPromptSubmit": [theirs], "Stop": [theirs]}}
+    made = launch("claude", feedback=FOLDER, settings=given)
+    assert hooks(made) == {"UserPromptSubmit": [theirs, HOOK], "UserPromptExpansion": [HOOK], "Stop": [theirs]}
+
+
+def test_commands_of_the_users_by_these_names_are_told() -> None:
+    own = {Path("/proj/.claude/commands/good.md"): "Praise the code."}
+    assert set(own) <= set(AGENTS["claude"].reads({"HOME": "/home/u"}, Path("/proj")))
+    told = [note for note in launch("claude", files=own, feedback=FOLDER).notes if "/good gives feedback" in note]
+    assert told and not [note for note in launch("claude", files=own).notes if "good" in note]

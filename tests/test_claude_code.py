@@ -8,12 +8,14 @@ import asyncio
 import json
 import os
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
 import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,7 @@ class Client:
     folder: Path
     running: Gateway
     around: Mapping[str, str] = field(default_factory=lambda: QUIET)
+    options: tuple[str, ...] = ()  # of the launcher
 
     @property
     def work(self) -> Path:
@@ -114,7 +117,7 @@ class Client:
         }
 
     def launch(self, *arguments: str) -> list[str]:
-        return [str(Path(sys.executable).with_name("archgw")), "cli-agent", "claude", "--", *arguments]
+        return [str(Path(sys.executable).with_name("archgw")), "cli-agent", "claude", *self.options, "--", *arguments]
 
     def file(self, name: str, content: str | bytes) -> Path:
         path = self.work / name
@@ -546,3 +549,85 @@ async def test_a_budget_that_blocks_is_told_on_the_screen_and_nothing_is_tried_i
 
     async with gateway(tmp_path / "gateway", CONFIG + BUDGET, providers, KEYS) as thrifty:
         await both(clients_of(thrifty, programs, tmp_path / "clients"), dialogue)
+
+
+# -- feedback ------------------------------------------------------------------------------------------------------
+
+
+def said_of(running: Gateway, request: str) -> set[tuple[str, str | None]]:
+    """What the ledger has of a request, but for what was noticed."""
+    with closing(sqlite3.connect(running.home.ledger)) as ledger:
+        rows = ledger.execute("select signal, told from signals where request = ?", (request,))
+        return {(signal, told) for signal, told in rows if signal in ("good", "bad", "should be")}
+
+
+def turns_of(client: Client) -> list[dict[str, Any]]:
+    return [line for line in client.log() if line["kind"] == "user turn"]
+
+
+async def test_feedback_commands_rate_this_sessions_last_answer_and_ask_no_model(
+    clients: list[Client], running: Gateway
+) -> None:
+    """In a session that went on in another place meanwhile; and the user's own hook runs as well."""
+
+    async def dialogue(client: Client) -> None:
+        client = replace(client, options=("--feedback-commands",))
+        own = {"type": "command", "command": f"cat >> {client.folder}/prompts"}
+        (client.folder / "home" / ".claude").mkdir()
+        hooks = {"hooks": {"UserPromptSubmit": [{"hooks": [own]}]}}
+        (client.folder / "home" / ".claude" / "settings.json").write_text(json.dumps(hooks))
+        first = await client.ask(f"What? {script([{'text': 'This.'}])}")
+        session, id = first.told["session_id"], first.seen[0]["id"]
+        other = await client.ask(f"Another? {script([{'text': 'That.'}])}")
+        assert other.told["session_id"] != session and first.result == "This."
+        resumed, should_be = ["--resume", session], ("should be", f"model:{CLAUDE}")
+        bad = await client.ask("/archgw:bad anthropic/claude-sonnet-4-5", *resumed)
+        assert f"archgw: kept, bad, should be the model {CLAUDE}: {GPT} (default)" in bad.out + bad.err, (
+            bad.out + bad.err
+        )
+        assert bad.told["num_turns"] == 0 and bad.told["usage"]["output_tokens"] == 0
+        await until(lambda: said_of(running, id) == {("bad", None), should_be}, patience=PATIENCE)
+        wrong = await client.ask("/archgw:bad nonsense", *resumed)
+        assert "not kept" in wrong.out + wrong.err and "no preference or model" in wrong.out + wrong.err
+        good = await client.ask("/archgw:good", *resumed)
+        assert "archgw: kept, good" in good.out + good.err
+        await until(lambda: said_of(running, id) == {("good", None), should_be}, patience=PATIENCE)
+        back = await client.ask("/archgw:unrate", *resumed)
+        assert "archgw: taken back" in back.out + back.err
+        await until(lambda: said_of(running, id) == set(), patience=PATIENCE)
+        asked = [line["kind"] for run in (bad, wrong, good, back) for line in run.seen]
+        assert asked == [], "no model was asked"
+        assert said_of(running, other.seen[0]["id"]) == set()
+        assert "What?" in (client.folder / "prompts").read_text()
+        assert sorted(path.name for path in client.work.iterdir()) == [], "nothing is written into the project"
+
+    await both(clients, dialogue)
+    folder = running.home.folder / "claude"
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*")} == {0}
+
+
+async def test_feedback_commands_are_listed_and_typed_in_a_terminal(
+    clients: list[Client], running: Gateway, terminals: list[Terminal]
+) -> None:
+    async def dialogue(client: Client) -> None:
+        client, before = replace(client, options=("--feedback-commands",)), len(turns_of(client))
+        terminal = Terminal(client)
+        terminals.append(terminal)
+        terminal.open()
+        await until(lambda: PROMPT in terminal.screen(), patience=PATIENCE)
+        await terminal.type(f"what do you say {script([{'text': 'As you see.'}])}")
+        await until(lambda: "As you see." in terminal.screen(), patience=PATIENCE)
+        await until(lambda: turns_of(client)[before:], patience=PATIENCE)
+        (turn,) = turns_of(client)[before:]
+        terminal.tmux("send-keys", "-t", "s", "-l", "/goo")
+        await until(lambda: "Tell archgw that the last answer was good" in terminal.words(), patience=PATIENCE)
+        terminal.tmux("send-keys", "-t", "s", "-l", "d")
+        await until(lambda: "/good" in terminal.screen(), patience=PATIENCE)
+        for _ in range(2):
+            await asyncio.sleep(1.0)
+            terminal.tmux("send-keys", "-t", "s", "Enter")
+        await until(lambda: f"archgw: kept, good: {GPT}" in terminal.words(), patience=PATIENCE)
+        await until(lambda: said_of(running, turn["id"]) == {("good", None)}, patience=PATIENCE)
+        assert turns_of(client)[before:] == [turn], "no model was asked"
+
+    await both(clients, dialogue)

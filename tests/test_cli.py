@@ -63,6 +63,7 @@ def test_the_commands_are_these() -> None:
         "replay", "example", "simulate", "render", "render envoy", "statusline", "why", "client-key",
         "stats", "export", "dashboard", "cache", "cache status", "cache clear",
         "learned", "learned undo", "learned redo", "learned reset", "learned export", "learned import",
+        "good", "bad", "unrate", "prompt-hook",
     }  # fmt: skip
 
 

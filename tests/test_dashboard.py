@@ -310,6 +310,63 @@ def test_a_thumb_is_seen_in_the_other_tab(browser: Browser, few: Served) -> None
         expect(rows(other).first.locator(".given")).to_have_text("+", timeout=SOON)
 
 
+def test_who_should_have_answered_is_chosen_seen_in_the_other_tab_and_taken_back(browser: Browser, few: Served) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        other = page.context.new_page()
+        other.goto(few.url)
+        expect(rows(other)).to_have_count(5, timeout=SOON)
+        for one in (page, other):
+            rows(one).first.click()
+        mine, theirs = (one.get_by_label("Should have been") for one in (page, other))
+        expect(theirs).to_have_value("")
+        mine.select_option(label="openai/gpt-4.1")
+        expect(page.locator("#said")).to_have_text("Kept: openai/gpt-4.1")
+        expect(theirs).to_have_value("model:openai/gpt-4.1", timeout=SOON)
+        assert targets(few) == {"r0": "model:openai/gpt-4.1"}
+        mine.select_option(label="coding")
+        expect(page.locator("#said")).to_have_text("Kept: coding")
+        assert targets(few) == {"r0": "preference:coding"}
+        expect(page.locator("tr.opened")).not_to_contain_text("also told")
+        mine.select_option(label="no matter")
+        expect(page.locator("#said")).to_have_text("Taken back")
+        assert targets(few) == {}
+
+
+def test_who_is_chosen_by_keyboard_gives_no_thumb_and_what_ends_meanwhile_closes_no_list(
+    browser: Browser, few: Served
+) -> None:
+    with looked_at(browser, few.address, range="1h") as page:
+        rows(page).first.click()
+        chosen = page.get_by_label("Should have been")
+        chosen.focus()
+        page.keyboard.press("-")
+        page.keyboard.press("+")
+        write(few.file.parent, "new", at=time.time())
+        expect(page.locator("#pause")).to_have_text("Pause", timeout=SOON)
+        page.wait_for_function("() => document.querySelector('#headline').innerText.includes('6')", timeout=SOON)
+        expect(rows(page)).to_have_count(5)
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#said")).to_have_text("Kept: coding")
+        expect(rows(page)).to_have_count(6, timeout=SOON)
+        assert targets(few) == {"r0": "preference:coding"} and thumbs(few) == {"r0": "should be"}
+        assert page.evaluate("document.activeElement.dataset.key") == "r0 should-be", "the focus stays where it was"
+
+
+def test_who_should_have_answered_and_could_not_be_kept_is_not_shown_as_kept(browser: Browser, few: Served) -> None:
+    with closing(sqlite3.connect(few.file, isolation_level=None)) as holder:
+        holder.execute("begin immediate")
+        with pytest.raises(AssertionError, match="503"), looked_at(browser, few.address, range="1h") as page:
+            rows(page).first.click()
+            page.get_by_label("Should have been").select_option(label="coding")
+            expect(page.locator("tr.opened .thumbs")).to_contain_text("Not kept: the ledger is locked", timeout=SOON)
+            expect(page.get_by_label("Should have been")).to_have_value("")
+
+
+def targets(known: Served) -> dict[str, str]:
+    with opened(Settings(), known.file.parent) as connection:
+        return {row.request: row.told for row in connection.execute(select(signals)) if row.told}
+
+
 def thumbs(known: Served) -> dict[str, str]:
     with opened(Settings(), known.file.parent) as connection:
         return {row.request: row.signal for row in connection.execute(select(signals))}

@@ -158,6 +158,39 @@ def test_a_thumb_is_taken_back(page: Served, ledger: Path) -> None:
     assert page.thumb("nobodys", None) == 404
 
 
+def test_who_should_have_answered_is_written_and_taken_back(page: Served, ledger: Path) -> None:
+    told = page.ask("/api/requests/r5")[2]
+    assert told["should_be"] is None
+    assert "debugging" in told["known"]["preferences"] and "openai/gpt-4.1" in told["known"]["models"]
+    for target, told_of_it in (
+        ("preference:debugging", "preference:debugging"),
+        ("preference:default", "preference:default"),
+        ("model:openai/gpt-4.1", "model:openai/gpt-4.1"),
+    ):
+        assert page.should_be("r5", target) == (200, {"id": "r5", "should_be": told_of_it})
+        assert page.ask("/api/requests/r5")[2]["should_be"] == told_of_it
+    with opened(Settings(), ledger.parent) as connection:
+        rows = connection.execute(select(signals.c.signal, signals.c.told).where(signals.c.request == "r5")).all()
+    assert rows == [("should be", "model:openai/gpt-4.1")]
+    assert page.should_be("r5", None)[0] == page.should_be("r5", None)[0] == 200
+    assert page.ask("/api/requests/r5")[2]["should_be"] is None
+
+
+@pytest.mark.parametrize(
+    ("id", "target", "status", "words"),
+    [
+        ("nobodys", "preference:debugging", 404, "the ledger does not have it any more"),
+        ("nobodys", None, 404, "the ledger does not have it any more"),
+        ("r1", "preference:debuging", 400, "did you mean 'debugging'?"),
+        ("r1", "", 400, "preference:NAME"),
+        ("r1", 7, 400, "preference:NAME"),
+    ],
+)
+def test_nobody_else_can_be_said_to_be_the_one(page: Served, id: str, target: object, status: int, words: str) -> None:
+    answered, told = page.should_be(id, target)
+    assert answered == status and words in told["error"]
+
+
 def test_what_is_nested_without_end_is_no_thumb(page: Served) -> None:
     deep, sent = b"[" * 990, {"content_type": "application/json"}
     assert page.ask("/api/requests/r1/thumb", method="POST", body=deep, **sent)[0] == 400

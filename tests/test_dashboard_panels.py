@@ -185,7 +185,10 @@ def test_all_about_one_request(database: Connection) -> None:
         (GPT, 529, "answered 529"),
         (CLAUDE, 200, ""),
     ]
-    assert set(told.signals) == {"bad", "re-ask"}
+    assert set(told.signals) == {"bad", "re-ask"} and told.should_be is None
+    sign(database, "a2", "should be", "model:x/y")
+    again = asked.detail(database, "a2")
+    assert again and again.should_be == "model:x/y"
     assert asked.detail(database, "nobody's") is None
 
 

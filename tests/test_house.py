@@ -10,6 +10,7 @@ import typer
 from archgw.agents import AGENTS
 from archgw.app import app
 
+from router_service.detectors import DETECTORS
 from router_service.dialects import DIALECTS
 from router_service.policies import POLICIES
 from router_service.providers import PROVIDERS
@@ -34,9 +35,10 @@ def files(folder: str, *others: str) -> list[str]:
             ["policy", "cooled", "difficulty", "explicit", "pinned", "preference", "thrift", "whole"],
             POLICIES,
         ),
+        ("router_service/detectors", ["detector", "complaints"], DETECTORS),
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
     ],
-    ids=["providers", "dialects", "policies", "agents"],
+    ids=["providers", "dialects", "policies", "detectors", "agents"],
 )
 def test_every_file_is_in_its_table(folder: str, others: list[str], table: dict[str, object]) -> None:
     assert sorted(table) == files(folder, *others)

@@ -234,6 +234,15 @@ async def good_days(world: World) -> None:
     told = [*asked["messages"], ended, {"role": "user", "content": f"and now a poem about {WORDS['prompt']}"}]
     assert await world.ask(MESSAGES, asked | {"messages": told, "model": "arch.main.v1"}) == 200
     assert await world.ask("/v1/messages/count_tokens", counted) == 200
+    complaint = [*asked["messages"], ended, {"role": "user", "content": f"No, that's wrong: {WORDS['prompt']}"}]
+    assert await world.ask(MESSAGES, asked | {"messages": complaint, "model": "arch.main.v1"}) == 200
+    for said, status in (
+        ({"rating": "bad", "should_be": "shell"}, 200),
+        ({"should_be": WORDS["typed"]}, 400),
+        ({"rating": WORDS["typed"]}, 400),
+        ({"rating": "bad", "session": WORDS["typed"]}, 404),
+    ):
+        assert await world.ask("/v1/feedback", {"request": "last"} | said) == status
 
 
 def quoting(vendor: str) -> str:
@@ -312,7 +321,10 @@ async def look_around(world: World) -> None:
         ("route", ["route", f"{WORDS['typed']}, in bash", "--explain"], ""),
         ("route --json", ["route", f"{WORDS['typed']}, in bash", "--explain", "--json"], ""),
         ("statusline", ["statusline"], session),
-        ("cli-agent --dry-run", ["cli-agent", "claude", "--dry-run"], ""),
+        ("cli-agent --dry-run", ["cli-agent", "claude", "--dry-run", "--feedback-commands"], ""),
+        ("bad", ["bad", "--should-be", "poetry"], ""),
+        ("unrate", ["unrate"], ""),
+        ("prompt-hook", ["prompt-hook"], json.dumps({"prompt": WORDS["typed"], "session_id": "zq"})),
     ):
         found[name] = await world.archgw(*arguments, said=said)
     for page in ("config_dump?include_eds", "clusters?format=json", "stats", "stats/prometheus", "server_info"):

@@ -26,10 +26,12 @@ from dialogue import (
 
 from router_service import intent
 from router_service.bookkeeping import signal_rows
+from router_service.conversation import Conversation
+from router_service.detectors import DETECTORS
+from router_service.detectors.detector import Next
 from router_service.exchange import ResponseBody
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
-from router_service.signals import of_ask, of_calls
 
 SESSION = {"x-claude-code-session-id": "s"}
 ASK = "why does the login test fail on my machine"
@@ -51,6 +53,10 @@ def result(text: str, **more: Any) -> dict[str, Any]:
     return user([{"type": "tool_result", "tool_use_id": "t", "content": text, **more}])
 
 
+def finds(detector: str, conversation: Conversation, given: dict[str, str] | None = None, **more: Any) -> int | None:
+    return DETECTORS[detector](Next(conversation, intent.read(conversation, given or {}), **more))
+
+
 # -- what the client sends next ------------------------------------------------------------------------------------
 
 
@@ -67,22 +73,22 @@ def result(text: str, **more: Any) -> dict[str, Any]:
 )
 def test_the_same_asked_again(again: str, is_one: bool) -> None:
     conversation = conversation_of(messages=[user(ASK), said(), user(again or "ok")])
-    assert (of_ask(intent.read(conversation, {})) == "re-ask") is is_one
+    assert (finds("re_ask", conversation) == 0) is is_one
 
 
 @pytest.mark.parametrize("words", ["go on", "yes, please", "continue", "ok"])
 def test_what_one_may_well_say_twice_is_no_complaint(words: str) -> None:
     conversation = conversation_of(messages=[user(words), said(), user(words)])
-    assert of_ask(intent.read(conversation, {})) is None
+    assert finds("re_ask", conversation) is None
 
 
 def test_a_long_ask_is_known_again_by_its_ends() -> None:
     long = "compare these two files line by line " + "x = 1; " * 400 + " and tell me which of them is older"
     same, other = (
-        intent.read(conversation_of(messages=[user(long), said(), user(more)]), {})
+        finds("re_ask", conversation_of(messages=[user(long), said(), user(more)]))
         for more in (long, "what is new in them " + long[40:])
     )
-    assert (of_ask(same), of_ask(other)) == ("re-ask", None)
+    assert (same, other) == (0, None)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +107,7 @@ def test_a_long_ask_is_known_again_by_its_ends() -> None:
 )
 def test_a_call_that_was_wrong_is_told_from_one_that_failed(text: str, signal: str | None) -> None:
     conversation = conversation_of(messages=[user(ASK), call(), result(text, is_error=True)])
-    assert of_calls(conversation) == signal
+    assert (finds("tool_error", conversation) == 0) is bool(signal)
     functions = [
         user(ASK),
         {
@@ -110,12 +116,12 @@ def test_a_call_that_was_wrong_is_told_from_one_that_failed(text: str, signal: s
         },
         {"role": "tool", "tool_call_id": "t", "content": text},
     ]
-    assert of_calls(conversation_of(CHAT, messages=functions)) == signal
+    assert (finds("tool_error", conversation_of(CHAT, messages=functions)) == 0) is bool(signal)
 
 
 def test_only_the_last_answers_calls_count() -> None:
     bad = result("unsupported call: shel")
-    assert of_calls(conversation_of(messages=[user(ASK), call(), bad, call(), result("fine")])) is None
+    assert finds("tool_error", conversation_of(messages=[user(ASK), call(), bad, call(), result("fine")])) is None
 
 
 # -- told with the request that it is about ------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def test_who_names_the_model_that_was_chosen_overrides_nothing() -> None:
 def test_a_session_that_begins_anew_complains_of_nothing() -> None:
     gateway = gateway_of()
     answered(gateway, user(ASK))
-    assert answered(gateway, user(ASK)).signals == ()
+    assert answered(gateway, user("no, that is wrong: why does it still fail")).signals == ()
 
 
 # -- how an answer ends --------------------------------------------------------------------------------------------

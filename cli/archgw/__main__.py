@@ -1,4 +1,4 @@
-"""`archgw`, the program. The status line is asked for after each turn, and must not wait for a command line to load."""
+"""`archgw`, the program. What Claude Code asks for around each turn must not wait for a command line to load."""
 
 import sys
 
@@ -8,6 +8,10 @@ def main() -> None:
         from archgw import statusline
 
         sys.exit(statusline.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["prompt-hook"]:
+        from archgw import prompt_hook
+
+        sys.exit(prompt_hook.main(sys.argv[2:]))
     from archgw.app import app
 
     app()

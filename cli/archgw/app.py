@@ -17,6 +17,8 @@ from archgw.commands import (
     evaluate,
     export,
     learned,
+    prompt_hook,
+    rate,
     replay,
     route,
     simulate,
@@ -47,6 +49,9 @@ app.command("reload", rich_help_panel=_START)(up.reload)
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
 app.command("client-key", rich_help_panel=_AGENTS)(client_key.client_key)
+app.command("good", rich_help_panel=_AGENTS)(rate.good)
+app.command("bad", rich_help_panel=_AGENTS)(rate.bad)
+app.command("unrate", rich_help_panel=_AGENTS)(rate.unrate)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("why", rich_help_panel=_LOOK)(why.why)
@@ -66,6 +71,12 @@ app.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(statusline.statusline)
+app.command(
+    "prompt-hook",
+    rich_help_panel=_AGENTS,
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)(prompt_hook.prompt_hook)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
 app.add_typer(cache.cache_app, name="cache", rich_help_panel=_LOOK)

@@ -43,6 +43,17 @@ def opened(config: Path | None) -> Iterator[Connection]:
         books.close()
 
 
+@contextmanager
+def writable(config: Path | None) -> Iterator[Connection]:
+    """The same, to write to."""
+    books = Books(settings(config), home().ledger)
+    try:
+        with books.writing() as connection:
+            yield connection
+    finally:
+        books.close()
+
+
 def settings(config: Path | None) -> Ledger:
     """Of the config that is named, or of the gateway that runs, or of the one that is found; else the usual ones."""
     stack = home().stack()

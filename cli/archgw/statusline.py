@@ -6,12 +6,12 @@ nothing fails aloud, and a gateway that is away is no reason to say anything.
 
 import json
 import os
-import socket
 import sys
 from typing import Any
 
+from archgw.plain_http import USUAL, send
+
 _PATH = "/archgw/sessions/"
-_USUAL = "http://127.0.0.1:12000"
 _PATIENCE = 0.5  # seconds for the gateway
 _AFTER = 2.0  # seconds for the user's own line
 _LONGEST = 100  # letters of the reason
@@ -62,44 +62,17 @@ def _ours(given: bytes) -> list[str]:
     session = client.get("session_id") if isinstance(client, dict) else None
     if not isinstance(session, str) or not session.replace("-", "").isalnum():
         return []
-    told = ask(os.environ.get("ANTHROPIC_BASE_URL") or _USUAL, session)
+    told = ask(os.environ.get("ANTHROPIC_BASE_URL") or USUAL, session)
     return [line(told, color="NO_COLOR" not in os.environ)] if told else []
 
 
 def ask(url: str, session: str) -> dict[str, Any] | None:
     """What the gateway knows of the session; None when there is no gateway, or nothing known."""
-    scheme, _, rest = url.partition("://")
-    authority = rest.partition("/")[0]
-    host, _, port = authority.rpartition(":") if ":" in authority.rpartition("]")[2] else (authority, "", "80")
-    if scheme != "http" or not port.isdigit():
+    answered = send(url, "GET", f"{_PATH}{session}", patience=_PATIENCE)
+    if answered is None or answered[0] != 200:
         return None
-    key = os.environ.get("ARCHGW_CLIENT_KEY", "").strip()
-    admitted = f"x-arch-key: {key}\r\n" if key.isascii() and key.isprintable() and key else ""
-    request = f"GET {_PATH}{session} HTTP/1.1\r\nhost: {authority}\r\n{admitted}connection: close\r\n\r\n"
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE) as connection:
-            connection.sendall(request.encode())
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    except OSError:
-        return None
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.partition(b"\r\n")[0]:
-        return None
-    told = json.loads(_whole(head, body))
+    told = json.loads(answered[1])
     return told if isinstance(told, dict) and ("model" in told or told.get("budgets")) else None
-
-
-def _whole(head: bytes, body: bytes) -> bytes:
-    """The body, out of its chunks where it comes in some."""
-    if b"transfer-encoding: chunked" not in head.lower():
-        return body
-    parts = []
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        length = int(size, 16)
-        parts.append(body[:length])
-        body = body[length + 2 :] if length else b""
-    return b"".join(parts)
 
 
 def line(told: dict[str, Any], *, color: bool = True) -> str:

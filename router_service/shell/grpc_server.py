@@ -22,6 +22,7 @@ from router_service.exchange import (
     Headers,
     Keep,
     Look,
+    Rate,
     Recall,
     Recalled,
     Record,
@@ -216,6 +217,8 @@ class Hop:
                     await self._feed(Scored(await self._model.score(ask, context)))
                 case Look():
                     await self._feed(await self._look(effect))
+                case Rate():
+                    await self._feed(await self._journal.rate(effect))
                 case Wake(after):
                     self._wake(after)
                 case Record() | Keep():

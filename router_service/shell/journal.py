@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from router_service.exchange import Rate, Rated
+from router_service.feedback import LAST
 from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
-from router_service.shell.ledger import Ledger
+from router_service.shell.ledger import Kept, Ledger, Rating
 from router_service.shell.logs import REQUESTS
 from router_service.shell.telemetry import Telemetry
 
@@ -63,6 +67,29 @@ class Journal:
             named = outcome.id.startswith(request) if request else outcome.kind not in SIDE
             if named and outcome.session.startswith(session):
                 return outcome
+        return None
+
+    async def rate(self, wanted: Rate) -> Rated:
+        """Behind the requests' backs: what has just been answered may not be in the ledger yet."""
+        if self.ledger is None:
+            return Rated(trouble="the config keeps no ledger, and so no feedback (ledger.url)")
+        try:
+            found = self._recent(wanted) or await asyncio.to_thread(self.ledger.find, wanted.feedback, wanted.caller)
+        except (SQLAlchemyError, OSError):
+            return Rated(trouble="the ledger cannot be read; try again")
+        if found is None:
+            return Rated()
+        if not self.ledger.rate(Rating(found.request, wanted.feedback)):
+            return Rated(trouble="the ledger cannot be written as fast as it is told; try again")
+        return Rated(found.request, found.model, found.preference)
+
+    def _recent(self, wanted: Rate) -> Kept | None:
+        given = wanted.feedback
+        for outcome in reversed(self.recent):
+            turn = outcome.kind == "user turn" and outcome.model_served
+            meant = turn if given.request == LAST else outcome.id == given.request
+            if meant and outcome.caller == wanted.caller and outcome.session.startswith(given.session):
+                return Kept(outcome.id, outcome.model_served, outcome.route)
         return None
 
     @contextmanager

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlche
 
 from router_service.bookkeeping import attempt_rows, request_row, signal_rows, vector_rows
 from router_service.config import Ledger as Settings
+from router_service.feedback import LAST, THUMBS, Feedback
 from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals, vectors
@@ -32,12 +33,31 @@ _GATHER = 0.2  # seconds
 _TIDY_EVERY = 600.0
 _CONNECTED_WITHIN = 5  # seconds; a host that is not there would be waited for for minutes
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
-THUMBS = ("good", "bad")
 _TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
 
 
 class BadLedger(Exception):
     """The ledger cannot be used at all; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A request as the ledger has it: its id, who answered it, and for which preference."""
+
+    request: str
+    model: str
+    preference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a user says of this request."""
+
+    request: str
+    feedback: Feedback
+
+
+Entry = Outcome | Rating
 
 
 @dataclass(slots=True)
@@ -118,7 +138,9 @@ class Ledger:
     def __init__(self, settings: Settings, file: Path | None) -> None:
         self._settings, self._file = settings, None if settings.url.startswith("postgres") else file
         self._engine = engine(settings.url, file)
-        self._waiting = Waiting(_WAITING, at_once=_AT_ONCE, gather=_GATHER)
+        sqlite_alone = not settings.url.startswith("postgres")
+        self._reading = engine(settings.url, file, read_only=True) if sqlite_alone else self._engine
+        self._waiting: Waiting[Entry] = Waiting(_WAITING, at_once=_AT_ONCE, gather=_GATHER)
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._ready = False
         self._give_up = float("inf")
@@ -126,7 +148,7 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Outcomes that are yet to be written."""
+        """Outcomes and ratings that are yet to be written."""
         return len(self._waiting)
 
     def start(self) -> None:
@@ -135,12 +157,24 @@ class Ledger:
     def record(self, outcome: Outcome) -> None:
         self.tally.lost += not self._waiting.put(outcome)
 
+    def rate(self, rating: Rating) -> bool:
+        """Behind what has been recorded; whether there was room."""
+        return self._waiting.put(rating)
+
+    def find(self, feedback: Feedback, caller: str) -> Kept | None:
+        """The request of this caller that is meant. Waits for the database; raises SQLAlchemyError or OSError."""
+        if not self._ready:  # whoever opens a file of SQLite's that is not there makes one that all may read
+            raise OSError("the ledger has not been opened yet")
+        with self._reading.begin() as connection:
+            return meant(connection, feedback, caller)
+
     def close(self, within: float = 5.0) -> None:
         """Write what waits, for so many seconds at most."""
         self._give_up = time.monotonic() + within
         self._waiting.end()
         self._thread.join(within)
         self._engine.dispose()
+        self._reading.dispose()
 
     # -- on the ledger's own thread ---------------------------------------------------------------------------
 
@@ -156,7 +190,7 @@ class Ledger:
             if last:
                 return
 
-    def _write_until_done(self, batch: list[Outcome]) -> bool:
+    def _write_until_done(self, batch: list[Entry]) -> bool:
         """Again and again while the database cannot be written; False when there is no more time for it."""
         for pause in itertools.chain(_BACK_OFF, itertools.repeat(_BACK_OFF[-1])):
             try:
@@ -176,7 +210,7 @@ class Ledger:
         self.tally.lost += len(batch)
         return False
 
-    def _write_singly(self, batch: list[Outcome], error: Exception) -> bool:
+    def _write_singly(self, batch: list[Entry], error: Exception) -> bool:
         """Some row can never be written: all others are."""
         if len(batch) == 1:
             if not self.tally.lost:
@@ -185,17 +219,20 @@ class Ledger:
             return True
         return all(self._write_until_done([outcome]) for outcome in batch)
 
-    def _write(self, batch: list[Outcome]) -> None:
+    def _write(self, batch: list[Entry]) -> None:
+        outcomes = [one for one in batch if isinstance(one, Outcome)]
         with self._begin() as connection:
-            kept = [request_row(outcome, asks=self._settings.capture == "asks") for outcome in batch]
-            tries = [row for outcome in batch for row in attempt_rows(outcome)]
-            told = [row for outcome in batch for row in signal_rows(outcome)]
-            seen = [row for outcome in batch for row in vector_rows(outcome)]
+            kept = [request_row(outcome, asks=self._settings.capture == "asks") for outcome in outcomes]
+            tries = [row for outcome in outcomes for row in attempt_rows(outcome)]
+            told = [row for outcome in outcomes for row in signal_rows(outcome)]
+            seen = [row for outcome in outcomes for row in vector_rows(outcome)]
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            connection.execute(dialect.insert(requests).on_conflict_do_nothing(), kept)
-            for table, more in ((attempts, tries), (signals, told), (vectors, seen)):
+            for table, more in ((requests, kept), (attempts, tries), (signals, told), (vectors, seen)):
                 if more:
                     connection.execute(dialect.insert(table).on_conflict_do_nothing(), more)
+            for one in batch:  # of a request that is written by now
+                if isinstance(one, Rating):
+                    rate(connection, one.request, one.feedback)
 
     def _begin(self) -> Any:
         if not self._ready:
@@ -241,6 +278,28 @@ def sign(connection: Connection, request: str, signal: str, told: str | None = N
         return False
     connection.execute(insert(signals).values(request=request, signal=signal, at=time.time(), told=told))
     return True
+
+
+def rate(connection: Connection, request: str, feedback: Feedback) -> bool:
+    """Keep all that is said of it, and take back what is taken back; whether there is such a request."""
+    there = unsign(connection, request, *feedback.gone)
+    return there and all(sign(connection, request, signal, told) for signal, told in feedback.said)
+
+
+def meant(connection: Connection, feedback: Feedback, caller: str | None = None) -> Kept | None:
+    """The request that feedback is about; of this caller, where one is given."""
+    table = requests.c
+    asked = select(table.id, table.served, table.route).order_by(table.at.desc()).limit(1)
+    if feedback.request == LAST:
+        asked = asked.where(table.kind == "user turn", table.served != "")
+    else:
+        asked = asked.where(table.id == feedback.request)
+    if feedback.session:
+        asked = asked.where(table.session.startswith(feedback.session, autoescape=True))
+    if caller is not None:
+        asked = asked.where(table.caller == caller)
+    row = connection.execute(asked).one_or_none()
+    return Kept(*row) if row else None
 
 
 def unsign(connection: Connection, request: str, *gone: str) -> bool:

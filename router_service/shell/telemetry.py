@@ -81,7 +81,7 @@ class Telemetry:
 
     def __init__(self, sink: Sink, where: str, *, waiting: int = _WAITING, gather: float = _GATHER) -> None:
         self._sink, self._where = sink, where
-        self._waiting = Waiting(waiting, at_once=_AT_ONCE, gather=gather)
+        self._waiting: Waiting[Outcome] = Waiting(waiting, at_once=_AT_ONCE, gather=gather)
         self._thread = threading.Thread(target=self._tell_all, name="telemetry", daemon=True)
         self.tally = Tally()
 

@@ -25,7 +25,8 @@ class Situation:
 
     `settings` are the user's for this session, `model` is the model he chose, `arguments` go to the agent. `files` are
     the texts of the agent's own settings files, by path, in the order in which it `reads` them. `archgw` is the
-    program that is running, for agents that call it back.
+    program that is running, for agents that call it back. `feedback` is the folder of the commands that give feedback,
+    where the user wants them.
     """
 
     url: str
@@ -36,6 +37,7 @@ class Situation:
     files: Mapping[Path, str] = field(default_factory=dict)
     model: str = ""
     archgw: str = "archgw"
+    feedback: Path | None = None
 
     @property
     def own_login(self) -> bool:
@@ -60,7 +62,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The command to become, the variables to set, and what to tell the user first.
+    """The command to become, the variables to set, what to tell the user first, and files of ours to write before.
 
     Without a command, the variables are printed.
     """
@@ -68,18 +70,20 @@ class Launch:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
     """`prepare` is pure; `reads(environment, here)` names the settings files that it wants to be shown, the weakest
-    first; a last part such as *.md means every such file."""
+    first; a last part such as *.md means every such file. `feedback`: it can have commands that give feedback."""
 
     name: str
     program: str
     install: str
     prepare: Callable[[Situation], Launch]
     reads: Callable[[Mapping[str, str], Path], Sequence[Path]] = lambda environment, here: ()
+    feedback: bool = False
 
 
 def variables(settings: Json) -> tuple[dict[str, str], Json]:

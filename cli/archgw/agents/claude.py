@@ -3,12 +3,17 @@
 `env` in the user's own settings file beats the process environment, and `--settings` beats both: so our variables
 go both ways, or a user's file would silently lead around the gateway (seen with 2.1.330 and 2.1.197). Only settings
 that an administrator manages beat `--settings`.
+
+Commands that give feedback are a plugin of that session (a folder that `--add-dir` names has to be trusted each time),
+and are taken by a hook before they become a prompt: 2.1.330 shows a hook each prompt as it was typed, 2.1.197 a command
+when it is about to expand.
 """
 
 import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from archgw.agents.agent import (
     variables,
 )
 from archgw.agents.texts import from_json, text_of
+from archgw.prompt_hook import COMMANDS
 from router_service.admission import KEY
 from router_service.offers import offer
 from router_service.plan import CLAUDE_CODES
@@ -35,6 +41,14 @@ _CLOUDS = tuple(
     f"CLAUDE_CODE_USE_{name}"
     for name in ("BEDROCK", "VERTEX", "FOUNDRY", "ANTHROPIC_AWS", "ANTHROPIC_GOOGLE_CLOUD", "MANTLE", "GATEWAY")
 )
+_EVENTS = ("UserPromptSubmit", "UserPromptExpansion")
+_COMMAND = """---
+description: {words}
+---
+archgw takes /{name} before it becomes a prompt. That you read this means that hooks are turned off. Answer with one
+sentence: nothing was kept, and `archgw {name}` in a terminal keeps it.
+"""
+_PLUGIN = {"name": "archgw", "version": version("archgw"), "description": "What you say of an answer, kept by archgw"}
 _OURS = re.compile(r"\barchgw\S* statusline\b")
 
 
@@ -42,19 +56,22 @@ def reads(environment: Mapping[str, str], here: Path) -> Sequence[Path]:
     own = Path(environment.get("CLAUDE_CONFIG_DIR") or Path(environment.get("HOME") or "/") / ".claude")
     project = here / ".claude"
     managed = [folder / name for folder in _MANAGED for name in ("managed-settings.json", "managed-settings.d/*.json")]
-    return [own / "settings.json", project / "settings.json", project / "settings.local.json", *managed]
+    commands = [folder / "commands" / f"{name}.md" for folder in (own, project) for name in COMMANDS]
+    return [own / "settings.json", project / "settings.json", project / "settings.local.json", *managed, *commands]
 
 
 def prepare(situation: Situation) -> Launch:
     given, kept = variables(situation.settings)
-    files = {path: from_json(text) for path, text in situation.files.items()}
+    files = {path: from_json(text) for path, text in situation.files.items() if path.suffix == ".json"}
     users = [settings for path, settings in files.items() if not _is_managed(path)]
     theirs = {name: text_of(value) for settings in users for name, value in _env(settings).items()}
     values = _defaults(situation, theirs) | given | _address(situation, {**situation.environment, **theirs, **given})
     line = _status_line([*users, kept], situation.archgw)
-    merged = kept | {"env": values} | ({"statusLine": line} if line else {})
+    merged = kept | {"env": values} | ({"statusLine": line} if line else {}) | _hooks(situation, kept)
     command = [
-        *("claude", "--settings", json.dumps(merged)),
+        "claude",
+        *([f"--plugin-dir={situation.feedback}"] if situation.feedback else []),
+        *("--settings", json.dumps(merged)),
         *(["--model", _name(situation)] if situation.model else []),
         *_permission_mode([*users, kept], situation.arguments),
         *situation.arguments,
@@ -64,11 +81,36 @@ def prepare(situation: Situation) -> Launch:
         *_set_aside(situation, files, given),
         *_managed(files, situation.url),
         *_unheard(situation, files, given),
+        *_own_commands(situation),
         *billing(situation.plan),
     ]
     # The client's key goes by the environment alone: everybody on the machine can read an argument list.
     environment = _without_key(situation.environment) | values | key_header(situation, given)
-    return Launch(tuple(command), environment, tuple(notes))
+    return Launch(tuple(command), environment, tuple(notes), _commands(situation.feedback))
+
+
+def _commands(folder: Path | None) -> dict[Path, str]:
+    if folder is None:
+        return {}
+    commands = {
+        folder / "commands" / f"{name}.md": _COMMAND.format(words=words, name=name) for name, words in COMMANDS.items()
+    }
+    return {folder / ".claude-plugin" / "plugin.json": json.dumps(_PLUGIN)} | commands
+
+
+def _hooks(situation: Situation, given: Json) -> Json:
+    """Ours beside those of the same settings; those of other files run as well."""
+    theirs = given.get("hooks") or {}
+    if situation.feedback is None or not isinstance(theirs, dict):
+        return {}
+    ours = {"hooks": [{"type": "command", "command": f"{shlex.quote(situation.archgw)} prompt-hook"}]}
+    lists = {event: theirs[event] if isinstance(theirs.get(event), list) else [] for event in _EVENTS}
+    return {"hooks": theirs | {event: [*listed, ours] for event, listed in lists.items()}}
+
+
+def _own_commands(situation: Situation) -> list[str]:
+    own = [path for path in situation.files if path.suffix == ".md"] if situation.feedback else []
+    return [f"{path} is not reached in this session: /{path.stem} gives feedback to archgw" for path in own]
 
 
 def _is_managed(path: Path) -> bool:
@@ -185,4 +227,5 @@ AGENT = Agent(
     install="npm install -g @anthropic-ai/claude-code",
     prepare=prepare,
     reads=reads,
+    feedback=True,
 )

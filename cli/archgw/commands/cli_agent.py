@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from archgw import configs, report
 from archgw.agents import AGENTS
 from archgw.agents.agent import Agent, Launch, Situation, past_proxies
 from archgw.agents.shown import Shell, command, exports, masked
-from archgw.home import Stack, home
+from archgw.home import Stack, home, write_private
 from router_service.conversation import BadRequest
 from router_service.plan import Plan
 from router_service.policies import explicit
@@ -47,6 +48,14 @@ def cli_agent(
             show_default=False,
         ),
     ] = "{}",
+    feedback_commands: Annotated[
+        bool,
+        typer.Option(
+            "--feedback-commands",
+            help="Add /good, /bad and /unrate to Claude Code, for this session: what you say of an answer, kept without"
+            " asking a model.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print what would be set and run, without your secrets, and do nothing."),
@@ -73,17 +82,24 @@ def cli_agent(
     known = AGENTS.get(agent)
     if known is None:
         report.fail(f"no agent '{agent}'", mend=f"there are: {', '.join(AGENTS)}", code=report.MISUSE)
+    if feedback_commands and not known.feedback:
+        able = ", ".join(name for name, one in AGENTS.items() if one.feedback)
+        report.fail(f"{agent} has no commands for feedback", mend=f"there are some for: {able}", code=report.MISUSE)
     given = _settings(settings)
     stack = home().stack()
     if stack is None:
         report.fail("the gateway is not running", mend="start it: archgw up")
     plan = configs.complete(Path(stack.config))
     _check_model(plan, model, agent)
-    launch = known.prepare(_situation(known, stack, plan, given, model, tuple(arguments or ())))
+    situation = _situation(known, stack, plan, given, model, tuple(arguments or ()))
+    feedback = home().folder / agent if feedback_commands else None
+    launch = known.prepare(replace(situation, feedback=feedback))
     report.warn(launch.notes)
     if dry_run:
         _show(masked(launch, os.environ), shell)
-    elif launch.arguments:
+        return
+    _write(launch.files)
+    if launch.arguments:
         _become(known, launch)
     else:
         _show(launch, shell)
@@ -128,6 +144,14 @@ def _show(launch: Launch, shell: Shell) -> None:
         print(line)
     if launch.arguments:
         print(command(launch.arguments, shell))
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    """Into our own home, whose folders are the user's alone."""
+    for path, text in files.items():
+        for folder in reversed([one for one in path.parents if home().folder in one.parents]):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        write_private(path, text)
 
 
 def _become(agent: Agent, launch: Launch) -> None:

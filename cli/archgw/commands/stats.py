@@ -21,9 +21,14 @@ from archgw.stats import BY, By, Line, Stats, sparkline, stats
 _SIGNALS = {  # as the ledger calls them -> as a column
     "good": "+",
     "bad": "-",
-    "re-ask": "re-asked",
+    "should be": "misrouted",
     "override": "overridden",
+    "re-ask": "re-asked",
+    "correction": "corrected",
+    "interrupted": "stopped",
+    "retried": "retried",
     "tool error": "tool errors",
+    "reverted": "undone",
     "refusal": "refused",
     "truncation": "cut off",
 }

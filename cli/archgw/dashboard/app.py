@@ -26,7 +26,8 @@ from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live
 from archgw.dashboard.span import RANGES, Span, span
 from router_service.config import Config
-from router_service.shell.ledger import THUMBS, sign, unsign
+from router_service.feedback import SHOULD_BE, THUMBS, Names, Target, resolve
+from router_service.shell.ledger import sign, unsign
 
 _ASSETS = files("archgw.dashboard") / "assets"
 _PAGE = 50  # requests told at once
@@ -36,6 +37,12 @@ Panel = Callable[[Connection, Span, Config | None], Any]
 
 def _names(config: Config | None) -> list[str]:
     return [preference.name for preference in config.preferences] if config else []
+
+
+def _known(config: Config | None) -> Names:
+    """Who may be said to be the one who should have answered."""
+    models = [entry.known_as for entry in config.providers] if config else []
+    return Names(tuple(_names(config)), {model: model for model in models})
 
 
 PANELS: Mapping[str, Panel] = {
@@ -72,6 +79,7 @@ def application(
             Route("/api/requests", asks.requests),
             Route("/api/requests/{id}", asks.request),
             Route("/api/requests/{id}/thumb", asks.thumb, methods=["POST"]),
+            Route("/api/requests/{id}/should-be", asks.should_be, methods=["POST"]),
             Route("/api/gateway", asks.gateway),
             Route("/api/events", asks.events),
             Mount("/assets", StaticFiles(directory=str(_ASSETS))),
@@ -132,14 +140,11 @@ class _Asks:
             found = asked.detail(connection, id)
         if found is None:
             raise HTTPException(404, "the ledger does not have it any more")
-        return _json(found)
+        known = _known(self.sources.config())
+        return _json(asdict(found) | {"known": {"preferences": known.preferences, "models": list(known.models)}})
 
     async def thumb(self, request: Request) -> Response:
-        try:
-            given = json.loads(await request.body())
-            thumb = given["thumb"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            thumb = ""
+        thumb = await _given(request, "thumb")
         if thumb not in (*THUMBS, None):
             raise HTTPException(400, f'send {{"thumb": "{THUMBS[0]}"}} or {{"thumb": "{THUMBS[1]}"}}, or null')
         return await run_in_threadpool(self._thumb, request.path_params["id"], thumb)
@@ -151,11 +156,37 @@ class _Asks:
                 raise HTTPException(404, "the ledger does not have it any more")
         return _json({"id": id, "thumb": thumb})
 
+    async def should_be(self, request: Request) -> Response:
+        given = await _given(request, "should_be")
+        if given is not None and not (isinstance(given, str) and given):
+            raise HTTPException(400, 'send {"should_be": "preference:NAME"} or {"should_be": "model:NAME"}, or null')
+        return await run_in_threadpool(self._should_be, request.path_params["id"], given)
+
+    def _should_be(self, id: str, given: str | None) -> Response:
+        """None takes back what was said."""
+        try:
+            target: Target | None = resolve(given, _known(self.sources.config())) if given else None
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        told = target.told if target else None
+        with self.sources.books.writing() as connection:
+            if not (sign(connection, id, SHOULD_BE, told) if told else unsign(connection, id, SHOULD_BE)):
+                raise HTTPException(404, "the ledger does not have it any more")
+        return _json({"id": id, "should_be": told})
+
     async def gateway(self, _: Request) -> Response:
         return _json(await run_in_threadpool(self.sources.gateway))
 
     async def events(self, _: Request) -> Response:
         return StreamingResponse(self.live.events(), media_type="text/event-stream")
+
+
+async def _given(request: Request, name: str) -> Any:
+    """What was sent by this name; an empty text where that cannot be read."""
+    try:
+        return json.loads(await request.body())[name]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
 
 
 def _before(given: Mapping[str, str]) -> tuple[float, str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
 from archgw.stats import UNANSWERED
-from router_service.shell.ledger import THUMBS
+from router_service.feedback import SHOULD_BE, THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 _FOLLOWED = 2_000  # of the newest requests, those among which new ones are looked for
@@ -76,6 +76,7 @@ class Detail:
     ask: str
     tries: tuple[Try, ...]
     signals: tuple[str, ...]
+    should_be: str | None  # preference:NAME or model:LABEL, as somebody has said
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,8 @@ def detail(connection: Connection, id: str) -> Detail | None:
         return None
     scores, difficulty, routing, ask = connection.execute(extra.where(requests.c.id == id)).one()
     tries = select(attempts).where(attempts.c.request == id).order_by(attempts.c.number)
-    told = select(signals.c.signal).where(signals.c.request == id).order_by(signals.c.at)
+    told = select(signals.c.signal, signals.c.told).where(signals.c.request == id).order_by(signals.c.at)
+    told_of = {row.signal: row.told for row in connection.execute(told)}
     return Detail(
         request=_asked(row),
         fits=tuple((str(name), float(fit)) for name, fit in json.loads(scores or "[]")),
@@ -138,7 +140,8 @@ def detail(connection: Connection, id: str) -> Detail | None:
         routing=routing,
         ask=ask or "",
         tries=tuple(Try(one.candidate, one.status, one.trouble, one.seconds) for one in connection.execute(tries)),
-        signals=tuple(connection.scalars(told)),
+        signals=tuple(told_of),
+        should_be=told_of.get(SHOULD_BE),
     )
 
 

@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from archgw.dashboard.span import Span
 from archgw.stats import count_of
+from router_service.feedback import THUMBS
 from router_service.outcome import BLAMELESS
-from router_service.shell.ledger import THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 NEAR = 0.15  # a runner-up that is so near might have been chosen as well

@@ -40,9 +40,10 @@ export async function get(path, parameters = {}, signal = undefined) {
   return (await answered(`/api/${path}${query.size ? `?${query}` : ""}`, { signal })).json();
 }
 
-export async function give(id, thumb) {
-  return (await answered(`/api/requests/${encodeURIComponent(id)}/thumb`, {
-    method: "POST", body: JSON.stringify({ thumb }), headers: { "content-type": "application/json" },
+/** `what` is thumb or should_be; null takes it back. */
+export async function give(id, what, value) {
+  return (await answered(`/api/requests/${encodeURIComponent(id)}/${what.replace("_", "-")}`, {
+    method: "POST", body: JSON.stringify({ [what]: value }), headers: { "content-type": "application/json" },
   })).json();
 }
 

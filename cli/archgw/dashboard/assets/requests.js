@@ -14,6 +14,7 @@ const PAGE = 50;  // of them come at once
 let rows = [], waiting = [], open = new Map(), paused = false, complete = false;
 let oldest = null;  // down to this one all are there that match; those that began earlier and end late may be below
 let asked = 0, late = null, trouble = null;  // the number of the last load; what ends during it; why `more` failed
+let held = false;  // somebody chooses from a list, which a new row would close
 let missed = false;  // whether some that match are neither in rows nor waiting
 
 export function start() {
@@ -24,7 +25,10 @@ export function start() {
   byId("by-model").addEventListener("change", (event) => filter({ model: chosenIn(event.target) }));
   byId("only-trouble").addEventListener("click", () => filter({ trouble: wanted.trouble ? null : "1" }));
   byId("pause").addEventListener("click", () => pause(!paused));
-  others.addEventListener("message", (event) => given(event.data.id, event.data.thumb));
+  others.addEventListener("message", ({ data }) => given(data.id, data.what, data.value));
+  list.addEventListener("pointerdown", (event) => choosing(event.target.closest("select") !== null));
+  list.addEventListener("focusin", (event) => choosing(event.target.closest("select") !== null));
+  list.addEventListener("focusout", () => choosing(false));
 }
 
 /** What can be asked for: what the flow shows, and what is chosen already. */
@@ -117,11 +121,11 @@ export async function renew() {
 /** They have just ended. Whoever reads further down, or has paused, is not disturbed. */
 export function arrived(fresh) {
   late?.push(...fresh);
-  if (missed && !paused && !late) return load();
+  if (missed && !paused && !held && !late) return load();
   const there = known();
   const mine = fresh.filter((one) => matches(one) && !there.has(one.id)).reverse();
   if (!mine.length) return;
-  if (!paused) return take(mine);
+  if (!paused && !held) return take(mine);
   missed ||= waiting.length + mine.length > MOST;
   waiting = mine.concat(waiting).slice(0, MOST);
   head();
@@ -162,8 +166,17 @@ const matches = (one) => (wanted.preference === null || one.route === wanted.pre
 function pause(to) {
   paused = to;
   byId("pause").setAttribute("aria-pressed", paused);
-  if (!paused && missed) load();
-  else if (!paused && waiting.length) take(waiting.splice(0));
+  goOn();
+}
+
+function choosing(is) {
+  held = is;
+  if (!held && (missed || waiting.length)) goOn();
+}
+
+function goOn() {
+  if (!paused && !held && missed) load();
+  else if (!paused && !held && waiting.length) take(waiting.splice(0));
   head();
 }
 
@@ -250,7 +263,7 @@ function about(told) {
       el("div", {}, el("h3", {}, "How well each preference fitted"), fits(told, one)),
       el("div", {}, el("h3", {}, "Tries"), tries(told)),
       el("dl", {}, facts(told, one).filter(([, value]) => value).map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]))),
-    el("div.thumbs", { role: "group", "aria-label": "How was the answer?" }, el("span", {}, "How was the answer?"), thumb(one, "good", "Good"), thumb(one, "bad", "Bad"),
+    el("div.thumbs", { role: "group", "aria-label": "How was the answer?" }, el("span", {}, "How was the answer?"), thumb(one, "good", "Good"), thumb(one, "bad", "Bad"), shouldBe(told),
       el("code.id", { title: "x-arch-request-id" }, one.id)));
 }
 
@@ -281,7 +294,7 @@ function facts(told, one) {
     ["choosing took", told.routing === null ? "" : seconds(told.routing)],
     ["adapted", one.warnings ? count(one.warnings, "change, said in x-arch-warnings", "changes, said in x-arch-warnings") : ""],
     ["trouble", one.trouble],
-    ["also told", told.signals.filter((signal) => signal !== "good" && signal !== "bad").join(", ")],
+    ["also told", told.signals.filter((signal) => !["good", "bad", "should be"].includes(signal)).join(", ")],
     ["asked", told.ask],
   ];
 }
@@ -294,22 +307,45 @@ function thumb(one, kind, words) {
 }
 
 /** The same thumb again takes it back. */
-async function tell(id, kind) {
+function tell(id, kind) {
   const one = rows.find((row) => row.id === id), to = one?.thumb === kind ? null : kind;
+  return keep(id, "thumb", to, to);
+}
+
+/** Who should have answered: a preference or a model of the config, or what is there of an older one. */
+function shouldBe(told) {
+  const { id } = told.request, there = told.should_be ?? "", { preferences, models } = told.known;
+  const options = (kind, names) => names.map((name) => el("option", { value: `${kind}:${name}`, selected: there === `${kind}:${name}` },
+    kind === "preference" ? preference(name) : name));
+  const listed = [...preferences.map((name) => `preference:${name}`), "preference:default", ...models.map((name) => `model:${name}`)];
+  return el("label.should-be", {}, "Should have been", el("select", { "data-key": `${id} should-be`, onchange: ({ target }) => {
+    choosing(false);
+    keep(id, "should_be", target.value || null, target.selectedOptions[0].textContent);
+  } },
+  el("option", { value: "", selected: !there }, "no matter"),
+  el("optgroup", { label: "Preferences" }, options("preference", [...preferences, "default"])),
+  models.length > 0 && el("optgroup", { label: "Models" }, options("model", models)),
+  there && !listed.includes(there) && el("option", { value: there, selected: true, disabled: true }, `${there.replace(/^[a-z]+:/, "")}, not in the config`)));
+}
+
+/** What was not kept is shown as it was. */
+async function keep(id, what, value, words) {
   try {
-    await give(id, to);
+    await give(id, what, value);
   } catch (error) {
+    draw();
     return say(`Not kept: ${error.message}`), flash(id, `Not kept: ${error.message}`);
   }
-  given(id, to);
-  others.postMessage({ id, thumb: to });
-  say(to ? `Kept: ${to}` : "Taken back");
+  given(id, what, value);
+  others.postMessage({ id, what, value });
+  say(value ? `Kept: ${words}` : "Taken back");
   dispatchEvent(new CustomEvent("thumb"));
 }
 
-function given(id, thumb) {
-  for (const one of rows) if (one.id === id) one.thumb = thumb;
-  if (open.get(id)?.request) open.get(id).request.thumb = thumb;
+function given(id, what, value) {
+  const told = open.get(id);
+  if (what === "should_be" && told?.request) told.should_be = value;
+  if (what === "thumb") for (const one of [...rows, told?.request].filter((one) => one?.id === id)) one.thumb = value;
   draw();
 }
 
@@ -320,7 +356,7 @@ function flash(id, words) {
 
 function keys(event) {
   const id = event.target.closest("tr")?.dataset.id ?? event.target.closest("tr")?.dataset.of;
-  const kind = { "+": "good", "=": "good", "-": "bad" }[event.key];
+  const kind = event.target.closest("select") ? null : { "+": "good", "=": "good", "-": "bad" }[event.key];
   if (id && kind && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     tell(id, kind);

@@ -1,0 +1,118 @@
+"""archgw good, bad, unrate: what you say of an answer, kept in the ledger."""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+from sqlalchemy import Connection, select
+
+from archgw import configs, ledger, report
+from archgw.books import Unreadable
+from archgw.home import home
+from router_service import feedback
+from router_service.feedback import LAST, SHOULD_BE, THUMBS, Feedback, Target
+from router_service.shell.ledger import Kept, meant, rate
+from router_service.shell.ledger_schema import requests
+
+_SHOWN = 5  # requests, where several are meant
+_Request = Annotated[
+    str,
+    typer.Argument(
+        help="'last', your last turn that was answered, or the id of a request (x-arch-request-id, archgw top) or how"
+        " it begins.",
+        metavar="REQUEST",
+    ),
+]
+_Session = Annotated[
+    str, typer.Option("--session", help="Of this session alone: its id or how it begins.", show_default=False)
+]
+_ShouldBe = Annotated[
+    str,
+    typer.Option(
+        "--should-be",
+        metavar="NAME",
+        help="Who should have answered: a preference of the config ('default' for none of them), or a model.",
+        show_default=False,
+    ),
+]
+_Config = Annotated[Path | None, typer.Option(help=configs.HELP, show_default=False)]
+
+
+def good(request: _Request = LAST, session: _Session = "", should_be: _ShouldBe = "", config: _Config = None) -> None:
+    """Say that an answer was good; without an id, the last one.
+
+    It is kept in the ledger, whether the gateway runs or not. archgw unrate takes it back.
+    """
+    _rate(request, session, "good", should_be, config)
+
+
+def bad(request: _Request = LAST, session: _Session = "", should_be: _ShouldBe = "", config: _Config = None) -> None:
+    """Say that an answer was bad; without an id, the last one; and who should have answered, if you know.
+
+    It is kept in the ledger, whether the gateway runs or not. archgw unrate takes it back.
+
+    archgw bad --should-be "code review"
+
+    archgw bad 5f0e8a1c --should-be anthropic/claude-sonnet-4-5
+    """
+    _rate(request, session, "bad", should_be, config)
+
+
+def unrate(request: _Request = LAST, session: _Session = "", config: _Config = None) -> None:
+    """Take back what you have said of an answer; without an id, of the last one."""
+    found = _keep(Feedback(request, session, gone=(*THUMBS, SHOULD_BE)), config)
+    report.console.print(f"Taken back: {_told(found)}", soft_wrap=True)
+
+
+def _rate(request: str, session: str, rating: str, should_be: str, config: Path | None) -> None:
+    target = _target(should_be, config) if should_be else None
+    said: feedback.Said = ((rating, None), *([(SHOULD_BE, target.told)] if target else []))
+    found = _keep(Feedback(request, session, said), config)
+    meant = f", should be the {target.kind} {escape(target.name)}" if target else ""
+    report.console.print(f"Kept: [bold]{rating}[/bold]{meant}. {_told(found)}", soft_wrap=True)
+    report.console.print(f"To take it back: archgw unrate {found.request}", style="dim", soft_wrap=True)
+
+
+def _target(word: str, config: Path | None) -> Target:
+    stack = home().stack()
+    used = Path(stack.config) if config is None and stack else configs.find(config)
+    try:
+        return feedback.resolve(word, feedback.names(configs.complete(used)))
+    except ValueError as error:
+        report.fail(f"--should-be: {error}", mend=f"the names are those of {used}", code=report.MISUSE)
+
+
+def _keep(given: Feedback, config: Path | None) -> Kept:
+    try:
+        with ledger.writable(config) as connection:
+            found = _found(connection, given)
+            rate(connection, found.request, given)
+            return found
+    except Unreadable as error:
+        report.fail(str(error), mend=error.mend)
+
+
+def _found(connection: Connection, given: Feedback) -> Kept:
+    wanted = [given.request] if given.request == LAST else _ids(connection, given.request)
+    if len(wanted) > 1:
+        shown = [*wanted[:_SHOWN], *(["..."] if len(wanted) > _SHOWN else [])]
+        report.fail(f"several requests begin with {given.request}: {', '.join(shown)}", mend="write more of the id")
+    found = meant(connection, Feedback(wanted[0], given.session)) if wanted else None
+    return found or _unknown(given)
+
+
+def _ids(connection: Connection, beginning: str) -> list[str]:
+    begins = requests.c.id.startswith(beginning, autoescape=True)
+    return list(connection.scalars(select(requests.c.id).where(begins).limit(_SHOWN + 1))) if beginning else []
+
+
+def _unknown(given: Feedback) -> NoReturn:
+    where = f" in session {given.session}" if given.session else ""
+    if given.request == LAST:
+        report.fail(f"no turn has been answered{where} yet", mend="ask something first: archgw cli-agent claude")
+    report.fail(f"the ledger has no request {given.request}{where}", mend="see which there are: archgw top")
+
+
+def _told(found: Kept) -> str:
+    return escape(f"{found.request}: {found.preference or '-'} -> {found.model or 'nobody'}")
