@@ -56,7 +56,7 @@ def found(turn: Turn) -> frozenset[str]:
 
 def _asked(before: Sequence[Turn]) -> Sequence[Turn]:
     """What the last answer answered."""
-    last = max(at for at, message in enumerate(before) if message["role"] == "assistant")
+    last = max((at for at, message in enumerate(before) if message["role"] == "assistant"), default=len(before))
     return before[:last]
 
 
