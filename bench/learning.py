@@ -1,4 +1,4 @@
-"""What feedback is worth: python bench/learning.py [--write] [--seeds 3] [--cache FOLDER]
+"""What feedback is worth: OPENBLAS_NUM_THREADS=1 python bench/learning.py [--write] [--seeds 3] [--cache FOLDER]
 
 Three parts, all with the code that the gateway runs (`learning.learn`, `learning.adjusted`, `beliefs`).
 

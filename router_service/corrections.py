@@ -25,7 +25,7 @@ _CUTS = (
     0.8,
     0.95,
 )  # how near an ask must lie to be like a correction: as far as the past bears it
-_USUAL = 2  # of them, where the past says nothing
+_USUAL = 3  # of them, where the past says nothing
 _SAME = 0.97  # cosine of two asks that are one: what was said later of it holds
 _SILENT = 0.5  # weight of an ask against which nothing was said, once the user has begun to correct
 
