@@ -63,7 +63,7 @@ from router_service.session import NEW, Pin, Session, Sessions, is_named, main_t
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
-SHARE_OF_PAUSE = 0.8  # of limits.pause_in_request: so long it waits for another's answer here; to Envoy it is a pause
+SHARE_OF_PAUSE = 0.6  # of limits.pause_in_request: so long it waits for another's answer here; to Envoy it is a pause
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 
 
@@ -361,8 +361,8 @@ class Selection:
         if keep is None:
             return self._asked(understood, exchange)
         self._looking = understood, exchange
-        longest = SHARE_OF_PAUSE * self._gateway.plan.limits.pause_in_request
-        return [Look(keep, exchange.id, min(exchange.patience, longest))]
+        left = SHARE_OF_PAUSE * self._gateway.plan.limits.pause_in_request - (now - self._started)
+        return [Look(keep, exchange.id, min(exchange.patience, max(0.0, left)))]
 
     def _asked(self, understood: _Understood, exchange: Exchange) -> list[Effect]:
         self._gateway.exchanges.add(exchange)

@@ -507,6 +507,15 @@ def followed(gateway: Gateway) -> Attempt:
     return attempt
 
 
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [("", 18.0), ("limits: {pause_in_request: 10s}", 6.0), ("failover: {whole_answer_timeout: 5s}", 5.0)],
+)
+def test_it_waits_in_the_first_hop_for_less_than_a_client_may_pause(more: str, seconds: float) -> None:
+    _, look = begun(gateway_of(f"{CACHED}{more}\n"))
+    assert look.patience == seconds
+
+
 def test_who_waits_for_long_waits_in_the_second_hop() -> None:
     gateway = gateway_of(CACHED)
     entry = kept(answered(gateway, *whole(anthropic_message({"type": "text", "text": "hi"}))))
