@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from router_service.bank import Bank, Numbers, Vectors, Way, cosines, fits_of, unpacked
 from router_service.beliefs import AGAINST
-from router_service.evidence import NONE, SHOULD_BE, LeftOut, Said, Turn, left_out_of, lesson_id
+from router_service.evidence import NONE, SHOULD_BE, THUMBS, LeftOut, Said, Turn, left_out_of, lesson_id
 from router_service.lessons import LOOKED_BACK, Lesson, Piece
 from router_service.plan import Route
 
@@ -102,7 +102,7 @@ def _taught(turn: Turn, place: Mapping[str, int]) -> list[_Example]:
 def _is_silent(turn: Turn) -> bool:
     """The user went on, and nothing spoke against where the ask had gone by itself."""
     return turn.asked.route == turn.asked.base and not any(
-        one.signal in AGAINST or one.signal in ("good", "bad", SHOULD_BE) for one in turn.said
+        one.signal in AGAINST or one.signal in (*THUMBS, SHOULD_BE) for one in turn.said
     )
 
 

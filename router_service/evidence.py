@@ -9,12 +9,33 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 NONE = "default"  # where what no preference is about goes
 EVERYTHING = "*"
-SHOULD_BE = "should be"
-_PREFERENCE, _MODEL = "preference:", "model:"  # before what a "should be" names
-_NAMES_OF_NONE = ("default", "none", "none of them")
+THUMBS = ("good", "bad")
+SHOULD_BE = "should be"  # it tells a Target
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who should have answered: a preference by its name (NONE for none of them), or a model by its label."""
+
+    kind: Literal["preference", "model"]
+    name: str
+
+    @property
+    def told(self) -> str:
+        """As the ledger has it."""
+        return f"{self.kind}:{self.name}"
+
+
+def target(told: str | None) -> Target | None:
+    """What `Target.told` wrote; None for anything else."""
+    kind, _, name = (told or "").partition(":")
+    if kind == "preference" and name:
+        return Target("preference", name)
+    return Target("model", name) if kind == "model" and name else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +105,17 @@ class Turn:
     @property
     def should_be(self) -> str | None:
         """The preference that the user names as the right one; NONE where none is."""
-        told = [one for one in self.said if one.signal == SHOULD_BE and one.told.startswith(_PREFERENCE)]
-        if not told:
-            return None
-        name = max(told, key=lambda one: one.at).told.removeprefix(_PREFERENCE)
-        return NONE if name.casefold() in _NAMES_OF_NONE else name
+        return self._named("preference")
 
     @property
     def better(self) -> str | None:
         """The model that the user names as the right one."""
-        told = [one for one in self.said if one.signal == SHOULD_BE and one.told.startswith(_MODEL)]
-        return max(told, key=lambda one: one.at).told.removeprefix(_MODEL) if told else None
+        return self._named("model")
+
+    def _named(self, kind: str) -> str | None:
+        said = sorted((one for one in self.said if one.signal == SHOULD_BE), key=lambda one: one.at)
+        meant = [found.name for one in said if (found := target(one.told)) and found.kind == kind]
+        return meant[-1] if meant else None
 
 
 def packed(vector: bytes) -> bytes:

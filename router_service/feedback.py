@@ -8,17 +8,16 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from router_service.conversation import BadRequest
-from router_service.plan import DEFAULT, Plan
+from router_service.evidence import NONE, SHOULD_BE, THUMBS, Target, target
+from router_service.plan import Plan
 
 PATH = "/v1/feedback"
 LARGEST = 16 * 1024  # bytes of what is sent there
 LAST = "last"
-THUMBS = ("good", "bad")
-SHOULD_BE = "should be"
-_NOBODYS = (DEFAULT, "none")  # no preference: the default answers
+_NOBODYS = (NONE, "none")  # no preference: the default answers
 _KINDS = ("preference", "model")
 _LONGEST = 200  # characters of a name or an id; longer ones take long to be compared
 _SHOWN = 60  # of a stranger's words in an error
@@ -26,19 +25,6 @@ _FIELDS = ("request", "session", "rating", "should_be")
 _EXAMPLE = '{"request": "last", "rating": "bad", "should_be": {"preference": "NAME"}}'
 
 Said = tuple[tuple[str, str | None], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Who should have answered: a preference by its name (`default` for none of them), or a model by its label."""
-
-    kind: Literal["preference", "model"]
-    name: str
-
-    @property
-    def told(self) -> str:
-        """As the ledger has it."""
-        return f"{self.kind}:{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +52,6 @@ def names(plan: Plan) -> Names:
     aliases = {alias: candidate.label for alias, candidate in plan.aliases.items()}
     models = {name: candidate.label for name, candidate in plan.names.items()}
     return Names(tuple(route.name for route in plan.routes), aliases | models)
-
-
-def target(told: str | None) -> Target | None:
-    """What `Target.told` wrote; None for anything else."""
-    kind, _, name = (told or "").partition(":")
-    if kind == "preference" and name:
-        return Target("preference", name)
-    return Target("model", name) if kind == "model" and name else None
 
 
 def resolve(word: str, known: Names) -> Target:
@@ -151,13 +129,13 @@ def _named(kind: str, name: str, known: Names) -> Target | None:
     if kind == "model":
         return Target("model", known.models[name]) if name in known.models else None
     if _folded(name) in _NOBODYS:
-        return Target("preference", DEFAULT)
+        return Target("preference", NONE)
     found = next((one for one in known.preferences if _folded(one) == _folded(name)), None)
     return Target("preference", found) if found else None
 
 
 def _unknown(name: str, kinds: Iterable[str], known: Names) -> str:
-    preferences = [*known.preferences, DEFAULT] if "preference" in kinds else []
+    preferences = [*known.preferences, NONE] if "preference" in kinds else []
     models = list(known.models) if "model" in kinds else []
     there = {_folded(one): one for one in [*models, *preferences]}
     close = difflib.get_close_matches(_folded(name), there, n=1)

@@ -17,8 +17,9 @@ from test_ledger import kept, opened, outcome, server, settings
 from router_service import feedback
 from router_service.config import Ledger as Settings
 from router_service.conversation import BadRequest
+from router_service.evidence import SHOULD_BE, Target, target
 from router_service.exchange import Proceed, Rate, Rated, Record, RequestBody, RequestHeaders, Respond
-from router_service.feedback import LAST, PATH, SHOULD_BE, Feedback, Names, Target
+from router_service.feedback import LAST, PATH, Feedback, Names
 from router_service.selection import Selection
 from router_service.shell.journal import Journal
 from router_service.shell.ledger import Kept, Ledger, Rating, meant, rate
@@ -51,8 +52,8 @@ NOW = time.time()
     ],
 )
 def test_who_is_meant(word: str, told: str) -> None:
-    target = feedback.resolve(word, KNOWN)
-    assert target.told == told and feedback.target(told) == target
+    found = feedback.resolve(word, KNOWN)
+    assert found.told == told and target(told) == found
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_who_is_not_known_is_told_with_the_nearest(word: str, words: str) -> Non
 
 @pytest.mark.parametrize("told", [None, "", "preference:", "model", "within a minute", "somebody:x"])
 def test_what_else_a_signal_tells_is_no_target(told: str | None) -> None:
-    assert feedback.target(told) is None
+    assert target(told) is None
 
 
 def test_what_a_plan_knows() -> None:

@@ -41,7 +41,7 @@ app = typer.Typer(
     epilog="Try it without any key:  archgw demo",
 )
 
-_START, _LOOK, _AGENTS = "Start and stop", "Look", "Use"
+_START, _AGENTS, _TEACH, _LOOK = "Start and stop", "Use", "Teach", "Look"
 
 app.command("up", rich_help_panel=_START)(up.up)
 app.command("down", rich_help_panel=_START)(up.down)
@@ -49,9 +49,9 @@ app.command("reload", rich_help_panel=_START)(up.reload)
 app.command("demo", rich_help_panel=_START)(demo.demo)
 app.command("cli-agent", rich_help_panel=_AGENTS, context_settings=cli_agent.PASSED_ON)(cli_agent.cli_agent)
 app.command("client-key", rich_help_panel=_AGENTS)(client_key.client_key)
-app.command("good", rich_help_panel=_AGENTS)(rate.good)
-app.command("bad", rich_help_panel=_AGENTS)(rate.bad)
-app.command("unrate", rich_help_panel=_AGENTS)(rate.unrate)
+app.command("good", rich_help_panel=_TEACH)(rate.good)
+app.command("bad", rich_help_panel=_TEACH)(rate.bad)
+app.command("unrate", rich_help_panel=_TEACH)(rate.unrate)
 app.command("route", rich_help_panel=_AGENTS)(route.route)
 app.command("status", rich_help_panel=_LOOK)(status.status)
 app.command("why", rich_help_panel=_LOOK)(why.why)
@@ -80,7 +80,7 @@ app.command(
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
 app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
 app.add_typer(cache.cache_app, name="cache", rich_help_panel=_LOOK)
-app.add_typer(learned.learned_app, name="learned", rich_help_panel=_LOOK)
+app.add_typer(learned.learned_app, name="learned", rich_help_panel=_TEACH)
 
 
 def _in_one_line(words: str) -> str:

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlche
 
 from router_service.bookkeeping import attempt_rows, request_row, signal_rows, vector_rows
 from router_service.config import Ledger as Settings
-from router_service.feedback import LAST, THUMBS, Feedback
+from router_service.evidence import THUMBS
+from router_service.feedback import LAST, Feedback
 from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals, vectors

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from router_service.evidence import SHOULD_BE, Asked, Evidence, LeftOut, Said
+from router_service.evidence import SHOULD_BE, THUMBS, Asked, Evidence, LeftOut, Said
 from router_service.shell.ledger_schema import left_out, requests, signals, vectors
 
 MOST = 5_000  # asks: the newest, and besides as many of those about which the user has said something
-EXPLICIT = ("good", "bad", SHOULD_BE)
+EXPLICIT = (*THUMBS, SHOULD_BE)
 _VERSION = 1
 
 

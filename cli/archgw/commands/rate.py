@@ -11,7 +11,8 @@ from archgw import configs, ledger, report
 from archgw.books import Unreadable
 from archgw.home import home
 from router_service import feedback
-from router_service.feedback import LAST, SHOULD_BE, THUMBS, Feedback, Target
+from router_service.evidence import SHOULD_BE, THUMBS, Target
+from router_service.feedback import LAST, Feedback
 from router_service.shell.ledger import Kept, meant, rate
 from router_service.shell.ledger_schema import requests
 

@@ -26,7 +26,8 @@ from archgw.dashboard.gateway import Gateway
 from archgw.dashboard.live import Live
 from archgw.dashboard.span import RANGES, Span, span
 from router_service.config import Config
-from router_service.feedback import SHOULD_BE, THUMBS, Names, Target, resolve
+from router_service.evidence import SHOULD_BE, THUMBS, Target
+from router_service.feedback import Names, resolve
 from router_service.shell.ledger import sign, unsign
 
 _ASSETS = files("archgw.dashboard") / "assets"

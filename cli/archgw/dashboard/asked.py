@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
 
 from archgw.stats import UNANSWERED
-from router_service.feedback import SHOULD_BE, THUMBS
+from router_service.evidence import SHOULD_BE, THUMBS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
 _FOLLOWED = 2_000  # of the newest requests, those among which new ones are looked for

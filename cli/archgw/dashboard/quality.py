@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from archgw.dashboard.span import Span
 from archgw.stats import count_of
-from router_service.feedback import THUMBS
+from router_service.evidence import THUMBS
 from router_service.outcome import BLAMELESS
 from router_service.shell.ledger_schema import attempts, requests, signals
 
