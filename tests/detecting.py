@@ -2,14 +2,15 @@
 
 `python tests/detecting.py` prints it, and writes the tables into docs/feedback.md. A turn is a line of
 tests/detectors/*.jsonl: what stood in the thread `before`, what comes `now`, whether another model is named
-(`asked_model`), and its `labels`. What the author of the detectors wrote himself ("own") is told apart.
+(`asked_model`), and its `labels`. The first five voices are there to be looked at while the detectors are made; what
+the others say is held apart: nobody reads it, nor which of it was taken for something else.
 """
 
 import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER, PAGE = ROOT / "tests/detectors", ROOT / "docs/feedback.md"
 NAMES = ("override", "re-ask", "correction", "interrupted", "retried", "tool error", "reverted")
 OWN = "own"
+DEVELOPMENT = frozenset("abcde")
 BEGIN, END = "<!-- measured: python tests/detecting.py -->\n", "<!-- end -->\n"
 _CLIENTS = {
     "claude-code": {"user-agent": "claude-cli/2.1.330 (external, cli)", "x-claude-code-session-id": "5c9f6b0e"},
@@ -116,25 +118,41 @@ def _share(right: int, of: int) -> str:
     return f"{right / of:.2f} ({low:.2f} to {high:.2f})"
 
 
-def split(judged: Sequence[tuple[Turn, frozenset[str]]]) -> tuple[list[Any], list[Any]]:
-    """What others wrote, and what was at hand while the detectors were made."""
-    is_own: Callable[[Any], bool] = lambda one: one[0]["author"] == OWN  # noqa: E731
-    return [one for one in judged if not is_own(one)], [one for one in judged if is_own(one)]
+def split(judged: Sequence[tuple[Turn, frozenset[str]]]) -> tuple[list[Any], list[Any], list[Any]]:
+    """What is held apart, what was looked at, and what the author of the detectors wrote himself."""
+    seen = DEVELOPMENT | {OWN}
+    held = [one for one in judged if one[0]["author"] not in seen]
+    development = [one for one in judged if one[0]["author"] in DEVELOPMENT]
+    return held, development, [one for one in judged if one[0]["author"] == OWN]
 
 
 def measured(judged: Sequence[tuple[Turn, frozenset[str]]]) -> str:
     """The tables of the page."""
-    others, own = split(judged)
-    parts = []
-    if others:
-        authors = len({turn["author"] for turn, _ in others})
-        parts += [
-            f"On {len(others):,} turns by {authors} authors who had not seen the detectors:\n\n",
-            *table(others),
-            "\n",
-        ]
-    parts += [f"On {len(own):,} turns with which they were made, and which say less:\n\n", *table(own)]
+    held, development, own = split(judged)
+    parts = [f"On {len(held):,} turns that are held apart, in {_voices(held)} voices:\n\n", *table(held), "\n"]
+    parts += [_nameless(held), "\n"]
+    parts += [f"On {len(development):,} turns in {_voices(development)} other voices that were looked at:\n\n"]
+    parts += [*table(development), "\n", f"On {len(own):,} turns with which they were first made:\n\n", *table(own)]
     return "".join(parts)
+
+
+def _voices(judged: Sequence[tuple[Turn, frozenset[str]]]) -> int:
+    return len({turn["author"] for turn, _ in judged})
+
+
+def _nameless(judged: Sequence[tuple[Turn, frozenset[str]]]) -> str:
+    """What of the retries nothing can tell from another thread that begins alike."""
+    retries = [(turn, signals) for turn, signals in judged if "retried" in turn["labels"]]
+    first = [turn for turn, _ in retries if turn["client"] == "sdk" and not _is_begun(turn)]
+    told = sum("retried" in signals for _, signals in retries)
+    return (
+        f"Of the {len(retries)} turns with `retried`, {len(first)} are the first ask of a session without an id; of the"
+        f" other {len(retries) - len(first)}, {told} are told.\n"
+    )
+
+
+def _is_begun(turn: Turn) -> bool:
+    return any(message["role"] == "assistant" for message in turn["before"])
 
 
 def written() -> str:
@@ -143,7 +161,8 @@ def written() -> str:
 
 
 def wrong(judged: Sequence[tuple[Turn, frozenset[str]]]) -> Iterator[str]:
-    for turn, signals in judged:
+    """Of what may be looked at."""
+    for turn, signals in (one for one in judged if one[0]["author"] in DEVELOPMENT | {OWN}):
         for name in NAMES:
             if (name in signals) != (name in turn["labels"]):
                 kind = "made up" if name in signals else "missed "
@@ -152,12 +171,16 @@ def wrong(judged: Sequence[tuple[Turn, frozenset[str]]]) -> Iterator[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wrong", action="store_true", help="print the turns that were taken for something else")
+    parser.add_argument(
+        "--wrong", action="store_true", help="print what was taken for something else, of what may be looked at"
+    )
+    given = parser.parse_args()
     judged = [(turn, found(turn)) for turn in turns()]
-    sys.stdout.write(measured(judged))
-    if parser.parse_args().wrong:
+    if given.wrong:
         sys.stdout.writelines(wrong(judged))
-    elif PAGE.exists():
+    else:
+        sys.stdout.write(measured(judged))
+    if not given.wrong and PAGE.exists():
         page = PAGE.read_text("utf-8")
         before, _, rest = page.partition(BEGIN)
         PAGE.write_text(f"{before}{BEGIN}{measured(judged)}{END}{rest.partition(END)[2]}", "utf-8")

@@ -112,7 +112,7 @@ SURE = _lines(r"""
     ich (?:habe? |hatte )?(?:doch )?(?:gesagt|meinte|wollte|sagte|meine)\b.*\b(?:nicht|statt|kein\w*|sondern|ander\w*|nur|ohne)\b
     ich habe? (?:doch |ausdrücklich |extra )*[^.?!]{0,60}\b(?:gesagt|gemeint|gewollt|verlangt)\b
     du hast (?:\w+ ){0,6}?(?:vergessen|kaputt ?gemacht|gelöscht|übersehen|missverstanden|falsch|entfernt|ignoriert|zerstört|verwechselt|nicht)\b
-    (?:jetzt|nun) (?:geht|funktioniert|klappt|läuft|kompiliert)(?: \w+){0,3} (?:nicht|nichts)\b
+    (?:und |aber )?(?:jetzt|nun) (?:geht|funktioniert|klappt|läuft|kompiliert)(?: \w+){0,3} (?:nicht|nichts)\b
     (?:jetzt|nun) (?:bekomme|kommt|gibt|habe|erhalte|wirft|stürzt|schlägt|schlagen)\b.*(?:fehler|exception|\bab\b|fehl\b)
     # French
     non[,.!]+ *(?:c'est (?!bon|parfait|tout)|ce n'est|ça|cela|tu|je (?:voulais|veux|parlais)|pas|toujours|le|la|il)\b(?!.*\bmerci\b)

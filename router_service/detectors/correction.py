@@ -1,17 +1,19 @@
 """The user says that the answer is wrong: "no, that's not it", "still failing", "I said X, not Y", "you broke ...".
 
-Looked for in the first sentences and in the last one, where what he pastes and quotes is left out. What begins like a
-complaint and is none ("no problem", "still failing tests are listed below") stands in the patterns themselves.
+Looked for in the first sentences and in the last one, where what he pastes and quotes is left out. What hints at it is
+weighed (`signs`, `weights`); where a sentence is a complaint by its pattern (`complaints`), less is enough.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 
+from router_service.detectors import weights
 from router_service.detectors.complaints import BARE_NO, ELSE, LIKELY, PRAISE, SURE
-from router_service.detectors.detector import Next, words
+from router_service.detectors.detector import Next, ends, texts, words
+from router_service.detectors.interrupted import MARKS as _MARKS
+from router_service.detectors.signs import Around, seen
 
-_LONGEST = 600  # characters from each end
+_SHORT = 8  # characters, of a "no" and nothing else
 _FIRST = 3  # sentences in which one complains before one goes on
 _QUOTED = re.compile(r"[\"“”„«»][^\"“”„«»\n]{0,300}[\"“”„«»]|[「『][^」』]{0,300}[」』]|(?<!\w)'[^'\n]{1,200}'(?!\w)")
 _SENTENCE = re.compile(r"(?<=[.!?;…])\s+|\n+|(?<=[。！？；])|\s+[–—-]{1,2}\s+")
@@ -23,24 +25,58 @@ _ASIDE = re.compile(
     r"|ну|но|да|спасибо|извини(?:те)?|ma|beh|grazie|लेकिन|अरे|नहीं तो)(?=[\s,.:!…–—-]))+",
     re.I,
 )
+_USER = "user: "  # before what the user said earlier, as `Intent.context` has it
 _ASKS = re.compile(r"[?？]\s*\W{0,3}\s*\Z")
 
 
 def finds(given: Next) -> int | None:
-    if given.intent.kind != "user turn" or given.intent.subagent:
-        return None
+    at = around(given) if is_asked(given) else None
+    return 0 if at and _is_one(at) else None
+
+
+def _is_one(at: Around) -> bool:
+    enough = weights.SURE if at.sure else weights.LIKELY if at.likely else weights.ENOUGH
+    return weighed(at) >= enough or (at.bare and len(at.text) < _SHORT)
+
+
+def is_asked(given: Next) -> bool:
+    """By the user himself, not by a model that has asked another."""
+    return given.intent.kind == "user turn" and not given.intent.subagent
+
+
+def around(given: Next) -> Around | None:
+    """What is looked at; None where the user wrote nothing but what he quotes."""
     said = words(given)
     asked = bool(_ASKS.search(said.answer[-200:]))  # to its question "no" is an answer
-    text = _plain(said.text)
-    return 0 if any(_complains(sentence, first=first, asked=asked) for first, sentence in _sentences(text)) else None
+    sentences = [sentence for _, sentence in _sentences(_plain(said.text))]
+    if not sentences:
+        return None
+    found = [_found(sentence, first=at == 0, asked=asked) for at, sentence in enumerate(sentences)]
+    sure, likely, bare, praised = (any(one[n] for one in found) for n in range(4))
+    before = next((turn.removeprefix(_USER) for turn in given.intent.context if turn.startswith(_USER)), "")
+    marked = any(text.lstrip().startswith(_MARKS) for text in texts(given.since))
+    return Around(
+        sentences[0],
+        "\n".join(sentences),
+        before,
+        ends(said.answer, most=300),
+        interrupted=marked or given.left,
+        overridden=given.overridden,
+        sure=sure,
+        likely=likely,
+        bare=bare,
+        praised=praised,
+    )
+
+
+def weighed(at: Around) -> float:
+    """How much speaks for a complaint: the logarithm of its odds."""
+    return weights.WEIGHTS[""] + sum(weights.WEIGHTS[name] * strength for name, strength in seen(at))
 
 
 def _plain(text: str) -> str:
     """One kind of apostrophe and of space, nothing that is quoted, and of a long text its two ends."""
-    text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'").replace("`", "'")
-    if len(text) > 2 * _LONGEST:
-        text = f"{text[:_LONGEST]}\n{text[-_LONGEST:]}"
-    return _QUOTED.sub(" … ", text)
+    return _QUOTED.sub(" … ", ends(text))
 
 
 def _sentences(text: str) -> Iterator[tuple[bool, str]]:
@@ -51,13 +87,13 @@ def _sentences(text: str) -> Iterator[tuple[bool, str]]:
         yield at == 0, sentence
 
 
-def _complains(sentence: str, *, first: bool, asked: bool) -> bool:
-    """Without what one says before one comes to the point, too; of that, "no" is none."""
-    for text in {sentence, _ASIDE.sub("", sentence).strip()}:
-        if PRAISE.search(text):
-            continue
-        if SURE.match(text) or (LIKELY.match(text) and not ELSE.match(text)):
-            return True
-        if first and not asked and BARE_NO.match(text):
-            return True
-    return False
+def _found(sentence: str, *, first: bool, asked: bool) -> tuple[bool, bool, bool, bool]:
+    """Whether it is surely, likely or barely one, or praise. Looked at without what one says before one comes to the
+    point, too; of that, "no" is none."""
+    forms = {sentence, _ASIDE.sub("", sentence).strip()}
+    if any(PRAISE.search(text) for text in forms):
+        return False, False, False, True
+    sure = any(SURE.match(text) for text in forms)
+    likely = any(LIKELY.match(text) and not ELSE.match(text) for text in forms)
+    bare = first and not asked and any(BARE_NO.match(text) for text in forms)
+    return sure, likely, bare, False

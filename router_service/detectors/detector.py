@@ -1,6 +1,7 @@
 """What a detector is shown: a request of a thread in which something was answered, and what is known of that answer."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -10,6 +11,8 @@ from router_service.asks import user_words
 from router_service.conversation import Conversation, Message, Text
 from router_service.intent import Intent
 
+_LONGEST = 600  # characters from each end, in which one says what one thinks of an answer
+_ONE_KIND = str.maketrans("\u2019\u2018`", "'''")
 _BESIDE = re.compile(r"```.*?(?:```|\Z)|^\s*>.*?$|`[^`\n]*`", re.S | re.M)
 
 
@@ -52,6 +55,12 @@ def words(given: Next) -> Words:
     said = "\n".join(filter(None, (user_words(message) for message in given.since)))
     last = next((one for one in reversed(given.conversation.messages) if one.role == "assistant"), None)
     return Words(_BESIDE.sub(" ", said).strip(), _text(last))
+
+
+def ends(text: str, *, most: int = _LONGEST) -> str:
+    """A text, of a long one its beginning and its end; apostrophes and the like of one kind."""
+    kept = text if len(text) <= 2 * most else f"{text[:most]}\n{text[-most:]}"
+    return unicodedata.normalize("NFKC", kept).translate(_ONE_KIND)
 
 
 def texts(messages: tuple[Message, ...]) -> Iterator[str]:

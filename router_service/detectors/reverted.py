@@ -1,78 +1,150 @@
-"""An edit of an earlier turn is undone: by the opposite edit, or by git, because the user wants it."""
+"""An edit of an earlier turn is undone: by the opposite edit, by git, or by the user himself, because he wants it."""
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from router_service.asks import user_words
-from router_service.conversation import Message, ToolCall, ToolResult
-from router_service.detectors.detector import Next, texts
+from router_service.conversation import Message, Text, ToolCall, ToolResult
+from router_service.detectors.detector import Next, ends, texts
+from router_service.detectors.edits import Edit, arguments, brings_back, command_of, edits, is_same, removed
+from router_service.detectors.taking_back import BY_HAND, MADE, NOT_BY_HAND, OTHERS, WANTED, YOURS
 
-_PATH = ("file_path", "filePath", "path", "absolute_path")
-_OLD, _NEW = ("old_string", "oldString", "old_str"), ("new_string", "newString", "new_str")
-_COMMAND = ("command", "cmd")
-_PATCHED = re.compile(r"^\*\*\* (?:Update|Add|Delete) File: (.+)$", re.M)
-_WRITES = ("write", "create", "edit", "patch", "replace")
-# What brings files back; not what goes to another branch, or only takes back what was staged.
-_GIT = re.compile(
-    r"\bgit(?: -C \S+)? (?:checkout(?: -f| -q| HEAD\S*| [0-9a-f]{7,40})*"
-    r" (?:--(?= )|\.(?=\s|$)|(?=[\w./-]+\.\w{1,5}(?:\s|$)))"
-    r"|restore (?!.*--staged(?! --worktree| -W))|reset (?:-q )?--hard\b|revert (?!--abort|--continue))"
-)
-_WANTED = re.compile(
-    r"\b(?:undo|revert|roll(?:ing)?[ -]?back|restore|put (?:it|that|this|them|everything|\w+ \w+) back|back out|discard"
-    r"|throw (?:it|that|this|them|your \w+) away|get rid of (?:it|that|this|your)|the way it was|as it was"
-    r"|(?:go|went) back"
-    r"|reset|take (?:it|that|this|them) back|drop (?:that|this|those|your|the) (?:change|edit)s?)\b"
-    r"|rückgängig|zurück(?:setzen|nehmen|rollen)?\b|mach\w* das weg|verwirf"
-    r"|\bannul|\brétabli|\breviens\b|\bremets\b|\bdéfai[ts]|retour en arrière"
-    r"|\bdes(?:haz|hacer|haga)|\brevierte|\brevertir|\brestaur|\bdesfa[zç]|\breverta|\bvuelve a como|\bvolta(?:r|) "
-    r"|撤销|撤回|回滚|回退|恢复|还原|改回|元に戻|戻して|取り消|откат|отмен|верн[иу]|восстанов|वापस|पूर्ववत|되돌|복원|annulla|ripristina",
+_UNDOES = re.compile(r"undo|revert|roll_?back", re.I)  # tools that do
+_TAKES = re.compile(r"delete|remove|cancel|discard|withdraw|retract", re.I)
+_FENCED = re.compile(r"```.*?(?:```|\Z)|^\s*>.*?$", re.S | re.M)
+_SENTENCE = re.compile(r"(?<=[.!?;…])\s+|\n+|(?<=[。！？；])")
+_NUMBERED = re.compile(r"^ *\d+(?:\t|→)", re.M)  # how clients show a file that is read
+# What is put in to be taken out again.
+_PASSING = re.compile(
+    r"console\.\w+\(|\bprint(?:ln|f)?!?\(|\bdbg!|\bdebug|breakpoint\(|\bi?pdb\b|var_dump|\.only\(|\.skip\b|xfail|verbose"
+    r"|(?:^|/)te?mp|scratch|throwaway|\.(?:log|bak|tmp)$",
     re.I,
 )
 _FAR = 8  # turns back; further than that nobody knows any more whose edit it was
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """`path` is empty where a call does not say; of a file that is written as a whole both texts are."""
-
-    path: str
-    old: str
-    new: str
-
-    @property
-    def undone(self) -> "_Edit":
-        return _Edit(self.path, self.new, self.old)
+_NEAR = 1  # turns back, of which the user speaks where he says "it"
+_LARGEST = 200_000  # characters of a file that is compared as a whole
 
 
 def finds(given: Next) -> int | None:
-    """The turn of the newest edit that is undone."""
+    """How many turns back the newest edit was made that is undone."""
     messages = given.conversation.messages
     last = max((at for at, message in enumerate(messages) if message.role == "assistant"), default=0)
     if given.intent.kind == "user turn":
-        by_hand = any(text.lstrip().startswith("<bash-input>") and _GIT.search(text) for text in texts(given.since))
-        return next((back for back, _ in _edited(messages[: last + 1])), None) if by_hand else None
-    failed = _failed(messages)
+        return _by_hand(given, messages[: last + 1])
+    failed = _failed(messages[last:])
     calls = [call for call in _calls(messages[last : last + 1]) if call.id not in failed]
-    undone = {edit for call in calls for edit in _edits(call) if edit.old or edit.new}
-    by_git = any(map(_brings_back, calls)) and _is_wanted(messages[:last])
-    earlier = ((back, edit) for back, edit in _edited(messages[:last]) if back)  # a model may well undo its own step
-    return next((back for back, edit in earlier if by_git or edit.undone in undone), None)
+    said = next(filter(None, map(user_words, reversed(messages[:last]))), "") if calls else ""
+    wanted = bool(WANTED.search(ends(said)))
+    if wanted and any(brings_back(command_of(call)) or _UNDOES.search(_doing(call)) for call in calls):
+        return _undone(messages[:last], said)
+    return next((back for call in calls if (back := _opposite(call, messages[:last], wanted=wanted))), None)
 
 
-def _edited(messages: tuple[Message, ...]) -> Iterator[tuple[int, _Edit]]:
-    """The edits, the newest first, each with how many turns have begun since."""
+def _by_hand(given: Next, before: tuple[Message, ...]) -> int | None:
+    if any(text.lstrip().startswith("<bash-input>") and brings_back(text) for text in texts(given.since)):
+        return next((back for back, _ in _edited(before)), None)
+    said = ends(_FENCED.sub(" ", "\n".join(filter(None, map(user_words, given.since)))))
+    told = (one for one in _SENTENCE.split(said) if BY_HAND.search(one))
+    if all(NOT_BY_HAND.search(one) or one.rstrip().endswith("?") for one in told):
+        return None
+    back = next((back for back, _ in _edited(before)), None)
+    return back if back is not None and back <= _NEAR else None
+
+
+def _undone(before: tuple[Message, ...], said: str) -> int | None:
+    """The newest edit of an earlier turn; where none is in sight any more, the last turn if he says that it was it."""
+    found = next((back for back, _ in _edited(before) if back), None)
+    if found is None and (MADE.search(ends(said)) or (YOURS.search(ends(said)) and not OTHERS.search(ends(said)))):
+        return 1
+    return found
+
+
+def _opposite(call: ToolCall, before: tuple[Message, ...], *, wanted: bool) -> int | None:
+    """The turn whose edit this call takes back by itself; a model may well undo a step of the turn that is going on."""
+    now, gone = edits(call), removed(call)
+    whole = next((edit for edit in now if edit.whole), None)
+    if not gone and whole is None and not any(edit.old or edit.new for edit in now):
+        return _taken(call, before) if wanted and _TAKES.search(call.name) else None
+    names = {re.split(r"[/\\]", path.strip("'\""))[-1] for path in [*gone, *(edit.path for edit in now)]}
+    for back, edit in _edited(before, names - {""}):
+        if back and any(one.undoes(edit) for one in now) and not _PASSING.search(edit.new):
+            return back
+        if back and edit.made and any(is_same(path, edit.path) for path in gone) and not _PASSING.search(edit.path):
+            return back
+    return _restored(whole, before) if whole else None
+
+
+def _restored(whole: Edit, before: tuple[Message, ...]) -> int | None:
+    """A file is written as it stood before an edit of an earlier turn."""
+    back, changed = 0, None
+    for message in reversed(before):
+        if changed is not None and any(text == whole.whole.strip() for text in _stood(message, before, whole.path)):
+            return changed
+        if message.role != "assistant":
+            back += bool(user_words(message, typed_meanwhile=False))
+            if back > _FAR:
+                return None
+        elif back and any(is_same(edit.path, whole.path) for call in _calls([message]) for edit in edits(call)):
+            changed = back
+    return None
+
+
+def _stood(message: Message, messages: tuple[Message, ...], path: str) -> Iterator[str]:
+    """What the file was when it was read or written with this message."""
+    for part in message.parts:
+        if isinstance(part, ToolCall):
+            yield from (edit.whole.strip() for edit in edits(part) if is_same(edit.path, path) and edit.whole)
+        if isinstance(part, ToolResult) and _is_of(part.call_id, path, messages):
+            for one in part.parts:
+                if isinstance(one, Text) and len(one.text) < _LARGEST:
+                    yield _NUMBERED.sub("", one.text).strip()
+
+
+def _is_of(id: str, path: str, messages: tuple[Message, ...]) -> bool:
+    """Whether it was this file that was read."""
+    call = next((call for call in _calls(messages) if call.id == id), None)
+    return call is not None and any(is_same(str(value), path) for value in arguments(call).values())
+
+
+def _taken(call: ToolCall, before: tuple[Message, ...]) -> int | None:
+    """What an earlier turn entered by a tool is taken out again: the id that it was given says so."""
+    ids = [str(value) for value in arguments(call).values() if isinstance(value, str | int) and len(str(value)) > 1]
+    back = 0
+    for message in reversed(before):
+        if message.role == "assistant":
+            continue
+        results = [part for part in message.parts if isinstance(part, ToolResult)]
+        if back and any(_names(result, id) for result in results for id in ids):
+            return back
+        back += bool(user_words(message, typed_meanwhile=False))
+        if back > _FAR:
+            return None
+    return None
+
+
+def _names(result: ToolResult, id: str) -> bool:
+    """In what a tool says of a thing that it has made; a list of things would be longer."""
+    said = "".join(part.text for part in result.parts if isinstance(part, Text))
+    return len(said) < 500 and bool(re.search(rf"(?<!\w){re.escape(id)}(?!\w)", said))
+
+
+def _edited(messages: tuple[Message, ...], names: Iterable[str] = ()) -> Iterator[tuple[int, Edit]]:
+    """The edits, the newest first, each with how many turns have begun since; of files of these `names` alone."""
     failed, back = _failed(messages), 0
     for message in reversed(messages):
         if message.role == "assistant":
-            yield from ((back, edit) for call in _calls([message]) if call.id not in failed for edit in _edits(call))
+            for call in _calls([message]):
+                if call.id not in failed and (not names or any(name in call.arguments for name in names)):
+                    yield from ((back, edit) for edit in edits(call))
         elif user_words(message, typed_meanwhile=False):
             back += 1
             if back > _FAR:
                 return
+
+
+def _doing(call: ToolCall) -> str:
+    """Its name, and what an editor of many commands is to do."""
+    return f"{call.name} {arguments(call).get('command', '')}" if len(call.arguments) < _LARGEST else call.name
 
 
 def _calls(messages: Iterable[Message]) -> list[ToolCall]:
@@ -82,64 +154,3 @@ def _calls(messages: Iterable[Message]) -> list[ToolCall]:
 def _failed(messages: Iterable[Message]) -> set[str]:
     parts = (part for message in messages for part in message.parts)
     return {part.call_id for part in parts if isinstance(part, ToolResult) and part.is_error}
-
-
-def _edits(call: ToolCall) -> list[_Edit]:
-    given = _arguments(call)
-    if patch := next((text for text in _strings(given) if "*** Begin Patch" in text), ""):
-        return [_patched(patch)]
-    path = _first(given, _PATH)
-    several = given.get("edits")
-    found = [one for one in several if isinstance(one, dict)] if isinstance(several, list) else [given]
-    edits = [
-        _core(path, _first(one, _OLD), _first(one, _NEW)) for one in found if _first(one, _OLD) or _first(one, _NEW)
-    ]
-    if not edits and path and call.name.lower().startswith(_WRITES):
-        return [_Edit(path, "", "")]
-    return edits
-
-
-def _patched(patch: str) -> _Edit:
-    lines = patch.splitlines()
-    old, new = ("\n".join(line[1:] for line in lines if line[:1] == sign) for sign in "-+")
-    return _core(",".join(_PATCHED.findall(patch)), old, new)
-
-
-def _core(path: str, old: str, new: str) -> _Edit:
-    """Without the lines around it, which an edit may take more or less of."""
-    one, other = old.strip("\n").split("\n"), new.strip("\n").split("\n")
-    while one and other and one[0] == other[0]:
-        one, other = one[1:], other[1:]
-    while one and other and one[-1] == other[-1]:
-        one, other = one[:-1], other[:-1]
-    return _Edit(path, "\n".join(one), "\n".join(other))
-
-
-def _brings_back(call: ToolCall) -> bool:
-    given = _arguments(call)
-    command = next((given[name] for name in _COMMAND if name in given), "")
-    said = " ".join(map(str, command)) if isinstance(command, list) else str(command)
-    return bool(_GIT.search(said))
-
-
-def _is_wanted(messages: tuple[Message, ...]) -> bool:
-    """Whether the user's last words ask for it."""
-    said = next(filter(None, map(user_words, reversed(messages))), "")
-    return bool(_WANTED.search(said))
-
-
-def _arguments(call: ToolCall) -> Mapping[str, Any]:
-    try:
-        given = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError):
-        return {"input": call.arguments}
-    return given if isinstance(given, dict) else {"input": str(given)}
-
-
-def _strings(given: Mapping[str, Any]) -> Iterator[str]:
-    for value in given.values():
-        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str))
-
-
-def _first(given: Mapping[str, Any], names: Iterable[str]) -> str:
-    return next((given[name] for name in names if isinstance(given.get(name), str)), "")
