@@ -13,7 +13,7 @@ from router_service.evidence import Turn
 
 AGAINST: Mapping[str, float] = {  # of an answer, by signal; what is guessed comes to 1 at the most
     "override": 1.0,
-    "correction": 0.75,
+    "correction": 0.5,
     "reverted": 0.75,
     "refusal": 0.75,
     "re-ask": 0.5,

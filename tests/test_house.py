@@ -35,7 +35,7 @@ def files(folder: str, *others: str) -> list[str]:
             ["policy", "cooled", "difficulty", "explicit", "pinned", "preference", "thrift", "whole"],
             POLICIES,
         ),
-        ("router_service/detectors", ["detector", "complaints"], DETECTORS),
+        ("router_service/detectors", ["detector", "complaints", "edits", "signs", "taking_back", "weights"], DETECTORS),
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
     ],
     ids=["providers", "dialects", "policies", "detectors", "agents"],

@@ -1,4 +1,4 @@
-"""How much each sign speaks for a complaint, as logarithms of odds. `training.corrections` writes it.
+"""How much each sign speaks for a complaint, as logarithms of odds. `training.complaints` writes it.
 
 `ENOUGH` tells of one; less does where the patterns of `complaints` have found what is `LIKELY` or `SURE`.
 """

@@ -1,4 +1,4 @@
-"""Fit the weights by which the detector of corrections weighs its signs: `python -m training.corrections [--check]`.
+"""Fit the weights by which the detector of corrections weighs its signs: `python -m training.complaints [--check]`.
 
 It learns from the development half of the labelled turns (tests/detectors) and from ordinary turns of the router's own
 data, of which training/data/corrections.json tells by a hash which ones are corrections. It writes
@@ -30,7 +30,7 @@ _RIDGE, _FREE = 1.0, 1e-3  # penalty of a weight, and of the constant
 _ENOUGH, _LIKELY, _SURE = -0.5, -1.0, -3.0  # logarithms of odds from which on it is told
 _FOLDS = 5
 _AT_SURE, _AT_LIKELY = SIGNS.index("sure"), SIGNS.index("likely")
-_HEAD = '''"""How much each sign speaks for a complaint, as logarithms of odds. `training.corrections` writes it.
+_HEAD = '''"""How much each sign speaks for a complaint, as logarithms of odds. `training.complaints` writes it.
 
 `ENOUGH` tells of one; less does where the patterns of `complaints` have found what is `LIKELY` or `SURE`.
 """
