@@ -27,7 +27,8 @@ _CUTS = (
 )  # how near an ask must lie to be like a correction: as far as the past bears it
 _USUAL = 3  # of them, where the past says nothing
 _SAME = 0.97  # cosine of two asks that are one: what was said later of it holds
-_SILENT = 0.5  # weight of an ask against which nothing was said, once the user has begun to correct
+_SILENT = 1.0  # weight of an ask against which nothing was said, once the user has begun to correct
+_LOST = 2.0  # how much an answer that a way would spoil weighs against one that it mends
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _fitted(
 
         kept = right(same)
         tried = [right([*same, Way(source, target, cut)]) for cut in _CUTS]
-        worth = [float(bank.weights @ one) for one in tried]
+        worth = [float(bank.weights @ (1.0 * one - (_LOST - 1) * (kept & ~one))) for one in tried]
         if max(worth) < float(bank.weights @ kept):
             liked = int((kept & ~tried[-1] & (bank.sources == bank.targets)).sum())
             answers = "1 answer" if liked == 1 else f"{liked} answers"

@@ -242,7 +242,7 @@ def test_a_lesson_that_would_lose_even_then_waits() -> None:
 
 def test_a_lesson_reaches_as_far_as_the_past_bears_it() -> None:
     """Three corrections of unlike asks: only a wide reach would have got each from the other two."""
-    wide = [asked(f"w{at}", beside(0, 0.58, 10 + at), at=at) for at in range(3)]
+    wide = [asked(f"w{at}", beside(0, 0.7, 10 + at), at=at) for at in range(3)]
     found = evidence(wide, [should_be(one.request, "code review", at=one.at - wide[0].at) for one in wide])
     bank = learned(found).bank
     assert bank and bank.ways[0].cut < 0.6
