@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from router_service.conversation import BadRequest
+from router_service.conversation import BadRequest, Failure
 from router_service.evidence import NONE, SHOULD_BE, THUMBS, Target, target
 from router_service.plan import Plan
 
@@ -23,6 +23,8 @@ _LONGEST = 200  # characters of a name or an id; longer ones take long to be com
 _SHOWN = 60  # of a stranger's words in an error
 _FIELDS = ("request", "session", "rating", "should_be")
 _EXAMPLE = '{"request": "last", "rating": "bad", "should_be": {"preference": "NAME"}}'
+
+EMPTY = f"the request has no body; send JSON such as {_EXAMPLE}"
 
 Said = tuple[tuple[str, str | None], ...]
 
@@ -113,6 +115,11 @@ def kept(feedback: Feedback, request: str, model: str, preference: str) -> bytes
     if THUMBS[0] in feedback.gone:
         told["rating"] = None
     return json.dumps(told).encode()
+
+
+def refused(failure: Failure) -> bytes:
+    """The answer to feedback that cannot be kept, as JSON."""
+    return json.dumps({"error": {"type": failure.kind, "message": failure.message}}).encode()
 
 
 def unknown(feedback: Feedback) -> BadRequest:

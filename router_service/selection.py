@@ -64,6 +64,7 @@ from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 SHARE_OF_PAUSE = 0.6  # of limits.pause_in_request: so long it waits for another's answer here; to Envoy it is a pause
+_JSON = {"content-type": "application/json"}
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
 
 
@@ -170,6 +171,8 @@ class Selection:
         length = limits.check_length(plan.limits, headers)
         if self._path == feedback.PATH:
             feedback.check_length(length)
+        if end and self._path == feedback.PATH:
+            raise BadRequest(feedback.EMPTY)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         self._gateway.exchanges.expect(self._id, length, now)
@@ -223,7 +226,7 @@ class Selection:
         if not rated.request:
             raise feedback.unknown(given)
         told = feedback.kept(given, rated.request, rated.model, rated.preference)
-        return [Respond(200, self._reply_headers() | {"content-type": "application/json"}, told)]
+        return [Respond(200, self._reply_headers() | _JSON, told)]
 
     def _recall(self, understood: _Understood) -> Recall | None:
         """What others may know better, where anybody does."""
@@ -487,8 +490,10 @@ class Selection:
     # -- refusals ---------------------------------------------------------------------------------------------
 
     def _refuse(self, failure: Failure, now: float, more: dict[str, str] | None = None) -> list[Effect]:
-        dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
         explained = self._reply_headers() | {"x-arch-reason": "refused by archgw"} | (more or {})
+        if self._path == feedback.PATH:  # no model was asked for anything
+            return [Respond(failure.status, explained | _JSON, feedback.refused(failure))]
+        dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
         return [Record(self._refusal(failure, now)), error_reply(dialect, failure, explained)]
 
     def _refuse_over_budget(self, understood: _Understood, blocking: list[Standing], now: float) -> list[Effect]:

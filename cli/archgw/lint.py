@@ -68,7 +68,9 @@ def _idle(route: Route, *, learns: bool, tells_difficulty: bool) -> Iterator[Fin
     if unknown and (route.prefer == "cheapest" or (route.prefer == "balanced" and route.weights.cost)):
         told = f"the price of {', '.join(unknown)} is not known: taken to be the dearest"
         if len(unknown) == len(pool):
-            told = "nobody's price is known: the written order holds"
+            told = "nobody's price is known: " + (
+                "the written order holds" if route.prefer == "cheapest" else "what is left decides"
+            )
         yield Finding(name, f"{policy}: {told}", "write it below the model, as in price: {input: 0.25, output: 2}")
     if route.prefer == "best" and not learns:
         yield Finding(name, "best: nothing is learned: the written order holds", "turn learning.enabled on")

@@ -179,6 +179,9 @@ def limits(value: Value | None) -> Limits:
 
 
 def cache(value: Value | None) -> Cache:
+    """A mapping, or whether it is enabled."""
+    if value is not None and not value.empty and not value.is_mapping:
+        return Cache(enabled=value.boolean() or False)
     return section(value, Cache(), _CACHE)
 
 

@@ -107,7 +107,7 @@ def _print(found: Stats) -> None:
     out.print(f"[bold]{found.total.requests:,}[/bold] requests in the last {span}, {_money(found.total)}\n")
     out.print(_table(found, out.width))
     if any(line.unpriced for line in found.lines):
-        out.print("\n[dim]?: the price of some is not known; say it in the config (price).[/dim]")
+        out.print("\n[dim]?: of some nobody knows the price (which the config may say) or the tokens.[/dim]")
 
 
 def _table(found: Stats, width: int) -> Table:
