@@ -35,6 +35,7 @@ from router_service.outcome import Outcome
 from router_service.selection import Gateway
 
 SESSION = {"x-claude-code-session-id": "s"}
+OVERLOADED = anthropic_event("error", error={"type": "overloaded_error", "message": "no"})
 ASK = "why does the login test fail on my machine"
 
 
@@ -204,12 +205,12 @@ def test_words_that_decline_are_a_refusal() -> None:
     ("event", "at", "signal"),
     [
         (ResponseBody(b"", end=True), 0.3, "error"),
-        (ResponseBody(anthropic_event("error", error={"type": "overloaded_error", "message": "no"}), end=True), 0.3, "error"),
+        (ResponseBody(OVERLOADED, end=True), 0.3, "error"),
         (Tick(), 1e6, "error"),
         (Gone(), 0.3, "unfinished"),
     ],
     ids=["ends too soon", "the vendor says so", "falls silent", "the client left"],
-)  # fmt: skip
+)
 def test_an_answer_that_breaks_off_speaks_against_the_model_unless_the_client_left(
     event: Any, at: float, signal: str
 ) -> None:
