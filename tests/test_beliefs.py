@@ -153,6 +153,14 @@ def test_one_judgement_alone_moves_nothing(word: tuple[str, str], difficulty: st
         assert first_of(joined(found, again, more), **deep) == DEEPSEEK
 
 
+def test_who_is_alone_in_having_answered_is_not_the_measure_of_all() -> None:
+    """However long it goes on: the more half of its answers are bad, the clearer it is that others may be better."""
+    for number in (3, 10, 100):
+        assert first_of(answers(CLAUDE, ["good", "bad"] * number)) == (CLAUDE if number == 3 else DEEPSEEK)
+    verdicts = [Verdict("coding", CLAUDE, "", NOW, 0.0, 3.0)] * 100
+    assert beliefs.pooled(verdicts, now=NOW, half_life=HALF_LIFE) == pytest.approx(0.75 / 2)
+
+
 def test_a_lesson_that_rests_on_one_answer_waits_and_says_so() -> None:
     (lesson,) = learned(answers(CLAUDE, ["bad"])).lessons
     assert (lesson.state, lesson.why) == ("waiting", "one answer alone moves nothing")
