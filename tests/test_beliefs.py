@@ -180,6 +180,16 @@ routing_preferences:
 """
 
 
+@pytest.mark.parametrize(
+    ("policy", "label"), [("best", "openai/gpt-4o-mini"), ("{prefer: balanced, quality: 9, speed: 0}", SONNET)]
+)
+def test_learning_cost_is_taken_off_for_best_alone(policy: str, label: str) -> None:
+    text = PRICED % (f"{SONNET}, openai/gpt-4o-mini", policy)
+    judged = joined(answers(SONNET, ["good"] * 20), answers("openai/gpt-4o-mini", ["good"] * 20))
+    assert first_of(judged, plan_of(text)) == SONNET
+    assert first_of(judged, plan_of(text + "learning: {cost: 0.5}\n")) == label
+
+
 @pytest.mark.parametrize("prefer", ["best", "balanced"])
 def test_deep_asks_do_not_go_to_who_answered_first(prefer: str) -> None:
     """Silence, however often, is no proof that a cheap model is a strong one."""
