@@ -40,6 +40,7 @@ from router_service.config import parse
 from router_service.evidence import NONE, Asked, Evidence, Said, Turn, packed
 from router_service.learning import NOTHING, Learned, adjusted, learn
 from router_service.plan import Plan, plan
+from router_service.policies import best
 from router_service.policies.policy import Scores
 from router_service.shell import fingerprint
 from router_service.shell.onnx_router import OnnxRouter
@@ -265,8 +266,8 @@ def regret(seed: int, *, explore: float, half_life: float, learns: bool) -> list
         if learns and turn % EVERY == 0:
             pooled = beliefs.pooled(verdicts, now=now, half_life=half_life)
             worth = beliefs.worth(verdicts, "it", MODELS, now=now, half_life=half_life, pooled=pooled)
-        believed = worth.drawn("", chance) if chance.random() < explore else worth.means("")
-        at = max(range(len(MODELS)), key=lambda one: believed.get(MODELS[one], 0.0))  # the first where none is better
+        believed = worth.drawn("", chance) if chance.random() < explore else worth.opinions("")
+        at = best.nearest([believed[model] for model in MODELS])[0] if believed else 0
         good = chance.random() < quality[at]
         words = WORDS_OF_A_GOOD if good else WORDS_OF_A_BAD
         said = tuple(Said(str(turn), word, now) for word, share in words if chance.random() < share)

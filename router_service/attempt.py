@@ -106,6 +106,7 @@ class Attempt:
         self._begun = self._heard = now
         self._first_content: float | None = None
         self._trouble = ""  # what went wrong after first content
+        self._broke = False  # by the candidate's doing
         self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
         self._copy = Copy(exchange, candidate, self._retelling) if exchange.keep else None
 
@@ -433,6 +434,7 @@ class Attempt:
 
     def _mark(self, now: float) -> None:
         """The client asks again, and had better be answered by somebody else. To Envoy it was a 200."""
+        self._broke = True
         _leave_alone(self._gateway, self._exchange, self._candidate, now, _IN_AN_ANSWER)
 
     def _next_look(self, silent: float, now: float) -> float:
@@ -566,7 +568,7 @@ class Attempt:
     def _signal(self) -> signals.Signal | None:
         if self._first_content is None or self._exchange.intent.kind not in kinds.TURNS:
             return None
-        return signals.of_answer(self._retelling.ended, declined=self._retelling.declined)
+        return signals.of_answer(self._retelling.ended, declined=self._retelling.declined, broke=self._broke)
 
     def _bill(self, now: float, ended: Ended) -> tuple[float | None, float | None]:
         """What it cost, and what the baseline would have."""
@@ -632,7 +634,8 @@ def _served(exchange: Exchange) -> Candidate:
 def _blame(gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
     assert exchange.cut is not None
     trouble = "tore the connection"
-    exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}")
+    told = tuple((about, "error" if signal == "unfinished" else signal) for about, signal in exchange.cut.signals)
+    exchange.cut = replace(exchange.cut, status=200, error=f"archgw: {candidate.label}: {trouble}", signals=told)
     broke_off(gateway.sessions, exchange)
     _leave_alone(gateway, exchange, candidate, now, _IN_AN_ANSWER)
 

@@ -6,6 +6,7 @@ first is taken to be a little better, and all to be as good as answers have been
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,15 +20,13 @@ AGAINST: Mapping[str, float] = {  # of an answer, by signal; what is guessed com
     "re-ask": 0.5,
     "retried": 0.5,
     "tool error": 0.5,
+    "error": 0.5,
     "truncation": 0.25,
     "interrupted": 0.25,
 }
 SILENCE = 0.25  # for an answer against which nothing speaks
 _EXPLICIT = 3.0
-_PRIOR, _STRENGTH = (
-    0.75,
-    8.0,
-)  # what an answer is taken to be worth before any was judged, and how many verdicts that is
+_PRIOR, _STRENGTH = 0.75, 8.0  # what an answer is taken to be worth before any was judged, as so many verdicts
 _STEP = 0.03  # less for each place further down the list
 
 
@@ -45,19 +44,66 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """How good a model's answers are taken to be, 0 to 1: without the answer that speaks for it most (`low`), without
+    the one that speaks against it most (`high`). `trust`: 0 where it was never judged, towards 1 the more it was.
+    """
+
+    mean: float
+    low: float
+    high: float
+    trust: float
+
+    @classmethod
+    def sure(cls, mean: float) -> "Opinion":
+        return cls(mean, mean, mean, 1.0)
+
+    def less(self, share: float) -> "Opinion":
+        """By so much of it."""
+        left = 1 - share
+        return Opinion(left * self.mean, left * self.low, left * self.high, self.trust)
+
+
+@dataclass(frozen=True, slots=True)
 class Belief:
-    """Beta(good, bad); `seen` is the weight of the verdicts it is made of, as they count now."""
+    """Beta(good, bad); `seen` is the weight of the verdicts it is made of, as they count now. See Opinion."""
 
     good: float
     bad: float
-    seen: float = 0.0
+    seen: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, mean: float) -> "Belief":
+        """Before anything was seen."""
+        return cls(mean * _STRENGTH, (1 - mean) * _STRENGTH, 0.0, mean, mean)
 
     @property
     def mean(self) -> float:
         return self.good / (self.good + self.bad)
 
+    @property
+    def opinion(self) -> Opinion:
+        return Opinion(self.mean, self.low, self.high, 1 - _STRENGTH / (_STRENGTH + self.seen))
+
     def sample(self, chance: random.Random) -> float:
         return chance.betavariate(self.good, self.bad)
+
+    def after(self, told: Sequence[tuple[float, float]]) -> "Belief":
+        """What becomes of it with these verdicts, (good, bad) each. What it was before weighs no more than a belief of
+        which nothing was seen, however much it is made of: that was seen of the same model, but elsewhere.
+        """
+        good, bad = sum(one for one, _ in told), sum(one for _, one in told)
+        most, worst = max((one for one, _ in told), default=0.0), max((one for _, one in told), default=0.0)
+        elsewhere = min(_STRENGTH, max(0.0, self.seen - good - bad))
+        return Belief(
+            self.mean * _STRENGTH + good,
+            (1 - self.mean) * _STRENGTH + bad,
+            elsewhere + good + bad,
+            _mean(self.low, good - most, bad),
+            _mean(self.high, good, bad - worst),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +114,16 @@ class Worth:
     by_difficulty: Mapping[str, Mapping[str, Belief]] = field(default_factory=dict)
 
     def of(self, difficulty: str) -> Mapping[str, Belief]:
-        return self.by_difficulty.get(difficulty, self.overall)
+        if not difficulty:
+            return self.overall
+        return self.by_difficulty.get(difficulty) or {model: one.after(()) for model, one in self.overall.items()}
 
-    def means(self, difficulty: str) -> dict[str, float]:
-        return {model: one.mean for model, one in self.of(difficulty).items()}
+    def opinions(self, difficulty: str) -> dict[str, Opinion]:
+        return {model: one.opinion for model, one in self.of(difficulty).items()}
 
-    def drawn(self, difficulty: str, chance: random.Random) -> dict[str, float]:
+    def drawn(self, difficulty: str, chance: random.Random) -> dict[str, Opinion]:
         """Who is less known is more often above those who are better known (Thompson)."""
-        return {model: one.sample(chance) for model, one in self.of(difficulty).items()}
+        return {model: Opinion.sure(one.sample(chance)) for model, one in self.of(difficulty).items()}
 
 
 def verdicts(turns: Iterable[Turn]) -> list[Verdict]:
@@ -90,52 +138,54 @@ def worth(
     here = [one for one in found if one.route == route and one.model in models and one.at <= now]
     if not here:
         return Worth()
-    prior = {model: max(0.05, pooled - _STEP * place) for place, model in enumerate(models)}
-    overall = {model: _belief(here, model, prior[model], now, half_life) for model in models}
-    by_difficulty = {
-        difficulty: {
-            model: _belief(some, model, overall[model].mean, now, half_life) for model in models
-        }
-        for difficulty in sorted({one.difficulty for one in here if one.difficulty})
-        for some in [[one for one in here if one.difficulty == difficulty]]
+    told: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for one in here:
+        left = _left(one.at, now, half_life)
+        for difficulty in {"", one.difficulty}:
+            told[difficulty, one.model].append((left * one.good, left * one.bad))
+    overall = {
+        model: Belief.of(_prior(pooled, place)).after(told["", model]) for place, model in enumerate(models)
     }  # fmt: skip
+    by_difficulty = {
+        difficulty: {model: overall[model].after(told[difficulty, model]) for model in models}
+        for difficulty in sorted({one.difficulty for one in here if one.difficulty})
+    }
     return Worth(overall, by_difficulty)
 
 
 def pooled(found: Iterable[Verdict], *, now: float, half_life: float) -> float:
-    """What this caller's answers have been worth on the whole: what one is taken for of whom nothing is known yet."""
-    good, bad = _PRIOR * _STRENGTH, (1 - _PRIOR) * _STRENGTH
+    """What this caller's answers have been worth on the whole: what one is taken for of whom nothing is known yet.
+
+    However often a model was judged, it is one model: who is alone in having answered, and badly, makes others look
+    half as bad.
+    """
+    told: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for one in found:
-        weight = _left(one.at, now, half_life)
-        good, bad = good + weight * one.good, bad + weight * one.bad
-    return good / (good + bad)
+        (good, bad), left = told[one.model], _left(one.at, now, half_life)
+        told[one.model] = good + left * one.good, bad + left * one.bad
+    return _over_models(told.values())
 
 
 def foretells(found: Sequence[Verdict], route: str, models: Sequence[str], *, half_life: float) -> tuple[float, float]:
-    """How far off the beliefs were at each verdict, as they stood before it, and how far off the written order was:
-    weighted sums of squares. The check on the user's own past.
+    """How far off the beliefs were at each verdict on the route, as `worth` would have had them before it, and how far
+    off the written order alone was: weighted sums of squares. The check on the user's own past; `found`: all of it.
     """
-    here = sorted((one for one in found if one.route == route and one.model in models), key=lambda one: one.at)
     learned = static = 0.0
-    chains = {model: _Chain(max(0.05, _PRIOR - _STEP * place)) for place, model in enumerate(models)}
-    for one in here:
-        weight, chain = one.good + one.bad, chains[one.model]
-        was = one.good / weight
-        learned += weight * (chain.mean(one.at, half_life) - was) ** 2
-        static += weight * (chain.prior - was) ** 2
-        chain.add(one, half_life)
+    every, chains = defaultdict[str, _Chain](_Chain), defaultdict[tuple[str, str], _Chain](_Chain)
+    for one in sorted(found, key=lambda one: one.at):
+        if one.route == route and one.model in models:
+            weight, was = one.good + one.bad, one.good / (one.good + one.bad)
+            pooled = _over_models(chain.seen(one.at, half_life) for chain in every.values())
+            prior = _prior(pooled, models.index(one.model))
+            believed = prior
+            for difficulty in dict.fromkeys(("", one.difficulty)):
+                chain = chains[difficulty, one.model]
+                believed = chain.mean(believed, one.at, half_life)
+                chain.add(one, half_life)
+            learned += weight * (believed - was) ** 2
+            static += weight * (prior - was) ** 2
+        every[one.model].add(one, half_life)
     return learned, static
-
-
-def less(found: Mapping[str, float], prices: Mapping[str, float | None], cost: float) -> dict[str, float]:
-    """What is believed, less what money takes off: the dearest loses `cost` (0 to 1) of it, the others their share.
-    Whose price nobody knows is the dearest.
-    """
-    dearest = max((one for one in prices.values() if one is not None), default=0.0)
-    if not cost or not dearest:
-        return dict(found)
-    shares = {model: 1.0 if one is None else one / dearest for model, one in prices.items()}
-    return {model: mean * (1 - cost * shares[model]) for model, mean in found.items()}
 
 
 def _of(turn: Turn) -> list[Verdict]:
@@ -148,6 +198,7 @@ def _of(turn: Turn) -> list[Verdict]:
     return [
         Verdict(asked.route, model, asked.difficulty, asked.at, good, bad, asked.request)
         for model, (good, bad) in told.items()
+        if good or bad
     ]
 
 
@@ -157,16 +208,26 @@ def _weighed(turn: Turn, word: str) -> tuple[float, float]:
         return (_EXPLICIT, 0.0) if word == "good" else (0.0, _EXPLICIT)
     signals = {one.signal for one in turn.said}
     against = min(1.0, sum(AGAINST.get(signal, 0.0) for signal in signals))
-    return (0.0, against) if against else (SILENCE, 0.0)
+    if against or "unfinished" in signals:  # of an answer that was not read to its end silence says nothing
+        return 0.0, against
+    return SILENCE, 0.0
 
 
-def _belief(some: Sequence[Verdict], model: str, prior: float, now: float, half_life: float) -> Belief:
-    good, bad, seen = prior * _STRENGTH, (1 - prior) * _STRENGTH, 0.0
-    for one in some:
-        if one.model == model:
-            weight = _left(one.at, now, half_life)
-            good, bad, seen = good + weight * one.good, bad + weight * one.bad, seen + weight * (one.good + one.bad)
-    return Belief(good, bad, seen)
+def _prior(pooled: float, place: int) -> float:
+    return max(0.05, pooled - _STEP * place)
+
+
+def _over_models(told: Iterable[tuple[float, float]]) -> float:
+    """Of each what speaks for and against it, with the weight of `_STRENGTH` verdicts at the most."""
+    good, bad = _PRIOR * _STRENGTH, (1 - _PRIOR) * _STRENGTH
+    for ayes, noes in told:
+        part = min(1.0, _STRENGTH / (ayes + noes)) if ayes + noes else 0.0
+        good, bad = good + part * ayes, bad + part * noes
+    return good / (good + bad)
+
+
+def _mean(prior: float, good: float, bad: float) -> float:
+    return (prior * _STRENGTH + good) / (_STRENGTH + good + bad)
 
 
 def _left(at: float, now: float, half_life: float) -> float:
@@ -175,17 +236,19 @@ def _left(at: float, now: float, half_life: float) -> float:
 
 
 class _Chain:
-    """A belief that goes forward in time."""
+    """What was seen, going forward in time."""
 
-    def __init__(self, prior: float) -> None:
-        self.prior = prior
+    def __init__(self) -> None:
         self._good = self._bad = self._at = 0.0
 
-    def mean(self, at: float, half_life: float) -> float:
+    def seen(self, at: float, half_life: float) -> tuple[float, float]:
+        """For and against, as it counts then."""
         left = _left(self._at, at, half_life)
-        good = self.prior * _STRENGTH + left * self._good
-        return good / (_STRENGTH + left * (self._good + self._bad))
+        return left * self._good, left * self._bad
+
+    def mean(self, prior: float, at: float, half_life: float) -> float:
+        return _mean(prior, *self.seen(at, half_life))
 
     def add(self, one: Verdict, half_life: float) -> None:
-        left = _left(self._at, one.at, half_life)
-        self._good, self._bad, self._at = left * self._good + one.good, left * self._bad + one.bad, one.at
+        good, bad = self.seen(one.at, half_life)
+        self._good, self._bad, self._at = good + one.good, bad + one.bad, one.at

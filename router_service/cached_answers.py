@@ -96,7 +96,8 @@ def replay(sessions: Sessions, exchange: Exchange, entry: Entry, now: float) -> 
     if warnings:
         headers["x-arch-warnings"] = header_value("; ".join(warnings)[:700])
     outcome = exchange.outcome(now=now, status=200, served=entry.model, warnings=warnings, cost=0.0, baseline=saved)
-    outcome = replace(outcome, reason=reason, cache="hit", model_told=entry.model_told)
+    unseen = replace(outcome.trace, seen=None)  # no model has answered, so that silence speaks for none
+    outcome = replace(outcome, reason=reason, cache="hit", model_told=entry.model_told, trace=unseen)
     return [Record(outcome), Respond(200, headers, body)]
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from router_service import bank, beliefs, corrections
 from router_service.bank import Bank
-from router_service.beliefs import Verdict, Worth
+from router_service.beliefs import Opinion, Verdict, Worth
 from router_service.evidence import NONE, Evidence, LeftOut, Turn, by_caller, left_out_of, lesson_id
 from router_service.lessons import LOOKED_BACK, Lesson, Piece
 from router_service.outcome import Seen
-from router_service.plan import Candidate, Plan, Route
+from router_service.plan import Plan, Route
 from router_service.policies import preference
+from router_service.policies.best import NEAR, nearest
 from router_service.policies.policy import Decision, Scores, Setting
 
 LEARNING = ("best", "balanced")  # the selection policies that look at beliefs
@@ -61,10 +62,11 @@ def choose(plan: Plan, scores: Scores, setting: Setting, learned: Learned, chanc
     """The decision by what is believed of the models; or, for the share of the requests that `learning.explore` gives
     to it, by beliefs that are drawn. Where those lead elsewhere, the sentence says so. `chance` is from 0 to 1.
     """
-    known = preference.choose(plan, scores, replace(setting, beliefs=_believed(plan, scores, setting, learned)))
+    setting = replace(setting, dearness=plan.learning.cost)
+    known = preference.choose(plan, scores, replace(setting, beliefs=_believed(plan, scores, learned)))
     if not learned.worths or chance() >= plan.learning.explore:
         return known
-    drawn = _believed(plan, scores, setting, learned, random.Random(chance()))  # noqa: S311 - a draw, not a secret
+    drawn = _believed(plan, scores, learned, random.Random(chance()))  # noqa: S311 - a draw, not a secret
     tried = preference.choose(plan, scores, replace(setting, beliefs=drawn))
     if tried.first is known.first:
         return known
@@ -79,26 +81,15 @@ def _of(caller: str, turns: Sequence[Turn], left_out: Sequence[LeftOut], plan: P
     return Learned(examples, worths, (*routed, *chosen), strange)
 
 
-def _believed(
-    plan: Plan, scores: Scores, setting: Setting, learned: Learned, chance: random.Random | None = None
-) -> dict[str, float]:
-    """How good an answer of each candidate of the likeliest route is expected to be, 0 to 1, by its id."""
+def _believed(plan: Plan, scores: Scores, learned: Learned, chance: random.Random | None = None) -> dict[str, Opinion]:
+    """How good an answer of each candidate of the likeliest route is expected to be, by its id."""
     route = max(plan.routes, key=lambda one: scores.routes.get(one.id, 0.0), default=None)
     worth = learned.worths.get(route.id) if route else None
     if route is None or worth is None:
         return {}
     difficulty = max(scores.difficulty, key=lambda one: scores.difficulty[one], default="")
-    by_label = {candidate.label: candidate for candidate in route.candidates}
-    found = worth.means(difficulty) if chance is None else worth.drawn(difficulty, chance)
-    here = {label: value for label, value in found.items() if label in by_label}
-    prices = {label: _price(by_label[label], setting) for label in here}
-    return {by_label[label].id: value for label, value in beliefs.less(here, prices, plan.learning.cost).items()}
-
-
-def _price(candidate: Candidate, setting: Setting) -> float | None:
-    """Of reading the whole request and answering it, in dollars."""
-    price = candidate.price
-    return price.when(setting.now).bill(input=setting.tokens, output=int(setting.written)) if price else None
+    found = worth.opinions(difficulty) if chance is None else worth.drawn(difficulty, chance)
+    return {one.id: found[one.label] for one in route.candidates if one.label in found}
 
 
 def _models(
@@ -144,6 +135,9 @@ def _chosen(
     best = max(labels, key=lambda label: means[label])
     if best == labels[0]:
         return None
+    why = why or (
+        _unclear(found.overall[labels[0]].opinion, found.overall[best].opinion) if route.prefer == "best" else ""
+    )
     here = [one for one in verdicts if one.route == route.name and one.good + one.bad != beliefs.SILENCE]
     last = [one for one in verdicts if one.route == route.name][-LOOKED_BACK:]
     return Lesson(
@@ -160,3 +154,10 @@ def _chosen(
         sum(one.model != best for one in last),
         len(last),
     )
+
+
+def _unclear(written: Opinion, better: Opinion) -> str:
+    """Why `best` leaves the model that is written first where it is."""
+    if 0 not in nearest([written, better]):
+        return ""
+    return "too near to tell" if better.mean - written.mean <= NEAR else "one answer alone moves nothing"

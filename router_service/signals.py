@@ -15,16 +15,22 @@ from router_service.intent import has_begun
 Signal = Literal[
     "good", "bad", "should be",  # what the user says of it: feedback
     "override", "re-ask", "correction", "interrupted", "retried", "tool error", "reverted",  # what is sent next
-    "refusal", "truncation",  # how it ends
+    "refusal", "truncation", "error", "unfinished",  # how it ends
 ]  # fmt: skip
 _NAMES = {name.replace(" ", "_").replace("-", "_"): name for name in get_args(Signal)}  # as their files are called
 
 
-def of_answer(ended: ReplyEnded | None, *, declined: bool) -> Signal | None:
-    """`declined`: it said so in words that are marked as such."""
+def of_answer(ended: ReplyEnded | None, *, declined: bool, broke: bool = False) -> Signal | None:
+    """Of an answer that had begun. `declined`: it said so in words that are marked as such. `broke`: it broke off, by
+    the model's doing; without that, one that has not ended was left by the client.
+    """
     if declined or (ended and ended.reason == "refusal"):
         return "refusal"
-    return "truncation" if ended and ended.reason == "length" else None
+    if broke:
+        return "error"
+    if ended is None:
+        return "unfinished"
+    return "truncation" if ended.reason == "length" else None
 
 
 def of_next(given: Next) -> list[tuple[Signal, int]]:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -35,28 +36,17 @@ from lessons_made import (
 )
 
 from router_service import beliefs
-from router_service.beliefs import AGAINST, Verdict, less
+from router_service.beliefs import AGAINST, Verdict
 from router_service.bookkeeping import vector_rows
 from router_service.evidence import Evidence, Said, by_caller
 from router_service.exchange import Choose, ResponseBody, Scored
 from router_service.learning import NOTHING, Learned, choose, learn
-from router_service.plan import Route
-from router_service.policies import POLICIES
-from router_service.policies.policy import Choice, Setting
+from router_service.plan import Plan
+from router_service.policies.policy import Setting
 from router_service.selection import Gateway
 
 ASK = vector((0, 1.0))
 HALF_LIFE = 30 * DAY
-
-
-@pytest.fixture(autouse=True)
-def best(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The policy in its simplest form: who is believed best."""
-
-    def first(route: Route, setting: Setting) -> Choice:
-        return Choice(max(route.candidates, key=lambda candidate: setting.beliefs.get(candidate.id, 0.0)))
-
-    monkeypatch.setitem(POLICIES, "best", first)
 
 
 def learned(found: Evidence) -> Learned:
@@ -81,9 +71,11 @@ def mean(found: Evidence, model: str, difficulty: str = "") -> float:
     return worths["coding"].of(difficulty)[model].mean if worths else 0.0
 
 
-def first_of(found: Evidence, chance: Sequence[float] = (1.0,), **setting: float) -> str:
-    drawn = iter(chance)
-    return choose(PLAN, scores(b""), Setting(**setting), learned(found), lambda: next(drawn)).first.label  # type: ignore[arg-type]
+def first_of(found: Evidence, plan: Plan = PLAN, *, best: str = "coding", **difficulty: float) -> str:
+    known = learn(found, plan, MODEL, now=NOW).get("", NOTHING)
+    asked = replace(scores(b"", best), difficulty=difficulty)
+    setting = Setting(tokens=5000, now=NOW, difficulty=difficulty)
+    return choose(plan, asked, setting, known, lambda: 1.0).first.label
 
 
 # -- what is said, weighed -----------------------------------------------------------------------------------------
@@ -104,12 +96,19 @@ def weighed(*words: Said) -> tuple[float, float]:
         (["re-ask"], 0.0, 0.5),
         (["re-ask", "tool error", "correction"], 0.0, 1.0),
         (["good", "re-ask", "refusal", "override"], 3.0, 0.0),
+        (["error"], 0.0, 0.5),
+        (["unfinished", "interrupted"], 0.0, 0.25),
+        (["unfinished", "good"], 3.0, 0.0),
         (["something new"], 0.25, 0.0),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_the_users_own_word_outweighs_all_that_is_guessed(signals: list[str], good: float, bad: float) -> None:
     assert weighed(*(said("a", signal) for signal in signals)) == (good, bad)
+
+
+def test_of_an_answer_that_was_not_read_to_its_end_silence_says_nothing() -> None:
+    assert beliefs.verdicts(by_caller(evidence([asked("a")], [said("a", "unfinished")]))[""]) == []
 
 
 def test_no_guess_weighs_more_than_one() -> None:
@@ -134,7 +133,95 @@ def test_the_written_order_holds_until_evidence_speaks() -> None:
     assert first_of(evidence([])) == CLAUDE
     assert first_of(answers(CLAUDE, ["good"] * 5)) == CLAUDE
     assert first_of(answers(CLAUDE, ["re-ask", *[""] * 9])) == CLAUDE, "one bad moment in ten is none"
-    assert first_of(answers(DEEPSEEK, ["good"])) == DEEPSEEK, "a word is a word"
+    assert first_of(answers(CLAUDE, ["bad", "bad"])) == DEEPSEEK, "two words are evidence"
+
+
+@pytest.mark.parametrize("silent", [0, 1, 5, 20])
+@pytest.mark.parametrize("difficulty", ["", "deep"])
+@pytest.mark.parametrize(
+    "word", [("bad", ""), ("should be", f"model:{DEEPSEEK}"), ("override", "")], ids=lambda w: w[0]
+)
+def test_one_judgement_alone_moves_nothing(word: tuple[str, str], difficulty: str, silent: int) -> None:
+    """Not even the gravest, whatever else was answered without a word."""
+    deep = {difficulty: 0.5} if difficulty else {}
+    judged = evidence([asked("a", difficulty=difficulty)], [said("a", *word)])
+    found = joined(judged, answers(CLAUDE, [""] * silent, difficulty=difficulty, at=10))
+    assert first_of(found, **deep) == CLAUDE
+    again = evidence([asked("b", difficulty=difficulty, at=1)], [said("b", "bad", at=1)])
+    more = evidence([asked("c", difficulty=difficulty, at=2)], [said("c", "bad", at=2)])
+    if silent <= 1:
+        assert first_of(joined(found, again, more), **deep) == DEEPSEEK
+
+
+def test_who_is_alone_in_having_answered_is_not_the_measure_of_all() -> None:
+    """However long it goes on: the more half of its answers are bad, the clearer it is that others may be better."""
+    for number in (3, 10, 100):
+        assert first_of(answers(CLAUDE, ["good", "bad"] * number)) == (CLAUDE if number == 3 else DEEPSEEK)
+    verdicts = [Verdict("coding", CLAUDE, "", NOW, 0.0, 3.0)] * 100
+    assert beliefs.pooled(verdicts, now=NOW, half_life=HALF_LIFE) == pytest.approx(0.75 / 2)
+
+
+def test_a_lesson_that_rests_on_one_answer_waits_and_says_so() -> None:
+    (lesson,) = learned(answers(CLAUDE, ["bad"])).lessons
+    assert (lesson.state, lesson.why) == ("waiting", "one answer alone moves nothing")
+    (lesson,) = learned(answers(CLAUDE, ["bad", "bad"])).lessons
+    assert lesson.state == "applied"
+
+
+HAIKU, SONNET, OPUS = (f"anthropic/claude-{name}-4-5" for name in ("haiku", "sonnet", "opus"))
+PRICED = """
+llm_providers:
+  - {model: anthropic/claude-haiku-4-5, default: true}
+  - {model: anthropic/claude-sonnet-4-5}
+  - {model: anthropic/claude-opus-4-5}
+  - {model: openai/gpt-4o-mini}
+routing_preferences:
+  - {name: coding, description: writing code, models: [%s], selection_policy: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("policy", "label"), [("best", "openai/gpt-4o-mini"), ("{prefer: balanced, quality: 9, speed: 0}", SONNET)]
+)
+def test_learning_cost_is_taken_off_for_best_alone(policy: str, label: str) -> None:
+    text = PRICED % (f"{SONNET}, openai/gpt-4o-mini", policy)
+    judged = joined(answers(SONNET, ["good"] * 20), answers("openai/gpt-4o-mini", ["good"] * 20))
+    assert first_of(judged, plan_of(text)) == SONNET
+    assert first_of(judged, plan_of(text + "learning: {cost: 0.5}\n")) == label
+
+
+@pytest.mark.parametrize("prefer", ["best", "balanced"])
+def test_deep_asks_do_not_go_to_who_answered_first(prefer: str) -> None:
+    """Silence, however often, is no proof that a cheap model is a strong one."""
+    plan = plan_of(PRICED % (f"{HAIKU}, {SONNET}, {OPUS}", f"{{prefer: {prefer}, difficulty: auto}}"))
+    for number in (0, 1, 2, 5, 20, 200):
+        for difficulty in ("", "quick", "deep"):
+            assert first_of(answers(HAIKU, [""] * number, difficulty=difficulty), plan, deep=0.9) == OPUS
+    bad = answers(OPUS, ["bad"] * 6, difficulty="deep", start=1000)
+    good = answers(HAIKU, ["good"] * 6, difficulty="deep")
+    assert first_of(joined(bad, good), plan, deep=0.9) == HAIKU
+
+
+def test_balanced_keeps_to_the_written_order_while_hardly_anything_was_said() -> None:
+    plan = plan_of(PRICED % (f"{SONNET}, openai/gpt-4o-mini", "{prefer: balanced, quality: 2}"))
+    for words in ([], [""], ["good"], [""] * 50, ["", "correction", ""]):
+        assert first_of(answers(SONNET, words), plan) == SONNET
+    assert first_of(answers(SONNET, ["bad"] * 3), plan) == "openai/gpt-4o-mini"
+
+
+def test_what_is_trusted_grows_without_a_jump() -> None:
+    """With each silent answer by as much as it weighs, and less and less; also where a difficulty is first seen."""
+
+    def trust(found: Evidence) -> float:
+        worth = learned(found).worths.get("coding", beliefs.Worth())
+        return worth.opinions("deep")[CLAUDE].trust if worth.overall else 0.0
+
+    grown = [trust(answers(CLAUDE, [""] * number, difficulty="deep")) for number in range(40)]
+    steps = [after - before for before, after in itertools.pairwise(grown)]
+    assert grown[0] == 0.0 and max(steps) <= 0.25 / 8 and min(steps) > 0
+    elsewhere = answers(CLAUDE, ["good"] * 40, difficulty="quick")
+    before, after = trust(elsewhere), trust(joined(elsewhere, answers(CLAUDE, [""], difficulty="deep", start=100)))
+    assert before == pytest.approx(0.5) and 0 < after - before <= 0.25 / 8
 
 
 def test_who_answers_badly_steps_back_and_who_answers_well_comes_first() -> None:
@@ -168,6 +255,32 @@ def test_a_model_may_be_good_at_what_is_hard_alone() -> None:
     assert mean(found, CLAUDE, "quick") < mean(found, CLAUDE) < mean(found, CLAUDE, "deep")
 
 
+def test_what_is_checked_on_the_past_is_what_is_applied() -> None:
+    """Each verdict is held against the belief that `worth` makes of those before it, and against the order alone."""
+    chance = random.Random(5)
+    found = [
+        Verdict(
+            chance.choice(["coding", "code review"]),
+            chance.choice([CLAUDE, DEEPSEEK]),
+            chance.choice(["", "quick", "deep"]),
+            NOW + n * DAY,
+            *chance.choice([(0.25, 0.0), (3.0, 0.0), (0.0, 3.0), (0.0, 0.5)]),
+        )
+        for n in range(60)
+    ]
+    labels, learned, static = [CLAUDE, DEEPSEEK], 0.0, 0.0
+    for n, verdict in enumerate(found):
+        if verdict.route != "coding":
+            continue
+        pooled = beliefs.pooled(found[:n], now=verdict.at, half_life=HALF_LIFE)
+        worth = beliefs.worth(found[:n], "coding", labels, now=verdict.at, half_life=HALF_LIFE, pooled=pooled)
+        order = pooled - 0.03 * labels.index(verdict.model)
+        believed = worth.of(verdict.difficulty)[verdict.model].mean if worth.overall else order
+        weight, was = verdict.good + verdict.bad, float(verdict.good > 0)
+        learned, static = learned + weight * (believed - was) ** 2, static + weight * (order - was) ** 2
+    assert beliefs.foretells(found, "coding", labels, half_life=HALF_LIFE) == pytest.approx((learned, static))
+
+
 def test_a_lesson_that_would_not_have_foretold_the_past_waits() -> None:
     """Whatever was said, the opposite followed."""
     found = joined(answers(CLAUDE, [*["bad"] * 4, *["good"] * 7]), answers(DEEPSEEK, ["good"], at=100))
@@ -187,20 +300,6 @@ def test_a_lesson_about_a_model_is_undone() -> None:
     (lesson,) = learned(found).lessons
     gone = replace(found, left_out=(left_out(lesson.id),))
     assert first_of(gone) == CLAUDE and [one.state for one in learned(gone).lessons] == ["undone"]
-
-
-@pytest.mark.parametrize(
-    ("cost", "prices", "left"),
-    [
-        (0.0, {"a": 2.0, "b": 1.0}, {"a": 0.8, "b": 0.8}),
-        (0.5, {"a": 2.0, "b": 1.0}, {"a": 0.4, "b": 0.6}),
-        (0.5, {"a": None, "b": 1.0}, {"a": 0.4, "b": 0.4}),
-        (0.5, {"a": None, "b": None}, {"a": 0.8, "b": 0.8}),
-    ],
-    ids=["none", "the dearest loses all of it", "nobody knows its price", "nor any"],
-)
-def test_money_takes_its_share(cost: float, prices: dict[str, float | None], left: dict[str, float]) -> None:
-    assert less({"a": 0.8, "b": 0.8}, prices, cost) == pytest.approx(left)
 
 
 # -- tried on purpose ----------------------------------------------------------------------------------------------
@@ -229,6 +328,9 @@ def test_nothing_is_tried_unless_it_is_asked_for() -> None:
 # -- a request -----------------------------------------------------------------------------------------------------
 
 
+UNLEARNED = "best: nothing is learned yet, so as written"
+
+
 def decided(gateway: Gateway) -> tuple[str, list[dict[str, object]]]:
     """Why, and what is kept of it once it is answered."""
     selection, _ = ask(gateway, stream=True, messages=[{"role": "user", "content": "look at this"}])
@@ -247,12 +349,13 @@ def decided(gateway: Gateway) -> tuple[str, list[dict[str, object]]]:
 def test_a_request_goes_by_what_was_learned_says_so_and_is_kept_as_it_was_before() -> None:
     gateway = gateway_of(CONFIG)
     reason, (row,) = decided(gateway)
-    assert reason == f"coding (0.70 over none of them 0.10) -> {CLAUDE}"
+    assert reason == f"coding (0.70 over none of them 0.10); {UNLEARNED} -> {CLAUDE}"
     kept = asked("a", ASK, session=str(row["session"]))
     gateway.learned = learn(evidence([kept], [should_be("a", "code review")]), PLAN, MODEL, now=NOW)
     reason, (after,) = decided(gateway)
     assert reason == (
-        f"code review (0.80, 0.10 before your corrections of similar asks over small talk 0.10) -> {DEEPSEEK}"
+        "code review (0.80, 0.10 before your corrections of similar asks over small talk 0.10); "
+        f"{UNLEARNED} -> {DEEPSEEK}"
     )
     assert (row["route"], after["route"]) == ("coding", "code review")
     assert after["fits"] == row["fits"] and after["vector"] == row["vector"] == kept.vector
@@ -263,7 +366,7 @@ def test_what_another_caller_taught_changes_nothing() -> None:
     gateway = gateway_of(CONFIG)
     found = evidence([asked("a", ASK, caller="alice")], [should_be("a", "code review")])
     gateway.learned = learn(found, PLAN, MODEL, now=NOW)
-    assert decided(gateway)[0] == f"coding (0.70 over none of them 0.10) -> {CLAUDE}"
+    assert decided(gateway)[0] == f"coding (0.70 over none of them 0.10); {UNLEARNED} -> {CLAUDE}"
 
 
 def test_who_wants_nothing_learned_has_nothing_kept() -> None:

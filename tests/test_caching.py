@@ -35,7 +35,7 @@ from hypothesis import strategies as st
 
 from router_service import caching, intent
 from router_service.attempt import Attempt
-from router_service.bookkeeping import request_row
+from router_service.bookkeeping import request_row, vector_rows
 from router_service.caching import Entry, Keeping, Terms
 from router_service.config import Cache, OwnCache
 from router_service.conversation import Usage
@@ -374,6 +374,17 @@ def test_a_hit_costs_nothing_and_what_it_would_have_is_saved() -> None:
     row = request_row(hit)
     assert (row["cache"], row["tries"], row["input"], row["output"]) == ("hit", 0, None, None)
     assert request_row(paid)["cache"] == "miss"
+
+
+def test_a_hit_is_no_praise_of_the_model_that_answered_once() -> None:
+    """Nothing of it is learned from: no model has answered, so that silence would speak for one that had not."""
+    gateway = gateway_of(CACHED)
+    events = whole(anthropic_message({"type": "text", "text": "hi"}))
+    paid = answered(gateway, *events, model="auto")
+    first, hit = recorded(paid), recorded(replayed(gateway, kept(paid), model="auto"))
+    assert first is not None and hit is not None and hit.cache == "hit"
+    assert [row["served"] for row in vector_rows(first)] == [CLAUDE]
+    assert vector_rows(hit) == []
 
 
 def test_a_hit_serves_the_session_and_counts_for_no_budget() -> None:

@@ -32,7 +32,7 @@ def files(folder: str, *others: str) -> list[str]:
         # Who answers first within a route is a policy by name; the others decide on the route itself.
         (
             "router_service/policies",
-            ["policy", "cooled", "difficulty", "explicit", "pinned", "preference", "thrift", "whole"],
+            ["policy", "blend", "cooled", "difficulty", "explicit", "pinned", "preference", "thrift", "whole"],
             POLICIES,
         ),
         ("router_service/detectors", ["detector", "complaints", "edits", "signs", "taking_back", "weights"], DETECTORS),

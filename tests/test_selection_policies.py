@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_service import pricing
+from router_service.beliefs import Opinion
 from router_service.budgets import Asker, account
 from router_service.conversation import Usage
 from router_service.pace import Paces, Speed
@@ -58,8 +59,9 @@ def speeds(plan: Plan, **seconds: float) -> Mapping[str, Speed]:
     return {id: Speed(first, rate=1e9) for id, first in found.items()}
 
 
-def beliefs(plan: Plan, **known: float) -> Mapping[str, float]:
-    return {one.id: belief for one in plan.candidates for name, belief in known.items() if name in one.label}
+def beliefs(plan: Plan, **known: float) -> Mapping[str, Opinion]:
+    """Of models that were judged so often that nothing but that counts."""
+    return {one.id: Opinion.sure(mean) for one in plan.candidates for name, mean in known.items() if name in one.label}
 
 
 def on(plan: Plan, label: str, *, read: int = 0, ago: float = 60.0) -> Session:
@@ -98,7 +100,8 @@ def test_fastest_says_the_seconds() -> None:
 def test_best_says_the_judgements() -> None:
     plan = of("best")
     assert reason(plan, Setting()) == f"best: nothing is learned yet, so as written -> {CLAUDE}"
-    known = Setting(beliefs=beliefs(plan, claude=0.55, deepseek=0.83))
+    opinions = {**beliefs(plan, claude=0.55, deepseek=0.83), plan.names[GPT].id: Opinion(0.69, 0.69, 0.69, 0.0)}
+    known = Setting(beliefs=opinions)
     assert reason(plan, known) == f"best: 0.83 here, 0.69 (unjudged) at {GPT}, 0.55 at {CLAUDE} -> {DEEPSEEK}"
     near = Setting(beliefs=beliefs(plan, claude=0.80, gpt=0.5, deepseek=0.83))
     assert reason(plan, near) == f"best: 0.80 here, 0.83 at {DEEPSEEK}, 0.50 at {GPT}, too near to tell -> {CLAUDE}"
@@ -379,23 +382,17 @@ def test_nobody_who_is_served_is_sent_to_look_at_another() -> None:
     ("known", "here", "label"),
     [
         ({}, "", CLAUDE),
-        ({"deepseek": 0.99}, "", CLAUDE),
-        ({"claude": 0.2}, "", CLAUDE),
-        ({"claude": 0.6, "deepseek": 0.64}, "", CLAUDE),
+        ({"claude": 0.2, "deepseek": 0.9}, "", CLAUDE),
+        ({"claude": 0.6, "gpt": 0.6, "deepseek": 0.64}, "", CLAUDE),
         ({"claude": 0.6, "gpt": 0.6, "deepseek": 0.7}, "", DEEPSEEK),
-        ({"claude": 0.3, "deepseek": 0.7}, "", DEEPSEEK),
-        ({"gpt": 0.3, "deepseek": 0.9}, "", DEEPSEEK),
         ({"claude": 0.6, "gpt": 0.6, "deepseek": 0.64}, DEEPSEEK, DEEPSEEK),
         ({"claude": 0.6, "gpt": 0.6, "deepseek": 0.5}, DEEPSEEK, CLAUDE),
     ],
     ids=[
         "nothing known",
-        "one judgement alone says nothing of the others",
-        "nor does a bad one",
+        "not of all of them",
         "near",
         "clearly better",
-        "who is unjudged lies between",
-        "the first is unjudged",
         "near, in a session",
         "clearly worse, in a session",
     ],
@@ -404,6 +401,51 @@ def test_the_written_order_holds_until_the_evidence_speaks(known: Mapping[str, f
     plan = of("best")
     session = on(plan, here) if here else NEW
     assert chosen(plan, Setting(session, beliefs=beliefs(plan, **known))) == label
+
+
+@pytest.mark.parametrize(
+    ("claude", "deepseek", "label"),
+    [
+        (Opinion(0.5, 0.5, 0.7, 0.3), Opinion(0.7, 0.7, 0.7, 0.3), CLAUDE),
+        (Opinion(0.6, 0.6, 0.6, 0.3), Opinion(0.8, 0.6, 0.8, 0.3), CLAUDE),
+        (Opinion(0.5, 0.5, 0.6, 0.3), Opinion(0.8, 0.7, 0.8, 0.3), DEEPSEEK),
+    ],
+    ids=["one answer speaks against it", "one answer speaks for the other", "more than one"],
+)
+def test_one_answer_alone_moves_nobody(claude: Opinion, deepseek: Opinion, label: str) -> None:
+    plan = of("best", "claude-sonnet-4-5, deepseek-chat")
+    known = {plan.names[CLAUDE].id: claude, plan.names[DEEPSEEK].id: deepseek}
+    assert chosen(plan, Setting(beliefs=known)) == label
+    assert ("too little was said to tell" in reason(plan, Setting(beliefs=known))) is (label == CLAUDE)
+
+
+@pytest.mark.parametrize(
+    ("dearness", "unpriced", "label"),
+    [(0.0, False, CLAUDE), (0.1, False, CLAUDE), (0.5, False, DEEPSEEK), (0.5, True, CLAUDE)],
+    ids=["nothing", "a little", "much", "whose price nobody knows is as dear as the dearest"],
+)
+def test_money_takes_its_share_of_what_is_believed(dearness: float, unpriced: bool, label: str) -> None:
+    plan = of("best", "claude-sonnet-4-5, deepseek-chat")
+    known = beliefs(plan, claude=0.8, deepseek=0.7)
+    route = plan.routes[0]
+    if unpriced:
+        route = replace(route, candidates=(route.candidates[0], replace(route.candidates[1], price=None)))
+    setting = Setting(tokens=10_000, now=NOW, beliefs=known, dearness=dearness)
+    assert POLICIES["best"](route, setting).candidate.label == label
+
+
+def test_what_nobody_knows_the_price_of_takes_nothing_off() -> None:
+    plan = of("best", "vllm/own, vllm/other")
+    known = {one.id: Opinion.sure(0.8) for one in plan.routes[0].candidates}
+    assert "best: 0.80 here, 0.80 at vllm/other" in reason(plan, Setting(tokens=10, beliefs=known, dearness=0.9))
+
+
+def test_money_is_for_best_alone() -> None:
+    """`balanced` has a weight for cost, and who is strong is so at any price."""
+    for policy in ("balanced", "{prefer: balanced, difficulty: auto}"):
+        plan = of(policy)
+        setting = Setting(tokens=9, now=NOW, difficulty=DEEP, beliefs=beliefs(plan, claude=0.8, gpt=0.7, deepseek=0.6))
+        assert reason(plan, setting) == reason(plan, replace(setting, dearness=1.0))
 
 
 # -- balanced ----------------------------------------------------------------------------------------------------------
@@ -430,7 +472,7 @@ def test_no_unit_matters(
     one = Setting(
         tokens=10_000,
         now=NOW,
-        beliefs=dict(zip(ids, known, strict=True)),
+        beliefs=dict(zip(ids, map(Opinion.sure, known), strict=True)),
         speeds={id: Speed(s, rate=1e15) for id, s in zip(ids, seconds, strict=True)},
     )
     other = replace(one, speeds={id: Speed(s * k, rate=1e15) for id, s in zip(ids, seconds, strict=True)})
@@ -453,7 +495,7 @@ def test_who_is_better_in_everything_is_chosen(
 ) -> None:
     plan = weighed(*weights)
     cheap = plan.names[DEEPSEEK]
-    known = {one.id: worse for one in plan.candidates} | {cheap.id: 1.0}
+    known = {one.id: Opinion.sure(1.0 if one is cheap else worse) for one in plan.candidates}
     speed = {one.id: Speed(10.0, rate=1e9) for one in plan.candidates} | {cheap.id: Speed(faster, rate=1e9)}
     setting = Setting(tokens=10_000, now=NOW, beliefs=known, speeds=speed)
     points = balanced.score(plan.routes[0], setting)
@@ -502,6 +544,20 @@ def test_while_nothing_is_learned_the_written_order_stands_for_quality() -> None
     assert list(balanced.score(plan.routes[0], Setting()).values()) == pytest.approx([1, 2 / 3, 1 / 3])
 
 
+def test_what_is_learned_comes_in_by_and_by_for_each_as_far_as_it_was_judged() -> None:
+    plan = weighed(1, 0, 0)
+    claude, gpt, _ = (one.id for one in plan.routes[0].candidates)
+
+    def points(trust: float) -> list[float]:
+        known = {one.id: Opinion(0.8, 0.8, 0.8, 0.0) for one in plan.candidates}
+        known |= {claude: Opinion(0.4, 0.4, 0.4, trust), gpt: Opinion(0.8, 0.8, 0.8, trust)}
+        return list(balanced.score(plan.routes[0], Setting(beliefs=known)).values())
+
+    assert points(0.0) == pytest.approx([1, 2 / 3, 1 / 3])
+    assert points(0.5) == pytest.approx([3 / 4, 5 / 6, 1 / 3])
+    assert points(1.0) == pytest.approx([1 / 2, 1, 1 / 3])
+
+
 def test_points_that_are_near_do_not_move_a_session() -> None:
     plan = weighed(0, 0, 1)
     near = speeds(plan, claude=1.04, gpt=1.0, deepseek=9.0)
@@ -531,6 +587,20 @@ def end(plan: Plan, setting: Setting) -> list[str]:
 def test_the_strong_end(models: str, known: Mapping[str, float], strong: list[str]) -> None:
     plan = of("{difficulty: auto}", models)
     assert end(plan, Setting(tokens=1000, now=NOW, difficulty=DEEP, beliefs=beliefs(plan, **known))) == strong
+
+
+def test_who_charges_most_is_strong_until_others_have_shown_to_be() -> None:
+    plan = of("{prefer: best, difficulty: auto}")
+    claude, gpt, deepseek = (one.id for one in plan.routes[0].candidates)
+    unjudged, often = Opinion(0.75, 0.75, 0.75, 0.0), Opinion(0.95, 0.95, 0.95, 0.95)
+
+    def strong(**known: Opinion) -> list[str]:
+        found = {claude: unjudged, gpt: unjudged, deepseek: unjudged} | {plan.names[n].id: o for n, o in known.items()}
+        return end(plan, Setting(tokens=1000, now=NOW, difficulty=DEEP, beliefs=found))
+
+    praised = Opinion(0.9, 0.8, 0.9, 0.3)
+    assert strong(**{DEEPSEEK: praised}) == [CLAUDE]
+    assert strong(**{DEEPSEEK: often, CLAUDE: Opinion(0.6, 0.5, 0.7, 0.8)}) == [DEEPSEEK]
 
 
 @pytest.mark.parametrize(
@@ -598,7 +668,7 @@ def test_nobody_is_picked_who_may_not_be_asked_while_somebody_may(
         tokens=10_000,
         now=NOW,
         difficulty=told,
-        beliefs=dict(zip(ids, numbers, strict=True)),
+        beliefs=dict(zip(ids, map(Opinion.sure, numbers), strict=True)),
         speeds={id: Speed(0.1 + 9 * n, unseen=n > 0.9) for id, n in zip(ids, numbers, strict=True)},
         able=lambda one: one.label not in cooling,
     )

@@ -25,15 +25,17 @@ from dialogue import (
 )
 
 from router_service import intent
+from router_service.attempt import tear
 from router_service.bookkeeping import signal_rows
 from router_service.conversation import Conversation
 from router_service.detectors import DETECTORS
 from router_service.detectors.detector import Next
-from router_service.exchange import ResponseBody
+from router_service.exchange import Gone, ResponseBody, Tick
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
 
 SESSION = {"x-claude-code-session-id": "s"}
+OVERLOADED = anthropic_event("error", error={"type": "overloaded_error", "message": "no"})
 ASK = "why does the login test fail on my machine"
 
 
@@ -197,6 +199,48 @@ def test_words_that_decline_are_a_refusal() -> None:
     body = openai_completion() | {"choices": [{"message": message, "finish_reason": "stop"}]}
     outcome = recorded(attempt.feed(ResponseBody(json.dumps(body).encode(), end=True), 0.2))
     assert outcome and outcome.signals == ((outcome.id, "refusal"),)
+
+
+@pytest.mark.parametrize(
+    ("event", "at", "signal"),
+    [
+        (ResponseBody(b"", end=True), 0.3, "error"),
+        (ResponseBody(OVERLOADED, end=True), 0.3, "error"),
+        (Tick(), 1e6, "error"),
+        (Gone(), 0.3, "unfinished"),
+    ],
+    ids=["ends too soon", "the vendor says so", "falls silent", "the client left"],
+)
+def test_an_answer_that_breaks_off_speaks_against_the_model_unless_the_client_left(
+    event: Any, at: float, signal: str
+) -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, stream=True, messages=[user(ASK)], scores={"coding": 0.9})
+    attempt = attempt_of(gateway, exchange)
+    for begun in (STREAM, ResponseBody(A_START + A_OPEN + A_TEXT)):
+        attempt.feed(begun, 0.1)
+    outcome = recorded(attempt.feed(event, at)) or exchange.cut
+    assert outcome and outcome.model_served == CLAUDE and outcome.signals == ((outcome.id, signal),)
+
+
+def test_a_torn_stream_looks_as_if_the_client_had_left_until_envoy_says_so() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, stream=True, messages=[user(ASK)], scores={"coding": 0.9})
+    attempt = attempt_of(gateway, exchange)
+    for event in (STREAM, ResponseBody(A_START + A_OPEN + A_TEXT), Gone()):
+        attempt.feed(event, 0.1)
+    tear(gateway, f"{exchange.id}/1", 0.2)
+    assert exchange.cut and exchange.cut.signals == ((exchange.id, "error"),)
+
+
+def test_our_own_mistake_is_not_held_against_the_model() -> None:
+    gateway = gateway_of()
+    exchange = exchange_of(gateway, stream=True, messages=[user(ASK)], scores={"coding": 0.9})
+    attempt = attempt_of(gateway, exchange)
+    for event in (STREAM, ResponseBody(A_START + A_OPEN + A_TEXT)):
+        attempt.feed(event, 0.1)
+    outcome = recorded(attempt.give_up("a mistake of ours", 0.2))
+    assert outcome and outcome.signals == ((outcome.id, "unfinished"),)
 
 
 def test_a_probe_of_one_token_is_no_truncation() -> None:

@@ -1,7 +1,8 @@
 """`prefer: balanced`: quality, cost and speed, as much of each as its weight says.
 
 Each is told as a share of the best in the pool: who costs twice as much as the cheapest has half a point for cost, who
-takes four times as long a quarter of one for speed. So neither the unit matters nor how far off the last one is. The
+takes four times as long a quarter of one for speed. So neither the unit matters nor how far off the last one is. For
+quality the order that you wrote stands, of each as far as little was seen of it yet (`blend`). The
 mean of the points, weighed, decides; of all who come within `NEAR` of the highest, who serves the session answers, else
 who is written first.
 """
@@ -9,7 +10,7 @@ who is written first.
 from collections.abc import Mapping, Sequence
 
 from router_service.plan import Candidate, Route
-from router_service.policies import best
+from router_service.policies.blend import blended
 from router_service.policies.cheapest import dollars
 from router_service.policies.policy import Choice, Setting, compared
 
@@ -26,7 +27,7 @@ def first(route: Route, setting: Setting) -> Choice:
     chosen = here if here in near else near[0]
     others = sorted((one for one in written if one is not chosen), key=lambda one: -points[one.id])
     too_near = ", too near to tell" if points[chosen.id] < max(points.values()) else ""
-    quality, weights = _quality(route, setting), route.weights
+    quality, weights = blended(written, setting), route.weights
 
     def told(one: Candidate) -> str:
         cost = setting.cost(one)
@@ -43,7 +44,7 @@ def first(route: Route, setting: Setting) -> Choice:
 def score(route: Route, setting: Setting) -> Mapping[str, float]:
     """Points by id, 0 to 1."""
     pool, weights = route.candidates, route.weights
-    quality = _quality(route, setting)
+    quality = blended(pool, setting)
     cost = _least([setting.cost(one) for one in pool])
     speed = _least([setting.seconds(one) for one in pool])
     total = weights.quality + weights.cost + weights.speed
@@ -51,16 +52,6 @@ def score(route: Route, setting: Setting) -> Mapping[str, float]:
         one.id: (weights.quality * quality[one.id] + weights.cost * cheap + weights.speed * quick) / total
         for one, cheap, quick in zip(pool, cost, speed, strict=True)
     }
-
-
-def _quality(route: Route, setting: Setting) -> Mapping[str, float]:
-    """While nothing is learned, the order that you wrote stands for it: of three, 1, 2/3 and 1/3."""
-    pool = route.candidates
-    if not any(one.id in setting.beliefs for one in pool):
-        return {one.id: (len(pool) - at) / len(pool) for at, one in enumerate(pool)}
-    known = best.opinions(route, setting)
-    most = max(known.values())
-    return {id: belief / most if most else 1.0 for id, belief in known.items()}
 
 
 def _least(amounts: Sequence[float | None]) -> list[float]:

@@ -1,8 +1,9 @@
 """`difficulty: auto`: a quick ask is for the cheap end of the pool, a deep one for the strong end, whatever the policy.
 
 An end is half of the pool, one at least; the policy picks within it. Cheap is whom this request costs least, with what
-his prompt cache still holds. Strong is who is judged best; while nobody is, who charges most, and where a price is not
-known, who is written first. In between, or where the router model is not sure, the policy has all of them.
+his prompt cache still holds. Strong is who charges most, and where a price is not known, who is written first; and the
+more a model was judged, the more who is judged best (`blend`). In between, or where the router model is not sure, the
+policy has all of them.
 
 How sure it must be is measured (docs/policies.md). It is asked more for `QUICK`: a quick ask at a strong model costs a
 little money, any other at a weak one an answer.
@@ -12,7 +13,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from router_service.plan import Candidate, Route
-from router_service.policies import best, cheapest
+from router_service.policies import cheapest
+from router_service.policies.blend import blended
 from router_service.policies.policy import Setting
 
 QUICK, DEEP = 0.85, 0.6  # the least probabilities
@@ -40,14 +42,12 @@ def narrow(route: Route, setting: Setting) -> Narrowed:
 
 def strongest(route: Route, setting: Setting) -> list[Candidate]:
     """The pool, from the strongest on."""
-    pool = route.candidates
-    if any(one.id in setting.beliefs for one in pool):
-        belief = best.opinions(route, setting)
-        return sorted(pool, key=lambda one: -belief[one.id])
-    charged = [one.price.input + one.price.output for one in pool if one.price]
-    if len(charged) < len(pool):
-        return list(pool)
-    return [one for _, one in sorted(zip(charged, pool, strict=True), key=lambda pair: -pair[0])]
+    ranked = list(route.candidates)
+    charged = {one.id: one.price.input + one.price.output for one in ranked if one.price}
+    if len(charged) == len(ranked):
+        ranked.sort(key=lambda one: -charged[one.id])
+    strength = blended(ranked, setting)
+    return sorted(ranked, key=lambda one: -strength[one.id])
 
 
 def _end(route: Route, ranked: list[Candidate], words: str) -> Narrowed:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from router_service.beliefs import Opinion
 from router_service.pace import Speed
 from router_service.plan import Candidate, Chain, Route
 from router_service.session import NEW, Session
@@ -75,7 +76,8 @@ class Setting:
     """What a policy may weigh, besides the route. Mappings are by candidate id.
 
     `tokens` that the request comes to, `written`: those that its answer is likely to. `now` is seconds since the epoch.
-    `beliefs`: how good an answer is expected to be, 0 to 1, as learned; nothing of those nobody has judged yet.
+    `beliefs`: how good an answer is expected to be, as learned; empty where nothing is. `dearness`: how much of that
+    the dearest loses for its price, 0 to 1 (`learning.cost`).
     `speeds`: how fast they answer lately. `able`: whether it may be asked now; who cools may not.
     """
 
@@ -84,7 +86,8 @@ class Setting:
     written: float = WRITTEN
     now: float = 0.0
     difficulty: Mapping[str, float] = field(default_factory=dict)
-    beliefs: Mapping[str, float] = field(default_factory=dict)
+    beliefs: Mapping[str, Opinion] = field(default_factory=dict)
+    dearness: float = 0.0
     speeds: Mapping[str, Speed] = field(default_factory=dict)
     able: Callable[[Candidate], bool] = lambda _: True
 

@@ -31,6 +31,8 @@ _SIGNALS = {  # as the ledger calls them -> as a column
     "reverted": "undone",
     "refusal": "refused",
     "truncation": "cut off",
+    "error": "broke off",
+    "unfinished": "left",
 }
 
 
