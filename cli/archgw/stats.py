@@ -60,9 +60,9 @@ class Line:
     """One group. Tokens and dollars are sums of what is known; `unpriced` requests are in neither cost nor savings.
 
     `saved` is against the baseline model: negative where it would have been cheaper. `hit_rate` is the share of what
-    was read that came out of vendors' prompt caches, where they say so; None where none has. `first_content` in seconds,
-    `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request ended.
-    `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
+    was read that came out of vendors' prompt caches, of what they say it of; None where none does. `first_content` in
+    seconds, `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request
+    ended. `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
     """
 
     name: str
