@@ -11,8 +11,7 @@ from router_service.shell.cache_stores import WITHIN, Held, Rest
 
 _log = logging.getLogger("archgw.cache")
 CLAIMED_FOR = 30.0  # seconds for which a replica asks for all, unless it says that it goes on; then another does
-_PATIENCE = 0.25  # seconds that a request waits for a word
-_READING = 1.0  # the same for an answer of some MiB
+_PATIENCE = 1.0  # seconds that a request waits for a word, or for an answer of some MiB
 _CONNECTIONS = 100  # at most; who needs one more waits
 _PREFIX, _CLAIM = "archgw:cache:", "archgw:cache-claim:"
 
@@ -35,7 +34,7 @@ class Redis:
         self.trouble = ""
 
     async def get(self, key: str) -> Entry | None:
-        told = await self._do(lambda: self._client.get(_PREFIX + key), _READING)
+        told = await self._do(lambda: self._client.get(_PREFIX + key), _PATIENCE)
         if told is None:
             return None
         known, _, body = told.partition(b"\n")
