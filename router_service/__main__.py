@@ -56,7 +56,7 @@ def main() -> None:
         books = ledger.of(gateway.plan, arguments.ledger)
         spent = purse.of(gateway.plan, arguments.ledger)
         told = telemetry.of(gateway.plan)
-        kept = cache.Cache(cache.of(gateway.plan, arguments.cache), gateway.plan.cache.at_most)
+        kept = cache.of(gateway.plan, arguments.cache)
         taught = learner.of(gateway.plan, arguments.ledger)
         asyncio.run(
             _until_told_to_stop(

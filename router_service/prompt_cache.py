@@ -63,7 +63,9 @@ def rewritten(body: Json, conversation: Conversation, candidate: Candidate) -> J
     """The fields that a Messages request which we wrote ourselves has otherwise. None: to be left out."""
     changes = _without_billing(body, candidate)
     mark = _given(conversation) or _ours(conversation, candidate)
-    return changes | marked(body | changes, mark) | {_MARK_OF_ALL: None} if mark else changes
+    if not mark:
+        return changes
+    return changes | marked(_unmarked(body | changes), mark) | {_MARK_OF_ALL: None}
 
 
 def in_clients_bytes(exchange: Exchange, candidate: Candidate, changes: Mapping[str, Any]) -> Json:
@@ -111,6 +113,28 @@ def _given(conversation: Conversation) -> Json | None:
     """The client's own mark, where it speaks Anthropic's dialect: its places are lost when a body is written anew."""
     mark = conversation.extras.get(_MARK_OF_ALL) if conversation.dialect == ANTHROPIC else None
     return mark if isinstance(mark, dict) else None
+
+
+def _unmarked(body: Json) -> Json:
+    """Without the marks of what rides along as the client wrote it: with ours they could be too many, and one of five
+    minutes may not stand before one of an hour."""
+    places = {name: _bare(body[name]) for name in ("tools", "system") if name in body}
+    messages = [message | {"content": _bare(message["content"])} for message in body["messages"]]
+    return body | places | {"messages": messages}
+
+
+def _bare(content: Any) -> Any:
+    """What a block consists of may be marked, too; words, schemas and what a tool is called with are no blocks."""
+    if not isinstance(content, list):
+        return content
+    return [_bare_block(block) if isinstance(block, dict) else block for block in content]
+
+
+def _bare_block(block: Json) -> Json:
+    found = {name: value for name, value in block.items() if name != _MARK_OF_ALL}
+    if isinstance(found.get("content"), list):
+        found["content"] = _bare(found["content"])
+    return found
 
 
 def _last_function(tools: Sequence[Json]) -> int | None:

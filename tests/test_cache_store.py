@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,8 +23,11 @@ from router_service.config import MIB
 from router_service.conversation import Usage
 from router_service.exchange import Look
 from router_service.outcome import Outcome
-from router_service.shell import cache
-from router_service.shell.cache import Cache, Database, Nowhere, Redis, Store
+from router_service.shell import cache, cache_file, cache_redis, cache_stores
+from router_service.shell.cache import Cache
+from router_service.shell.cache_file import Database
+from router_service.shell.cache_redis import Redis
+from router_service.shell.cache_stores import Nowhere, Store
 
 TTL = 60.0
 
@@ -106,12 +110,12 @@ async def test_one_service_asks_for_all(true_redis: str) -> None:
 
 def test_the_config_says_where(tmp_path: Path, redis: str) -> None:
     file = tmp_path / "cache.sqlite"
-    assert isinstance(cache.of(plan_of(), file), Database)
-    assert isinstance(cache.of(plan_of(), None), Nowhere)
-    assert isinstance(cache.of(plan_of("llm_providers: [{model: openai/a}]\nstate: {url: memory}"), file), Nowhere)
-    assert isinstance(
-        cache.of(plan_of(f"llm_providers: [{{model: openai/a}}]\nstate: {{url: '{redis}'}}"), file), Redis
+    memory, shared = (
+        plan_of(f"llm_providers: [{{model: openai/a}}]\nstate: {{url: '{u}'}}") for u in ("memory", redis)
     )
+    for plan, path, kind in ((plan_of(), file, Database), (plan_of(), None, Nowhere), (memory, file, Nowhere)):
+        assert isinstance(cache.of(plan, path).store, kind)
+    assert isinstance(cache.of(shared, file).store, Redis)
 
 
 # -- the file ------------------------------------------------------------------------------------------------------
@@ -203,14 +207,61 @@ async def test_a_file_that_another_has_locked_is_waited_for_by_nobody_else(tmp_p
 
 
 async def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_DISK_PATIENCE", 0.1)
+    monkeypatch.setattr(cache_file, "_PATIENCE", 0.1)
     store, wake = Database(tmp_path / "cache.sqlite"), threading.Event()
     stuck = asyncio.create_task(store._do(wake.wait, False))
     await asyncio.sleep(0)
     front = Cache(store)
     assert await front.look(look()) is None and store.trouble
+    monkeypatch.setattr(cache_file, "_PATIENCE", 3600.0)
+    assert await front.look(look("other", "two")) is None, "and then it is not asked for a while"
     wake.set()
     await stuck
+    await front.close()
+
+
+async def test_what_memory_answers_is_asked_for_on_the_disk_too(tmp_path: Path) -> None:
+    store = Database(tmp_path / "cache.sqlite")
+    front = Cache(store, MIB)
+    for number in range(60):
+        front.keep(str(number), entry("x" * 50_000))
+        assert await front.look(look("0", f"{number}")) is not None
+        await until(lambda: not front._tasks)
+    assert await store.get("0") is not None and await store.get("1") is None
+    await front.close()
+
+
+def words_in(folder: Path) -> bool:
+    return b"hunter2" in b"".join(path.read_bytes() for path in files(folder))
+
+
+async def test_what_has_had_its_time_is_overwritten(tmp_path: Path) -> None:
+    front = Cache(store := Database(tmp_path / "cache.sqlite"))
+    for number in range(70):
+        front.keep(str(number), entry("hunter2", until=time.time() - 1))
+        await until(lambda: not front._tasks)
+    await store.put("good", entry(), MIB)
+    assert words_in(tmp_path) and front._memory
+    await front.sweep()
+    assert not words_in(tmp_path) and not front._memory and front._bytes == 0
+    assert await store.get("good") is not None and store.trouble == ""
+    await front.close()
+
+
+async def test_the_file_of_another_store_is_swept_and_cleared_too(tmp_path: Path, redis: str) -> None:
+    """So it is when answers go to Redis by now."""
+    before = Database(tmp_path / "cache.sqlite")
+    await before.put("old", entry("hunter2 old", until=time.time() - 1), MIB)
+    await before.put("good", entry("hunter2 good"), MIB)
+    await before.close()
+    shared = plan_of(f"llm_providers: [{{model: openai/a}}]\nstate: {{url: '{redis}'}}")
+    front = cache.of(shared, tmp_path / "cache.sqlite")
+    await front.store.clear()
+    tending = asyncio.create_task(front.tend())
+    await until(lambda: b"hunter2 old" not in b"".join(path.read_bytes() for path in files(tmp_path)))
+    assert words_in(tmp_path)
+    tending.cancel()
+    assert (await front.clear()).entries == 1 and not words_in(tmp_path) and front.trouble == ""
     await front.close()
 
 
@@ -222,6 +273,68 @@ async def test_redis_that_is_away_is_told_once_and_asked_no_more_for_a_while(cap
             front.ended(ended(str(number)))
     await front.close()
     assert len(caplog.records) == 1 and "hunter2" not in caplog.text + front.store.trouble
+
+
+async def test_one_word_without_an_answer_is_the_fault_of_redis_only_where_no_other_has_one(redis: str) -> None:
+    never = asyncio.Event()
+    store = Redis(redis)
+    slow = asyncio.create_task(store._do(never.wait, 0.5))
+    await asyncio.sleep(0)
+    await store.put("k", entry(), MIB)
+    assert await slow is None and store.trouble == ""
+    await store.close()
+
+
+async def test_who_answers_again_is_asked_again_at_once(redis: str) -> None:
+    """Else the next would wait for another service, of which nobody has said that it asks."""
+    never, soon = asyncio.Event(), asyncio.Event()
+    front = Cache(store := Redis(redis))
+    await front.clear()
+    later = asyncio.create_task(store._do(soon.wait, 30))
+    assert await store._do(never.wait, 0.05) is None and store.trouble
+    assert await store.claim("k", "a"), "each for himself"
+    soon.set()
+    assert await later and store.trouble == ""
+    assert await front.look(look(exchange="a")) is None and front._leads["a"].claimed
+    await store.put("k", kept := entry(), MIB)
+    assert await store.get("k") == kept
+    front.ended(ended("a"))
+    await front.close()
+
+
+async def test_who_needs_one_connection_more_waits_for_it(redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_redis, "_CONNECTIONS", 2)
+    store = Redis(redis)
+    await store.put("k", kept := entry(), MIB)
+    assert await asyncio.gather(*(store.get("k") for _ in range(40))) == [kept] * 40 and store.trouble == ""
+    await store.close()
+
+
+async def test_a_redis_that_is_full_can_be_read(true_redis: str) -> None:
+    store = Redis(true_redis)
+    await store.put("k", kept := entry(), MIB)
+    await store._client.config_set("maxmemory", 1)
+    try:
+        await store.put("more", entry(), MIB)
+        assert await store.get("k") == kept and "takes no answers" in store.trouble
+        assert await store.claim("c", "a"), "each for himself"
+    finally:
+        await store._client.config_set("maxmemory", 0)
+    await store.put("more", entry(), MIB)
+    assert await store.get("more") is not None and store.trouble == ""
+    await store.close()
+
+
+def test_after_a_rest_one_asks_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(cache_stores, "time", SimpleNamespace(monotonic=lambda: now))
+    rest = cache_stores.Rest()
+    assert rest.is_over() and rest.begin(now) and not rest.is_over()
+    now += cache_stores._REST
+    assert [rest.is_over(), rest.is_over()] == [True, False]
+    rest.end()
+    assert [rest.is_over(), rest.is_over()] == [True, True]
+    assert not rest.begin(now - 1) and rest.is_over(), "it has answered since"
 
 
 # -- memory --------------------------------------------------------------------------------------------------------
@@ -241,6 +354,78 @@ async def test_how_long_it_holds_is_for_each_request_to_say() -> None:
     front.keep("k", entry(at=time.time() - 30))
     assert await front.look(look(ttl=60)) is not None
     assert await front.look(look(ttl=20)) is None
+
+
+class Gated(Nowhere):
+    """A disk that takes its time: what is read or cleared waits for its gate."""
+
+    def __init__(self, kept: Entry) -> None:
+        self.kept: Entry | None = kept
+        self.gates = {word: asyncio.Event() for word in ("get", "put", "clear")}
+        self.begun: list[str] = []
+        self.done: list[str] = []
+
+    async def pass_by(self, word: str) -> None:
+        self.begun.append(word)
+        await self.gates[word].wait()
+        self.done.append(word)
+
+    async def get(self, key: str) -> Entry | None:
+        found = self.kept
+        await self.pass_by("get")
+        return found
+
+    async def put(self, key: str, entry: Entry, at_most: int) -> None:
+        await self.pass_by("put")
+
+    async def clear(self) -> None:
+        await self.pass_by("clear")
+        self.kept = None
+
+
+async def test_what_was_kept_while_another_was_read_stays() -> None:
+    front = Cache(store := Gated(entry("old")))
+    first = asyncio.create_task(front.look(look(exchange="a")))
+    await until(lambda: store.begun)
+    assert await front.look(look(exchange="b", fresh=True)) is None
+    front.keep("k", new := entry("new"))
+    store.gates["get"].set()
+    assert await first == new and await front.look(look(exchange="c")) == new
+    front.give_up("a")
+
+
+async def test_what_is_cleared_while_it_is_read_is_gone() -> None:
+    front = Cache(store := Gated(entry("old")))
+    first = asyncio.create_task(front.look(look(exchange="a")))
+    await until(lambda: store.begun)
+    store.gates["clear"].set()
+    await front.clear()
+    store.gates["get"].set()
+    assert await first is None, "it was asked before, and is answered anew"
+    front.give_up("a")
+    assert await front.look(look(exchange="b")) is None
+
+
+async def test_what_is_read_while_all_is_cleared_is_gone() -> None:
+    front = Cache(store := Gated(entry("old")))
+    clearing = asyncio.create_task(front.clear())
+    await until(lambda: store.begun)
+    store.gates["get"].set()
+    assert await front.look(look(exchange="a")) is not None
+    store.gates["clear"].set()
+    await clearing
+    assert await front.look(look(exchange="b")) is None and (await front.held()).entries == 0
+
+
+async def test_what_is_being_written_is_cleared_too() -> None:
+    front = Cache(store := Gated(entry("old")))
+    store.gates["clear"].set()
+    front.keep("k", entry("new"))
+    clearing = asyncio.create_task(front.clear())
+    await until(lambda: store.begun)
+    store.gates["put"].set()
+    await clearing
+    assert store.done == ["put", "clear"]
 
 
 # -- one asks for all ----------------------------------------------------------------------------------------------
@@ -324,17 +509,17 @@ async def test_who_is_cancelled_while_he_looks_leads_nobody() -> None:
 
 async def test_one_look_into_the_store_is_enough_for_all(tmp_path: Path) -> None:
     class Counting(Nowhere):
-        asked = 0
+        reads = 0
 
         async def get(self, key: str) -> Entry | None:
-            self.asked += 1
+            self.reads += 1
             await asyncio.sleep(0.05)
             return found
 
     found = entry()
     front = Cache(store := Counting())
     assert await asyncio.gather(*(front.look(look(exchange=str(n))) for n in range(100))) == [found] * 100
-    assert store.asked == 1
+    assert store.reads == 1
 
 
 async def test_who_wants_it_anew_neither_looks_nor_waits() -> None:
@@ -374,3 +559,42 @@ async def test_when_the_other_service_got_nothing_this_one_asks(true_redis: str,
     assert await waiting is None and set(other._leads) == {"b"}
     other.ended(ended("b"))
     await asyncio.gather(one.close(), other.close())
+
+
+async def test_only_what_was_claimed_is_released() -> None:
+    class Shared(Nowhere):
+        front = False
+        kept: Entry | None = None
+        released: tuple[str, ...] = ()
+
+        async def get(self, key: str) -> Entry | None:
+            return self.kept
+
+        async def release(self, key: str, exchange: str) -> None:
+            self.released += (exchange,)
+
+    front = Cache(store := Shared())
+    assert await front.look(look(exchange="miss")) is None
+    front.ended(ended("miss", 503))
+    store.kept = entry()
+    assert await front.look(look(exchange="hit")) is not None
+    await until(lambda: not front._tasks)
+    assert store.released == ("miss",) and not front._leads
+
+
+async def test_who_asks_for_all_services_goes_on_saying_so(true_redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "CLAIMED_FOR", 0.1)
+    front = Cache(store := Redis(true_redis))
+    await front.clear()
+    tending = asyncio.create_task(front.tend())
+    assert await front.look(look("long", "a")) is None
+    claim = f"{cache_redis._CLAIM}long"
+    await store._client.pexpire(claim, 20_000)
+    async with asyncio.timeout(30):
+        while await store._client.pttl(claim) <= 20_000:  # noqa: ASYNC110  # Redis tells nobody
+            await asyncio.sleep(0.01)
+    front.ended(ended("a"))
+    await until(lambda: not front._tasks)
+    assert await store._client.exists(claim) == 0
+    tending.cancel()
+    await front.close()

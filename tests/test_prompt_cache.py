@@ -243,6 +243,35 @@ def test_of_a_body_that_must_be_written_anew_the_marks_are_set_anew() -> None:
         judged({name: value for name, value in body.items() if name != "anthropic_version"}, model)
 
 
+FUNCTION = {"name": "f", "input_schema": {"type": "object", "properties": {"cache_control": {"type": "object"}}}}
+FOUND = {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "x"}]}
+SHORT: dict[str, Any] = {"cache_control": MARK}
+HOUR: dict[str, Any] = {"cache_control": MARK | {"ttl": "1h"}}
+
+
+@pytest.mark.parametrize("model", CLAUDES)
+@pytest.mark.parametrize(
+    ("tools", "first", "last"),
+    [
+        ([FUNCTION, {"type": "web_search_20250305", "name": "web_search", **SHORT}], "a", "b"),
+        ([FUNCTION], [FOUND | SHORT], "b"),
+        ([FUNCTION | SHORT], [FOUND | SHORT], [{"type": "text", "text": "b", **HOUR}]),
+        ([FUNCTION | HOUR], [FOUND | {"content": [{"type": "text", "text": "x", **SHORT}]}], "b"),
+    ],
+    ids=["a tool of Anthropic's", "what was found", "five minutes before an hour", "within a block"],
+)
+def test_what_rides_along_brings_no_marks_of_its_own(model: str, tools: list[Any], first: Any, last: Any) -> None:
+    """Anthropic takes four, and of these none of five minutes before one of an hour."""
+    said = [("user", first), ("assistant", "c"), ("user", "d"), ("assistant", "e"), ("user", last), ("system", "quick")]
+    turns = [{"role": role, "content": content} for role, content in said]
+    body, _ = sent(model, path=MESSAGES, tools=tools, system=WORDS, messages=turns)
+    kept = json.dumps(body).count('"cache_control": {"type": "ephemeral"')
+    assert kept == len(marks(body)) == 4 and marks(body)[:2] == ["tools.0", "system.0"]
+    assert body["tools"][0]["input_schema"] == FUNCTION["input_schema"]
+    assert len({json.dumps(block["cache_control"]) for block in (body["tools"][0], body["system"][0])}) == 1
+    judged({name: value for name, value in body.items() if name != "anthropic_version"}, model)
+
+
 @pytest.mark.parametrize(
     ("field", "given", "place"),
     [

@@ -38,6 +38,7 @@ _SUMMED = (
     *("requests", "errors", "failovers", "unpriced"),
     *("input", "cached", "cache_write", "output", "cost"),
 )
+_READ = func.coalesce(requests.c.input, 0) + requests.c.cached + func.coalesce(requests.c.cache_write, 0)
 # What nobody answered, though it was asked well: not what a client asked wrongly, or may not ask, or gave up.
 UNANSWERED = and_(requests.c.served == "", or_(requests.c.status >= 500, requests.c.failed > 0))
 _HIT = requests.c.cache == text("'hit'")  # to the letter, for so an index knows them
@@ -59,9 +60,9 @@ class Line:
     """One group. Tokens and dollars are sums of what is known; `unpriced` requests are in neither cost nor savings.
 
     `saved` is against the baseline model: negative where it would have been cheaper. `hit_rate` is the share of what
-    was read that came out of vendors' prompt caches; None where no vendor has said. `first_content` in seconds,
-    `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request ended.
-    `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
+    was read that came out of vendors' prompt caches, of what they say it of; None where none does. `first_content` in
+    seconds, `speed` in tokens of output a second after it. `tries`, `failed_tries`: of a model, however the request
+    ended. `curve`: requests in each of BUCKETS equal parts of the time looked at. `hits`: answered from the cache.
     """
 
     name: str
@@ -163,6 +164,7 @@ def sums(group: ColumnElement[Any], within: ColumnElement[bool]) -> Select[Any]:
             count_of(UNANSWERED).label("errors"),
             count_of(and_(answered, table.failed > 0)).label("failovers"),
             *(func.sum(table[name]).label(name) for name in ("input", "cached", "cache_write", "output", "cost")),
+            func.sum(_READ).label("read"),  # null where the vendor does not say what it had cached
             count_of(and_(answered, table.cost.is_(None))).label("unpriced"),
             func.sum(table.baseline - table.cost).label("saved"),  # null where either is, and left out then
         )
@@ -237,9 +239,8 @@ class _Group:
         )
 
     def _hit_rate(self) -> float | None:
-        said = any(part["cached"] is not None for part in self.parts)
-        read = sum(self._total(of) for of in ("input", "cached", "cache_write"))
-        return self._total("cached") / read if said and read else None
+        read = self._total("read")
+        return self._total("cached") / read if read else None
 
     def _total(self, of: str) -> Any:
         return sum([part[of] or 0 for part in self.parts])

@@ -41,7 +41,7 @@ from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Gateway, Selection
 from router_service.shell import envoy_admin, metrics, router_api, router_model, wire
 from router_service.shell.cache import Cache
-from router_service.shell.cache import Nowhere as NoStore
+from router_service.shell.cache_stores import Nowhere as NoStore
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.learner import LOOK_EVERY, Learner
@@ -336,7 +336,11 @@ async def serve(
     _log.info("serving on %s", socket)
     try:
         await asyncio.gather(
-            _sweep(gateway, serving), _remember(gateway, store), _count_up(serving), _learn(serving, learner)
+            _sweep(gateway, serving),
+            _remember(gateway, store),
+            _count_up(serving),
+            _learn(serving, learner),
+            cache.tend(),
         )
     finally:
         await server.stop(grace=5)

@@ -104,7 +104,7 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             misses=counted["miss"] + counted["refresh"],
             saved=figures.spared,
             waiting=cache.waiting,
-            trouble=cache.store.trouble,
+            trouble=cache.trouble,
         )
 
     def _troubles(self) -> dict[str, str]:
@@ -120,7 +120,7 @@ def troubles(model: Model, store: Store, journal: Journal, purse: Purse, cache: 
         "ledger": journal.ledger_trouble,
         "budgets": purse.trouble,
         "telemetry": journal.telemetry_trouble,
-        "cache": cache.store.trouble,
+        "cache": cache.trouble,
     }
 
 

@@ -13,7 +13,7 @@ from router_service.plan import Plan, plan
 from router_service.selection import Gateway
 from router_service.shell import router_model
 from router_service.shell.cache import Cache
-from router_service.shell.cache import Nowhere as NoStore
+from router_service.shell.cache_stores import Nowhere as NoStore
 from router_service.shell.files import Source
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal

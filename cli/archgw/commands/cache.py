@@ -14,6 +14,7 @@ from archgw import client, configs, report
 from archgw.home import Home, home
 from router_service.plan import plan
 from router_service.shell import cache
+from router_service.shell.cache_file import Database
 from router_service.switching import dollars
 
 cache_app = typer.Typer(no_args_is_help=True, help="The cache of answers: look at it, or empty it.")
@@ -83,12 +84,10 @@ async def _kept(at: Home, given: Path | None, *, clear: bool) -> Told:
     path = given or configs.kept()
     config = configs.read(path, need_keys=False) if path else None
     planned = plan(config) if config and not all(entry.missing_key for entry in config.providers) else None
-    store = cache.of(planned, at.cache) if planned else cache.Database(at.cache)
-    held = await store.held()
-    if clear:
-        await store.clear()
-    trouble = store.trouble
-    await store.close()
+    kept = cache.of(planned, at.cache) if planned else cache.Cache(Database(at.cache))
+    held = await (kept.clear() if clear else kept.held())
+    trouble = kept.trouble
+    await kept.close()
     return Told(held.entries, held.bytes, trouble=trouble)
 
 

@@ -107,7 +107,7 @@ def _total(row: Any) -> Totals:
         requests=row["requests"],
         errors=row["errors"],
         failovers=row["failovers"],
-        read=sum(row[name] or 0 for name in ("input", "cached", "cache_write")),
+        read=row["read"] or 0,
         cached=row["cached"] or 0,
         output=row["output"] or 0,
         cost=row["cost"] or 0.0,
