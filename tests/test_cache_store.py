@@ -374,3 +374,15 @@ async def test_when_the_other_service_got_nothing_this_one_asks(true_redis: str,
     assert await waiting is None and set(other._leads) == {"b"}
     other.ended(ended("b"))
     await asyncio.gather(one.close(), other.close())
+
+
+async def test_who_asks_alone_sees_what_there_is_and_neither_waits_nor_is_waited_for() -> None:
+    answers = Cache(Nowhere())
+    alone = [replace(look(exchange=name), alone=True) for name in ("one", "two")]
+    assert [await answers.look(asked) for asked in alone] == [None, None]
+    assert await answers.look(look(exchange="three")) is None, "who may be waited for leads"
+    assert await answers.look(alone[0]) is None, "and is not waited for by who asks alone"
+    answers.keep("k", entry("now"))
+    found = await answers.look(alone[1])
+    assert found is not None and found.body == b"now"
+    assert await answers.look(replace(look(fresh=True), alone=True)) is None
