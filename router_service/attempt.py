@@ -13,7 +13,7 @@ from typing import Literal
 from router_service import kinds, refusals, signals, upstream
 from router_service.bill import broke_off, settle
 from router_service.cached_answers import Copy, replay
-from router_service.caching import Entry
+from router_service.caching import Entry, Keeping
 from router_service.conversation import (
     KIND_BY_STATUS,
     Failure,
@@ -108,7 +108,8 @@ class Attempt:
         self._trouble = ""  # what went wrong after first content
         self._broke = False  # by the candidate's doing
         self._brief = ""  # what went wrong at all, without the provider's own words, where it has said some
-        self._copy = Copy(exchange, candidate, self._retelling) if exchange.keep else None
+        kept = exchange.keep and exchange.keep.first == candidate.id  # a stand-in's is not
+        self._copy = Copy(exchange, candidate, self._retelling) if kept else None
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -119,7 +120,7 @@ class Attempt:
             return [Proceed()] if isinstance(event, ResponseTrailers) else []
         match event:
             case RequestHeaders():
-                return self._follow() or self._ask()
+                return self._follow(now) or self._ask()
             case Found(entry):
                 return self._on_found(entry, now)
             case ResponseHeaders():
@@ -156,24 +157,31 @@ class Attempt:
 
     # -- asking -----------------------------------------------------------------------------------------------
 
-    def _follow(self) -> list[Effect]:
-        """Whoever waits for another's answer does so here where that takes long."""
+    def _follow(self, now: float) -> list[Effect]:
+        """Whoever waits for another's answer does so here where that takes long, and is left time to ask himself."""
         exchange = self._exchange
         if not (exchange.follows and exchange.keep):
             return []
         exchange.follows = False
-        return [Look(exchange.keep, exchange.id, exchange.patience)]
+        return [self._look(exchange.keep, now)]
+
+    def _look(self, keep: Keeping, now: float) -> Look:
+        exchange = self._exchange
+        return Look(keep, exchange.id, max(0.0, exchange.left(now) - exchange.patience))
 
     def _on_found(self, entry: Entry | None, now: float) -> list[Effect]:
-        if entry is None:
+        exchange = self._exchange
+        if entry is None or exchange.keep is None:
             self._begun = self._heard = now
             return self._ask()
+        effects = replay(self._gateway.sessions, exchange, entry, now)
+        if effects is None:
+            return [self._look(exchange.keep, now)]
         self._state = "done"
-        self._exchange.active -= 1
-        self._gateway.exchanges.drop(self._exchange.id)
-        if self._exchange.keep:
-            self._pin(self._exchange.keep.first)
-        return replay(self._gateway.sessions, self._exchange, entry, now)
+        exchange.active -= 1
+        self._gateway.exchanges.drop(exchange.id)
+        self._pin(exchange.keep.first)
+        return effects
 
     def _ask(self) -> list[Effect]:
         exchange, candidate = self._exchange, self._candidate
@@ -439,8 +447,8 @@ class Attempt:
 
     def _next_look(self, silent: float, now: float) -> float:
         """Seconds until the client is to hear a ping, or that nothing more comes, or that its time is up."""
-        plan, passed = self._exchange.plan, now - self._exchange.started
-        return max(0.0, min(PING_AFTER, plan.failover.stall_timeout - silent, plan.listener.timeout - passed))
+        exchange = self._exchange
+        return max(0.0, min(PING_AFTER, exchange.plan.failover.stall_timeout - silent, exchange.left(now)))
 
     def _end_with(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """Say what went wrong in the client's dialect, and end the stream cleanly."""
@@ -454,7 +462,7 @@ class Attempt:
         limit = self._exchange.patience
         if self._state == "streaming":
             silent, longest = now - self._heard, self._exchange.plan.failover.stall_timeout
-            if now - self._exchange.started >= self._exchange.plan.listener.timeout:
+            if self._exchange.left(now) <= 0:
                 return self._break(f"was not done within {self._exchange.plan.listener.timeout:g} s", now)
             if silent >= longest:
                 return self._break(f"fell silent for {longest:g} s", now)
@@ -468,7 +476,7 @@ class Attempt:
 
     def _on_gone(self, now: float) -> list[Effect]:
         cut = self._state == "streaming"
-        if not cut:
+        if not cut and self._candidate.id in self._exchange.asked:  # else it was waited for another's answer
             self._status = GONE  # the client's doing as a rule, and not held against the candidate
             self._keep_attempt(f"was cut off after {now - self._begun:.1f} s", now)
             if self._exchange.conversation.stream:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from router_service import kinds, pricing
 from router_service.caching import HEADER, LARGEST, Entry
 from router_service.conversation import ReplyEvent, ThinkingDelta
+from router_service.detectors import retried
 from router_service.dialects.dialect import Addressee
 from router_service.exchange import Effect, Exchange, Keep, Record, Release, Respond, Send, header_value
 from router_service.outcome import Outcome
@@ -17,11 +18,13 @@ from router_service.session import Served, Sessions, main_thread
 from router_service.sse import EventDecoder
 from router_service.verdict import EVENT_STREAM, json_object, wants_usage
 
+_ASKED_AGAIN = ("retried", "re-ask")  # what the cache is for, and no fault of the answer before
+_SEALED_IN_PLACE = "anthropic_messages"  # elsewhere our seal stands within an item, which its reader hands on whole
 _WHOLE = ("end", "stop_sequence", "tool_calls")  # the ends of an answer that says all that it had to say
 
 
 class Copy:
-    """What the client of an attempt gets, as it gets it."""
+    """What the client of an attempt gets, as it gets it. One is made where the candidate's answer may be kept."""
 
     def __init__(self, exchange: Exchange, candidate: Candidate, retelling: Retelling) -> None:
         self._exchange, self._candidate, self._retelling = exchange, candidate, retelling
@@ -51,7 +54,7 @@ class Copy:
 
     def _is_good(self, outcome: Outcome) -> bool:
         keep, ended = self._exchange.keep, self._retelling.ended
-        served = keep is not None and keep.first == self._candidate.id and outcome.model_served
+        served = keep is not None and outcome.model_served
         whole = ended is not None and ended.reason in _WHOLE and not self._retelling.declined
         kept = 0 < self._size <= LARGEST
         return bool(kept and served and whole and outcome.status == 200 and not outcome.error)
@@ -74,13 +77,18 @@ class Copy:
         )
 
 
-def replay(sessions: Sessions, exchange: Exchange, entry: Entry, now: float) -> list[Effect]:
-    """The answer to a request of which the cache holds the answer. The session learns that it was answered, and what
-    was saved; no model has read anything."""
+def replay(sessions: Sessions, exchange: Exchange, entry: Entry, now: float) -> list[Effect] | None:
+    """The answer to a request of which the cache holds the answer; None where it holds none in the form that is wanted,
+    and cannot tell what it holds in that: from then on the exchange looks beside it. The session learns that it was
+    answered, and what was saved; no model has read anything."""
+    again = told(exchange, entry)
+    if again is None:
+        exchange.keep = exchange.keep.beside(entry) if exchange.keep else None
+        return None
+    body, content_type = again
     at = exchange.wall + now - exchange.started
     age = max(0, int(at - entry.at))
     reason = f"from the cache, answered {age} s ago by {entry.model}"
-    body, content_type = told(exchange, entry)
     saved = _spared(exchange, entry)
     _remember(sessions, exchange, entry, reason, saved, at)
     warnings = (*exchange.budgets, *entry.warnings)
@@ -97,13 +105,14 @@ def replay(sessions: Sessions, exchange: Exchange, entry: Entry, now: float) -> 
         headers["x-arch-warnings"] = header_value("; ".join(warnings)[:700])
     outcome = exchange.outcome(now=now, status=200, served=entry.model, warnings=warnings, cost=0.0, baseline=saved)
     unseen = replace(outcome.trace, seen=None)  # no model has answered, so that silence speaks for none
-    outcome = replace(outcome, reason=reason, cache="hit", model_told=entry.model_told, trace=unseen)
+    said = tuple(told for told in outcome.signals if told[1] not in _ASKED_AGAIN)
+    outcome = replace(outcome, reason=reason, cache="hit", model_told=entry.model_told, signals=said, trace=unseen)
     return [Record(outcome), Respond(200, headers, body)]
 
 
-def told(exchange: Exchange, entry: Entry) -> tuple[bytes, str]:
+def told(exchange: Exchange, entry: Entry) -> tuple[bytes, str] | None:
     """The answer in the form that this client wants, and its content type: in the same form to the byte what the first
-    one got."""
+    one got. None where its maker's state of reasoning would not survive that."""
     keep, conversation, dialect = exchange.keep, exchange.conversation, exchange.dialect
     if keep and keep.form == entry.form:
         return entry.body, entry.content_type
@@ -115,7 +124,11 @@ def told(exchange: Exchange, entry: Entry) -> tuple[bytes, str]:
         plain=frozenset(tool.name for tool in conversation.tools if tool.freeform),
         spaces={tool.name: tool.space for tool in conversation.tools if tool.space},
     )
-    events = list(_unsealed(_read(exchange, entry)))
+    events = list(_read(exchange, entry))
+    stateful = any(isinstance(event, ThinkingDelta) and event.signature for event in events)
+    if stateful and dialect.name != _SEALED_IN_PLACE:
+        return None
+    events = list(_unsealed(events))
     if conversation.stream:
         return b"".join(map(dialect.writer(to).feed, events)), EVENT_STREAM
     reply = dialect.render_reply(events, to)
@@ -155,7 +168,8 @@ def _remember(
         if saved is not None:
             session = session.paid(0.0, saved)
         if key == exchange.session and exchange.intent.kind in kinds.TURNS:
-            session = replace(session, served=_served(exchange, entry, reason, at))
+            opens_turn = exchange.intent.kind == "user turn"
+            session = session.told(_served(exchange, entry, reason, at), opens_turn=opens_turn)
         sessions.put(key, session)
 
 
@@ -169,4 +183,5 @@ def _served(exchange: Exchange, entry: Entry, reason: str, at: float) -> Served:
         attempts=0,
         at=at,
         prompt=exchange.prompt,
+        turn=retried.mark(exchange.conversation),
     )

@@ -6,8 +6,9 @@ key, and what is left out of it is listed here.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from router_service import kinds
@@ -25,17 +26,34 @@ LARGEST = 4 * 1024 * 1024  # bytes of an answer: it goes to the client in one pi
 Mark = Literal["", "hit", "miss", "refresh"]
 """How the cache had to do with a request; empty where it had not."""
 
-_FORMAT = 1  # of keys and entries: what an archgw has kept that told answers otherwise is not found any more
+_FORMAT = 2  # of keys and entries: what an archgw has kept that told answers otherwise is not found any more
 _HEADERS = ("anthropic-beta", "anthropic-version", "openai-beta", "x-arch-model")
 _CREDENTIALS = ("authorization", "x-api-key", "api-key")
 # How the answer is told, which a replay can do in either way; and what a vendor finds its own cache by.
 _LEFT_OUT = frozenset({"stream", "stream_options", "prompt_cache_key", "prompt_cache_retention"})
-_STATEFUL = ("store", "previous_response_id", "conversation", "background")
+_ECHOED = {"openai_responses": frozenset({"prompt_cache_key"})}  # of those, what stands in an answer
+# Kept with the vendor, or read from there: an answer may change with it.
+_STATEFUL = ("store", "previous_response_id", "conversation", "background", "deferred", "container", "prompt")
+# Tools under other names, where a vendor has the model look or act by itself: Anthropic's connectors, the web search
+# of xAI, OpenRouter, Qwen and Groq, and what Groq's systems may do.
+_AS_TOOLS = (
+    "mcp_servers",
+    "search_parameters",
+    "plugins",
+    "enable_search",
+    "web_search_options",
+    "search_settings",
+    "compound_custom",
+)
 _TOLD_IN_ONE_FORM = ("logprobs", "top_logprobs", "audio")  # streamed and whole, by its own vendor alone
 # Whether somebody is there, whether something may be done, what the web says now: asked in order to be answered anew.
 _NEVER: frozenset[kinds.Kind] = frozenset({"probe", "classifier", "web search"})
 _CLAUDE_CODE = "claude-cli/"  # it is told the model by the name that it asked for
-_SESSION, _SESSION_FIELD = "_session_", "session_id"  # at the end of, or in, what Claude Code tells as user_id
+# What Claude Code tells as user_id, with its session at the end; since 2.1 as JSON, with these fields.
+_USER = re.compile(r"(user_[0-9a-f]{64}_account_[0-9a-f-]*)_session_[0-9a-f-]{36}")
+_SESSION_FIELD = "session_id"
+_DEVICE = frozenset({"device_id", _SESSION_FIELD})
+_USER_FIELDS = _DEVICE | {"account_uuid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,11 @@ class Keeping:
     terms: Terms
     first: str
     form: str
+
+    def beside(self, entry: "Entry") -> "Keeping":
+        """Where it is kept for those alone who want it in this form, while others have it as `entry`, which cannot be
+        told in this one."""
+        return replace(self, key=_digest(_written([self.key, self.form, entry.at])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,16 +146,17 @@ def keeping(
     if intent.kind in _NEVER or (offered and not terms.tools):
         return None
     parsed = json.loads(body)
-    if not _suits(parsed):
+    if not _suits(parsed) or (_offers(parsed) and not terms.tools):
         return None
     spoken = conversation.dialect
+    claude_code = headers.get("user-agent", "").startswith(_CLAUDE_CODE)
     known = [
         _FORMAT,
         path,
         query,
-        headers.get("user-agent", "").startswith(_CLAUDE_CODE),
+        claude_code,
         spoken,
-        _canonical(parsed, spoken),
+        _canonical(parsed, spoken, claude_code=claude_code),
         {name: headers[name] for name in _HEADERS if name in headers},
         caller,
         {name: _digest(headers[name]) for name in _CREDENTIALS if name in headers},
@@ -166,10 +190,20 @@ def read(known: str, body: bytes) -> Entry:
         raise ValueError("no answer of this version") from error
 
 
+def _offers(body: Json) -> bool:
+    """Whether it has tools that are not where tools are. A field that is there and empty may be what turns them on."""
+    items, named = body.get("input"), any(body.get(name) not in (None, False, []) for name in _AS_TOOLS)
+    given = isinstance(items, list) and any(isinstance(item, dict) and item.get("tools") for item in items)
+    return named or given
+
+
 def _suits(body: Json) -> bool:
     """Whether nothing is kept with the vendor, and the answer can be told in either form."""
-    told_in_both = body.get("n") in (None, 1) and not any(body.get(name) for name in _TOLD_IN_ONE_FORM)
-    return told_in_both and not any(body.get(name) for name in _STATEFUL)
+    if any(body.get(name) for name in (*_STATEFUL, *_TOLD_IN_ONE_FORM)) or body.get("n") not in (None, 1):
+        return False
+    wanted = body.get("include")
+    logprobs = isinstance(wanted, list) and any("logprobs" in str(one) for one in wanted)
+    return not logprobs and body.get("modalities") in (None, [], ["text"])
 
 
 def _pool(chain: Chain, spoken: str) -> list[Any]:
@@ -181,10 +215,11 @@ def _asked(candidate: Candidate, spoken: str) -> list[str]:
     return [candidate.id, candidate.maker, candidate.dialect(spoken), address.scheme, address.authority, address.path]
 
 
-def _canonical(body: Json, dialect: str) -> Json:
+def _canonical(body: Json, dialect: str, *, claude_code: bool) -> Json:
     """The body without what cannot change the answer; how its JSON is laid out does not matter either."""
-    kept = {name: value for name, value in body.items() if name not in _LEFT_OUT}
-    if dialect == "anthropic_messages":
+    left_out = _LEFT_OUT - _ECHOED.get(dialect, frozenset())
+    kept = {name: value for name, value in body.items() if name not in left_out}
+    if claude_code and dialect == "anthropic_messages":
         if isinstance(metadata := kept.get("metadata"), dict) and isinstance(user := metadata.get("user_id"), str):
             kept["metadata"] = metadata | {"user_id": _without_session(user)}
         if isinstance(system := kept.get("system"), list):
@@ -193,19 +228,22 @@ def _canonical(body: Json, dialect: str) -> Json:
 
 
 def _without_session(user: str) -> str:
-    """Claude Code names its session beside its user. Who else tells of a user means that one."""
+    """Claude Code names its session beside its user. Who tells of a user in any other way means that one."""
+    if named := _USER.fullmatch(user):
+        return named[1]
     try:
         told = json.loads(user)
     except (ValueError, RecursionError):
-        return user.partition(_SESSION)[0] if user.startswith("user_") else user
-    if not isinstance(told, dict) or _SESSION_FIELD not in told:
+        return user
+    if not isinstance(told, dict) or not _DEVICE <= told.keys() <= _USER_FIELDS:
         return user
     return _written({name: value for name, value in told.items() if name != _SESSION_FIELD})
 
 
 def _is_billing(block: Any) -> bool:
-    """A block of Claude Code's that changes with every request."""
-    return isinstance(block, dict) and str(block.get("text", "")).startswith(BILLING)
+    """A block of Claude Code's that changes with every request, and says nothing to the model."""
+    text = block.get("text") if isinstance(block, dict) else None
+    return isinstance(text, str) and text.startswith(BILLING) and len(text.splitlines()) == 1
 
 
 def _written(value: Any) -> str:

@@ -157,11 +157,13 @@ class Recall:
 @dataclass(frozen=True, slots=True)
 class Look:
     """See what the cache holds, or wait for who is just asking the same, for `patience` seconds; then come back with
-    Found. Whoever gets None asks, and others wait for `exchange` until it has ended."""
+    Found. Whoever gets None asks, and others wait for `exchange` until it has ended; not where it asks `alone`, as what
+    it gets cannot be kept: then it is only seen what there is."""
 
     keeping: Keeping
     exchange: str
     patience: float
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,10 @@ class Exchange:
             return len(chain.candidates)
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self._foreseen(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
+
+    def left(self, now: float) -> float:
+        """Seconds until its time is up."""
+        return self.plan.listener.timeout - (now - self.started)
 
     @property
     def asker(self) -> Asker:

@@ -362,16 +362,21 @@ class Selection:
             keep=keep,
         )
         if keep is None:
-            return self._asked(understood, exchange)
-        self._looking = understood, exchange
-        left = SHARE_OF_PAUSE * self._gateway.plan.limits.pause_in_request - (now - self._started)
-        return [Look(keep, exchange.id, min(exchange.patience, max(0.0, left)))]
+            return self._asked(understood, exchange, now)
+        return self._look(understood, exchange, keep, now)
 
-    def _asked(self, understood: _Understood, exchange: Exchange) -> list[Effect]:
+    def _look(self, understood: _Understood, exchange: Exchange, keep: caching.Keeping, now: float) -> list[Effect]:
+        self._looking, alone = (understood, exchange), exchange.decision.first.id != keep.first
+        left = SHARE_OF_PAUSE * self._gateway.plan.limits.pause_in_request - (now - self._started)
+        return [Look(keep, exchange.id, min(exchange.patience, max(0.0, left)), alone)]
+
+    def _asked(self, understood: _Understood, exchange: Exchange, now: float) -> list[Effect]:
         self._gateway.exchanges.add(exchange)
         if not exchange.counts:
             self._pin(understood, exchange.decision)
-        patience = 2 * exchange.patience if exchange.follows else exchange.patience  # to wait, and then to ask
+        patience = exchange.patience
+        if exchange.follows:  # to wait, and then to ask
+            patience = max(patience, exchange.left(now))
         return [Choose(exchange.decision.chain.name, exchange.id, exchange.tries, patience)]
 
     def _keeping(self, understood: _Understood, decision: Decision) -> caching.Keeping | None:
@@ -395,11 +400,13 @@ class Selection:
         self._looking = None
         exchange.touched = now
         exchange.follows = found.late
-        if found.entry is None:
-            return self._asked(understood, exchange)
-        if exchange.keep:
-            self._pin(understood, exchange.decision, served=exchange.keep.first)
-        return cached_answers.replay(self._gateway.sessions, exchange, found.entry, now)
+        if found.entry is None or exchange.keep is None:
+            return self._asked(understood, exchange, now)
+        effects = cached_answers.replay(self._gateway.sessions, exchange, found.entry, now)
+        if effects is None:
+            return self._look(understood, exchange, exchange.keep, now)
+        self._pin(understood, exchange.decision, served=exchange.keep.first)
+        return effects
 
     def _reached(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
         """The budgets that have come to what they say; those of preferences only when it is decided."""

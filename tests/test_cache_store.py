@@ -598,3 +598,15 @@ async def test_who_asks_for_all_services_goes_on_saying_so(true_redis: str, monk
     assert await store._client.exists(claim) == 0
     tending.cancel()
     await front.close()
+
+
+async def test_who_asks_alone_sees_what_there_is_and_neither_waits_nor_is_waited_for() -> None:
+    answers = Cache(Nowhere())
+    alone = [replace(look(exchange=name), alone=True) for name in ("one", "two")]
+    assert [await answers.look(asked) for asked in alone] == [None, None]
+    assert await answers.look(look(exchange="three")) is None, "who may be waited for leads"
+    assert await answers.look(alone[0]) is None, "and is not waited for by who asks alone"
+    answers.keep("k", entry("now"))
+    found = await answers.look(alone[1])
+    assert found is not None and found.body == b"now"
+    assert await answers.look(replace(look(fresh=True), alone=True)) is None

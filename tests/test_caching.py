@@ -39,6 +39,7 @@ from router_service.bookkeeping import request_row, vector_rows
 from router_service.caching import Entry, Keeping, Terms
 from router_service.config import Cache, OwnCache
 from router_service.conversation import Usage
+from router_service.detectors import retried
 from router_service.exchange import (
     Ask,
     Choose,
@@ -48,6 +49,7 @@ from router_service.exchange import (
     Keep,
     Look,
     Record,
+    RequestBody,
     RequestHeaders,
     Respond,
     ResponseBody,
@@ -92,7 +94,9 @@ def decision(plan: Plan = PLAN, model: str = CLAUDE) -> Decision:
 def keeping(
     body: Any, path: str = MESSAGES, kind: Kind = "user turn", *, terms: Terms = TERMS, caller: str = "", **more: Any
 ) -> Keeping | None:
-    conversation = replace(conversation_of(path, **more.pop("spoken", {})), stream=bool(more.pop("stream", False)))
+    said = {"messages": None, "input": "hi"} if path == RESPONSES else {}
+    spoken = conversation_of(path, **said | more.pop("spoken", {}))
+    conversation = replace(spoken, stream=bool(more.pop("stream", False)))
     given = {name.replace("_", "-"): value for name, value in more.pop("given", {}).items()}
     return caching.keeping(
         terms,
@@ -146,8 +150,6 @@ ANYTHING = st.recursive(
 def test_whatever_leaf_of_the_body_is_changed_it_is_another_request(path: tuple[Any, ...], to: Any) -> None:
     if json.dumps(to, sort_keys=True) == json.dumps(at(BODY, path), sort_keys=True):
         return
-    if path == ("metadata", "user_id") and isinstance(to, str) and to.startswith("user_"):
-        return
     if path[0] == "tools" and not to:
         return
     assert key(changed(BODY, path, to)) != key(BODY)
@@ -166,15 +168,16 @@ def test_how_its_json_is_laid_out_does_not_matter(body: dict[str, Any], seed: An
     assert one == keeping(json.dumps(shuffled(body), indent=3, ensure_ascii=False).encode("utf-8", "surrogatepass"))
 
 
-SESSION = "session_11111111-2222"
+ACCOUNT = f"user_{'0' * 64}_account_5f0c2d11-0000-4000-8000-000000000000"
+SESSION, OTHER_SESSION = "session_" + "1" * 36, "session_" + "2" * 36
 IGNORED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "whether it is streamed": (MESSAGES, {}, {"stream": True}),
     "what a stream tells besides": (CHAT, {}, {"stream_options": {"include_usage": True}}),
     "where a vendor caches": (CHAT, {"prompt_cache_key": "a"}, {"prompt_cache_key": "b"}),
     "the session of Claude Code": (
         MESSAGES,
-        {"metadata": {"user_id": f"user_0123_account_4_{SESSION}"}},
-        {"metadata": {"user_id": "user_0123_account_4_session_9"}},
+        {"metadata": {"user_id": f"{ACCOUNT}_{SESSION}"}},
+        {"metadata": {"user_id": f"{ACCOUNT}_{OTHER_SESSION}"}},
     ),
     "the same, as JSON": (
         MESSAGES,
@@ -192,20 +195,42 @@ IGNORED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("name", IGNORED)
 def test_what_cannot_change_an_answer_is_no_part_of_the_key(name: str) -> None:
     path, one, other = IGNORED[name]
-    assert key(request(**one), path) == key(request(**other), path)
+    assert key(request(**one), path, given=AGENT) == key(request(**other), path, given=AGENT)
 
 
+AGENT = {"user_agent": "claude-cli/2.1.330 (external, cli)"}
 KEPT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "the account of Claude Code": (
         MESSAGES,
-        {"metadata": {"user_id": f"user_0123_account_4_{SESSION}"}},
-        {"metadata": {"user_id": f"user_0123_account_5_{SESSION}"}},
+        {"metadata": {"user_id": f"{ACCOUNT}_{SESSION}"}},
+        {"metadata": {"user_id": f"{ACCOUNT.replace('5f0c', '6f0c')}_{SESSION}"}},
     ),
     "the device of Claude Code": (
         MESSAGES,
         {"metadata": {"user_id": '{"device_id":"d","session_id":"1"}'}},
         {"metadata": {"user_id": '{"device_id":"e","session_id":"1"}'}},
     ),
+    "an app's users, numbered as sessions": (
+        MESSAGES,
+        {"metadata": {"user_id": "user_7_session_a"}},
+        {"metadata": {"user_id": "user_7_session_b"}},
+    ),
+    "an app's users, told as sessions": (
+        MESSAGES,
+        {"metadata": {"user_id": '{"session_id":"alice"}'}},
+        {"metadata": {"user_id": '{"session_id":"bob"}'}},
+    ),
+    "an app's users, with more": (
+        MESSAGES,
+        {"metadata": {"user_id": '{"device_id":"d","session_id":"1","name":"alice"}'}},
+        {"metadata": {"user_id": '{"device_id":"d","session_id":"2","name":"alice"}'}},
+    ),
+    "what stands below the line for the bill": (
+        MESSAGES,
+        {"system": [{"type": "text", "text": "x-anthropic-billing-header: cch=1\nspeak French"}]},
+        {"system": [{"type": "text", "text": "x-anthropic-billing-header: cch=1\nspeak German"}]},
+    ),
+    "what a Responses answer says again": (RESPONSES, {"prompt_cache_key": "a"}, {"prompt_cache_key": "b"}),
     "an app's own user": (MESSAGES, {"metadata": {"user_id": "alice"}}, {"metadata": {"user_id": "bob"}}),
     "the same to OpenAI": (CHAT, {"user": "alice"}, {"user": "bob"}),
     "a number and a word": (MESSAGES, {"seed": 1}, {"seed": "1"}),
@@ -216,7 +241,17 @@ KEPT: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", KEPT)
 def test_what_may_be_another_answer_is_another_request(name: str) -> None:
+    """Of Claude Code's, too."""
     path, one, other = KEPT[name]
+    for agent in ({}, AGENT):
+        assert key(request(**one), path, given=agent) != key(request(**other), path, given=agent)
+
+
+@pytest.mark.parametrize(
+    "name", ["the session of Claude Code", "the same, as JSON", "what Claude Code writes for the bill"]
+)
+def test_who_is_not_claude_code_means_what_he_says(name: str) -> None:
+    path, one, other = IGNORED[name]
     assert key(request(**one), path) != key(request(**other), path)
 
 
@@ -286,6 +321,18 @@ FUNCTION = {"tools": [{"type": "function", "function": {"name": "ls", "parameter
         (MESSAGES, TOOL, False),
         (CHAT, FUNCTION, False),
         (CHAT, {"web_search_options": {}}, False),
+        (CHAT, {"search_parameters": {"mode": "auto"}}, False),
+        (CHAT, {"plugins": [{"id": "web"}]}, False),
+        (CHAT, {"enable_search": True}, False),
+        (CHAT, {"search_settings": {}}, False),
+        (CHAT, {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}}, False),
+        (MESSAGES, {"mcp_servers": [{"type": "url", "url": "https://mcp.example", "name": "m"}]}, False),
+        (RESPONSES, {"input": [{"type": "additional_tools", "tools": [{"type": "function", "name": "ls"}]}]}, False),
+        (MESSAGES, {"container": "container_1"}, True),
+        (RESPONSES, {"prompt": {"id": "pmpt_1"}}, True),
+        (RESPONSES, {"include": ["message.output_text.logprobs"]}, True),
+        (CHAT, {"deferred": True}, True),
+        (CHAT, {"modalities": ["text", "image"]}, True),
         (CHAT, {"store": True}, True),
         (CHAT, {"n": 2}, True),
         (CHAT, {"logprobs": True}, True),
@@ -296,6 +343,13 @@ def test_some_requests_are_never_answered_twice(path: str, fields: dict[str, Any
     terms = replace(TERMS, tools=tools)
     assert keeping(request(**fields), path, terms=terms, spoken=fields) is None
     assert keeping(request(), path, terms=terms) is not None
+
+
+@pytest.mark.parametrize(
+    "fields", [{"mcp_servers": []}, {"enable_search": False}, {"include": []}, {"modalities": ["text"]}]
+)
+def test_what_is_not_wanted_of_it_does_not_count(fields: dict[str, Any]) -> None:
+    assert keeping(request(**fields), CHAT, terms=replace(TERMS, tools=False)) is not None
 
 
 @pytest.mark.parametrize("kind", ["probe", "classifier", "web search"])
@@ -395,6 +449,43 @@ def test_a_hit_serves_the_session_and_counts_for_no_budget() -> None:
     session = gateway.sessions.get("s/")
     assert hit is not None and session.served is not None and session.served.request == hit.id
     assert (session.spent, session.baseline) == (0.0, hit.baseline) and session.reads == {} and session.turns == 0
+
+
+def test_a_hit_is_the_last_answer_of_its_turn() -> None:
+    """What is said next is said of it, and what is said of the turn before of who answered that."""
+    gateway, given = gateway_of(CACHED), {"x-claude-code-session-id": "s"}
+    answer = whole(anthropic_message({"type": "text", "text": "hi"}))
+    effects = answered(gateway, *answer, given=given)
+    paid, entry = recorded(effects), kept(effects)
+    more = [*request()["messages"], {"role": "assistant", "content": "hi"}, {"role": "user", "content": "and now?"}]
+    hit = recorded(replayed(gateway, entry, given=given, messages=more))
+    session = gateway.sessions.get("s/")
+    assert paid is not None and hit is not None and session.served is not None
+    assert (session.served.request, session.before) == (hit.id, (paid.id,))
+    assert session.served.turn == retried.mark(conversation_of(MESSAGES, messages=more))
+
+
+def test_who_asks_again_and_gets_the_same_complains_of_nothing() -> None:
+    gateway, given = gateway_of(CACHED), {"x-session-id": "s"}
+    answer = whole(anthropic_message({"type": "text", "text": "hi"}))
+    effects = answered(gateway, *answer, given=given)
+    paid, entry = recorded(effects), kept(effects)
+    selection = Selection(gateway, wall=WALL + 10.0)
+    selection.feed(RequestHeaders(headers(MESSAGES) | given), 10.0)
+    look = one(selection.feed(RequestBody(json.dumps(request(model=CLAUDE)).encode()), 10.0), Look)
+    hit = recorded(selection.feed(Found(entry), 10.0))
+    assert look is not None and hit is not None and hit.cache == "hit" and hit.signals == ()
+    asked_anew, _ = exchange_told(gateway, given | {"x-arch-cache": "off"})
+    assert paid is not None and asked_anew == ((hit.id, "retried"),), "who wanted another answer does"
+
+
+def exchange_told(gateway: Gateway, given: dict[str, str]) -> tuple[Any, Any]:
+    selection = Selection(gateway, wall=WALL + 20.0)
+    selection.feed(RequestHeaders(headers(MESSAGES) | given), 20.0)
+    choose = one(selection.feed(RequestBody(json.dumps(request(model=CLAUDE)).encode()), 20.0), Choose)
+    exchange = gateway.exchanges.get(choose.exchange) if choose else None
+    assert exchange is not None
+    return exchange.told, exchange
 
 
 def test_a_turn_that_was_answered_from_the_cache_goes_on_with_who_had_answered() -> None:
@@ -501,21 +592,34 @@ def test_while_one_cools_what_it_said_is_told_and_what_another_says_is_not_kept(
     gateway.cooling.cool("anthropic-claude-sonnet-4-5", 1000.0, "answered 529")
     selection, look = begun(gateway, model="arch.main.v1")
     assert look.keeping == before.keeping
+    assert look.alone and not before.alone, "nobody waits for what cannot be kept"
     choose = one(selection.feed(Found(None), 0.0), Choose)
     exchange = gateway.exchanges.get(look.exchange)
     assert choose is not None and exchange is not None and exchange.decision.first.label == DEEPSEEK
     assert look.keeping.first == "anthropic-claude-sonnet-4-5"
 
 
-def followed(gateway: Gateway) -> Attempt:
-    """An attempt of a request that goes on waiting for another."""
-    selection, look = begun(gateway)
+def followed(gateway: Gateway, **fields: Any) -> Attempt:
+    """An attempt of a request that goes on waiting for another, as long as the time of the whole leaves him his own."""
+    selection, look = begun(gateway, **fields)
     choose = one(selection.feed(Found(None, late=True), 24.0), Choose)
     exchange = gateway.exchanges.get(look.exchange)
-    assert choose is not None and exchange is not None and choose.patience == 2 * exchange.patience
+    assert choose is not None and exchange is not None and choose.patience == 600.0 - 24.0
     attempt = Attempt(gateway, exchange, exchange.decision.first, 24.0)
-    assert attempt.feed(RequestHeaders({}), 24.0) == [Look(look.keeping, exchange.id, exchange.patience)]
+    left = 600.0 - 24.0 - exchange.patience
+    assert attempt.feed(RequestHeaders({}), 24.0) == [Look(look.keeping, exchange.id, left)]
     return attempt
+
+
+def test_who_leaves_while_he_waits_says_nothing_of_a_model_that_nobody_asked() -> None:
+    gateway = gateway_of(CACHED)
+    gateway.paces.began("anthropic-claude-sonnet-4-5", 1.0, 0.0)
+    attempt = followed(gateway, stream=True)
+    before = gateway.paces.speeds(gateway.plan.candidates, 120.0)
+    assert attempt.feed(Gone(), 120.0) == []
+    (outcome,) = gateway.exchanges.expire(1000.0)
+    assert (outcome.status, outcome.attempts) == (499, ())
+    assert gateway.paces.speeds(gateway.plan.candidates, 120.0) == before
 
 
 @pytest.mark.parametrize(
@@ -527,14 +631,15 @@ def test_it_waits_in_the_first_hop_for_less_than_a_client_may_pause(more: str, s
     assert look.patience == seconds
 
 
-def test_who_waits_for_long_waits_in_the_second_hop() -> None:
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "a stream that runs for minutes"])
+def test_who_waits_for_long_waits_in_the_second_hop(stream: bool) -> None:
     gateway = gateway_of(CACHED)
-    entry = kept(answered(gateway, *whole(anthropic_message({"type": "text", "text": "hi"}))))
-    effects = followed(gateway).feed(Found(entry), 40.0)
+    entry = kept(answered(gateway, *whole(anthropic_message({"type": "text", "text": "hi"})), stream=stream))
+    effects = followed(gateway, stream=stream).feed(Found(entry), 300.0)
     reply, outcome = one(effects, Respond), recorded(effects)
     assert reply is not None and outcome is not None
     assert (reply.status, reply.body, reply.retry, outcome.cache) == (200, entry.body, False, "hit")
-    assert reply.headers["x-arch-cache"] == "hit; age=39" and len(gateway.exchanges) == 0
+    assert reply.headers["x-arch-cache"] == "hit; age=299" and len(gateway.exchanges) == 0
 
 
 def test_who_has_waited_in_vain_asks_with_all_his_patience() -> None:

@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
-from dialogue import GPT, ask, gateway_of
+from dialogue import GPT, MESSAGES, THREE, ask, gateway_of, one, request
 
-from router_service.exchange import Choose
+from router_service.caching import Entry
+from router_service.exchange import Choose, Look
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
+from router_service.shell import grpc_server
+from router_service.shell.cache import Cache
+from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.grpc_server import Hop
 from router_service.shell.journal import Journal
 from router_service.shell.state import Nowhere
@@ -100,3 +105,47 @@ async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch
     immediate = answer.immediate_response
     assert {option.header.key for option in immediate.headers.set_headers} >= {"x-archgw-retry"}
     assert b"ZeroDivisionError" in immediate.body and b"a prompt could stand here" not in immediate.body
+
+
+class SlowEnvoy(Envoy):
+    """Takes an answer when it is let."""
+
+    def __init__(self, let: asyncio.Event, taking: list[int]) -> None:
+        super().__init__()
+        self._let, self._taking = let, taking
+
+    async def write(self, message: pb.ProcessingResponse) -> None:
+        if message.HasField("immediate_response"):
+            self._taking.append(len(message.immediate_response.body))
+            await self._let.wait()
+        await super().write(message)
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(100, 30), (4 * 1024 * 1024, grpc_server._AT_ONCE)])
+async def test_large_answers_out_of_the_cache_go_out_a_few_at_a_time(size: int, at_once: int) -> None:
+    """However many wait for them, for on its way each takes memory of its own."""
+    gateway, cache, large = gateway_of(f"{THREE}cache: {{enabled: true}}\n"), Cache(NoStore()), asyncio.Semaphore(8)
+    _, effects = ask(gateway, model=GPT)
+    look = one(effects, Look)
+    assert look is not None
+    cache.keep(look.keeping.key, Entry(time.time(), float("inf"), GPT, GPT, "", "application/json", b" " * size))
+    let, taking, envoys = asyncio.Event(), list[int](), list[SlowEnvoy]()
+    model: Any = Model()
+    head, body = pb.ProcessingRequest(), json.dumps(request(model=GPT)).encode()
+    for name, value in {":method": "POST", ":path": MESSAGES, ":authority": "127.0.0.1"}.items():
+        head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
+
+    async def asked() -> None:
+        envoys.append(SlowEnvoy(let, taking))
+        context: Any = envoys[-1]
+        hop = Hop(gateway, model, Journal(), Nowhere(), context, role="selection", cache=cache, large=large)
+        await hop.on_message(head)
+        await hop.on_message(pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
+
+    running = [asyncio.create_task(asked()) for _ in range(30)]
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert taking == [size] * at_once
+    let.set()
+    await asyncio.gather(*running)
+    assert len(taking) == 30

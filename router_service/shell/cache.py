@@ -88,6 +88,8 @@ class Cache:
     async def look(self, look: Look, *, on_wait: OnWait | None = None) -> Entry | None:
         """None: ask. `on_wait` is called once, before it is waited for another, with the seconds that this may take."""
         key, until, failures = look.keeping.key, time.monotonic() + look.patience, 0
+        if look.alone:
+            return None if look.keeping.terms.fresh else await self._read(look)
         while True:
             flight = self._flights.get(key)
             if flight is None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ from router_service.shell.telemetry import Telemetry
 _log = logging.getLogger("archgw")
 _SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
 _WINDOW = 256 * 1024  # bytes of one stream that Envoy may have sent and we have not read
+_LARGE = 64 * 1024  # bytes of an answer out of the cache; on its way to Envoy one takes twice its size
+_AT_ONCE = 8  # large ones on their way, where a thousand wait for the same
 _SWEEP_EVERY = 1.0
 _REMEMBER_EVERY = 1.0
 
@@ -70,6 +73,7 @@ Context = grpc.aio.ServicerContext[pb.ProcessingRequest, pb.ProcessingResponse]
 class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
+        self._large = asyncio.Semaphore(_AT_ONCE)
 
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
@@ -86,6 +90,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
             admin=now.envoy_admin,
             purse=now.purse,
             cache=now.cache,
+            large=self._large,
         )
         try:
             async for message in stream:
@@ -129,8 +134,10 @@ class Hop:
         admin: Path | None = None,
         purse: Purse | None = None,
         cache: Cache | None = None,
+        large: asyncio.Semaphore | None = None,
     ) -> None:
-        self._cache = cache or Cache(NoStore())
+        self._cache, self._large = cache or Cache(NoStore()), large or asyncio.Semaphore(_AT_ONCE)
+        self._patient = False  # Envoy has been asked for patience, which it grants once
         self._looked = ""  # the exchange for which the cache was looked into
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
         self._purse = purse or Nowhere()
@@ -189,16 +196,18 @@ class Hop:
         return True
 
     async def _feed(self, event: Event) -> None:
+        await self._perform(self._fed(event))
+
+    def _fed(self, event: Event) -> list[Effect]:
         if self._machine is None:
-            return
+            return []
         now = self._loop.time()
         try:
-            effects = self._machine.feed(event, now)
+            return self._machine.feed(event, now)
         except Exception as error:  # a mistake of ours, whatever it is: told, and stepped over
             where = place(error)
             _log.error("%s: %s at %s", self._role, type(error).__name__, where)  # the message may hold a prompt
-            effects = self._machine.give_up(f"an error in archgw itself ({type(error).__name__} at {where})", now)
-        await self._perform(effects)
+            return self._machine.give_up(f"an error in archgw itself ({type(error).__name__} at {where})", now)
 
     async def _perform(self, effects: list[Effect]) -> None:
         # At the last word of an answer Envoy closes the stream, which cancels us while we write: keep the books first.
@@ -216,7 +225,7 @@ class Hop:
                 case Score(ask, context):
                     await self._feed(Scored(await self._model.score(ask, context)))
                 case Look():
-                    await self._feed(await self._look(effect))
+                    await self._look(effect)
                 case Rate():
                     await self._feed(await self._journal.rate(effect))
                 case Wake(after):
@@ -249,7 +258,18 @@ class Hop:
         page = await asyncio.to_thread(metrics.written, figures, envoy)
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
 
-    async def _look(self, look: Look) -> Found:
+    async def _look(self, look: Look) -> None:
+        found = await self._found(look)
+        large = found.entry is not None and found.entry.size > _LARGE
+        async with self._large if large else nullcontext():
+            effects = self._fed(found)
+            again = any(isinstance(effect, Look) for effect in effects)
+            if not again:
+                await self._perform(effects)
+        if again:  # which may take long
+            await self._perform(effects)
+
+    async def _found(self, look: Look) -> Found:
         self._looked = look.exchange
         on_wait = self._ask_patience if self._role == "selection" else None
         entry = await self._cache.look(look, on_wait=on_wait)
@@ -257,6 +277,9 @@ class Hop:
 
     async def _ask_patience(self, seconds: float) -> None:
         """Of Envoy, which waits ten seconds for a word of ours otherwise."""
+        if self._patient:
+            return
+        self._patient = True
         await self._context.write(wire.patience(seconds))
 
     async def _ask(self, ask: Ask) -> None:
