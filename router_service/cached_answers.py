@@ -154,7 +154,8 @@ def _remember(
         if saved is not None:
             session = session.paid(0.0, saved)
         if key == exchange.session and exchange.intent.kind in kinds.TURNS:
-            session = replace(session, served=_served(exchange, entry, reason, at))
+            served = _served(exchange, entry, reason, at)
+            session = session.told(served, opens_turn=exchange.intent.kind == "user turn")
         sessions.put(key, session)
 
 
@@ -168,4 +169,5 @@ def _served(exchange: Exchange, entry: Entry, reason: str, at: float) -> Served:
         attempts=0,
         at=at,
         prompt=exchange.prompt,
+        caller=exchange.caller,
     )
