@@ -64,4 +64,5 @@ def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float, e
         prompt=exchange.prompt,
         turn=retried.mark(exchange.conversation),
         ended=ended,
+        caller=exchange.caller,
     )

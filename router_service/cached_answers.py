@@ -184,4 +184,5 @@ def _served(exchange: Exchange, entry: Entry, reason: str, at: float) -> Served:
         at=at,
         prompt=exchange.prompt,
         turn=retried.mark(exchange.conversation),
+        caller=exchange.caller,
     )

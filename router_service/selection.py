@@ -414,9 +414,9 @@ class Selection:
         return budgets.reached(gateway.plan.budgets, gateway.spending, asker, self._wall)
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
-        """What the request says of the answer before it."""
+        """What the request says of the answer before it, which the same caller has asked for."""
         session = self._gateway.sessions.get(understood.session)
-        if session.served is None:
+        if session.served is None or session.served.caller != self._caller:
             return ()
         routed = self._gateway.plan.candidate(session.pin.candidate) if session.pin else None
         left = routed is not None and routed.label == session.served.model and routed.id != decision.first.id

@@ -51,7 +51,8 @@ Ended = Literal["whole", "left", "broken"]
 class Served:
     """The last answer of a thread, for those who look. `cached`: the share of what was read that the vendor still knew;
     None where it did not say. `prompt` is the client's own id of the user's prompt, `turn` our own mark of it; `ended`:
-    whether it came to its end, was left by the client, or broke off."""
+    whether it came to its end, was left by the client, or broke off. `caller`: the client key that asked, empty where
+    there are none; others may be in the same session, and say nothing of its answer."""
 
     model: str
     route: str
@@ -64,6 +65,7 @@ class Served:
     prompt: str = ""
     turn: str = ""
     ended: Ended = "whole"
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Session:
     """`reads` by candidate id. `requests` and `written` (tokens) are of the thread's turns alone. The money is of all
     requests: `spent`, what the same would have cost on the `baseline`, and `switched`, the part of it that went into
     reading the thread anew elsewhere. `unpriced`: requests whose model has no known price. `before`: the requests whose
-    answers ended the turns before this one, the newest first."""
+    answers ended the turns before this one, the newest first, all of the caller of `served`."""
 
     pin: Pin | None = None
     reads: Mapping[str, Read] = field(default_factory=dict)
@@ -102,7 +104,10 @@ class Session:
 
     def told(self, served: Served, *, opens_turn: bool) -> "Session":
         """This answer is the last; one that opens a turn comes after the last of the turn before."""
-        before = (self.served.request, *self.before)[:_TURNS] if opens_turn and self.served else self.before
+        last = self.served
+        if last is None or last.caller != served.caller:
+            return replace(self, served=served, before=())
+        before = (last.request, *self.before)[:_TURNS] if opens_turn else self.before
         return replace(self, served=served, before=before)
 
     def known(self, now: float) -> int:

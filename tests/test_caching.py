@@ -449,6 +449,8 @@ def test_a_hit_serves_the_session_and_counts_for_no_budget() -> None:
     session = gateway.sessions.get("s/")
     assert hit is not None and session.served is not None and session.served.request == hit.id
     assert (session.spent, session.baseline) == (0.0, hit.baseline) and session.reads == {} and session.turns == 0
+    recorded(replayed(gateway, entry, given=given))
+    assert gateway.sessions.get("s/").before == (hit.id,), "a turn back is a turn back, whoever answered it"
 
 
 def test_a_hit_is_the_last_answer_of_its_turn() -> None:

@@ -263,7 +263,7 @@ def test_which_request_is_meant(settings: Settings, tmp_path: Path) -> None:
         assert found(connection, LAST, "", "laptop") == "r1"
         assert found(connection, "r4") == "r4", "by its id any request"
         assert found(connection, "r4", "", "laptop") is found(connection, "r1", "", "") is None
-        assert meant(connection, Feedback("r2")) == Kept("r2", CLAUDE, "coding")
+        assert meant(connection, Feedback("r2")) == Kept("r2", CLAUDE, "coding", NOW + 2, "")
 
 
 # -- behind the requests' backs ------------------------------------------------------------------------------------
@@ -300,6 +300,21 @@ def test_what_is_no_longer_remembered_is_in_the_ledger(settings: Settings, tmp_p
     ledger.close()
     with opened(settings, tmp_path) as connection:
         assert told(connection, "old") == {"bad": None}
+
+
+@pytest.mark.parametrize(("at", "last"), [(NOW + 5, "there"), (NOW - 5, "here")])
+def test_the_last_may_be_another_replicas(settings: Settings, tmp_path: Path, at: float, last: str) -> None:
+    with kept(settings, tmp_path, outcome("there", at=at, session="other/")):
+        pass
+    ledger = Ledger(settings, tmp_path / "ledger.sqlite")
+    ledger.start()
+    journal = Journal(ledger)
+    while asyncio.run(journal.rate(said("there"))).trouble:
+        time.sleep(0.01)  # it is opened by a thread of its own
+    journal.record(outcome("here", at=NOW, session="one/"))
+    assert asyncio.run(journal.rate(said(LAST))).request == last
+    assert asyncio.run(journal.rate(said(LAST, "one/"))).request == "here"
+    ledger.close()
 
 
 def test_the_others_requests_are_not_ones_own() -> None:

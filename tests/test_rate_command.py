@@ -26,6 +26,48 @@ def shell(tmp_path: Path) -> Shell:
         return shell
 
 
+def shared(tmp_path: Path, *several: tuple[str, str]) -> Shell:
+    """A ledger with these requests, the newest last, each with whose it is."""
+    shell, now = Shell(tmp_path), time.time()
+    shell.home.create()
+    rows = (outcome(id, at=now - 60 + at, session=f"{id}/", caller=caller) for at, (id, caller) in enumerate(several))
+    with kept(Settings(), shell.home.folder, *rows):
+        return shell
+
+
+@pytest.mark.parametrize("command", ["good", "bad", "unrate"])
+def test_where_several_have_keys_it_has_to_be_said_whose_last_turn_is_meant(tmp_path: Path, command: str) -> None:
+    shell = shared(tmp_path, ("aa", "alice"), ("bb", "bob"))
+    result = shell.run(command)
+    assert (result.exit_code, there(shell)) == (1, set())
+    assert "several have asked: alice, bob say whose last turn it is: --client NAME" in told(result)
+    result = shell.run(command, "--client", "alice")
+    assert result.exit_code == 0 and "aa: coding -> anthropic/claude-sonnet-4-5 (client alice)" in told(result)
+    assert {request for request, _, _ in there(shell)} == ({"aa"} if command != "unrate" else set())
+    assert shell.run(command, "bb").exit_code == shell.run(command, "--session", "bb").exit_code == 0
+
+
+def test_of_somebody_elses_request_a_client_says_nothing(tmp_path: Path) -> None:
+    shell = shared(tmp_path, ("aa", "alice"), ("bb", "bob"))
+    for arguments, words in (
+        (["bb", "--client", "alice"], "the ledger has no request bb of client alice"),
+        (["--client", "eve"], "no turn has been answered of client eve yet"),
+    ):
+        result = shell.run("bad", *arguments)
+        assert (result.exit_code, there(shell)) == (1, set()) and words in told(result)
+
+
+@pytest.mark.parametrize(
+    "several", [[("aa", ""), ("bb", "bob")], [("aa", "alice"), ("bb", "bob"), ("cc", "")]], ids=str
+)
+def test_where_one_has_a_key_or_none_is_wanted_the_last_is_the_last(
+    tmp_path: Path, several: list[tuple[str, str]]
+) -> None:
+    shell = shared(tmp_path, *several)
+    assert shell.run("good").exit_code == 0
+    assert there(shell) == {(several[-1][0], "good", None)}
+
+
 def there(shell: Shell) -> set[tuple[str, str, str | None]]:
     with opened(Settings(), shell.home.folder) as connection:
         rows = connection.execute(select(signals.c.request, signals.c.signal, signals.c.told))

@@ -1,6 +1,7 @@
 """What speaks for or against an answer: read narrowly, told with the request that it is about."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -129,9 +130,9 @@ def test_only_the_last_answers_calls_count() -> None:
 # -- told with the request that it is about ------------------------------------------------------------------------
 
 
-def answered(gateway: Gateway, *messages: dict[str, Any], **more: Any) -> Outcome:
+def answered(gateway: Gateway, *messages: dict[str, Any], given: Mapping[str, str] = SESSION, **more: Any) -> Outcome:
     """The outcome of one more request of the session: somebody answered it well."""
-    exchange = exchange_of(gateway, messages=list(messages), given=SESSION, scores={"coding": 0.9}, **more)
+    exchange = exchange_of(gateway, messages=list(messages), given=dict(given), scores={"coding": 0.9}, **more)
     attempt = attempt_of(gateway, exchange)
     attempt.feed(JSON, 0.1)
     content = {"id": "m", "type": "message", "content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn"}

@@ -13,7 +13,10 @@ from router_service.intent import Intent
 
 _LONGEST = 600  # characters from each end, in which one says what one thinks of an answer
 _ONE_KIND = str.maketrans("\u2019\u2018`", "'''")
-_BESIDE = re.compile(r"```.*?(?:```|\Z)|^\s*>.*?$|`[^`\n]*`", re.S | re.M)
+_MUCH = 20_000  # characters from each end, of which what is quoted is left out
+_FENCE = "```"
+_QUOTED = r"```.*?(?:```|\Z)|^[ \t]*>[^\n]*"
+_FENCED, _BESIDE = (re.compile(_QUOTED + more, re.S | re.M) for more in ("", r"|`[^`\n]*`"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,15 @@ class Words:
 def words(given: Next) -> Words:
     said = "\n".join(filter(None, (user_words(message) for message in given.since)))
     last = next((one for one in reversed(given.conversation.messages) if one.role == "assistant"), None)
-    return Words(_BESIDE.sub(" ", said).strip(), _text(last))
+    return Words(unquoted(said), _text(last))
+
+
+def unquoted(text: str, *, code: bool = False) -> str:
+    """Without what is quoted or fenced (`code` in a line stays, if wanted), of a very long text without its middle."""
+    if len(text) > 2 * _MUCH:
+        between = f"\n{_FENCE}\n" if text[_MUCH:-_MUCH].count(_FENCE) % 2 else "\n"
+        text = text[:_MUCH] + between + text[-_MUCH:]
+    return (_FENCED if code else _BESIDE).sub(" ", text).strip()
 
 
 def ends(text: str, *, most: int = _LONGEST) -> str:

@@ -24,6 +24,8 @@ _BACK = re.compile(
     r"|\bpatch (?:-\S+ )*(?:-R\b|--reverse)|\b(?:hg|svn|jj) (?:revert|undo|restore)\b"
     r"|\b(?:cp|mv) (?:-\S+ )*(\S+)\.(?:bak|orig|backup|old) \1(?:\s|$)"
 )
+_WHOLE_TREE = re.compile(r"\bgit\b.* (?:reset|revert|apply|stash)\b|\bpatch\b|\bundo\b|checkout\b.* \.$")
+_NEXT = re.compile(r"[;&|\n]")
 _CHANGES = re.compile(
     r"\b(?:sed|perl) (?:-\S+ )*-\w*i|\bgit (?:apply|am|commit|mv|rm|merge|cherry-pick)\b|\bpatch -|\btee \b"
     r"|\b(?:npm|pnpm|yarn|bun|cargo|poetry|uv|go|pip|gem|composer|dotnet) (?:install|add|remove|i|get|update|upgrade)\b"
@@ -32,7 +34,7 @@ _CHANGES = re.compile(
 _SWAPS = re.compile(
     r"\bsed (?:-\S+ )*-\w*i\S* (?:-\S+ )*['\"]?s([/|#,@])([^\n]{1,200}?)\1([^\n]{0,200}?)\1[^\s'\"]*['\"]?([^\n;&|]*)"
 )
-_REMOVES = re.compile(r"(?:^|[;&|\n(]\s*|\s)(?:git rm|rm|trash|unlink)\b([^\n;&|]*)")
+_REMOVES = re.compile(r"(?:^|[;&|(\s])(?:git rm|rm|trash|unlink)\b([^\n;&|]*)")
 _DEEP = 20  # values of a call that are looked at
 _LONGEST = 20_000  # characters of a command
 
@@ -80,6 +82,34 @@ def removed(call: ToolCall) -> list[str]:
 def brings_back(command: str) -> bool:
     """Whether a shell's command makes files what they were."""
     return bool(_BACK.search(command[:_LONGEST]))
+
+
+def put_back(command: str) -> list[str]:
+    """The files that such a command names; none where it takes the whole tree."""
+    found = _BACK.search(command[:_LONGEST])
+    if found is None or _WHOLE_TREE.search(found[0]):
+        return []
+    if found[1]:
+        return [found[1]]
+    rest = _NEXT.split(command[found.end() : found.end() + _LONGEST], maxsplit=1)[0]
+    paths = [path for one in rest.split() if (path := one.strip("'\"`()")) and path[:1] != "-"]
+    return [] if any(path in (".", "./", ":/") or "*" in path or "$" in path for path in paths) else paths
+
+
+def is_among(path: str, paths: Iterable[str]) -> bool:
+    """Whether a file is one of these, or in one of these folders; where either is not known, it may be."""
+    several = [one.strip() for one in path.split(",") if one.strip()]  # a patch may be of many
+    named = list(paths)
+    return not several or not named or any(_is_in(one, other) for one in several for other in named)
+
+
+def _is_in(path: str, other: str) -> bool:
+    path, other = path.replace("\\", "/"), other.replace("\\", "/")
+    return is_same(path, other) or f"/{other.strip('./')}/" in f"/{path.strip('./')}"
+
+
+def path_of(call: ToolCall) -> str:
+    return _first(arguments(call), _PATH)
 
 
 def command_of(call: ToolCall) -> str:

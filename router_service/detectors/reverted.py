@@ -1,17 +1,28 @@
 """An edit of an earlier turn is undone: by the opposite edit, by git, or by the user himself, because he wants it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from router_service.asks import user_words
 from router_service.conversation import Message, Text, ToolCall, ToolResult
-from router_service.detectors.detector import Next, ends, texts
-from router_service.detectors.edits import Edit, arguments, brings_back, command_of, edits, is_same, removed
+from router_service.detectors.detector import Next, ends, texts, unquoted
+from router_service.detectors.edits import (
+    Edit,
+    arguments,
+    brings_back,
+    command_of,
+    edits,
+    is_among,
+    is_same,
+    path_of,
+    put_back,
+    removed,
+)
 from router_service.detectors.taking_back import BY_HAND, MADE, NOT_BY_HAND, OTHERS, WANTED, YOURS
 
 _UNDOES = re.compile(r"undo|revert|roll_?back", re.I)  # tools that do
 _TAKES = re.compile(r"delete|remove|cancel|discard|withdraw|retract", re.I)
-_FENCED = re.compile(r"```.*?(?:```|\Z)|^\s*>.*?$", re.S | re.M)
+_TYPED = re.compile(r"\s*<bash-input>(.*?)(?:</bash-input>|\Z)", re.S)
 _SENTENCE = re.compile(r"(?<=[.!?;…])\s+|\n+|(?<=[。！？；])")
 _NUMBERED = re.compile(r"^ *\d+(?:\t|→)", re.M)  # how clients show a file that is read
 # What is put in to be taken out again.
@@ -35,15 +46,17 @@ def finds(given: Next) -> int | None:
     calls = [call for call in _calls(messages[last : last + 1]) if call.id not in failed]
     said = next(filter(None, map(user_words, reversed(messages[:last]))), "") if calls else ""
     wanted = bool(WANTED.search(ends(said)))
-    if wanted and any(brings_back(command_of(call)) or _UNDOES.search(_doing(call)) for call in calls):
-        return _undone(messages[:last], said)
+    undoing = next((call for call in calls if brings_back(command_of(call)) or _UNDOES.search(_doing(call))), None)
+    if wanted and undoing:
+        return _undone(messages[:last], said, put_back(command_of(undoing)) or list(filter(None, [path_of(undoing)])))
     return next((back for call in calls if (back := _opposite(call, messages[:last], wanted=wanted))), None)
 
 
 def _by_hand(given: Next, before: tuple[Message, ...]) -> int | None:
-    if any(text.lstrip().startswith("<bash-input>") and brings_back(text) for text in texts(given.since)):
-        return next((back for back, _ in _edited(before)), None)
-    said = ends(_FENCED.sub(" ", "\n".join(filter(None, map(user_words, given.since)))))
+    typed = (found[1] for text in texts(given.since) if (found := _TYPED.match(text)))
+    if command := next(filter(brings_back, typed), ""):
+        return next((back for back, edit in _edited(before) if is_among(edit.path, put_back(command))), None)
+    said = ends(unquoted("\n".join(filter(None, map(user_words, given.since))), code=True))
     told = (one for one in _SENTENCE.split(said) if BY_HAND.search(one))
     if all(NOT_BY_HAND.search(one) or one.rstrip().endswith("?") for one in told):
         return None
@@ -51,12 +64,13 @@ def _by_hand(given: Next, before: tuple[Message, ...]) -> int | None:
     return back if back is not None and back <= _NEAR else None
 
 
-def _undone(before: tuple[Message, ...], said: str) -> int | None:
-    """The newest edit of an earlier turn; where none is in sight any more, the last turn if he says that it was it."""
-    found = next((back for back, _ in _edited(before) if back), None)
-    if found is None and (MADE.search(ends(said)) or (YOURS.search(ends(said)) and not OTHERS.search(ends(said)))):
+def _undone(before: tuple[Message, ...], said: str, paths: list[str]) -> int | None:
+    """The newest edit of an earlier turn, of these files where any are named; where no edit is in sight any more, the
+    last turn if he says that it was it."""
+    made = [(back, edit) for back, edit in _edited(before) if back]
+    if not made and (MADE.search(ends(said)) or (YOURS.search(ends(said)) and not OTHERS.search(ends(said)))):
         return 1
-    return found
+    return next((back for back, edit in made if is_among(edit.path, paths)), None)
 
 
 def _opposite(call: ToolCall, before: tuple[Message, ...], *, wanted: bool) -> int | None:
@@ -77,8 +91,9 @@ def _opposite(call: ToolCall, before: tuple[Message, ...], *, wanted: bool) -> i
 def _restored(whole: Edit, before: tuple[Message, ...]) -> int | None:
     """A file is written as it stood before an edit of an earlier turn."""
     back, changed = 0, None
+    calls = {call.id: call for call in _calls(before)}
     for message in reversed(before):
-        if changed is not None and any(text == whole.whole.strip() for text in _stood(message, before, whole.path)):
+        if changed is not None and any(text == whole.whole.strip() for text in _stood(message, calls, whole.path)):
             return changed
         if message.role != "assistant":
             back += bool(user_words(message, typed_meanwhile=False))
@@ -89,20 +104,19 @@ def _restored(whole: Edit, before: tuple[Message, ...]) -> int | None:
     return None
 
 
-def _stood(message: Message, messages: tuple[Message, ...], path: str) -> Iterator[str]:
+def _stood(message: Message, calls: Mapping[str, ToolCall], path: str) -> Iterator[str]:
     """What the file was when it was read or written with this message."""
     for part in message.parts:
         if isinstance(part, ToolCall):
             yield from (edit.whole.strip() for edit in edits(part) if is_same(edit.path, path) and edit.whole)
-        if isinstance(part, ToolResult) and _is_of(part.call_id, path, messages):
+        if isinstance(part, ToolResult) and _is_of(calls.get(part.call_id), path):
             for one in part.parts:
                 if isinstance(one, Text) and len(one.text) < _LARGEST:
                     yield _NUMBERED.sub("", one.text).strip()
 
 
-def _is_of(id: str, path: str, messages: tuple[Message, ...]) -> bool:
+def _is_of(call: ToolCall | None, path: str) -> bool:
     """Whether it was this file that was read."""
-    call = next((call for call in _calls(messages) if call.id == id), None)
     return call is not None and any(is_same(str(value), path) for value in arguments(call).values())
 
 

@@ -4,8 +4,10 @@ import re
 
 # What stands there besides a change that is undone tells that it was wished; of the words alone nothing is made.
 WANTED = re.compile(
-    r"\b(?:undo|revert\w*|roll(?:ing)?[ -]?back|restore|reset|discard|drop|scrap|ditch|forget|remove|delete|kill|throw\w*"
-    r"|get rid of|(?:out|away) with|back(?! ?(?:end|up|ground|log|fill|off|port)\b)|as before|(?:the way|as) it was|old|previous"
+    r"\b(?:undo|revert\w*|roll(?:ing)?[ -]?back|(?:restore|reset)(?= (?:it|that|this|them|all|everything|your|my|to\b|\S+\.\w{1,5}\b|the (?:\w+ )?(?:files?|changes?|edits?"
+    r"|code|version|repo|working))|\W*\Z|\s*[.,!;])|discard|drop|scrap|ditch|forget|remove|delete|kill|throw\w*"
+    r"|get rid of|(?:out|away) with|(?<!go )(?<!going )back(?! ?(?:end|up|ground|log|fill|off|port)\b)|go(?:ing)? back(?=\W*\Z|\s*[.,!;]| to (?:how|what|where|before|the (?:version|state|way|one|last|first)))"
+    r"|as before|(?:the way|as|how) it was|old|previous"
     r"|original|(?:take|taking|pull|rip) (?:\S+ ){0,4}?out|was (?:better|fine|ok|right|good|nicer)|looked (?:better|nicer))\b"
     r"|rückgängig|zurück|\bweg\b|\braus\b|verwirf|verwerf|lösch|wieder|besser"
     r"|\bannul|\brétabli|\breviens\b|\bremets\b|\bdéfai[ts]|retour|\bsupprime|\benlève|\bavant\b|\bvire\b"

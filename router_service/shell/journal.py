@@ -74,7 +74,7 @@ class Journal:
         if self.ledger is None:
             return Rated(trouble="the config keeps no ledger, and so no feedback (ledger.url)")
         try:
-            found = self._recent(wanted) or await asyncio.to_thread(self.ledger.find, wanted.feedback, wanted.caller)
+            found = await self._meant(self.ledger, wanted)
         except (SQLAlchemyError, OSError):
             return Rated(trouble="the ledger cannot be read; try again")
         if found is None:
@@ -83,13 +83,26 @@ class Journal:
             return Rated(trouble="the ledger cannot be written as fast as it is told; try again")
         return Rated(found.request, found.model, found.preference)
 
+    async def _meant(self, ledger: Ledger, wanted: Rate) -> Kept | None:
+        """The last may be another replica's, in a ledger that they share; while that cannot be read, it is our own."""
+        here = self._recent(wanted)
+        if here and wanted.feedback.request != LAST:
+            return here
+        try:
+            there = await asyncio.to_thread(ledger.find, wanted.feedback, wanted.caller)
+        except (SQLAlchemyError, OSError):
+            if here:
+                return here
+            raise
+        return max(filter(None, (here, there)), key=lambda one: one.at, default=None)
+
     def _recent(self, wanted: Rate) -> Kept | None:
         given = wanted.feedback
         for outcome in reversed(self.recent):
             turn = outcome.kind == "user turn" and outcome.model_served
             meant = turn if given.request == LAST else outcome.id == given.request
             if meant and outcome.caller == wanted.caller and outcome.session.startswith(given.session):
-                return Kept(outcome.id, outcome.model_served, outcome.route)
+                return Kept(outcome.id, outcome.model_served, outcome.route, outcome.started, outcome.caller)
         return None
 
     @contextmanager

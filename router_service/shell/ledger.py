@@ -43,11 +43,14 @@ class BadLedger(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A request as the ledger has it: its id, who answered it, and for which preference."""
+    """A request as the ledger has it: its id, who answered it, for which preference, when it came (seconds since the
+    epoch), and with which client key."""
 
     request: str
     model: str
     preference: str
+    at: float
+    caller: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +293,7 @@ def rate(connection: Connection, request: str, feedback: Feedback) -> bool:
 def meant(connection: Connection, feedback: Feedback, caller: str | None = None) -> Kept | None:
     """The request that feedback is about; of this caller, where one is given."""
     table = requests.c
-    asked = select(table.id, table.served, table.route).order_by(table.at.desc()).limit(1)
+    asked = select(table.id, table.served, table.route, table.at, table.caller).order_by(table.at.desc()).limit(1)
     if feedback.request == LAST:
         asked = asked.where(table.kind == "user turn", table.served != "")
     else:

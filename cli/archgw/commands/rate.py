@@ -1,5 +1,6 @@
 """archgw good, bad, unrate: what you say of an answer, kept in the ledger."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -17,6 +18,7 @@ from router_service.shell.ledger import Kept, meant, rate
 from router_service.shell.ledger_schema import requests
 
 _SHOWN = 5  # requests, where several are meant
+_LATE = 1000  # turns, of which the last may be somebody else's
 _Request = Annotated[
     str,
     typer.Argument(
@@ -27,6 +29,10 @@ _Request = Annotated[
 ]
 _Session = Annotated[
     str, typer.Option("--session", help="Of this session alone: its id or how it begins.", show_default=False)
+]
+_Client = Annotated[
+    str | None,
+    typer.Option("--client", help="Of this client key alone, by its name.", metavar="NAME", show_default=False),
 ]
 _ShouldBe = Annotated[
     str,
@@ -40,15 +46,27 @@ _ShouldBe = Annotated[
 _Config = Annotated[Path | None, typer.Option(help=configs.HELP, show_default=False)]
 
 
-def good(request: _Request = LAST, session: _Session = "", should_be: _ShouldBe = "", config: _Config = None) -> None:
+def good(
+    request: _Request = LAST,
+    session: _Session = "",
+    should_be: _ShouldBe = "",
+    client: _Client = None,
+    config: _Config = None,
+) -> None:
     """Say that an answer was good; without an id, the last one.
 
     It is kept in the ledger, whether the gateway runs or not. archgw unrate takes it back.
     """
-    _rate(request, session, "good", should_be, config)
+    _rate(Feedback(request, session, (("good", None),)), should_be, client, config)
 
 
-def bad(request: _Request = LAST, session: _Session = "", should_be: _ShouldBe = "", config: _Config = None) -> None:
+def bad(
+    request: _Request = LAST,
+    session: _Session = "",
+    should_be: _ShouldBe = "",
+    client: _Client = None,
+    config: _Config = None,
+) -> None:
     """Say that an answer was bad; without an id, the last one; and who should have answered, if you know.
 
     It is kept in the ledger, whether the gateway runs or not. archgw unrate takes it back.
@@ -57,21 +75,21 @@ def bad(request: _Request = LAST, session: _Session = "", should_be: _ShouldBe =
 
     archgw bad 5f0e8a1c --should-be anthropic/claude-sonnet-4-5
     """
-    _rate(request, session, "bad", should_be, config)
+    _rate(Feedback(request, session, (("bad", None),)), should_be, client, config)
 
 
-def unrate(request: _Request = LAST, session: _Session = "", config: _Config = None) -> None:
+def unrate(request: _Request = LAST, session: _Session = "", client: _Client = None, config: _Config = None) -> None:
     """Take back what you have said of an answer; without an id, of the last one."""
-    found = _keep(Feedback(request, session, gone=(*THUMBS, SHOULD_BE)), config)
+    found = _keep(Feedback(request, session, gone=(*THUMBS, SHOULD_BE)), client, config)
     report.console.print(f"Taken back: {_told(found)}", soft_wrap=True)
 
 
-def _rate(request: str, session: str, rating: str, should_be: str, config: Path | None) -> None:
+def _rate(given: Feedback, should_be: str, client: str | None, config: Path | None) -> None:
     target = _target(should_be, config) if should_be else None
-    said: feedback.Said = ((rating, None), *([(SHOULD_BE, target.told)] if target else []))
-    found = _keep(Feedback(request, session, said), config)
+    more: feedback.Said = ((SHOULD_BE, target.told),) if target else ()
+    found = _keep(replace(given, said=given.said + more), client, config)
     meant = f", should be the {target.kind} {escape(target.name)}" if target else ""
-    report.console.print(f"Kept: [bold]{rating}[/bold]{meant}. {_told(found)}", soft_wrap=True)
+    report.console.print(f"Kept: [bold]{given.said[0][0]}[/bold]{meant}. {_told(found)}", soft_wrap=True)
     report.console.print(f"To take it back: archgw unrate {found.request}", style="dim", soft_wrap=True)
 
 
@@ -84,23 +102,35 @@ def _target(word: str, config: Path | None) -> Target:
         report.fail(f"--should-be: {error}", mend=f"the names are those of {used}", code=report.MISUSE)
 
 
-def _keep(given: Feedback, config: Path | None) -> Kept:
+def _keep(given: Feedback, client: str | None, config: Path | None) -> Kept:
     try:
         with ledger.writable(config) as connection:
-            found = _found(connection, given)
+            found = _found(connection, given, client)
+            if given.request == LAST and not given.session and client is None:
+                _only_ones(connection, found)
             rate(connection, found.request, given)
             return found
     except Unreadable as error:
         report.fail(str(error), mend=error.mend)
 
 
-def _found(connection: Connection, given: Feedback) -> Kept:
+def _found(connection: Connection, given: Feedback, client: str | None) -> Kept:
     wanted = [given.request] if given.request == LAST else _ids(connection, given.request)
     if len(wanted) > 1:
         shown = [*wanted[:_SHOWN], *(["..."] if len(wanted) > _SHOWN else [])]
         report.fail(f"several requests begin with {given.request}: {', '.join(shown)}", mend="write more of the id")
-    found = meant(connection, Feedback(wanted[0], given.session)) if wanted else None
-    return found or _unknown(given)
+    found = meant(connection, Feedback(wanted[0], given.session), client) if wanted else None
+    return found or _unknown(given, client)
+
+
+def _only_ones(connection: Connection, found: Kept) -> None:
+    """Where several have keys, the last turn of all may well be somebody else's, and what is said of it teaches his."""
+    late = select(requests.c.caller).where(requests.c.kind == "user turn", requests.c.served != "")
+    callers = set(connection.scalars(late.order_by(requests.c.at.desc()).limit(_LATE))) - {""}
+    if found.caller and len(callers) > 1:
+        report.fail(
+            f"several have asked: {', '.join(sorted(callers))}", mend="say whose last turn it is: --client NAME"
+        )
 
 
 def _ids(connection: Connection, beginning: str) -> list[str]:
@@ -108,12 +138,13 @@ def _ids(connection: Connection, beginning: str) -> list[str]:
     return list(connection.scalars(select(requests.c.id).where(begins).limit(_SHOWN + 1))) if beginning else []
 
 
-def _unknown(given: Feedback) -> NoReturn:
-    where = f" in session {given.session}" if given.session else ""
+def _unknown(given: Feedback, client: str | None) -> NoReturn:
+    where = (f" in session {given.session}" if given.session else "") + (f" of client {client}" if client else "")
     if given.request == LAST:
         report.fail(f"no turn has been answered{where} yet", mend="ask something first: archgw cli-agent claude")
     report.fail(f"the ledger has no request {given.request}{where}", mend="see which there are: archgw top")
 
 
 def _told(found: Kept) -> str:
-    return escape(f"{found.request}: {found.preference or '-'} -> {found.model or 'nobody'}")
+    whose = f" (client {found.caller})" if found.caller else ""
+    return escape(f"{found.request}: {found.preference or '-'} -> {found.model or 'nobody'}{whose}")
