@@ -180,6 +180,7 @@ def test_one_bad_row_is_left_out_and_stops_nobody(settings: Settings, tmp_path: 
         connection.execute(update(vectors).where(rows == "time").values(at=math.inf))
         connection.execute(update(vectors).where(rows == "length").values(vector=b"\1\2\3"))
         connection.execute(insert(left_out).values(caller="", what="*", at=math.inf))
+        assert {one.request for one in lessons.read(connection).asked} == {"a", "b", "length"}
     with learner(settings, tmp_path) as made:
         assert goes(made) == "code-review" and made.trouble == ""
 
