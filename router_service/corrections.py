@@ -4,6 +4,7 @@ A way takes effect if it does not lose on the caller's own past: each ask of it 
 that one. It reaches as far as does best there.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -51,6 +52,7 @@ def learnt(
 ) -> tuple[Bank | None, list[Lesson]]:
     """What this caller's turns, all seen by one `model`, teach of the preferences; None where nothing does."""
     names = (*(route.name for route in routes), NONE)
+    turns = _of_one_width(turns)
     examples = _examples(turns, names)
     until = {
         (source, target): left_out_of(caller, _way_id(caller, names, source, target), left_out)
@@ -65,6 +67,15 @@ def learnt(
     bank, waiting = _fitted(bank, counting, corrected, names)
     lessons = [_routed(caller, names, way, counting, waiting.get(way, "")) for way in corrected]
     return bank, [*_with_effects(lessons, bank, turns, names), *(lesson for lesson in undone if lesson)]
+
+
+def _of_one_width(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """Without those that this model cannot have seen so: whoever wrote them, they spoil no other."""
+    widths = Counter(len(turn.asked.vector) for turn in turns)
+    if len(widths) < 2:
+        return turns
+    usual, _ = widths.most_common(1)[0]
+    return [turn for turn in turns if len(turn.asked.vector) == usual]
 
 
 def _examples(turns: Sequence[Turn], names: tuple[str, ...]) -> list[_Example]:

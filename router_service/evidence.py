@@ -8,7 +8,7 @@ import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 NONE = "default"  # where what no preference is about goes
@@ -65,14 +65,19 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A signal about a request: `asked` is when that came, in its `session`; `at`, when it was said."""
+    """A signal about a request; `at`, when it was said. `turn`: the ask that the request went on with, where it was
+    none itself.
+    """
 
     request: str
     signal: str
     at: float
     told: str = ""
-    asked: float = 0.0
-    session: str = ""
+    turn: str = ""
+
+    @property
+    def about(self) -> str:
+        return self.turn or self.request
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """An ask with all that was said of its answer, and of what followed until the next ask of its thread."""
+    """An ask with all that was said of its answer, and of what followed in the same turn."""
 
     asked: Asked
     said: tuple[Said, ...] = ()
@@ -129,24 +134,28 @@ def packed(vector: bytes) -> bytes:
 
 def by_caller(evidence: Evidence) -> Mapping[str, list[Turn]]:
     """The turns of each caller, the oldest first, whatever the order of the evidence; nothing that is left out."""
-    threads: dict[tuple[str, str], list[Asked]] = defaultdict(list)
-    by_request = {one.request: one for one in evidence.asked}
-    for one in sorted(by_request.values(), key=_when):
-        threads[one.caller, one.session].append(one)
     said: dict[str, set[Said]] = defaultdict(set)
-    callers = {one.session: one.caller for one in by_request.values() if one.session}
     for word in evidence.said:
-        thread = threads.get((callers.get(word.session, ""), word.session), []) if word.session else []
-        before = next((one for one in reversed(thread) if one.at <= word.asked), None)
-        about = by_request.get(word.request) or before
-        if about:
-            said[about.request].add(word)
+        said[word.about].add(word)
     silenced = {(one.caller, one.what): one.at for one in sorted(evidence.left_out, key=lambda one: one.at)}
+    by_request = {one.request: one for one in evidence.asked}
     turns: dict[str, list[Turn]] = defaultdict(list)
     for one in sorted(by_request.values(), key=_when):
-        counts = (word for word in said[one.request] if not _left_out(one, word, silenced))
-        turns[one.caller].append(Turn(one, tuple(sorted(counts, key=lambda word: (word.at, word.signal)))))
+        turn = Turn(one, tuple(sorted(said[one.request], key=lambda word: (word.at, word.signal))))
+        until = max(silenced.get((one.caller, what), 0.0) for what in (one.request, EVERYTHING))
+        if left := since(turn, until):
+            turns[one.caller].append(left)
     return turns
+
+
+def since(turn: Turn, until: float) -> Turn | None:
+    """What of it counts where all until then is left out. Of an ask of before, of which nothing was said since, nothing
+    does: its silence would speak for the answer. `until` is 0 where nothing is left out.
+    """
+    if not until:
+        return turn
+    said = tuple(word for word in turn.said if word.at > until)
+    return replace(turn, said=said) if said or turn.asked.at > until else None
 
 
 def lesson_id(caller: str, kind: str, *names: str) -> str:
@@ -157,11 +166,6 @@ def lesson_id(caller: str, kind: str, *names: str) -> str:
 def left_out_of(caller: str, lesson: str, left_out: Iterable[LeftOut]) -> float:
     """Until when what speaks for a lesson does not count; 0 where all of it does."""
     return max((one.at for one in left_out if (one.caller, one.what) == (caller, lesson)), default=0.0)
-
-
-def _left_out(asked: Asked, word: Said, silenced: Mapping[tuple[str, str], float]) -> bool:
-    """By request, or all at once; by lesson is for who knows the lessons."""
-    return word.at <= max(silenced.get((asked.caller, what), 0.0) for what in (asked.request, EVERYTHING))
 
 
 def _when(asked: Asked) -> tuple[float, str]:

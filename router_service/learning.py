@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from router_service import bank, beliefs, corrections
 from router_service.bank import Bank
 from router_service.beliefs import Opinion, Verdict, Worth
-from router_service.evidence import NONE, Evidence, LeftOut, Turn, by_caller, left_out_of, lesson_id
+from router_service.evidence import NONE, Evidence, LeftOut, Turn, by_caller, left_out_of, lesson_id, since
 from router_service.lessons import LOOKED_BACK, Lesson, Piece
 from router_service.outcome import Seen
 from router_service.plan import Plan, Route
@@ -31,6 +31,7 @@ class Learned:
     worths: Mapping[str, Worth] = field(default_factory=dict)
     lessons: tuple[Lesson, ...] = ()
     strange: int = 0
+    threshold: float = 0.0  # what no preference reached was for none
 
 
 NOTHING = Learned()
@@ -55,7 +56,13 @@ def seen(scores: Scores, plan: Plan) -> Seen | None:
 
 def adjusted(scores: Scores, learned: Learned) -> Scores:
     """The scores after what was learned; the very same where nothing like the ask was ever corrected."""
-    return bank.adjusted(scores, learned.bank)
+    told = {**scores.routes, "": scores.none}
+    taken = _taken(told, "", learned.threshold)
+    judged = (
+        scores if taken is told else replace(scores, routes={id: taken[id] for id in scores.routes}, none=taken[""])
+    )
+    after = bank.adjusted(judged, learned.bank)
+    return scores if after is judged else replace(after, before={id: told[id] for id in after.before})
 
 
 def choose(plan: Plan, scores: Scores, setting: Setting, learned: Learned, chance: Callable[[], float]) -> Decision:
@@ -74,11 +81,23 @@ def choose(plan: Plan, scores: Scores, setting: Setting, learned: Learned, chanc
 
 
 def _of(caller: str, turns: Sequence[Turn], left_out: Sequence[LeftOut], plan: Plan, model: str, now: float) -> Learned:
-    comparable = [turn for turn in turns if turn.asked.vector and turn.asked.model == model]
+    threshold = plan.routing.threshold
+    comparable = [_as_taken(turn, threshold) for turn in turns if turn.asked.vector and turn.asked.model == model]
     examples, routed = corrections.learnt(caller, comparable, left_out, plan.routes, model)
     worths, chosen = _models(caller, turns, left_out, plan, now)
     strange = sum(bool(turn.asked.vector) and turn.asked.model != model for turn in turns)
-    return Learned(examples, worths, (*routed, *chosen), strange)
+    return Learned(examples, worths, (*routed, *chosen), strange, threshold)
+
+
+def _taken(fits: Mapping[str, float], none: str, threshold: float) -> Mapping[str, float]:
+    """As the ask is taken: where no preference reaches `routing.threshold`, all of it for none."""
+    best = max((fit for name, fit in fits.items() if name != none), default=0.0)
+    return fits if best >= threshold else {**dict.fromkeys(fits, 0.0), none: 1.0}
+
+
+def _as_taken(turn: Turn, threshold: float) -> Turn:
+    fits = _taken(dict(turn.asked.fits), NONE, threshold)
+    return replace(turn, asked=replace(turn.asked, fits=tuple(fits.items())))
 
 
 def _believed(plan: Plan, scores: Scores, learned: Learned, chance: random.Random | None = None) -> dict[str, Opinion]:
@@ -97,7 +116,11 @@ def _models(
 ) -> tuple[dict[str, Worth], list[Lesson]]:
     half_life = plan.learning.half_life
     every = beliefs.verdicts(turns)
-    counting = [one for one in every if one.at > left_out_of(caller, lesson_id(caller, "model", one.route), left_out)]
+    undone = {
+        name: left_out_of(caller, lesson_id(caller, "model", name), left_out)
+        for name in {turn.asked.route for turn in turns} | {route.name for route in plan.routes}
+    }
+    counting = beliefs.verdicts(left for turn in turns if (left := since(turn, undone[turn.asked.route])))
     pooled = beliefs.pooled(counting, now=now, half_life=half_life)
     worths: dict[str, Worth] = {}
     lessons: list[Lesson] = []
@@ -108,7 +131,7 @@ def _models(
         if found.overall and not why:
             worths[route.id] = found
         lesson = _chosen(caller, route, labels, found, counting, why)
-        if lesson is None and len(counting) < len(every):
+        if lesson is None and undone[route.name]:
             pooled_then = beliefs.pooled(every, now=now, half_life=half_life)
             then = beliefs.worth(every, route.name, labels, now=now, half_life=half_life, pooled=pooled_then)
             lesson = _chosen(caller, route, labels, then, every, "")

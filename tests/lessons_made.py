@@ -71,8 +71,8 @@ def asked(
     return Asked(request, when, caller, session, route or base, served, difficulty, model, kept, fits(base))
 
 
-def said(request: str, signal: str, told: str = "", *, at: float = 0.0, session: str = "", asked: float = 0.0) -> Said:
-    return Said(request, signal, NOW - 10 * DAY + at + 1, told, NOW - 10 * DAY + asked, session)
+def said(request: str, signal: str, told: str = "", *, at: float = 0.0, turn: str = "") -> Said:
+    return Said(request, signal, NOW - 10 * DAY + at + 1, told, turn)
 
 
 def should_be(request: str, preference: str, *, at: float = 0.0) -> Said:

@@ -29,6 +29,7 @@ from router_service.bank import unpacked
 from router_service.evidence import EVERYTHING, NONE, Evidence, by_caller, packed
 from router_service.learning import NOTHING, Learned, adjusted, learn
 from router_service.lessons import Lesson
+from router_service.policies import preference
 from router_service.policies.policy import Scores
 
 ASK, OTHER = vector((0, 1.0)), vector((1, 1.0))
@@ -215,6 +216,59 @@ def test_another_callers_undoing_is_none_of_ours() -> None:
     assert routed(replace(WRONG, left_out=(left_out(EVERYTHING, caller="y"),)), ASK) == "code-review"
 
 
+def test_what_is_undone_speaks_neither_for_nor_against_an_answer() -> None:
+    found = evidence([asked("a"), asked("b", at=5)], [said("a", "bad"), said("b", "bad", at=5)], [left_out("a")])
+    assert [turn.asked.request for turn in by_caller(found)[""]] == ["b"]
+    spoken = replace(found, said=(*found.said, said("a", "good", at=2 * DAY)))
+    assert [[one.signal for one in turn.said] for turn in by_caller(spoken)[""]] == [["good"], ["bad"]]
+
+
+def test_a_reset_leaves_out_the_asks_of_before_and_not_their_words_alone() -> None:
+    bad = [asked(f"b{at}", served=CLAUDE, at=at) for at in range(3)]
+    silent = [asked(f"s{at}", served=DEEPSEEK, at=10 + at) for at in range(40)]
+    taught = evidence([*bad, *silent], [said(one.request, "bad") for one in bad])
+    assert the(taught).target == DEEPSEEK
+    gone = learned(replace(taught, left_out=(left_out(EVERYTHING),)))
+    assert (gone.worths, gone.lessons) == ({}, ()), "forty silent answers would have led to the same"
+
+
+def test_what_is_said_of_an_earlier_ask_after_a_model_lesson_was_undone_counts() -> None:
+    asks = [asked(f"b{at}", served=CLAUDE, at=at) for at in range(6)]
+    taught = evidence(asks, [said(one.request, "bad") for one in asks])
+    undone = replace(taught, left_out=(left_out(the(taught).id),))
+    assert the(undone).state == "undone" and learned(undone).worths == {}
+    since = [said(one.request, "bad", at=2 * DAY) for one in asks]
+    again = the(replace(undone, said=(*undone.said, *since)))
+    assert (again.state, len(again.pieces)) == ("applied", 6)
+
+
+# -- a threshold ---------------------------------------------------------------------------------------------------
+
+LIMITED = replace(PLAN, routing=replace(PLAN.routing, threshold=0.6))
+
+
+@pytest.mark.parametrize("right", ["coding", "code review"], ids=["the nearest", "another"])
+def test_what_reached_no_threshold_goes_where_a_correction_says(right: str) -> None:
+    ask = replace(asked("a", ASK, route=NONE), fits=(("coding", 0.5), ("code review", 0.2), ("small talk", 0.3)))
+    known = learn(evidence([ask], [should_be("a", right)]), LIMITED, MODEL, now=NOW)[""]
+    ids = {route.name: route.id for route in PLAN.routes}
+    before = Scores({ids[name]: fit for name, fit in ask.fits}, 0.0, vector=ASK, model=MODEL)
+    assert preference.choose(LIMITED, before).route.id == "default"
+    after = preference.choose(LIMITED, adjusted(before, known))
+    assert after.route.name == right and "before your corrections" in after.reason
+    assert known.lessons[0].moves == 1
+    unlike = replace(before, vector=OTHER)
+    assert adjusted(unlike, known) is unlike
+
+
+def test_what_a_correction_takes_below_the_threshold_goes_where_it_says() -> None:
+    known = learn(WRONG, LIMITED, MODEL, now=NOW)[""]
+    some = scores(beside(0, 0.65))
+    after = adjusted(some, known)
+    assert 0 < max(after.routes.values()) < 0.6, "between the two"
+    assert preference.choose(LIMITED, after).route.id == max(after.routes, key=lambda id: after.routes[id])
+
+
 # -- the check on the past -----------------------------------------------------------------------------------------
 
 
@@ -286,10 +340,15 @@ def test_what_another_router_model_has_seen_is_left_out_and_counted() -> None:
 
 
 def test_what_follows_in_the_same_turn_speaks_of_the_ask() -> None:
-    asks = [asked("a", ASK, session="s"), asked("b", OTHER, at=100, session="s")]
-    words = [said("tool 1", "tool error", session="s", asked=50), said("tool 2", "tool error", session="s", asked=150)]
-    turns = by_caller(evidence(asks, words))[""]
+    words = [said("tool 1", "tool error", turn="a"), said("tool 2", "tool error", turn="b")]
+    turns = by_caller(evidence([asked("a", ASK), asked("b", OTHER, at=100)], words))[""]
     assert [[one.request for one in turn.said] for turn in turns] == [["tool 1"], ["tool 2"]]
+
+
+def test_a_vector_of_another_length_spoils_nothing() -> None:
+    odd = replace(asked("odd", OTHER, at=60), vector=b"\1\2\3")
+    found = evidence([*WRONG.asked, asked("b", OTHER, at=30), odd], [*WRONG.said, should_be("odd", "small talk")])
+    assert [one.target for one in learned(found).lessons] == ["code review"] and routed(found, ASK) == "code-review"
 
 
 # -- as it is kept -------------------------------------------------------------------------------------------------

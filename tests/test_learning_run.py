@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from archgw.app import app
+from archgw.learned import planned
 from archgw.simulate import Simulator
 from sqlalchemy import select
 from stack import Answer, Gateway, gateway
@@ -21,8 +23,9 @@ routing: {deadline: 5s}
 llm_providers:
   - {model: anthropic/claude-sonnet-4-5, access_key: a, base_url: "$URL_ANTHROPIC", default: true}
   - {model: openai/gpt-4o-mini, access_key: o, base_url: "$URL_OPENAI"}
+  - {model: deepseek/deepseek-chat, access_key: $A_KEY_THAT_NOBODY_HAS}
 routing_preferences:
-  - {name: coding, description: writing new code and functions, models: [claude-sonnet-4-5]}
+  - {name: coding, description: writing new code and functions, models: [deepseek-chat, claude-sonnet-4-5]}
   - {name: code review, description: judging a change or a file and listing problems, models: [gpt-4o-mini]}
   - {name: small talk, description: "chatting, jokes and everyday questions", models: [gpt-4o-mini]}
 """
@@ -71,7 +74,9 @@ def archgw(it: Gateway, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_a_word_moves_what_is_like_it_and_nothing_else_until_it_is_undone(tmp_path: Path) -> None:
+async def test_a_word_moves_what_is_like_it_and_nothing_else_until_it_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with (
         Simulator("openai") as openai,
         Simulator("anthropic") as anthropic,
@@ -88,6 +93,10 @@ async def test_a_word_moves_what_is_like_it_and_nothing_else_until_it_is_undone(
         assert (await asked(it, ASK)).headers["x-arch-route"] == "coding"
         assert (await asked(it, UNLIKE)).headers["x-arch-reason"] == before[UNLIKE]
 
+        monkeypatch.setenv("ARCHGW_HOME", str(it.home.folder))
+        monkeypatch.setenv("A_KEY_THAT_NOBODY_HAS", "but-here")
+        plan = await asyncio.to_thread(planned, None)
+        assert [one.label for one in plan.candidates] == [CLAUDE, GPT], "those of the gateway"
         told = json.loads(await asyncio.to_thread(archgw, it, "learned", "--json"))
         (lesson,) = told["lessons"]
         assert (lesson["source"], lesson["target"], lesson["state"]) == ("code review", "coding", "applied")

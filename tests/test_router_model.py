@@ -18,6 +18,7 @@ from terminal import CONFIG, Shell, told
 
 from router_service.config import SHIPPED_PARTS, RemoteModel, Secret
 from router_service.policies.policy import Reading, Scores
+from router_service.shell import fingerprint, router_model
 from router_service.shell.ensemble import Ensemble, opened
 from router_service.shell.fingerprint import MODEL
 from router_service.shell.llm_router import LlmRouter
@@ -254,6 +255,20 @@ async def test_an_llm_that_is_not_there() -> None:
     scores = await model.score("hi", ())
     await model.close()
     assert scores.trouble == "the router model could not be reached"
+
+
+async def test_what_was_trained_anew_in_its_place_is_another_once_it_is_loaded(tmp_path: Path) -> None:
+    own = _part(tmp_path / "own", sees=0, none=1, width=2)
+    plan = gateway_of(CONFIG.replace("$PORT", "12000") + f"routing: {{model: {own}}}\n").plan
+    old = router_model.of(plan)
+    shutil.rmtree(own)
+    _part(own, sees=0, none=0, width=2)
+    like, new = router_model.of(plan, like=old), router_model.of(plan)
+    assert old.seen_as == like.seen_as != new.seen_as == fingerprint.of(plan.routing)
+    assert isinstance(like, InThread)
+    assert OnnxRouter([(x, x, x) for x in "pqr"], like.judge, like.seen_as).score("hello").model == old.seen_as
+    for model in (old, like, new):
+        await model.close()
 
 
 # -- as the config asks ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Finds and loads the config that a command is about."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,4 +82,13 @@ def check_model(config: Config) -> None:
 def complete(path: Path) -> Plan:
     """The plan as if every key were set: for what is rendered once and runs elsewhere."""
     config = read(path, need_keys=False)
-    return plan(replace(config, providers=tuple(replace(entry, missing_key="") for entry in config.providers)))
+    return of(config, {entry.known_as for entry in config.providers})
+
+
+def of(config: Config, models: Collection[str]) -> Plan:
+    """The plan with these models, one at least, whatever keys are here."""
+    entries = (
+        replace(entry, missing_key="" if entry.known_as in models else entry.missing_key or "A_KEY")
+        for entry in config.providers
+    )
+    return plan(replace(config, providers=tuple(entries)))

@@ -3,19 +3,22 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 from sqlalchemy import Connection, select
 
-from archgw import configs
+from archgw import client, configs
 from archgw.books import Books, Unreadable
-from archgw.home import home
+from archgw.home import Home, home
+from router_service.config import ConfigErrors
 from router_service.evidence import EVERYTHING, Evidence, LeftOut
 from router_service.lessons import Lesson
 from router_service.plan import Plan
 from router_service.shell import fingerprint, lessons
+from router_service.shell.files import Source, variables
 from router_service.shell.ledger_schema import requests
 
 if TYPE_CHECKING:
@@ -26,13 +29,14 @@ _AT_ONCE = 500  # names in one question: SQLite takes a thousand or so
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`asks`: by request, in the user's words, where the ledger keeps them."""
+    """`asks`: by request, in the user's words, where the ledger keeps them. `client`: whose alone it is."""
 
     plan: Plan
     model: str
     evidence: Evidence
     learned: "Mapping[str, Learned]"
     asks: Mapping[str, str] = field(default_factory=dict)
+    client: str | None = None
 
     @property
     def lessons(self) -> list[Lesson]:
@@ -45,13 +49,27 @@ class Found:
     def left_out(self) -> list[LeftOut]:
         """Single requests, and all at once: what no lesson tells."""
         known = {lesson.id for lesson in self.lessons}
-        return [one for one in self.evidence.left_out if one.what not in known]
+        return [one for one in self.evidence.left_out if one.what not in known and self.client in (None, one.caller)]
 
 
 def planned(config: Path | None) -> Plan:
-    """Of the config that is named, of the gateway that runs, or of the one that is found; as if every key were set."""
-    stack = home().stack()
-    return configs.complete(configs.find(config or (Path(stack.config) if stack else None)))
+    """The one in use, where a gateway runs on the named config, or none is named; else as if every key were set."""
+    at = home()
+    stack = at.stack()
+    path = configs.find(config or (Path(stack.config) if stack else None))
+    used = _in_use(at) if stack and path == Path(stack.config).resolve() else None
+    return used or configs.complete(path)
+
+
+def _in_use(at: Home) -> Plan | None:
+    """None while the gateway does not answer."""
+    try:
+        usable = {one.label for one in client.status(at).candidates}
+        accepted = Source.from_json(at.accepted.read_text("utf-8"), {})
+        config = replace(accepted, variables=variables(Path(accepted.file))).config()
+    except (OSError, ValueError, KeyError, ConfigErrors, grpc.RpcError):
+        return None
+    return configs.of(config, usable) if usable else None
 
 
 @contextmanager
@@ -74,7 +92,7 @@ def found(connection: Connection, plan: Plan, *, client: str | None = None) -> F
     learned = learn(evidence, plan, model, now=time.time())
     kept = {caller: one for caller, one in learned.items() if client is None or caller == client}
     named = [piece.request for one in kept.values() for lesson in one.lessons for piece in lesson.pieces]
-    return Found(plan, model, evidence, kept, _asks(connection, named))
+    return Found(plan, model, evidence, kept, _asks(connection, named), client)
 
 
 def named(found: Found, what: str) -> list[tuple[str, str]]:

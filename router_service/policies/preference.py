@@ -24,7 +24,8 @@ def choose(plan: Plan, scores: Scores, setting: Setting = _ANY) -> Decision:
         return stay(plan, pin, because="no preference is usable")
     best = ranked[0]
     score = scores.routes.get(best.id, 0.0)
-    if score < max(scores.none, plan.routing.threshold):
+    threshold = 0.0 if scores.before else plan.routing.threshold  # what corrections have moved goes where they say
+    if score < max(scores.none, threshold):
         nearest = f"no preference fits (nearest {best.name} {score:.2f}, none {scores.none:.2f}{_before(scores, '')})"
         return stay(plan, pin, because=nearest)
     if not best.candidates:

@@ -1,7 +1,6 @@
 """Where the router model's files are, and what tells it from another: vectors of two models cannot be compared."""
 
 import hashlib
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +10,9 @@ MODEL = Path(str(files("router_service") / "model"))
 
 
 def of(routing: Routing) -> str:
-    """Of the model that the config asks for; empty where it is an LLM, which tells no vectors."""
+    """Of the model that the config asks for; empty where it is an LLM, which tells no vectors. Of one that is in use,
+    `Model.seen_as` tells: its files may have changed since.
+    """
     match routing.model:
         case RemoteModel():
             return ""
@@ -22,9 +23,8 @@ def of(routing: Routing) -> str:
     return fingerprint(MODEL)
 
 
-@cache
 def fingerprint(folder: Path) -> str:
-    """By what is in its files."""
+    """By what is in its files now; it takes a tenth of a second."""
     digest = hashlib.sha256()
     for file in sorted([*folder.rglob("*.onnx"), *folder.rglob("*.json")]):
         digest.update(f"{file.relative_to(folder)}\0".encode())

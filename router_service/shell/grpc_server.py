@@ -340,7 +340,7 @@ async def serve(
     model = await router_model.ready(gateway.plan)
     journal = Journal(ledger, telemetry)
     cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
-    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache)
+    serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache, learner)
     if ledger:
         ledger.start()
     if telemetry:
@@ -407,7 +407,7 @@ async def _count_up(serving: Serving) -> None:
 
 async def _learn(serving: Serving, learner: Learner | None) -> None:
     while learner:
-        found = await asyncio.to_thread(learner.look, serving.gateway.plan, time.time())
+        found = await asyncio.to_thread(learner.look, serving.gateway.plan, serving.model.seen_as, time.time())
         if found is not None:
             serving.gateway.learned = found
         await asyncio.sleep(LOOK_EVERY)

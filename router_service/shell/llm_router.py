@@ -20,6 +20,7 @@ class LlmRouter:
     """It names one preference or none: that one's probability is 1."""
 
     trouble = ""
+    seen_as = ""
 
     def __init__(self, routes: Sequence[Route], model: RemoteModel, deadline: float) -> None:
         self._routes, self._model, self._deadline = routes, model, deadline

@@ -16,10 +16,16 @@ DIFFICULTIES = ("quick", "standard", "deep")
 
 
 class OnnxRouter:
-    """A model that has read the user's preferences, each an (id, name, description)."""
+    """A model that has read the user's preferences, each an (id, name, description).
 
-    def __init__(self, preferences: Sequence[tuple[str, str, str]], model: Judge | None = None) -> None:
+    `seen_as`: the fingerprint of the files that `model` was loaded from, where that was a while ago.
+    """
+
+    def __init__(
+        self, preferences: Sequence[tuple[str, str, str]], model: Judge | None = None, seen_as: str = ""
+    ) -> None:
         self.model = model or opened()
+        self.seen_as = seen_as or fingerprint(self.model.folder)
         self._ids = [id_ for id_, _, _ in preferences]
         vectors = [self.model.preference(name, description) for _, name, description in preferences]
         self.vectors: Vectors = np.stack(vectors) if vectors else np.zeros((0, 1), np.float32)
@@ -38,7 +44,7 @@ class OnnxRouter:
             time.perf_counter() - started,
             difficulty=dict(zip(DIFFICULTIES, difficulty, strict=False)),
             vector=b"" if judgement.vector is None else judgement.vector.tobytes(),
-            model=fingerprint(self.model.folder),
+            model=self.seen_as,
         )
 
     def reading(self, ask: str, context: Sequence[str] = ()) -> Reading:

@@ -109,7 +109,8 @@ class RouterApi(router_pb2_grpc.RouterServicer):
 
     def _troubles(self) -> dict[str, str]:
         serving = self._serving
-        return troubles(serving.model, serving.store, self._journal, serving.purse, serving.cache)
+        found = troubles(serving.model, serving.store, self._journal, serving.purse, serving.cache)
+        return found | {"learning": serving.learner.trouble if serving.learner else ""}
 
 
 def troubles(model: Model, store: Store, journal: Journal, purse: Purse, cache: Cache) -> dict[str, str]:

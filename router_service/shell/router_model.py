@@ -21,10 +21,14 @@ _log = logging.getLogger("archgw")
 class Model(Protocol):
     """Never costs a request its answer: late or failing, it says so in `Scores.trouble`.
 
-    `trouble`: why there are no scores at all, in words; empty where there are.
+    `trouble`: why there are no scores at all, in words; empty where there are. `seen_as`: the fingerprint of what sees
+    the asks; empty where nothing tells vectors.
     """
 
     trouble: str
+
+    @property
+    def seen_as(self) -> str: ...
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores: ...
 
@@ -35,15 +39,17 @@ class Model(Protocol):
     async def close(self) -> None: ...
 
 
-def of(plan: Plan, *, judge: Judge | None = None) -> Model:
-    """The model that the plan asks for; `judge`, where it is loaded already. Raises BadModel when its files are of no
-    use.
+def of(plan: Plan, *, like: Model | None = None) -> Model:
+    """The model that the plan asks for, out of the same weights as `like`, where that has any. Raises BadModel when its
+    files are of no use.
     """
     wanted = plan.routing.model
     if isinstance(wanted, RemoteModel):
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
-    return InThread(OnnxRouter(preferences, judge or onnx_model(wanted)), plan.routing.deadline)
+    if isinstance(like, InThread):
+        return InThread(OnnxRouter(preferences, like.judge, like.seen_as), plan.routing.deadline)
+    return InThread(OnnxRouter(preferences, onnx_model(wanted)), plan.routing.deadline)
 
 
 async def ready(plan: Plan) -> Model:
@@ -60,6 +66,8 @@ async def ready(plan: Plan) -> Model:
 
 class Nobody:
     """Stands in for a model that cannot be used. `why` begins with the path of a file, which clients are not told."""
+
+    seen_as = ""
 
     def __init__(self, why: str) -> None:
         self.trouble = f"the router model cannot be used: {why}"
@@ -100,6 +108,10 @@ class InThread:
     @property
     def judge(self) -> Judge:
         return self._router.model
+
+    @property
+    def seen_as(self) -> str:
+        return self._router.seen_as
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
         job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)

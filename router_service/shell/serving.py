@@ -17,8 +17,9 @@ from router_service.shell.cache_stores import Nowhere as NoStore
 from router_service.shell.files import Source
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.learner import Learner
 from router_service.shell.purse import Nowhere, Purse
-from router_service.shell.router_model import InThread, Model
+from router_service.shell.router_model import Model
 from router_service.shell.state import Store
 
 _SCORED_BY_THEN = 30.0  # seconds after which nobody waits any more for a model that was replaced
@@ -36,6 +37,7 @@ class Serving:
     envoy_admin: Path | None = None  # the socket of Envoy's own page, where it has one
     purse: Purse = field(default_factory=Nowhere)
     cache: Cache = field(default_factory=lambda: Cache(NoStore()))
+    learner: Learner | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def adopt(self, source: Source) -> None:
@@ -74,8 +76,7 @@ class Serving:
         if _told(before) == _told(new) and not self.model.trouble:
             return self.model
         same = new.routing.model == before.routing.model
-        judge = self.model.judge if same and isinstance(self.model, InThread) else None
-        model = await asyncio.to_thread(router_model.of, new, judge=judge)
+        model = await asyncio.to_thread(router_model.of, new, like=self.model if same else None)
         await model.warm_up()
         return model
 

@@ -21,7 +21,7 @@ from archgw.learned import Found
 from router_service.evidence import EVERYTHING, NONE
 from router_service.lessons import Lesson
 from router_service.plan import Plan
-from router_service.shell import fingerprint, lessons
+from router_service.shell import carried, fingerprint, lessons
 from router_service.shell.private import open_private
 
 learned_app = typer.Typer(invoke_without_command=True, help="See what your feedback has taught, and undo it.")
@@ -136,7 +136,7 @@ def export(
         report.fail(f"{file} is there already", mend="--force writes over it")
     plan = learned.planned(config)
     with _words(), learned.books(plan) as books, books.reading() as connection:
-        told = lessons.exported(connection, lambda one: client in (None, one.caller))
+        told = carried.exported(connection, lambda one: client in (None, one.caller))
     try:
         with os.fdopen(open_private(file, os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as to:
             json.dump(told, to)
@@ -164,11 +164,11 @@ def import_(
         report.fail(f"{file} is not JSON", mend="archgw learned export FILE writes one")
     try:
         with _words(), learned.books(plan) as books, books.writing() as connection:
-            asks, said = lessons.imported(connection, told, caller=client)
-    except lessons.BadExport as error:
+            asks, said = carried.imported(connection, told, caller=client)
+    except carried.BadExport as error:
         report.fail(f"{file} {error}", mend="archgw learned export FILE writes one")
     report.console.print(f"{_count(asks, 'ask')} and {_count(said, 'word')} about them are new here; {_SOON}")
-    if lessons.models_of(told) - {fingerprint.of(plan.routing)}:
+    if carried.models_of(told) - {fingerprint.of(plan.routing)}:
         report.warn(["some were seen by another router model than yours; they cannot be compared, and are left aside"])
     old = sum(one["at"] < time.time() - plan.ledger.keep for one in told["asked"])
     if old:
