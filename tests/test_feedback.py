@@ -302,9 +302,9 @@ def test_what_is_no_longer_remembered_is_in_the_ledger(settings: Settings, tmp_p
         assert told(connection, "old") == {"bad": None}
 
 
-@pytest.mark.parametrize(("at", "last"), [(NOW + 5, "there"), (NOW - 5, "here")])
-def test_the_last_may_be_another_replicas(settings: Settings, tmp_path: Path, at: float, last: str) -> None:
-    with kept(settings, tmp_path, outcome("there", at=at, session="other/")):
+@pytest.mark.parametrize(("later", "last"), [(5, "there"), (-5, "here")])
+def test_the_last_may_be_another_replicas(settings: Settings, tmp_path: Path, later: float, last: str) -> None:
+    with kept(settings, tmp_path, outcome("there", at=NOW + later, session="other/")):
         pass
     ledger = Ledger(settings, tmp_path / "ledger.sqlite")
     ledger.start()
