@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER, PAGE = ROOT / "tests/detectors", ROOT / "docs/feedback.md"
 NAMES = ("override", "re-ask", "correction", "interrupted", "retried", "tool error", "reverted")
 OWN = "own"
-DEVELOPMENT = frozenset("abcde")
+DEVELOPMENT = frozenset("abcden")
 BEGIN, END = "<!-- measured: python tests/detecting.py -->\n", "<!-- end -->\n"
 _CLIENTS = {
     "claude-code": {"user-agent": "claude-cli/2.1.330 (external, cli)", "x-claude-code-session-id": "5c9f6b0e"},

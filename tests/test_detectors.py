@@ -393,6 +393,22 @@ def test_complaints_in_words_that_no_pattern_has(words: str, is_one: bool) -> No
 
 
 @pytest.mark.parametrize(
+    ("words", "is_one"),
+    [
+        ("The login page is broken. Please fix it", False),
+        ("the build fails on line 12 of setup.py", False),
+        ("this query returns duplicates when joined with orders", False),
+        ("that command does not work on macOS, how do I do it there", False),
+        ("the script is broken", True),
+        ("it is broken. Please fix it", True),
+        ("you broke the login page", True),
+    ],
+)
+def test_a_report_of_trouble_with_another_thing_is_no_complaint(words: str, is_one: bool) -> None:
+    assert (told(words, answer="Done, the script retries.") == {"correction"}) is is_one
+
+
+@pytest.mark.parametrize(
     ("now", "is_one"),
     [
         ("add a retry to fetch_user in api.py, with a jitter", True),

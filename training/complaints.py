@@ -24,18 +24,19 @@ from router_service.dialects import by_path
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "router_service/detectors/weights.py"
-_VOICES = ("a", "b", "c", "d", "e", "own")  # the other files are held apart
+_VOICES = ("a", "b", "c", "d", "e", "n", "own")  # the other files are held apart
 _ORDINARY = 4500  # turns
 _RIDGE, _FREE = 1.0, 1e-3  # penalty of a weight, and of the constant
-_ENOUGH, _LIKELY, _SURE = -0.5, -1.0, -3.0  # logarithms of odds from which on it is told
+_ENOUGH, _LIKELY, _SURE, _APART = -0.5, -1.0, -3.0, 1.0  # logarithms of odds from which on it is told
 _FOLDS = 5
-_AT_SURE, _AT_LIKELY = SIGNS.index("sure"), SIGNS.index("likely")
+_AT_SURE, _AT_LIKELY, _AT_APART = map(SIGNS.index, ("sure", "likely", "apart"))
 _HEAD = '''"""How much each sign speaks for a complaint, as logarithms of odds. `training.complaints` writes it.
 
-`ENOUGH` tells of one; less does where the patterns of `complaints` have found what is `LIKELY` or `SURE`.
+`ENOUGH` tells of one; less does where the patterns of `complaints` have found what is `LIKELY` or `SURE`;
+more has to where it is `APART` from what was asked and answered.
 """
 
-ENOUGH, LIKELY, SURE = {enough}
+ENOUGH, LIKELY, SURE, APART = {enough}
 WEIGHTS = {{
 {lines}
 }}
@@ -124,6 +125,7 @@ def check(turns: Rows, others: Rows) -> Iterator[str]:
             weights = fit(_but(turns, group), others) if held is turns else fit(turns, _but(others, group))
             mine = held[0][held[2] == group]
             less = np.where(mine[:, _AT_SURE] > 0, _SURE, np.where(mine[:, _AT_LIKELY] > 0, _LIKELY, _ENOUGH))
+            less = np.where(mine[:, _AT_APART] > 0, _APART, less)
             said += list(mine @ weights - less)
             there += list(held[1][held[2] == group])
         told = [label for strength, label in zip(said, there, strict=True) if strength >= 0]
@@ -139,7 +141,7 @@ def main() -> None:
         return
     weights = fit(turns, others)
     lines = "\n".join(f'    "{name}": {weight:.2f},' for name, weight in zip((*SIGNS, ""), weights, strict=True))
-    OUT.write_text(_HEAD.format(enough=f"{_ENOUGH}, {_LIKELY}, {_SURE}", lines=lines), "utf-8")
+    OUT.write_text(_HEAD.format(enough=f"{_ENOUGH}, {_LIKELY}, {_SURE}, {_APART}", lines=lines), "utf-8")
     sys.stdout.write(f"{OUT} written\n")
 
 

@@ -11,7 +11,7 @@ from router_service.detectors import weights
 from router_service.detectors.complaints import BARE_NO, ELSE, LIKELY, PRAISE, SURE
 from router_service.detectors.detector import Next, ends, texts, words
 from router_service.detectors.interrupted import MARKS as _MARKS
-from router_service.detectors.signs import Around, seen
+from router_service.detectors.signs import Around, is_apart, seen
 
 _SHORT = 8  # characters, of a "no" and nothing else
 _FIRST = 3  # sentences in which one complains before one goes on
@@ -35,8 +35,14 @@ def finds(given: Next) -> int | None:
 
 
 def _is_one(at: Around) -> bool:
-    enough = weights.SURE if at.sure else weights.LIKELY if at.likely else weights.ENOUGH
-    return weighed(at) >= enough or (at.bare and len(at.text) < _SHORT)
+    return weighed(at) >= enough(at) or (at.bare and len(at.text) < _SHORT)
+
+
+def enough(at: Around) -> float:
+    """From which weight on it is one."""
+    if is_apart(at):
+        return weights.APART
+    return weights.SURE if at.sure else weights.LIKELY if at.likely else weights.ENOUGH
 
 
 def is_asked(given: Next) -> bool:

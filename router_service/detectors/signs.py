@@ -143,6 +143,14 @@ _ASKS = re.compile(r"[?？]\s*\W{0,3}\s*\Z")
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{4,}")
 
 
+_IT = re.compile(
+    r"\W*(?:it|they|these|those|everything|both|neither|nothing|das|es|dies|ça|cela|ce|c'est|eso|esto|isso|isto|это|bu|questo|dat)(?!\w)"
+    r"|\W*(?:that|this)\W*(?:\Z|[.,!?;])",
+    re.I,
+)
+_APART = 2  # words of weight, all of another matter
+
+
 def _begins(found: re.Pattern[str], text: str) -> bool:
     """Within its first words."""
     return bool(found.search(text[:24]))
@@ -150,13 +158,26 @@ def _begins(found: re.Pattern[str], text: str) -> bool:
 
 def _shared(text: str, other: str) -> float:
     """The share of its heavier words that the other has, too."""
-    one, two = ({word[:6].casefold() for word in _WORD.findall(side)} for side in (text, other))
+    one, two = ({word[:5].casefold() for word in _WORD.findall(side)} for side in (text, other))
     return len(one & two) / len(one) if one else 0.0
 
 
+def is_apart(at: Around) -> bool:
+    """A trouble with a thing that neither the ask nor the answer has named: one reports it, and complains of nobody."""
+    if _IT.match(at.first) or _THAT_IS.match(at.first):
+        return False
+    now = _NOW_IT.search(at.first)
+    if (now and not now[0].lower().startswith("now the")) or any(
+        sign.search(at.text) for sign in (_YOU, _STILL, _SAID)
+    ):
+        return False
+    said = next((text for text in (at.first, at.text) if len(set(_WORD.findall(text))) >= _APART), "")
+    return bool(said) and not _shared(said, f"{at.before} {at.answer}")
+
+
 _SIGNS: Mapping[str, Callable[[Around], float]] = {
-    "sure": lambda at: at.sure,
-    "likely": lambda at: at.likely,
+    "sure": lambda at: at.sure and not is_apart(at),
+    "likely": lambda at: at.likely and not is_apart(at),
     "bare no": lambda at: at.bare,
     "not": lambda at: bool(_NOT.search(at.first)),
     "begins with not": lambda at: _begins(_NOT, at.first),
@@ -190,6 +211,7 @@ _SIGNS: Mapping[str, Callable[[Around], float]] = {
     "question, last": lambda at: bool(_ASKS.search(at.text)),
     "grim": lambda at: bool(_GRIM.search(at.text)),
     "loud": lambda at: bool(_LOUD.search(at.text)) and not at.text.isupper(),
+    "apart": is_apart,
     "interrupted": lambda at: at.interrupted,
     "interrupted, asked before": lambda at: at.interrupted and _shared(at.text, at.before),
     "overridden": lambda at: at.overridden,
