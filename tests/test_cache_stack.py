@@ -5,10 +5,11 @@ import base64
 import json
 import os
 import signal
+import sqlite3
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,21 @@ def held(it: Gateway) -> dict[str, Any]:
         told = client.cache(it.home)
         return {"entries": told.entries, "hits": told.hits, "waiting": told.waiting, "saved": told.saved}
     return {"entries": None}
+
+
+def rows(it: Gateway) -> int:
+    with closing(sqlite3.connect(it.home.cache)) as database:
+        return int(database.execute("select count(*) from answers").fetchone()[0])
+
+
+async def test_what_has_had_its_time_is_gone_when_the_service_has_started(tmp_path: Path) -> None:
+    async with running(tmp_path) as it:
+        await it.ask(hello())
+        await until(lambda: held(it)["entries"] == 1)
+        with closing(sqlite3.connect(it.home.cache)) as database, database:
+            database.execute("update answers set until = 0")
+        os.kill(it.supervisor.pids["router"], signal.SIGKILL)
+        await until(lambda: rows(it) == 0)
 
 
 async def test_it_holds_for_as_long_as_it_is_told(tmp_path: Path) -> None:
