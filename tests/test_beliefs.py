@@ -354,7 +354,7 @@ def test_a_request_goes_by_what_was_learned_says_so_and_is_kept_as_it_was_before
     gateway.learned = learn(evidence([kept], [should_be("a", "code review")]), PLAN, MODEL, now=NOW)
     reason, (after,) = decided(gateway)
     assert reason == (
-        "code review (0.80, 0.10 before your corrections of similar asks over small talk 0.10); "
+        "code review (0.79, 0.10 before your corrections of similar asks over small talk 0.10); "
         f"{UNLEARNED} -> {DEEPSEEK}"
     )
     assert (row["route"], after["route"]) == ("coding", "code review")

@@ -78,7 +78,7 @@ NOBODY = "nobody's price is known: the written order holds"
             "cheapest: the price of vllm/one is not known: taken to be the dearest",
         ),
         ("vllm/two, vllm/one", "cheapest", True, f"cheapest: {NOBODY}"),
-        ("vllm/two, vllm/one", "balanced", True, f"balanced: {NOBODY}"),
+        ("vllm/two, vllm/one", "balanced", True, "balanced: nobody's price is known: what is left decides"),
         ("vllm/two, vllm/one", "{prefer: balanced, cost: 0}", True, ""),
         ("vllm/two, vllm/one", "fastest", True, ""),
         ("vllm/two, vllm/one", "best", True, ""),
