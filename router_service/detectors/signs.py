@@ -145,7 +145,7 @@ _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}|[^\W_\u3040-\u
 
 _IT = re.compile(
     r"\W*(?:it|they|these|those|everything|both|neither|nothing|das|es|dies|ça|cela|ce|c'est|eso|esto|isso|isto|это|bu|questo|dat)(?!\w)"
-    r"|\W*(?:that|this)\W*(?:\Z|[.,!?;])",
+    r"|\W*(?:that|this)\W*(?:\Z|[.,!?;])|\W*(?:no|nope|nah|nein|nee|non|não|нет|hayır|nie)\s*[,.!…-]",
     re.I,
 )
 _APART = 2  # words of weight, all of another matter
