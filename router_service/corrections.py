@@ -93,7 +93,15 @@ def _examples(turns: Sequence[Turn], names: tuple[str, ...]) -> list[_Example]:
     silent = [turn for turn in turns if begun <= turn.asked.at <= taught[-1].at and _is_silent(turn)]
     sources = [(turn, place.get(turn.asked.base.casefold())) for turn in silent[-MOST_SILENT:]]
     accepted = [_Example(turn, at, at, None, _SILENT) for turn, at in sources if at is not None]
-    return [*_latest(taught), *_latest(accepted, twice=True)]
+    return [*_latest(taught), *_unsaid(_latest(accepted, twice=True), taught)]
+
+
+def _unsaid(accepted: list[_Example], taught: list[_Example]) -> list[_Example]:
+    """Without those of which something was said when they were asked another time: a word goes before silence."""
+    if not (accepted and taught):
+        return accepted
+    nearest = cosines(_stacked(accepted), _stacked(taught)).max(1).tolist()
+    return [one for one, cosine in zip(accepted, nearest, strict=True) if cosine < _SAME]
 
 
 def _taught(turn: Turn, place: Mapping[str, int]) -> list[_Example]:

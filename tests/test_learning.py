@@ -313,6 +313,13 @@ def test_silence_holds_a_place_between_the_first_correction_and_the_last_word() 
     assert sizes == {"before": 2, "between": 3, "after": 2}
 
 
+def test_what_is_corrected_in_the_end_was_not_liked_before() -> None:
+    """Who asks, is answered wrongly, asks again and corrects that one has accepted nothing."""
+    first = [asked("other", OTHER, at=10), *(asked(f"ask {n}", ASK, at=20.0 + n) for n in range(3))]
+    words = [should_be("other", "small talk", at=10), should_be("ask 2", "code review", at=22)]
+    assert routed(evidence(first, words), ASK) == "code-review"
+
+
 def test_what_is_asked_again_and_again_in_silence_counts_once() -> None:
     words = [should_be("a", "code review", at=100), said("last", "good", at=300)]
     asks = [asked("a", ASK, at=100), asked("last", OTHER, at=300)]
