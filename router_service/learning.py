@@ -25,13 +25,15 @@ _MARGIN = 1.0  # of what is foretold worse than by the order: a third of one exp
 
 @dataclass(frozen=True)
 class Learned:
-    """What one caller has taught. `worths` by route id. `strange`: asks that another router model has seen."""
+    """What one caller has taught. `worths` by route id. `strange`: asks that another router model has seen. `gone`:
+    preferences that were named as the right ones, and are in the config no more."""
 
     bank: Bank | None = None
     worths: Mapping[str, Worth] = field(default_factory=dict)
     lessons: tuple[Lesson, ...] = ()
     strange: int = 0
     threshold: float = 0.0  # what no preference reached was for none
+    gone: tuple[str, ...] = ()
 
 
 NOTHING = Learned()
@@ -86,7 +88,12 @@ def _of(caller: str, turns: Sequence[Turn], left_out: Sequence[LeftOut], plan: P
     examples, routed = corrections.learnt(caller, comparable, left_out, plan.routes, model)
     worths, chosen = _models(caller, turns, left_out, plan, now)
     strange = sum(bool(turn.asked.vector) and turn.asked.model != model for turn in turns)
-    return Learned(examples, worths, (*routed, *chosen), strange, threshold)
+    return Learned(examples, worths, (*routed, *chosen), strange, threshold, _gone(turns, plan))
+
+
+def _gone(turns: Sequence[Turn], plan: Plan) -> tuple[str, ...]:
+    there = {name.casefold() for name in (*(route.name for route in plan.routes), NONE)}
+    return tuple(sorted({name for turn in turns if (name := turn.should_be) and name.casefold() not in there}))
 
 
 def _taken(fits: Mapping[str, float], none: str, threshold: float) -> Mapping[str, float]:

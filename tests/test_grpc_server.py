@@ -13,7 +13,7 @@ from router_service.exchange import Choose, Look
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
 from router_service.shell import grpc_server
-from router_service.shell.cache import Cache
+from router_service.shell.cache import Cache, Verdict
 from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.grpc_server import Hop
 from router_service.shell.journal import Journal
@@ -149,3 +149,35 @@ async def test_large_answers_out_of_the_cache_go_out_a_few_at_a_time(size: int, 
     let.set()
     await asyncio.gather(*running)
     assert len(taking) == 30
+
+
+@pytest.mark.parametrize("returns", [False, True])
+async def test_whose_client_has_left_asks_for_nobody_any_more_unless_envoy_comes_back(
+    returns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grpc_server, "_BETWEEN", 0.01)
+    gateway, context = gateway_of(), Envoy()
+    any_context: Any = context
+    model: Any = Model()
+
+    class Told(Cache):
+        given_up: tuple[str, ...] = ()
+
+        def give_up(self, exchange: str, verdict: Verdict = "next") -> None:
+            self.given_up += (exchange,)
+
+    cache = Told(NoStore())
+    _, (chosen,) = ask(gateway, model=GPT)
+    assert isinstance(chosen, Choose)
+
+    def hop() -> Hop:
+        return Hop(gateway, model, Journal(), Nowhere(), any_context, role="attempt", cache=cache)
+
+    first, second = hop(), hop()
+    await first.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+    first.close()
+    if returns:
+        await second.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+    await asyncio.sleep(0.05)
+    assert cache.given_up == (() if returns else (chosen.exchange,))
+    second.close()

@@ -397,6 +397,12 @@ def test_one_request_can_be_left_out_of_the_evidence(shell: Shell, taught: str) 
     assert "applied: of" in run(shell, taught)
 
 
+def test_what_was_said_of_a_preference_that_has_gone_waits_and_is_told(shell: Shell, taught: str) -> None:
+    renamed = shell.config(TERMINAL.replace("name: code review", "name: reviews"))
+    said = run(shell, renamed)
+    assert "what you said belongs to “code review” waits: the config has no preference of that name." in said
+
+
 def test_all_of_it_can_be_reset_and_taken_back(shell: Shell, taught: str) -> None:
     assert shell.run("learned", "reset", "--config", taught).exit_code == 1, "it asks first"
     assert "nothing that was said until now counts any more" in run(shell, taught, "reset", "--yes")

@@ -43,6 +43,11 @@ class Found:
         return [lesson for caller in sorted(self.learned) for lesson in self.learned[caller].lessons]
 
     @property
+    def gone(self) -> list[str]:
+        """Preferences that the config has no more, and were named as the right ones."""
+        return sorted({name for one in self.learned.values() for name in one.gone})
+
+    @property
     def strange(self) -> int:
         return sum(one.strange for one in self.learned.values())
 

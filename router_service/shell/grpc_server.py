@@ -18,6 +18,7 @@ from router_service.exchange import (
     Ask,
     Effect,
     Event,
+    Exchange,
     Found,
     Gone,
     Headers,
@@ -63,6 +64,7 @@ _WINDOW = 256 * 1024  # bytes of one stream that Envoy may have sent and we have
 _LARGE = 64 * 1024  # bytes of an answer out of the cache; on its way to Envoy one takes twice its size
 _AT_ONCE = 8  # large ones on their way, where a thousand wait for the same
 _SWEEP_EVERY = 1.0
+_BETWEEN = 0.5  # seconds; Envoy takes the next candidate within a fraction of that
 _REMEMBER_EVERY = 1.0
 
 Stream = AsyncIterator[pb.ProcessingRequest]
@@ -146,6 +148,7 @@ class Hop:
         self._counting: asyncio.Task[None] | None = None
         self._role = role
         self._identities, self._admin = identities or Identities(), admin
+        self._exchange: Exchange | None = None  # of which this is an attempt
         self._machine: Selection | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
         self._request: dict[str, str] = {}
@@ -176,6 +179,8 @@ class Hop:
                     self._record(effect)
         if self._looked and not self._gateway.exchanges.get(self._looked):  # it has come to nothing, or has ended
             self._cache.give_up(self._looked)
+        if self._exchange and not self._exchange.active:
+            self._loop.call_later(_BETWEEN, _let_go, self._cache, self._exchange)
 
     def _record(self, record: Record) -> None:
         self._journal.record(record.outcome)
@@ -185,7 +190,7 @@ class Hop:
         if self._role == "selection":
             self._machine = Selection(self._gateway, wall=time.time())
             return True
-        exchange = self._gateway.exchanges.get(event.headers.get("x-archgw-exchange", ""))
+        self._exchange = exchange = self._gateway.exchanges.get(event.headers.get("x-archgw-exchange", ""))
         candidate = exchange.decision.chain.candidate(wire.candidate(message)) if exchange else None
         if exchange is None or candidate is None:
             return False
@@ -308,6 +313,12 @@ class Hop:
                 await self._feed(Tick())
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 _log.debug("a tick came after its stream had ended")
+
+
+def _let_go(cache: Cache, exchange: Exchange) -> None:
+    """Envoy has not come back with it: its client has left, and whoever waits for its answer asks himself."""
+    if not exchange.active:
+        cache.give_up(exchange.id)
 
 
 def _exchange_gone(event: RequestHeaders) -> Respond:

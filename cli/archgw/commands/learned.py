@@ -223,8 +223,14 @@ def _print(found: Found) -> None:
         )
     if found.strange:
         out.print(
-            f"[yellow]note:[/yellow] {_count(found.strange, 'ask')} were seen by another router model than the one in"
-            " use, and cannot be compared with what it sees: what was said of them waits until that model is back.",
+            f"[yellow]note:[/yellow] {_count(found.strange, 'ask')} had been seen by another router model than the one"
+            " in use, and cannot be compared with what it sees: what was said of them waits until that model is back.",
+            soft_wrap=True,
+        )
+    for name in found.gone:
+        out.print(
+            f"[yellow]note:[/yellow] what you said belongs to “{escape(name)}” waits: the config has no preference of"
+            " that name. Under another name it has to be said anew.",
             soft_wrap=True,
         )
     if any(lesson.state != "undone" for lesson in found.lessons):
