@@ -17,9 +17,8 @@ from router_service.outcome import Seen
 from router_service.plan import Plan, Route
 from router_service.policies import preference
 from router_service.policies.best import NEAR, nearest
-from router_service.policies.policy import Decision, Scores, Setting
+from router_service.policies.policy import LEARNING, Decision, Scores, Setting
 
-LEARNING = ("best", "balanced")  # the selection policies that look at beliefs
 _MARGIN = 1.0  # of what is foretold worse than by the order: a third of one explicit word, gone wholly wrong, is chance
 
 

@@ -107,6 +107,25 @@ def test_the_other_word_takes_its_place_and_all_of_it_can_be_taken_back(shell: S
 
 
 @pytest.mark.parametrize(
+    ("preferences", "words"),
+    [
+        ("[]", "no preference has chosen the model"),
+        ("[{name: coding, description: x, models: [claude-sonnet-4-5]}]", "deepseek-chat is not among the models of"),
+        ("[{name: coding, description: x, models: [gpt-4o, deepseek-chat]}]", "asks its models in your order"),
+        ("[{name: coding, description: x, models: [gpt-4o, deepseek-chat], selection_policy: best}]", ""),
+    ],
+)
+def test_a_model_that_is_named_in_vain_is_told_of(shell: Shell, preferences: str, words: str) -> None:
+    models = ", ".join(
+        f"{{model: {one}}}" for one in ("anthropic/claude-sonnet-4-5", "openai/gpt-4o", "deepseek/deepseek-chat")
+    )
+    config = shell.config(f"llm_providers: [{models}]\nrouting_preferences: {preferences}\n")
+    said = told(shell.run("bad", "--should-be", "deepseek-chat", "--config", config))
+    assert "Kept: bad, should be the model deepseek/deepseek-chat" in said
+    assert words in said if words else " models " not in said and "no preference" not in said
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["good", "aa"], 1, "several requests begin with aa: aa11, aa22"),
@@ -114,6 +133,7 @@ def test_the_other_word_takes_its_place_and_all_of_it_can_be_taken_back(shell: S
         (["bad", "aa11", "--session", "two"], 1, "the ledger has no request aa11 in session two"),
         (["unrate", "--session", "three"], 1, "no turn has been answered in session three yet"),
         (["bad", "--should-be", "joks"], 2, "--should-be: no preference or model 'joks'; did you mean 'jokes'?"),
+        (["bad", "--should-be", ""], 2, "--should-be: no preference or model ''"),
         (["bad", "%"], 1, "the ledger has no request %"),
         (["bad", ""], 1, "the ledger has no request"),
     ],

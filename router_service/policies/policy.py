@@ -11,6 +11,7 @@ from router_service.session import NEW, Session
 from router_service.switching import WRITTEN, Switch, asking
 
 Lane = Literal["routed", "explicit", "fast"]
+LEARNING = ("best", "balanced")  # the selection policies that look at beliefs
 
 
 @dataclass(frozen=True, slots=True)

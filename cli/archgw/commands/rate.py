@@ -14,6 +14,8 @@ from archgw.home import home
 from router_service import feedback
 from router_service.evidence import SHOULD_BE, THUMBS, Target
 from router_service.feedback import LAST, Feedback
+from router_service.plan import Plan
+from router_service.policies.policy import LEARNING
 from router_service.shell.ledger import Kept, meant, rate
 from router_service.shell.ledger_schema import requests
 
@@ -35,7 +37,7 @@ _Client = Annotated[
     typer.Option("--client", help="Of this client key alone, by its name.", metavar="NAME", show_default=False),
 ]
 _ShouldBe = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--should-be",
         metavar="NAME",
@@ -49,7 +51,7 @@ _Config = Annotated[Path | None, typer.Option(help=configs.HELP, show_default=Fa
 def good(
     request: _Request = LAST,
     session: _Session = "",
-    should_be: _ShouldBe = "",
+    should_be: _ShouldBe = None,
     client: _Client = None,
     config: _Config = None,
 ) -> None:
@@ -63,7 +65,7 @@ def good(
 def bad(
     request: _Request = LAST,
     session: _Session = "",
-    should_be: _ShouldBe = "",
+    should_be: _ShouldBe = None,
     client: _Client = None,
     config: _Config = None,
 ) -> None:
@@ -84,22 +86,40 @@ def unrate(request: _Request = LAST, session: _Session = "", client: _Client = N
     report.console.print(f"Taken back: {_told(found)}", soft_wrap=True)
 
 
-def _rate(given: Feedback, should_be: str, client: str | None, config: Path | None) -> None:
-    target = _target(should_be, config) if should_be else None
+def _rate(given: Feedback, should_be: str | None, client: str | None, config: Path | None) -> None:
+    plan = None if should_be is None else configs.complete(_used(config))
+    target = _target(should_be, plan, config) if should_be is not None and plan else None
     more: feedback.Said = ((SHOULD_BE, target.told),) if target else ()
     found = _keep(replace(given, said=given.said + more), client, config)
     meant = f", should be the {target.kind} {escape(target.name)}" if target else ""
     report.console.print(f"Kept: [bold]{given.said[0][0]}[/bold]{meant}. {_told(found)}", soft_wrap=True)
+    if plan and target and target.kind == "model":
+        report.warn(_what_it_moves(plan, found.preference, target.name))
     report.console.print(f"To take it back: archgw unrate {found.request}", style="dim", soft_wrap=True)
 
 
-def _target(word: str, config: Path | None) -> Target:
+def _used(config: Path | None) -> Path:
     stack = home().stack()
-    used = Path(stack.config) if config is None and stack else configs.find(config)
+    return Path(stack.config) if config is None and stack else configs.find(config)
+
+
+def _target(word: str, plan: Plan, config: Path | None) -> Target:
     try:
-        return feedback.resolve(word, feedback.names(configs.complete(used)))
+        return feedback.resolve(word, feedback.names(plan))
     except ValueError as error:
-        report.fail(f"--should-be: {error}", mend=f"the names are those of {used}", code=report.MISUSE)
+        report.fail(f"--should-be: {error}", mend=f"the names are those of {_used(config)}", code=report.MISUSE)
+
+
+def _what_it_moves(plan: Plan, preference: str, model: str) -> list[str]:
+    """Why a model that is named changes nothing, where that is so."""
+    route = next((one for one in plan.routes if one.name == preference), None)
+    if route is None:
+        return ["no preference has chosen the model, and so nothing follows from which it should be"]
+    if model not in [one.label for one in route.candidates]:
+        return [f"{model} is not among the models of “{preference}”: it is asked where the config lists it there"]
+    if route.prefer not in LEARNING:
+        return [f"“{preference}” asks its models in your order; selection_policy: {LEARNING[0]} goes by what you say"]
+    return []
 
 
 def _keep(given: Feedback, client: str | None, config: Path | None) -> Kept:
