@@ -13,9 +13,9 @@ import pytest
 from archgw import configs
 from dialogue import gateway_of, plan_of
 from lessons_made import CLAUDE, CONFIG, fits, scores, vector
-from postgres import binaries, postgres
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from terminal import Shell, told
+from test_ledger import kept, opened, server, settings
 
 from router_service.config import Ledger as Settings
 from router_service.learning import adjusted, learn
@@ -26,12 +26,14 @@ from router_service.shell import carried, fingerprint, lessons
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.learner import Learner
-from router_service.shell.ledger import Ledger, engine, sign
+from router_service.shell.ledger import sign
 from router_service.shell.ledger_schema import left_out, signals, vectors
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Nobody
 from router_service.shell.serving import Serving
 from router_service.shell.state import Nowhere
+
+__all__ = ["server", "settings"]  # fixtures
 
 ASK = vector((0, 1.0))
 PLAN = plan_of(CONFIG)
@@ -60,42 +62,9 @@ def outcome(id: str, *, caller: str = "", at: float | None = None, model: str = 
     return replace(begun, **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    if binaries() is None:
-        pytest.skip("PostgreSQL is not installed")
-    with postgres() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest) -> Iterator[Settings]:
-    """A database in which nothing is yet."""
-    if request.param == "sqlite":
-        yield Settings()
-        return
-    url = request.getfixturevalue("server")
-    with opened(Settings(url), Path()) as connection:
-        connection.execute(text("drop schema public cascade"))
-        connection.execute(text("create schema public"))
-    yield Settings(url)
-
-
 def keep(settings: Settings, folder: Path, *outcomes: Outcome) -> None:
-    ledger = Ledger(settings, folder / "ledger.sqlite")
-    ledger.start()
-    for one in outcomes:
-        ledger.record(one)
-    ledger.close()
-    assert (ledger.tally.lost, ledger.tally.trouble) == (0, "")
-
-
-@contextmanager
-def opened(settings: Settings, folder: Path) -> Iterator[Connection]:
-    database = engine(settings.url, folder / "ledger.sqlite")
-    with database.begin() as connection:
-        yield connection
-    database.dispose()
+    with kept(settings, folder, *outcomes):
+        pass
 
 
 @contextmanager
