@@ -403,8 +403,11 @@ def test_it_is_told_as_json_and_by_client(shell: Shell, taught: str) -> None:
     )
     assert "wrong" not in json.dumps(found), "words are for people"
     run(shell, taught, "undo", lesson["id"])
+    keep(Settings(), shell.home.folder, outcome("e5f6", caller="bob"))
     bobs = run(shell, taught, "--client", "bob")
-    assert "Nothing has been learned yet" in bobs and "left out" not in bobs, "what was undone is another's"
+    assert "Nothing has been learned yet, from 1 ask." in bobs and "left out" not in bobs, (
+        "what was undone is another's"
+    )
 
 
 def test_the_plan_of_a_gateway_that_runs_has_its_models_whatever_keys_are_here(shell: Shell, taught: str) -> None:
@@ -415,6 +418,9 @@ def test_the_plan_of_a_gateway_that_runs_has_its_models_whatever_keys_are_here(s
 def test_what_is_not_there_is_said_to_be_not_there(shell: Shell, taught: str) -> None:
     result = shell.run("learned", "undo", "zz", "--config", taught)
     assert result.exit_code == 1 and "nothing that was learned is called 'zz' see what there is" in told(result)
+    for arguments in ([], ["undo", "zz"]):
+        result = shell.run("learned", *arguments, "--client", "eve", "--config", taught)
+        assert result.exit_code == 1 and "no client key is called 'eve' there are none" in told(result)
 
 
 def test_the_empty_ledger_says_how_to_teach(shell: Shell) -> None:

@@ -52,6 +52,7 @@ def list_(
     plan = learned.planned(config)
     with _words(), learned.books(plan) as books, books.reading() as connection:
         found = learned.found(connection, plan, client=client)
+        _known(client, found)
     if as_json:
         sys.stdout.write(json.dumps(_told(found), indent=1, ensure_ascii=False) + "\n")
         return
@@ -181,6 +182,7 @@ def _change(
     plan = learned.planned(config)
     with _words(), learned.books(plan) as books, books.writing() as connection:
         found = learned.found(connection, plan, client=client)
+        _known(client, found)
         meant = [one for one in learned.named(found, what) if client in (None, one[0])]
         if not meant:
             report.fail(f"nothing that was learned is called '{what}'", mend="see what there is: archgw learned")
@@ -237,9 +239,17 @@ def _print(found: Found) -> None:
         out.print("undo one: archgw learned undo ID     all: archgw learned reset")
 
 
+def _known(client: str | None, found: Found) -> None:
+    """A name with a slip in it has taught nothing, which is no answer."""
+    names = {*(one.name for one in found.plan.clients), *(one.caller for one in found.evidence.asked)}
+    if client and client not in names:
+        known = ", ".join(sorted(filter(None, names)))
+        report.fail(f"no client key is called '{client}'", mend=f"there are: {known}" if known else "there are none")
+
+
 def _how(found: Found) -> None:
     out = report.console
-    asks = len(found.evidence.asked)
+    asks = sum(found.client in (None, one.caller) for one in found.evidence.asked)
     out.print(f"Nothing has been learned yet, from {_count(asks, 'ask')}.\n")
     out.print("Teach it when an answer came from the wrong place:\n", soft_wrap=True)
     name = found.plan.routes[0].name if found.plan.routes else "code review"
