@@ -19,6 +19,7 @@ from archgw.commands import (
     learned,
     prompt_hook,
     rate,
+    render,
     replay,
     route,
     simulate,
@@ -78,7 +79,7 @@ app.command(
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
 )(prompt_hook.prompt_hook)
 app.command("simulate", rich_help_panel=_AGENTS)(simulate.simulate)
-app.add_typer(check.render_app, name="render", rich_help_panel=_LOOK)
+app.add_typer(render.render_app, name="render", rich_help_panel=_LOOK)
 app.add_typer(cache.cache_app, name="cache", rich_help_panel=_LOOK)
 app.add_typer(learned.learned_app, name="learned", rich_help_panel=_TEACH)
 
@@ -90,7 +91,7 @@ def _in_one_line(words: str) -> str:
 
 for _command in (
     *app.registered_commands,
-    *check.render_app.registered_commands,
+    *render.render_app.registered_commands,
     *cache.cache_app.registered_commands,
     *learned.learned_app.registered_commands,
 ):

@@ -4,6 +4,9 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from archgw import report
 from router_service.config import Config, ConfigErrors, LocalModel, usable
@@ -12,6 +15,7 @@ from router_service.providers import PROVIDERS
 from router_service.shell.files import load
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
+Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
 
 
 def find(given: Path | None) -> Path:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from router_service.config import OTLP, Clouds, Config, ConfigErrors, Mistake, Place, parse, parse_dotenv
 from router_service.providers import PROVIDERS
 from router_service.providers.provider import Cloud
+
+SECRETS = "ARCHGW_SECRETS"  # the folder of a container's secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,26 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
 
 
 def variables(config: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment, and what the .env beside the config adds to it."""
+    """The environment, and what the files of $ARCHGW_SECRETS add to it, and then the .env beside the config."""
     known = dict(os.environ if environment is None else environment)
+    folder = known.get(SECRETS)
+    if folder:
+        known = _secrets(Path(folder)) | known
     dotenv = config.parent / ".env"
     if dotenv.is_file():
         known = parse_dotenv(dotenv.read_text("utf-8", "replace")) | known
     return known
+
+
+def _secrets(folder: Path) -> dict[str, str]:
+    """A file for each variable, called as it is: so containers are handed secrets. Other files are passed over, as are
+    those that cannot be read: what is missed of them is missed by name."""
+    found = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name.isidentifier() and path.is_file():
+            with suppress(OSError):
+                found[path.name] = path.read_text("utf-8", "replace").strip()
+    return found
 
 
 def _open_to_others(dotenv: Path) -> tuple[str, ...]:

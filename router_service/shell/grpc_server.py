@@ -1,4 +1,4 @@
-"""Envoy's external processing service, what it logs of torn streams, and archgw's own API, on one unix socket."""
+"""Envoy's external processing service, what it logs of torn streams, our own API, and how it is, on one unix socket."""
 
 import asyncio
 import logging
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from router_service import answers
 from router_service.attempt import Attempt, tear
@@ -362,6 +364,9 @@ async def serve(
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
+    wellness = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs are older than it
+    health_pb2_grpc.add_HealthServicer_to_server(wellness, server)
+    await wellness.set("", HealthCheckResponse.SERVING)
     make_way(socket)
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
@@ -377,6 +382,7 @@ async def serve(
             cache.tend(),
         )
     finally:
+        await wellness.enter_graceful_shutdown()
         await server.stop(grace=5)
         await store.keep(gateway.sessions)
         await store.close()

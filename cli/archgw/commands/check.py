@@ -1,4 +1,4 @@
-"""archgw check, render, example: look before you run."""
+"""archgw check, example: look before you run."""
 
 import json
 import sys
@@ -6,9 +6,7 @@ import tempfile
 import time
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from rich.markup import escape
 
 from archgw import configs, lint, report
@@ -18,13 +16,8 @@ from archgw.render import envoy
 from router_service.config import Budget, Client, Config, RemoteModel
 from router_service.plan import Candidate, Plan
 
-render_app = typer.Typer(
-    no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
-)
-ConfigArgument = Annotated[Path | None, typer.Argument(help=configs.HELP, show_default=False)]
 
-
-def check(config: ConfigArgument = None) -> None:
+def check(config: configs.Argument = None) -> None:
     """Check the config, the keys, the preferences and the Envoy configuration. Changes nothing, asks nobody.
 
     Preferences that overlap, say little or reach nothing are told, each with a suggestion.
@@ -66,24 +59,6 @@ def _until(client: Client, now: float) -> str:
         return "a key"
     last = time.strftime("%Y-%m-%d", time.gmtime(client.expires - 1))
     return f"a key until {last}" if now < client.expires else f"[yellow]a key that ended with {last}[/yellow]"
-
-
-@render_app.command("envoy")
-def render_envoy(
-    config: ConfigArgument = None,
-    router_socket: Annotated[
-        str, typer.Option(help="The unix socket of the router service.")
-    ] = envoy.Place().router_socket,
-    admin_port: Annotated[int, typer.Option(help="Envoy's admin port, on loopback.")] = envoy.Place().admin_port,
-) -> None:
-    """Print the Envoy configuration (JSON) that archgw makes of the config.
-
-    Models whose key is not set are rendered, too: the keys themselves are never part of it.
-    """
-    path = configs.find(config)
-    place = envoy.Place(router_socket=router_socket, admin_port=admin_port)
-    plan = configs.complete(path)
-    sys.stdout.write(json.dumps(envoy.render(plan, place), indent=1) + "\n")
 
 
 def example() -> None:
