@@ -107,6 +107,7 @@ class Selection:
         self._caller = ""
         self._path, self._query = "", ""
         self._waiting: _Understood | None = None
+        self._shown = ""  # the session that a status line asks for
         self._scores: Scores | None = None  # after what was learned
         self._seen: Seen | None = None
         self._scoring = 0.0
@@ -127,6 +128,8 @@ class Selection:
                     return self._on_headers(headers, end, now)
                 case RequestBody(body):
                     return self._on_body(body, now)
+                case Recalled() if self._shown:
+                    return [self._show(self._shown)]
                 case Recalled() if self._waiting:
                     return self._decide(self._waiting, now)
                 case Scored(scores) if self._waiting:
@@ -159,7 +162,10 @@ class Selection:
         self._headers, self._caller = caller.headers, caller.name
         if (method, self._path) == ("GET", answers.METRICS):
             return [Tell(self._reply_headers())]
-        local = answers.answer(plan, method, self._path, self._headers, self._query) or self._looked_up(method)
+        id = self._path.removeprefix(answers.SESSION)
+        if method == "GET" and id not in ("", self._path):
+            return self._on_shown(id)
+        local = answers.answer(plan, method, self._path, self._headers, self._query)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
@@ -178,16 +184,21 @@ class Selection:
         self._gateway.exchanges.expect(self._id, length, now)
         return [Proceed()]
 
-    def _looked_up(self, method: str) -> answers.Answer | None:
+    def _on_shown(self, id: str) -> list[Effect]:
+        recall = self._recall(f"{id}/")
+        if not recall:
+            return [self._show(id)]
+        self._shown = id
+        return [recall]
+
+    def _show(self, id: str) -> Respond:
         """A session as it stands, for the status line."""
-        id = self._path.removeprefix(answers.SESSION)
-        if method != "GET" or id == self._path:
-            return None
         plan, found = self._gateway.plan, self._gateway.sessions.get(f"{id}/")
         served_by = next((route.name for route in plan.all_routes if found.pin and route.id == found.pin.route), "")
         asker = Asker(self._caller, f"{id}/", served_by)
         standings = budgets.standings(plan.budgets, self._gateway.spending, asker, self._wall)
-        return answers.session(plan, found, self._wall, standings)
+        told = answers.session(plan, found, self._wall, standings)
+        return Respond(told.status, self._reply_headers() | told.headers, told.body)
 
     # -- body: read, then decide ------------------------------------------------------------------------------
 
@@ -208,7 +219,7 @@ class Selection:
             needed,
             needs.fitting(self._gateway.plan, needed),
         )
-        recall = self._recall(understood)
+        recall = self._recall(understood.session)
         if recall:
             self._waiting = understood
             return [recall]
@@ -228,12 +239,12 @@ class Selection:
         told = feedback.kept(given, rated.request, rated.model, rated.preference)
         return [Respond(200, self._reply_headers() | _JSON, told)]
 
-    def _recall(self, understood: _Understood) -> Recall | None:
+    def _recall(self, session: str) -> Recall | None:
         """What others may know better, where anybody does."""
         plan, spending = self._gateway.plan, self._gateway.spending
         shared = self._gateway.sessions.shared
-        keys = tuple({understood.session, main_thread(understood.session)}) if shared else ()
-        asker = allowance.asker(self._caller, understood.session)
+        keys = tuple({session, main_thread(session)}) if shared else ()
+        asker = allowance.asker(self._caller, session)
         counts = budgets.unread(plan.budgets, spending, asker, plan.preferences, self._wall)
         return Recall(keys, counts) if keys or counts else None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from archgw.simulate import Simulator
 from dialogue import MESSAGES, ask, gateway_of, one, plan_of
+from redis import asyncio as redis
 from redises import fake_redis
 from stack import gateway
 
@@ -305,6 +306,36 @@ async def test_a_redis_that_is_away_costs_no_answer(caplog: pytest.LogCaptureFix
     await store.recall(sessions, ("s/",))
     assert sessions.get("s/") == SESSION
     assert "Redis is not to be had" in caplog.text and "hunter2" not in caplog.text
+    await store.close()
+
+
+async def test_what_happened_while_redis_was_away_is_told_when_it_is_back() -> None:
+    """Not what it knew before."""
+    with fake_redis() as url:
+        store, sessions = await replica(url)
+        sessions.put("s/", SESSION)
+        await store.keep(sessions)
+        there = store._client
+        store._client = redis.Redis.from_url("redis://127.0.0.1:1/0")
+        sessions.put("s/", SESSION.paid(5, 5))
+        await store.keep(sessions)
+        assert store.trouble
+        await store._client.aclose()
+        store._client = there
+        await store.recall(sessions, ("s/",))
+        assert sessions.get("s/") == SESSION.paid(5, 5)
+        await store.keep(sessions)
+        other_store, others = await replica(url)
+        await other_store.recall(others, ("s/",))
+        assert others.get("s/") == SESSION.paid(5, 5)
+        await asyncio.gather(store.close(), other_store.close())
+
+
+async def test_a_redis_that_is_back_is_found_so_with_nothing_to_tell(url: str) -> None:
+    store, sessions = await replica(url)
+    store.trouble = "Redis is not to be had"
+    await store.keep(sessions)
+    assert not store.trouble
     await store.close()
 
 

@@ -8,7 +8,6 @@ nothing is downloaded.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it would miss PyTorch aloud, which we do not need
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer
 
 from router_service.asks import context_text, fitted, preference_text
 from router_service.policies.policy import Reading
@@ -164,7 +161,7 @@ class OnnxModel:
         return self.encode(self._ids(text)[:PREFERENCE_TOKENS])["vector"]
 
     def _ids(self, text: str) -> list[int]:
-        return list(self._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids) if text else []
+        return list(self._tokenizer.encode(text, add_special_tokens=False).ids) if text else []
 
     @cached_property
     def width(self) -> int:
@@ -179,12 +176,12 @@ class OnnxModel:
     @cached_property
     def _specials(self) -> tuple[list[int], list[int], list[int], list[int]]:
         """All signs around two segments, and those before, between and behind."""
-        around = list(self._tokenizer.backend_tokenizer.encode("", "").ids)
+        around = list(self._tokenizer.encode("", "").ids)
         return around, around[:1], around[1:-1], around[-1:]
 
     @cached_property
     def _second_type(self) -> bool:
-        return 1 in self._tokenizer.backend_tokenizer.encode("a", "b").type_ids
+        return 1 in self._tokenizer.encode("a", "b").type_ids
 
 
 def _unit(vector: Vectors) -> Vectors:
@@ -207,9 +204,9 @@ def _session(path: Path) -> Any:
 
 def _tokenizer(path: Path) -> Any:
     try:
-        found = PreTrainedTokenizerFast(tokenizer_file=str(path))
-        found.backend_tokenizer.no_truncation()  # we cut in the middle, not at the end
-        found.backend_tokenizer.no_padding()
+        found = Tokenizer.from_file(str(path))
+        found.no_truncation()  # we cut in the middle, not at the end
+        found.no_padding()
         return found
     except Exception as error:
         raise BadModel(f"{path}: {_why(path, 'not a tokenizer.json of the tokenizers library')}") from error

@@ -11,7 +11,6 @@ from router_service.plan import Plan
 from router_service.policies.policy import Reading, Scores
 from router_service.shell.ensemble import opened
 from router_service.shell.fingerprint import MODEL
-from router_service.shell.llm_router import LlmRouter
 from router_service.shell.onnx_model import BadModel, Judge
 from router_service.shell.onnx_router import OnnxRouter
 
@@ -45,6 +44,8 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
     """
     wanted = plan.routing.model
     if isinstance(wanted, RemoteModel):
+        from router_service.shell.llm_router import LlmRouter  # its HTTP client takes a third of a second to load
+
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
     if isinstance(like, InThread):

@@ -217,13 +217,14 @@ class Redis:
 
     async def keep(self, sessions: Sessions) -> None:
         keys, cold = set(sessions.changed), set(self._cooling.changed)
-        if not keys and not cold:
+        if not (keys or cold or self.trouble):
             return
         told = {key: written(sessions.get(key)) for key in keys}
         sessions.changed.clear()
         self._cooling.changed.clear()
         try:
             async with self._client.pipeline(transaction=False) as pipeline:
+                pipeline.ping()  # where there is nothing to tell, to hear whether it is well
                 for key, text in told.items():
                     pipeline.set(_PREFIX + key, text, ex=int(_KEPT_FOR))
                 for candidate in cold:
@@ -234,6 +235,9 @@ class Redis:
             self._well()
         except Exception as error:
             self._tell(error)
+            # Else what Redis knew before would take the place of what has happened meanwhile.
+            sessions.changed |= {key for key in keys if key in sessions}
+            self._cooling.changed |= cold
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
         keys = tuple(keys)
