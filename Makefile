@@ -18,7 +18,7 @@ lint: $(BIN)/archgw
 	$(BIN)/lint-imports --no-cache
 
 test: $(BIN)/archgw
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 format: $(BIN)/archgw
 	$(BIN)/ruff check --fix .
