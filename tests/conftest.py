@@ -19,7 +19,11 @@ settings.load_profile("steady")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Who starts whole gateways begins: begun last, a file of them would keep one worker busy while the others rest."""
-    items.sort(key=lambda item: "Gateway" not in vars(getattr(item, "module", None) or pytest))
+    items.sort(key=lambda item: not _starts_gateways(getattr(item, "module", None)))
+
+
+def _starts_gateways(module: object) -> bool:
+    return any(getattr(value, "__module__", "") == "stack" for value in vars(module or pytest).values())
 
 
 @pytest.fixture
