@@ -108,6 +108,8 @@ def reply(exchange: Exchange, told: Told) -> Respond:
         "x-arch-attempts": "0",
         "x-arch-request-id": told.request_id,
     }
+    if exchange.budgets:
+        headers["x-arch-warnings"] = header_value("; ".join(exchange.budgets)[:LONGEST])
     return Respond(200, headers, told.json())
 
 
@@ -116,7 +118,7 @@ def advice(told: Told) -> dict[str, str]:
     first, labels = told.models[0], ", ".join(model["model"] for model in told.models)
     return {
         "x-arch-model": header_value(first["name"]),
-        "x-arch-provider": first["provider"],
+        "x-arch-provider": header_value(first["provider"]),
         "x-arch-route": header_value(told.preference or (DEFAULT if told.lane == "routed" else told.lane)),
         "x-arch-reason": header_value(told.reason[:LONGEST]),
         "x-arch-models": header_value(labels),
@@ -132,15 +134,15 @@ def _models(exchange: Exchange) -> list[Candidate]:
 
 
 def _model(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
-    """`model` as the config knows it, `name` as its vendor does; `dialect`: in which the gateway would ask it, below
-    this `base_url`.
+    """`model` and `provider` as the config knows them, `name` as the model's vendor does; `dialect`: in which the gateway
+    would ask it, below this `base_url`.
     """
     spoken = exchange.dialect.name if exchange.session else ""  # a question comes in nobody's
     asked, address = upstream.dialect_of(candidate, spoken, exchange.conversation), candidate.address
     root = address.path or candidate.provider.root(asked.name)
     return {
         "model": candidate.label,
-        "provider": candidate.provider.name,
+        "provider": candidate.label.partition("/")[0],
         "name": candidate.model,
         "base_url": f"{address.scheme}://{address.authority}{root}",
         "dialect": asked.name,

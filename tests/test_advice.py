@@ -50,6 +50,13 @@ def test_all_that_is_told() -> None:
     assert outcome and (outcome.decided, outcome.session, outcome.route) == (True, "s1/", "coding")
 
 
+def test_an_endpoint_of_your_own_is_no_vendors() -> None:
+    """A route that leads to OpenAI must not get what was meant to stay in the house."""
+    own = 'llm_providers: [{model: mine/llama-3, base_url: "http://llama.internal/v1", provider_interface: openai}]\n'
+    told, _ = advised(gateway_of(own))
+    assert (told.headers["x-arch-provider"], told.headers["x-arch-model"]) == ("mine", "llama-3")
+
+
 @pytest.mark.parametrize("path", [MESSAGES, f"/anthropic{MESSAGES}?beta=true", f"/api{CHAT}", "/openai/v1/responses"])
 def test_his_own_prefix_may_stand_before_the_path(path: str) -> None:
     body = json.dumps({"model": "openai/gpt-4o-mini", "max_tokens": 9, "messages": request()["messages"]})

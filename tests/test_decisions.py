@@ -319,6 +319,14 @@ def spend(gateway: Gateway, dollars: float) -> None:
     account(gateway.spending, gateway.plan.budgets, Asker(""), cost=dollars, usage=Usage(), at=WALL)
 
 
+def test_a_budget_that_warns_warns_of_decisions() -> None:
+    gateway = gateway_of(BUDGET.replace("block", "warn"))
+    spend(gateway, 6.0)
+    _, effects = decided(gateway, scores=CODING)
+    reply = one(effects, Respond)
+    assert reply and reply.status == 200 and "$6 of $5 today" in reply.headers["x-arch-warnings"]
+
+
 def test_a_decision_spends_nothing() -> None:
     gateway = gateway_of(BUDGET)
     decided(gateway, scores=CODING)
