@@ -16,6 +16,9 @@ from router_service.exchange import (
     RequestBody,
     RequestHeaders,
     Respond,
+    ResponseBody,
+    ResponseHeaders,
+    ResponseTrailers,
     header_value,
 )
 from router_service.selection import Gateway, Selection
@@ -40,7 +43,11 @@ class Advice:
             case RequestHeaders(headers, end):
                 return self._on_headers(headers, end, now)
             case RequestBody() if self._said:
-                return [Proceed()]
+                return [Advise({})]
+            case (
+                ResponseHeaders() | ResponseBody() | ResponseTrailers()
+            ):  # as Envoy shows them where nobody says not to
+                return [Advise({})]
             case Gone():
                 return self._selection.feed(event, now)
         return self._heard(self._selection.feed(event, now))

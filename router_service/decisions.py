@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router_service import upstream
+from router_service import answers, upstream
 from router_service.conversation import BadRequest, Conversation, Message, Text
 from router_service.dialects import DIALECTS, by_path
 from router_service.dialects.dialect import Dialect
@@ -19,7 +19,7 @@ from router_service.policies.policy import Scores
 from router_service.session import session_key
 
 _ROOT = "/routing"
-PATH = f"{_ROOT}/v1/decide"  # a question of its own, and no whole request: it belongs to no session
+PATH = answers.DECIDE  # a question of its own, and no whole request: it belongs to no session
 CALL = "/archgw.v1.Decisions/Decide"  # the same by gRPC; the front listener lets it through to the service
 ABOUT = tuple(path for dialect in DIALECTS.values() for path in dialect.paths)
 PATHS = (PATH, *(f"{_ROOT}{path}" for path in ABOUT))
@@ -134,8 +134,8 @@ def _models(exchange: Exchange) -> list[Candidate]:
 
 
 def _model(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
-    """`model` and `provider` as the config knows them, `name` as the model's vendor does; `dialect`: in which the gateway
-    would ask it, below this `base_url`.
+    """`model` and `provider` as the config knows them, `name` as the vendor does; `dialect`: in which the gateway would
+    ask it, below this `base_url`.
     """
     spoken = exchange.dialect.name if exchange.session else ""  # a question comes in nobody's
     asked, address = upstream.dialect_of(candidate, spoken, exchange.conversation), candidate.address

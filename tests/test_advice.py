@@ -9,7 +9,19 @@ from dialogue import CHAT, CLAUDE, DEEPSEEK, GPT, MESSAGES, THREE, WALL, gateway
 from router_service.advice import Advice
 from router_service.budgets import Asker, account
 from router_service.conversation import Usage
-from router_service.exchange import Advise, Effect, Gone, Proceed, RequestBody, RequestHeaders, Score, Scored
+from router_service.exchange import (
+    Advise,
+    Effect,
+    Gone,
+    Proceed,
+    RequestBody,
+    RequestHeaders,
+    ResponseBody,
+    ResponseHeaders,
+    ResponseTrailers,
+    Score,
+    Scored,
+)
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway
@@ -119,7 +131,7 @@ def test_what_is_no_question_of_ours_is_let_pass_at_its_headers(method: str, pat
     effects = advice.feed(RequestHeaders(headers(path) | {":method": method} | FORGED, end), 0.0)
     told = one(effects, Advise)
     assert told and told.headers["x-arch-reason"].startswith(words) and set(told.remove) == set(FORGED)
-    assert advice.feed(RequestBody(b"whatever it is"), 0.1) == [Proceed()]
+    assert advice.feed(RequestBody(b"whatever it is"), 0.1) == [Advise({})]
     assert advice.feed(Gone(), 0.2) == []
 
 
@@ -129,7 +141,7 @@ def test_a_length_that_is_too_much_is_said_at_the_headers_and_its_body_let_pass(
     effects = advice.feed(RequestHeaders(headers(content_length="2000000")), 0.0)
     told = one(effects, Advise)
     assert told and "larger than 1 MiB" in told.headers["x-arch-reason"]
-    assert advice.feed(RequestBody(b" "), 0.1) == [Proceed()]
+    assert advice.feed(RequestBody(b" "), 0.1) == [Advise({})]
     assert len(gateway.exchanges) == 0
 
 
@@ -175,14 +187,31 @@ def test_a_room_that_is_full_stops_nobody() -> None:
     assert told and "1 requests under way" in told.headers["x-arch-reason"]
 
 
-@pytest.mark.parametrize("phase", ["request_headers", "request_body"])
+@pytest.mark.parametrize("event", [ResponseHeaders(200, {}), ResponseBody(b"hi"), ResponseTrailers()])
+def test_an_answer_that_is_shown_too_is_let_pass(event: Any) -> None:
+    advice = Advice(gateway_of(), wall=WALL)
+    advice.feed(RequestHeaders(headers()), 0.0)
+    assert advice.feed(event, 0.1) == [Advise({})]
+
+
+PHASES = ["request_headers", "request_body", "response_headers", "response_body", "response_trailers"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
 def test_advice_as_envoy_is_told_it(phase: Any) -> None:
     last = pb.ProcessingRequest()
     getattr(last, phase).SetInParent()
     answer = wire.response(Advise({"x-arch-model": "m"}, ("x-arch-key",)), last, {})
     assert answer and answer.WhichOneof("response") == phase
-    common = getattr(answer, phase).response
-    assert common.clear_route_cache and common.header_mutation.remove_headers == ["x-arch-key"]
+    told = getattr(answer, phase)
+    common = told if phase == "response_trailers" else told.response
+    assert common.header_mutation.remove_headers == ["x-arch-key"]
     assert [option.header.key for option in common.header_mutation.set_headers] == ["x-arch-model"]
+    if phase != "response_trailers":
+        assert common.clear_route_cache == phase.startswith("request")
+
+
+def test_a_body_that_is_let_through_goes_on_as_it_is() -> None:
+    last = pb.ProcessingRequest(request_body=pb.HttpBody(body=b"grpc"))
     passed = wire.response(Proceed(), last, {})
-    assert passed and passed.WhichOneof("response") == phase
+    assert passed == pb.ProcessingResponse(request_body=pb.BodyResponse())

@@ -36,6 +36,7 @@ llm_providers:
 clients:
   - {name: laptop, key: "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"}
 routing: {deadline: 10s}
+limits: {body: 1MiB}
 routing_preferences:
   - {name: writing code, description: writing new functions and scripts, models: [deepseek-chat]}
   - {name: jokes, description: telling jokes and funny stories, models: [gpt-4o-mini]}
@@ -92,6 +93,21 @@ async def test_a_whole_request_is_decided_and_goes_nowhere(running: Gateway, pat
     assert set(told["scores"]) == {"writing code", "jokes", "none"} and told["difficulty"]
     assert (answer.headers["x-arch-model"], answer.headers["x-arch-request-id"]) == (DEEPSEEK, told["request_id"])
     assert b"own" not in answer.body and asked_of(running) == []
+
+
+@pytest.mark.parametrize(("path", "anthropic"), [("decide", True), ("messages", True), ("responses", False)])
+async def test_what_envoy_refuses_itself_is_in_the_dialect_of_the_form(
+    running: Gateway, path: str, anthropic: bool
+) -> None:
+    async def endless() -> AsyncIterator[bytes]:  # no length is told, so that it is Envoy who counts
+        for _ in range(20):
+            yield b" " * 64 * 1024
+
+    url = f"{running.url}/routing/v1/{path}"
+    async with running.client.post(url, data=endless(), headers=JSON | KEY) as reply:
+        told = await reply.json()
+    assert (reply.status, "type" in told) == (413, anthropic)
+    assert "larger than 1 MiB" in told["error"]["message"]
 
 
 async def test_a_question_alone_and_what_it_leaves_behind(running: Gateway) -> None:
@@ -222,8 +238,8 @@ def told(log: Path) -> str:
 
 
 @asynccontextmanager
-async def their_envoy(running: Gateway, folder: Path, *, socket: Path) -> AsyncIterator[str]:
-    """As in the example, but for where it listens, and where the vendors are."""
+async def their_envoy(running: Gateway, folder: Path, *, socket: Path, modes: bool = True) -> AsyncIterator[str]:
+    """As in the example, but for where it listens, and where the vendors are. `modes`: what is skipped is said."""
     port = free_port()
     config = yaml.safe_load((EXAMPLES / "envoy.yaml").read_text())
     resources = config["static_resources"]
@@ -235,6 +251,11 @@ async def their_envoy(running: Gateway, folder: Path, *, socket: Path) -> AsyncI
             continue
         address["socket_address"] = {"address": "127.0.0.1", "port_value": running.providers[cluster["name"]].port}
         del cluster["transport_socket"]
+    if not modes:
+        (filters,) = resources["listeners"][0]["filter_chains"]
+        asking = filters["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]
+        asking["processing_mode"] = {"request_body_mode": "BUFFERED"}
+        asking["failure_mode_allow"] = False  # else who is not answered waits, and goes on
     file = folder / "envoy.json"
     file.write_text(json.dumps(config))
     command = [str(machine.envoy_binary()), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1"]
@@ -246,8 +267,9 @@ def last(running: Gateway, name: str) -> Any:
     return running.providers[name].requests[-1]
 
 
-async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_path: Path) -> None:
-    async with their_envoy(running, tmp_path, socket=running.home.router_socket) as url:
+@pytest.mark.parametrize("modes", [True, False], ids=["as in the example", "with answers shown to us"])
+async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_path: Path, modes: bool) -> None:
+    async with their_envoy(running, tmp_path, socket=running.home.router_socket, modes=modes) as url:
 
         async def ask(body: Any, **headers: str) -> Answer:
             data = body if isinstance(body, bytes) else json.dumps({"model": "arch.main.v1"} | body).encode()

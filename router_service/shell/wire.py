@@ -151,11 +151,16 @@ def _immediate(effect: Respond) -> pb.ProcessingResponse:
 
 
 def _advise(effect: Advise, last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
+    """Of an answer, which is routed nowhere any more, only what is set or taken away."""
+    phase = (last.WhichOneof("request") if last else None) or "request_headers"
     mutation = pb.HeaderMutation(set_headers=_options(effect.headers), remove_headers=effect.remove)
-    common = pb.CommonResponse(header_mutation=mutation, clear_route_cache=True)
-    if last and last.WhichOneof("request") == "request_body":
-        return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
-    return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
+    common = pb.CommonResponse(header_mutation=mutation, clear_route_cache=phase.startswith("request"))
+    answer = pb.ProcessingResponse()
+    if phase.endswith("trailers"):
+        getattr(answer, phase).header_mutation.CopyFrom(mutation)
+    else:
+        getattr(answer, phase).response.CopyFrom(common)
+    return answer
 
 
 def _choose(effect: Choose) -> pb.ProcessingResponse:
