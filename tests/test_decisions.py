@@ -23,6 +23,7 @@ from dialogue import (
 )
 
 from router_service import admission, decisions
+from router_service.beliefs import Worth
 from router_service.budgets import Asker, account, standings
 from router_service.conversation import Usage
 from router_service.exchange import (
@@ -39,10 +40,13 @@ from router_service.exchange import (
     Scored,
 )
 from router_service.feedback import Feedback
+from router_service.learning import Learned
 from router_service.outcome import Outcome
+from router_service.pb import router_pb2 as pb
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
-from router_service.session import Session, Sessions
+from router_service.session import Pin, Served, Session, Sessions
+from router_service.shell import decisions_api
 from router_service.shell.journal import Journal, facts
 
 CODING, TALK = {"coding": 0.9, "small-talk": 0.05}, {"coding": 0.05, "small-talk": 0.9}
@@ -230,13 +234,39 @@ def test_nothing_is_tried_on_a_decision() -> None:
     def chance() -> float:
         raise AssertionError("nothing is heard of its answer")
 
-    told, _ = decided(
-        gateway_of(THREE.replace("[claude-sonnet-4-5, deepseek-chat]}", BEST), random=chance), scores=CODING
-    )
+    gateway = gateway_of(random=chance, learned={"": Learned(worths={"coding": Worth()})})
+    told, _ = decided(gateway, scores=CODING)
     assert told["preference"] == "coding"
 
 
-BEST = "[claude-sonnet-4-5, deepseek-chat], selection_policy: {prefer: best}}"
+def test_a_decision_says_nothing_of_the_answer_before_it() -> None:
+    """A proxy may ask as often as it likes, about what it likes; the same sent to the gateway is the user's word."""
+    gateway = gateway_of()
+    last = Served(DEEPSEEK, "small talk", "", "user turn", "r0", 1, WALL - 10)
+    gateway.sessions.put("s1/", Session(pin=Pin("small-talk", "deepseek-deepseek-chat"), served=last))
+    another = {"model": GPT, "messages": turn("hello", "hi", "tell me more"), "given": NAMED}
+    _, effects = decided(gateway, **another)
+    outcome = recorded(effects)
+    assert outcome and outcome.signals == ()
+    _, effects = ask(gateway, **another)
+    chosen = one(effects, Choose)
+    exchange = gateway.exchanges.get(chosen.exchange) if chosen else None
+    assert exchange and ("r0", "override") in exchange.told
+
+
+def test_the_cache_has_nothing_to_do_with_a_decision() -> None:
+    gateway = gateway_of(f"{THREE}cache: {{enabled: true}}\n")
+    _, effects = decided(gateway, model=GPT)
+    outcome = recorded(effects)
+    assert outcome and outcome.cache == ""
+
+
+def test_a_caller_that_the_client_made_up_is_none() -> None:
+    """By gRPC: the front listener takes it off its metadata, and we off the headers of the request it asks about."""
+    made_up = {"X-Archgw-Caller": "ci", ":path": "/elsewhere", "X-Session-Id": "s1"}
+    headers = decisions_api._headers(pb.DecisionRequest(dialect="openai_chat", body=b"12", headers=made_up), {})
+    want = {":method": "POST", ":path": "/routing/v1/chat/completions", "content-length": "2", "x-session-id": "s1"}
+    assert headers == want
 
 
 # -- questions -----------------------------------------------------------------------------------------------------
