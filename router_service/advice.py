@@ -44,9 +44,8 @@ class Advice:
                 return self._on_headers(headers, end, now)
             case RequestBody() if self._said:
                 return [Advise({})]
-            case (
-                ResponseHeaders() | ResponseBody() | ResponseTrailers()
-            ):  # as Envoy shows them where nobody says not to
+            # Envoy shows the answer's headers where nobody tells it not to.
+            case ResponseHeaders() | ResponseBody() | ResponseTrailers():
                 return [Advise({})]
             case Gone():
                 return self._selection.feed(event, now)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from archgw.commands import top
 from dialogue import (
     CHAT,
     CLAUDE,
@@ -48,6 +49,7 @@ from router_service.selection import Gateway, Selection
 from router_service.session import Pin, Served, Session, Sessions
 from router_service.shell import decisions_api
 from router_service.shell.journal import Journal, facts
+from router_service.shell.router_api import told as told_of
 
 CODING, TALK = {"coding": 0.9, "small-talk": 0.05}, {"coding": 0.05, "small-talk": 0.9}
 RESPONSES = "/v1/responses"
@@ -434,6 +436,17 @@ async def test_a_decision_is_remembered_and_counted_and_in_no_ledger() -> None:
     assert journal.find("id-1") is outcome
     assert journal.figures.decisions == {("2xx", "coding", "user turn"): 1} == journal.figures.requests
     assert facts(outcome)["decided"] is True and "decided" not in facts(replace(outcome, decided=False))
+
+
+def test_top_says_what_it_is() -> None:
+    _, effects = decided(gateway_of(), scores=CODING)
+    outcome = recorded(effects)
+    assert outcome
+    cells = top._cells(told_of(outcome))
+    assert cells[3:7] == ["coding", "0.90", CLAUDE, "decided only"]
+    _, effects = question(gateway_of(), {})
+    refused = recorded(effects)
+    assert refused and top._cells(told_of(refused))[5:7] == ["error 400", "0"]
 
 
 async def test_nobody_can_say_how_an_answer_was_that_we_have_not_seen() -> None:

@@ -3,7 +3,7 @@ const PLACES = { deepseek: "@deepseek", openai: "@openai" }; // by archgw's name
 const KEYS = { deepseek: "DEEPSEEK_API_KEY", openai: "OPENAI_API_KEY" };
 
 async function choose(r) {
-  const asked = r.requestText;
+  const asked = r.requestText || "";
   const reply = await r.subrequest("/routing" + r.uri, { method: "POST", body: asked });
   let place = "openai"; // who answers where archgw has no advice
   r.variables.changed = asked;
