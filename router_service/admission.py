@@ -7,7 +7,7 @@ name lead to 127.0.0.1. With keys neither is looked at, for a page has none.
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from router_service.config.addresses import is_nobodys
 from router_service.conversation import BadRequest
 
 Headers = Mapping[str, str]
+CALLER = "x-archgw-caller"  # what the front listener says of who asks by gRPC; a client's own does not get in
 KEY = "x-arch-key"  # the client's key, where the usual headers hold another vendor's login
 _KEYS = (KEY, "x-api-key", "authorization", "api-key")
 _OPEN = ("/healthz",)  # tells that we are here, which whoever looks after the process needs to know
@@ -33,6 +34,9 @@ class Caller:
     headers: Headers
 
 
+Admit = Callable[[tuple[Client, ...], Listener, str, Headers, float], Caller]
+
+
 class NotAdmitted(BadRequest):
     """Who may not ask, in words for him. Trying again does not help."""
 
@@ -46,18 +50,39 @@ def admit(clients: tuple[Client, ...], listener: Listener, path: str, headers: H
         if path not in _OPEN:
             _check_page(listener, headers)
         return Caller("", {name: value for name, value in headers.items() if name != KEY})
-    given = {name: _bare(headers[name]) for name in _KEYS if name in headers}
-    found = {name: _known(clients, key) for name, key in given.items()}
-    kept = {name: value for name, value in headers.items() if name != KEY and not found.get(name)}
-    known = [client for matches in found.values() for client in matches]
-    valid = [client for client in known if client.expires is None or at < client.expires]
-    if valid:
-        return Caller(valid[0].name, kept)
-    if path in _OPEN:
-        return Caller("", kept)
+    known, kept = _shown(clients, headers)
+    caller = _valid(known, kept, at)
+    if caller.name or path in _OPEN:
+        return caller
     if known:
         raise NotAdmitted("archgw: this client key has expired; ask whoever runs the gateway for a new one")
+    given = any(name in headers for name in _KEYS)
     raise NotAdmitted(f"archgw: this is no client key that the gateway knows; {_HOW}" if given else _none_given())
+
+
+def recognize(clients: tuple[Client, ...], listener: Listener, path: str, headers: Headers, at: float) -> Caller:
+    """Who asks, where somebody else has let him in: by his client key, if he shows one that holds, else nobody."""
+    return _valid(*_shown(clients, headers), at)
+
+
+def introduced(clients: tuple[Client, ...], listener: Listener, path: str, headers: Headers, at: float) -> Caller:
+    """Who asks as the front listener has it, which has let him in; without its word, as `recognize` has it."""
+    caller = recognize(clients, listener, path, headers, at)
+    named = caller.headers.get(CALLER)
+    kept = {name: value for name, value in caller.headers.items() if name != CALLER}
+    return Caller(caller.name if named is None else named, kept)
+
+
+def _shown(clients: tuple[Client, ...], headers: Headers) -> tuple[list[Client], dict[str, str]]:
+    """Whose keys are among the headers, and the headers without them."""
+    found = {name: _known(clients, _bare(headers[name])) for name in _KEYS if name in headers}
+    kept = {name: value for name, value in headers.items() if name != KEY and not found.get(name)}
+    return [client for matches in found.values() for client in matches], kept
+
+
+def _valid(known: Iterable[Client], kept: Headers, at: float) -> Caller:
+    valid = (client.name for client in known if client.expires is None or at < client.expires)
+    return Caller(next(valid, ""), kept)
 
 
 def _none_given() -> str:

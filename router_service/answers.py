@@ -19,6 +19,7 @@ from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
 SESSION, METRICS = "/archgw/sessions/", "/archgw/metrics"
+DECIDE = "/routing/v1/decide"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 _LONGEST_PAGE = 1000  # of Anthropic's
@@ -131,7 +132,7 @@ def dialect_for(path: str, headers: Headers) -> Dialect:
 def _paths() -> list[str]:
     asked = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
     counters = [f"POST {dialect.counter.path}" for dialect in DIALECTS.values() if dialect.counter]
-    return [*asked, *counters, f"POST {FEEDBACK}", "GET /v1/models"]
+    return [*asked, *counters, f"POST {FEEDBACK}", f"POST {DECIDE}", "GET /v1/models"]
 
 
 def _for_claude_code(plan: Plan) -> list[Offer]:

@@ -138,6 +138,14 @@ class Respond:
 
 
 @dataclass(frozen=True, slots=True)
+class Advise:
+    """Let the message pass, with these headers set and those taken away; the request is routed anew by them."""
+
+    headers: Headers
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """Ask the router model how well each preference fits."""
 
@@ -242,7 +250,23 @@ class Record:
     outcome: Outcome
 
 
-Effect = Proceed | Respond | Tell | Rate | Recall | Score | Look | Keep | Choose | Ask | Release | Send | Wake | Record
+Effect = (
+    Proceed
+    | Respond
+    | Advise
+    | Tell
+    | Rate
+    | Recall
+    | Score
+    | Look
+    | Keep
+    | Choose
+    | Ask
+    | Release
+    | Send
+    | Wake
+    | Record
+)
 
 # -- the exchange ----------------------------------------------------------------------------------------------
 

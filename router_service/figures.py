@@ -79,13 +79,15 @@ class Answers:
 
 
 class Figures:
-    """`requests` by the class of the status that the client got, the route's id, and the kind. `tallies` and `answers`
+    """`requests` by the class of the status that the client got, the route's id, and the kind; `decisions` likewise, of
+    those who asked for nothing else. `tallies` and `answers`
     by the label of the candidate. `routing`: how long the router model took; `unrouted`: where it was late, or failed.
     `cache`: requests by how the cache had to do with them; `spared`: dollars that its hits would have cost.
     """
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, str]] = Counter()
+        self.decisions: Counter[tuple[str, str, str]] = Counter()
         self.tallies: dict[str, Tally] = {}
         self.answers: dict[str, Answers] = {}
         self.routing = Histogram(ROUTING)
@@ -94,7 +96,8 @@ class Figures:
         self.spared = 0.0
 
     def count(self, outcome: Outcome) -> None:
-        self.requests[f"{outcome.status // 100}xx", outcome.route_id, outcome.kind] += 1
+        ended = self.decisions if outcome.decided else self.requests
+        ended[f"{outcome.status // 100}xx", outcome.route_id, outcome.kind] += 1
         for attempt in outcome.attempts:
             self._tally(attempt.candidate).count(attempt)
         if outcome.cache:

@@ -80,6 +80,7 @@ class Outcome:
     route, or the lane in which the client itself chose, as a label may carry it. `dialect` is the client's; `parent` is
     its traceparent (W3C), as it was sent. `model_told` is what the model that answered calls itself. `cache`: how the
     cache had to do with it, empty where it had not; of a `hit`, `model_served` is who answered when it was asked.
+    `decided`: nothing but a decision was asked for, and what came of it nobody knows here.
     """
 
     id: str
@@ -113,3 +114,4 @@ class Outcome:
     parent: str = ""
     model_told: str = ""
     cache: str = ""
+    decided: bool = False

@@ -10,6 +10,7 @@ from router_service import (
     budgets,
     cached_answers,
     caching,
+    decisions,
     feedback,
     intent,
     kinds,
@@ -27,6 +28,7 @@ from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
 from router_service.exchange import (
     MAX_KEPT,
+    Advise,
     Choose,
     Effect,
     Event,
@@ -59,7 +61,7 @@ from router_service.pace import Paces
 from router_service.plan import Candidate, Plan
 from router_service.policies import cooled, explicit, pinned, whole
 from router_service.policies.policy import Decision, Scores, Setting
-from router_service.session import NEW, Pin, Session, Sessions, is_named, main_thread, session_key
+from router_service.session import NEW, Pin, Session, Sessions, is_named, main_thread
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
@@ -98,7 +100,11 @@ class _Understood:
 
 
 class Selection:
-    def __init__(self, gateway: Gateway, *, wall: float) -> None:
+    """`admit`: by whose rules somebody may ask. `decided`: what was told to who asked for a decision alone."""
+
+    def __init__(self, gateway: Gateway, *, wall: float, admit: admission.Admit = admission.admit) -> None:
+        self.decided: decisions.Told | None = None
+        self._admit = admit
         self._gateway = gateway
         self._id = gateway.new_id()
         self._wall = wall
@@ -151,6 +157,11 @@ class Selection:
         self._gateway.exchanges.forget(self._id)
         return self._refuse(Failure(500, "api_error", f"archgw: {trouble}"), now)
 
+    @property
+    def _decides(self) -> bool:
+        """Whether nothing but a decision is asked for."""
+        return decisions.dialect(self._path) is not None
+
     # -- headers: what needs no body is answered here ---------------------------------------------------------
 
     def _on_headers(self, headers: Headers, end: bool, now: float) -> list[Effect]:
@@ -158,7 +169,7 @@ class Selection:
         self._path, _, self._query = headers.get(":path", "/").partition("?")
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
-        caller = admission.admit(plan.clients, plan.listener, self._path, headers, self._wall)
+        caller = self._admit(plan.clients, plan.listener, self._path, headers, self._wall)
         self._headers, self._caller = caller.headers, caller.name
         if (method, self._path) == ("GET", answers.METRICS):
             return [Tell(self._reply_headers())]
@@ -168,7 +179,9 @@ class Selection:
         local = answers.answer(plan, method, self._path, self._headers, self._query)
         if local:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
-        known = by_path(self._path) or by_count_path(self._path)
+        if self._path == decisions.CALL and method == "POST":
+            return self._let_through(now)
+        known = by_path(self._path) or by_count_path(self._path) or decisions.dialect(self._path)
         if not known and self._path not in ("/v1/models", feedback.PATH):
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
         if method != "POST" or not (known or self._path == feedback.PATH):
@@ -179,10 +192,17 @@ class Selection:
             feedback.check_length(length)
         if end and self._path == feedback.PATH:
             raise BadRequest(feedback.EMPTY)
+        if end and self._path == decisions.PATH:
+            raise BadRequest(decisions.EMPTY)
         if end:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         self._gateway.exchanges.expect(self._id, length, now)
         return [Proceed()]
+
+    def _let_through(self, now: float) -> list[Effect]:
+        """To the service itself, by a route of Envoy's, when all of it is here; it is told who asks."""
+        self._gateway.exchanges.expect(self._id, limits.check_length(self._gateway.plan.limits, self._headers), now)
+        return [Advise({admission.CALLER: self._caller})]
 
     def _on_shown(self, id: str) -> list[Effect]:
         recall = self._recall(f"{id}/")
@@ -205,17 +225,20 @@ class Selection:
     def _on_body(self, body: bytes, now: float) -> list[Effect]:
         if self._path == feedback.PATH:
             return self._on_feedback(body)
+        if self._path == decisions.CALL:
+            self._gateway.exchanges.forget(self._id)
+            return [Proceed()]
         parsed = request_json.read(body, self._gateway.plan.limits)
-        dialect = by_count_path(self._path) or by_path(self._path)
+        dialect = by_count_path(self._path) or by_path(self._path) or decisions.dialect(self._path)
         assert dialect is not None
-        conversation = dialect.parse_request(parsed)
+        conversation = decisions.conversation(self._path, parsed) if self._decides else dialect.parse_request(parsed)
         needed = needs.of(conversation)
         understood = _Understood(
             dialect,
             body,
             conversation,
             intent.read(conversation, self._headers),
-            session_key(conversation, self._headers),
+            decisions.session(self._path, conversation, self._headers),
             needed,
             needs.fitting(self._gateway.plan, needed),
         )
@@ -242,7 +265,7 @@ class Selection:
     def _recall(self, session: str) -> Recall | None:
         """What others may know better, where anybody does."""
         plan, spending = self._gateway.plan, self._gateway.spending
-        shared = self._gateway.sessions.shared
+        shared = self._gateway.sessions.shared and session
         keys = tuple({session, main_thread(session)}) if shared else ()
         asker = allowance.asker(self._caller, session)
         counts = budgets.unread(plan.budgets, spending, asker, plan.preferences, self._wall)
@@ -314,7 +337,9 @@ class Selection:
         learned = self._gateway.learned.get(self._caller, NOTHING)
         self._seen, self._scores = learning.seen(scores, plan), learning.adjusted(scores, learned)
         setting = self._setting(understood, self._scores, now)
-        decision = learning.choose(plan, self._scores, setting, learned, self._gateway.random)
+        # Where nothing is heard of the answer, nothing is tried.
+        random = (lambda: 1.0) if self._decides else self._gateway.random
+        decision = learning.choose(plan, self._scores, setting, learned, random)
         return self._chosen(understood, decision, now)
 
     def _setting(self, understood: _Understood, scores: Scores, now: float) -> Setting:
@@ -346,7 +371,7 @@ class Selection:
                 able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
                 now=self._wall,
             )
-            keep = self._keeping(understood, decision)
+            keep = None if self._decides else self._keeping(understood, decision)
             decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
             id=self._id,
@@ -369,12 +394,22 @@ class Selection:
             touched=now,
             caller=self._caller,
             budgets=tuple(map(budgets.warning, reached)),
-            told=() if counts else self._told(understood, decision),
+            told=() if counts or self._decides else self._told(understood, decision),
             keep=keep,
         )
+        if self._decides:
+            return self._decision_alone(understood, exchange, now)
         if keep is None:
             return self._asked(understood, exchange, now)
         return self._look(understood, exchange, keep, now)
+
+    def _decision_alone(self, understood: _Understood, exchange: Exchange, now: float) -> list[Effect]:
+        """Who asks goes to the model himself: the turn is pinned to it, and its switch costs nothing that we know."""
+        if understood.session:
+            self._pin(understood, exchange.decision, served=exchange.decision.first.id)
+        self.decided = decisions.told(exchange, self._scores)
+        outcome = replace(exchange.outcome(now=now, status=200, ask=self._gateway.show_asks), decided=True)
+        return [Record(outcome), decisions.reply(exchange, self.decided)]
 
     def _look(self, understood: _Understood, exchange: Exchange, keep: caching.Keeping, now: float) -> list[Effect]:
         self._looking, alone = (understood, exchange), exchange.decision.first.id != keep.first
@@ -495,8 +530,8 @@ class Selection:
         return self._gateway.sessions.get(understood.session) if begun else NEW
 
     def _pin(self, understood: _Understood, decision: Decision, served: str = "") -> None:
-        """Only a user turn moves the pin; an attempt moves it again if somebody else steps in. `served`: whose answer
-        the cache held, which has cost no switch."""
+        """Only a user turn moves the pin; an attempt moves it again if somebody else steps in. `served`: who answers
+        without a switch that we pay for: the cache held his answer, or the client asks him himself."""
         if understood.intent.kind == "user turn" and decision.lane == "routed":
             pin = Pin(decision.route.id, served or decision.first.id, decision.score)
             leaves = decision.switch and decision.switch.done and not served
@@ -511,7 +546,10 @@ class Selection:
         explained = self._reply_headers() | {"x-arch-reason": "refused by archgw"} | (more or {})
         if self._path == feedback.PATH:  # no model was asked for anything
             return [Respond(failure.status, explained | _JSON, feedback.refused(failure))]
-        dialect = by_path(self._path) or answers.dialect_for(self._path, self._headers)
+        if self._path == decisions.CALL:  # Envoy makes a status of gRPC's of it
+            return [Record(self._refusal(failure, now)), Respond(failure.status, explained, failure.message.encode())]
+        dialect = by_path(self._path) or decisions.dialect(self._path)
+        dialect = dialect or answers.dialect_for(self._path, self._headers)
         return [Record(self._refusal(failure, now)), error_reply(dialect, failure, explained)]
 
     def _refuse_over_budget(self, understood: _Understood, blocking: list[Standing], now: float) -> list[Effect]:
@@ -552,6 +590,7 @@ class Selection:
             caller=self._caller,
             parent=traceparent(self._headers),
             brief="feedback that cannot be kept" if self._path == feedback.PATH else "",
+            decided=self._decides or self._path == decisions.CALL,
         )
 
     def _reply_headers(self) -> dict[str, str]:

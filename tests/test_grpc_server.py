@@ -181,3 +181,31 @@ async def test_whose_client_has_left_asks_for_nobody_any_more_unless_envoy_comes
     await asyncio.sleep(0.05)
     assert cache.given_up == (() if returns else (chosen.exchange,))
     second.close()
+
+
+async def test_an_error_of_our_own_lets_the_request_of_somebody_elses_envoy_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from router_service import decisions
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a prompt could stand here")
+
+    monkeypatch.setattr(decisions, "told", broken)
+    gateway, journal, envoy = gateway_of(), Journal(), Envoy()
+    context: Any = envoy
+    model: Any = Model()
+    hop = Hop(gateway, model, journal, Nowhere(), context, role="decide")
+    head = pb.ProcessingRequest()
+    for name, value in {":method": "POST", ":path": MESSAGES, "x-arch-model": "mine"}.items():
+        head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
+    await hop.on_message(head)
+    body = json.dumps(request(model=GPT)).encode()
+    await hop.on_message(pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
+    first, second = envoy.heard
+    assert first.request_headers.response.header_mutation.remove_headers == ["x-arch-model"]
+    told = second.request_body.response.header_mutation
+    set = {option.header.key: option.header.raw_value for option in told.set_headers}
+    assert "x-arch-model" not in set and b"ZeroDivisionError" in set["x-arch-reason"]
+    assert b"a prompt" not in set["x-arch-reason"]
+    assert len(gateway.exchanges) == 0

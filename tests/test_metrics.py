@@ -94,6 +94,8 @@ async def sample(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Samp
                     assert (await running.ask(body, **headers)).status == 200
                 assert (await running.ask(asked | {"model": SECRET}, **headers)).status == 404
                 assert (await running.ask(b"", f"/{SECRET}", **headers)).status == 404
+                explicit = asked | {"model": "gpt-4o-mini"}
+                assert (await running.ask(explicit, "/routing/v1/messages", **headers)).status == 200
                 async with running.client.get(f"{running.url}/archgw/metrics") as reply:
                     text = await reply.text()
                 home = running.home
@@ -110,6 +112,7 @@ def test_requests_tokens_dollars_and_times_are_there(sample: Sample) -> None:
     assert value("archgw_requests_total", **{"class": "2xx", "route": "telling-jokes", "kind": "user turn"}) == 2
     assert value("archgw_requests_total", **{"class": "2xx", "route": "explicit", "kind": "user turn"}) == 1
     assert value("archgw_requests_total", **{"class": "4xx", "route": "", "kind": "refused"}) == 2
+    assert value("archgw_decisions_total", **{"class": "2xx", "route": "explicit", "kind": "user turn"}) == 1
     assert value("archgw_tries_total", candidate=DEEPSEEK) == 2
     assert value("archgw_failures_total", candidate=DEEPSEEK) == value("archgw_answers_total", candidate=DEEPSEEK) == 1
     assert value("archgw_failovers_total", candidate=GPT) == 1
@@ -213,10 +216,10 @@ def test_the_docs_name_each_figure_and_no_other(sample: Sample) -> None:
 
 def test_the_docs_name_each_field_of_the_services_log_and_no_other(sample: Sample) -> None:
     logged = [json.loads(line) for line in sample.requests]
-    assert len(logged) == 5
-    fields = list(facts(outcome(caller="laptop")))
+    assert len(logged) == 6
+    fields = list(facts(outcome(caller="laptop", decided=True)))
     assert table("### A request, as the router service logs it") == fields
-    assert all(set(fields) - set(line) <= {"caller"} for line in logged)
+    assert all(set(fields) - set(line) <= {"caller", "decided"} for line in logged)
 
 
 def test_the_docs_name_each_field_of_envoys_log_and_no_other(sample: Sample) -> None:

@@ -181,7 +181,7 @@ def test_headers_that_steer_us_are_not_shown_to_providers() -> None:
 
 
 def test_envoys_own_timers_are_bounds_and_the_service_sets_the_limit_of_an_attempt() -> None:
-    to_chain, _ = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
+    to_chain, _, _ = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
     assert to_chain["route"]["retry_policy"]["per_try_timeout"] == to_chain["route"]["timeout"]
     assert manager(ATTEMPT)["http_filters"][0]["typed_config"]["message_timeout"] == to_chain["route"]["timeout"]
 
@@ -193,7 +193,7 @@ def test_between_the_hops_nobody_waits_before_a_broken_connection_is_told() -> N
 
 
 def test_a_route_keeps_the_idle_timeout_of_the_one_before_it_unless_it_has_its_own() -> None:
-    to_chain, unrouted = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
+    to_chain, _, unrouted = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
     assert unrouted["route"]["idle_timeout"] == "30s"
     assert to_chain["route"]["idle_timeout"] == to_chain["route"]["timeout"] == "605s"
 

@@ -315,3 +315,80 @@ class Router:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class DecisionsStub:
+    """What other programs may ask, on the socket or through the front listener by a client key; all else here is archgw's own.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Decide = channel.unary_unary(
+                '/archgw.v1.Decisions/Decide',
+                request_serializer=router__service_dot_pb_dot_router__pb2.DecisionRequest.SerializeToString,
+                response_deserializer=router__service_dot_pb_dot_router__pb2.Decision.FromString,
+                _registered_method=True)
+
+
+class DecisionsServicer:
+    """What other programs may ask, on the socket or through the front listener by a client key; all else here is archgw's own.
+    """
+
+    def Decide(self, request, context):
+        """What the gateway would decide about a whole request, without sending it anywhere: docs/decisions-only.md. Fails with
+        INVALID_ARGUMENT, NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (a budget, too) or UNAVAILABLE, and in words.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DecisionsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Decide': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decide,
+                    request_deserializer=router__service_dot_pb_dot_router__pb2.DecisionRequest.FromString,
+                    response_serializer=router__service_dot_pb_dot_router__pb2.Decision.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'archgw.v1.Decisions', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('archgw.v1.Decisions', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Decisions:
+    """What other programs may ask, on the socket or through the front listener by a client key; all else here is archgw's own.
+    """
+
+    @staticmethod
+    def Decide(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archgw.v1.Decisions/Decide',
+            router__service_dot_pb_dot_router__pb2.DecisionRequest.SerializeToString,
+            router__service_dot_pb_dot_router__pb2.Decision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

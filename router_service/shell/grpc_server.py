@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from router_service import answers
+from router_service import admission, answers
+from router_service.advice import Advice
 from router_service.attempt import Attempt, tear
 from router_service.conversation import Failure
 from router_service.count_attempt import CountAttempt
@@ -46,6 +48,7 @@ from router_service.selection import Gateway, Selection
 from router_service.shell import envoy_admin, metrics, router_api, router_model, wire
 from router_service.shell.cache import Cache
 from router_service.shell.cache_stores import Nowhere as NoStore
+from router_service.shell.decisions_api import DecisionsApi
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.learner import LOOK_EVERY, Learner
@@ -68,6 +71,12 @@ _AT_ONCE = 8  # large ones on their way, where a thousand wait for the same
 _SWEEP_EVERY = 1.0
 _BETWEEN = 0.5  # seconds; Envoy takes the next candidate within a fraction of that
 _REMEMBER_EVERY = 1.0
+# How each role begins; any other is an attempt's, which goes on with an exchange that is there.
+_BEGIN: dict[str, Callable[..., Selection | Advice]] = {
+    "selection": Selection,
+    "decide": Advice,  # in somebody else's Envoy
+    "call": partial(Selection, admit=admission.introduced),  # by gRPC
+}
 
 Stream = AsyncIterator[pb.ProcessingRequest]
 Log = AsyncIterator[log.StreamAccessLogsMessage]
@@ -82,20 +91,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
         role = str(metadata.get("x-archgw-role"))
-        now = self._serving
-        hop = Hop(
-            now.gateway,
-            now.model,
-            now.journal,
-            now.store,
-            context,
-            role=role,
-            identities=now.identities,
-            admin=now.envoy_admin,
-            purse=now.purse,
-            cache=now.cache,
-            large=self._large,
-        )
+        hop = _hop(self._serving, context, role=role, large=self._large)
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -151,7 +147,7 @@ class Hop:
         self._role = role
         self._identities, self._admin = identities or Identities(), admin
         self._exchange: Exchange | None = None  # of which this is an attempt
-        self._machine: Selection | Attempt | CountAttempt | None = None
+        self._machine: Selection | Advice | Attempt | CountAttempt | None = None
         self._last: pb.ProcessingRequest | None = None
         self._request: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
@@ -189,8 +185,8 @@ class Hop:
         self._cache.ended(record.outcome)
 
     def _open(self, event: RequestHeaders, message: pb.ProcessingRequest) -> bool:
-        if self._role == "selection":
-            self._machine = Selection(self._gateway, wall=time.time())
+        if begin := _BEGIN.get(self._role):
+            self._machine = begin(self._gateway, wall=time.time())
             return True
         self._exchange = exchange = self._gateway.exchanges.get(event.headers.get("x-archgw-exchange", ""))
         candidate = exchange.decision.chain.candidate(wire.candidate(message)) if exchange else None
@@ -317,6 +313,22 @@ class Hop:
                 _log.debug("a tick came after its stream had ended")
 
 
+def _hop(now: Serving, context: Context, *, role: str, large: asyncio.Semaphore | None = None) -> Hop:
+    return Hop(
+        now.gateway,
+        now.model,
+        now.journal,
+        now.store,
+        context,
+        role=role,
+        identities=now.identities,
+        admin=now.envoy_admin,
+        purse=now.purse,
+        cache=now.cache,
+        large=large,
+    )
+
+
 def _let_go(cache: Cache, exchange: Exchange) -> None:
     """Envoy has not come back with it: its client has left, and whoever waits for its answer asks himself."""
     if not exchange.active:
@@ -364,6 +376,7 @@ async def serve(
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
+    router_pb2_grpc.add_DecisionsServicer_to_server(DecisionsApi(partial(_hop, serving)), server)
     wellness = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs are older than it
     health_pb2_grpc.add_HealthServicer_to_server(wellness, server)
     await wellness.set("", HealthCheckResponse.SERVING)

@@ -38,9 +38,9 @@ class Journal:
         for watcher in self._watchers:
             if not watcher.full():
                 watcher.put_nowait(outcome)
-        if self.ledger:
+        if self.ledger and not outcome.decided:  # which hold what came of requests: of a decision nobody tells
             self.ledger.record(outcome)
-        if self.telemetry:
+        if self.telemetry and not outcome.decided:
             self.telemetry.record(outcome)
         _log.info("%s", json.dumps(facts(outcome)))
 
@@ -100,7 +100,7 @@ class Journal:
         given = wanted.feedback
         for outcome in reversed(self.recent):
             turn = outcome.kind == "user turn" and outcome.model_served
-            meant = turn if given.request == LAST else outcome.id == given.request
+            meant = turn if given.request == LAST else outcome.id == given.request and not outcome.decided
             if meant and outcome.caller == wanted.caller and outcome.session.startswith(given.session):
                 return Kept(outcome.id, outcome.model_served, outcome.route, outcome.started, outcome.caller)
         return None
@@ -122,6 +122,7 @@ def facts(outcome: Outcome) -> dict[str, object]:
         "time": began.replace("+00:00", "Z"),
         "id": outcome.id,
         "kind": outcome.kind,
+        **({"decided": True} if outcome.decided else {}),
         "client": outcome.client,
         **({"caller": outcome.caller} if outcome.caller else {}),
         "route": outcome.route,

@@ -90,6 +90,12 @@ class _Figures:
         for labels, number in sorted(counted.requests.items()):
             requests.add_metric(labels, number)
         yield requests
+        decisions = CounterMetricFamily(
+            "archgw_decisions", "Decisions that were asked for alone, likewise.", labels=["class", "route", "kind"]
+        )
+        for labels, number in sorted(counted.decisions.items()):
+            decisions.add_metric(labels, number)
+        yield decisions
         cache = CounterMetricFamily(
             "archgw_cache_requests", "Requests with which the cache of answers had to do.", labels=["result"]
         )

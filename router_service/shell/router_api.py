@@ -246,4 +246,5 @@ def told(outcome: Outcome) -> pb.Request:
         caller=outcome.caller,
         failed=sum(bool(attempt.trouble) for attempt in outcome.attempts),
         cache=outcome.cache,
+        decided=outcome.trace.candidates[0] if outcome.decided and outcome.trace.candidates else "",
     )

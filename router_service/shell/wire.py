@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from router_service.exchange import (
+    Advise,
     Ask,
     Choose,
     Effect,
@@ -96,6 +97,8 @@ def response(effect: Effect, last: pb.ProcessingRequest | None, request: Headers
             return _proceed(last)
         case Respond():
             return _immediate(effect)
+        case Advise():
+            return _advise(effect, last)
         case Choose():
             return _choose(effect)
         case Ask():
@@ -121,6 +124,7 @@ def patience(seconds: float) -> pb.ProcessingResponse:
 def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
     phases: dict[str, Callable[[], pb.ProcessingResponse]] = {
         "request_headers": lambda: pb.ProcessingResponse(request_headers=pb.HeadersResponse()),
+        "request_body": lambda: pb.ProcessingResponse(request_body=pb.BodyResponse()),
         "response_headers": lambda: pb.ProcessingResponse(response_headers=pb.HeadersResponse()),
         "response_trailers": lambda: pb.ProcessingResponse(response_trailers=_without_trailers(last)),
     }
@@ -144,6 +148,19 @@ def _immediate(effect: Respond) -> pb.ProcessingResponse:
             details=DETAILS,
         )
     )
+
+
+def _advise(effect: Advise, last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
+    """Of an answer, which is routed nowhere any more, only what is set or taken away."""
+    phase = (last.WhichOneof("request") if last else None) or "request_headers"
+    mutation = pb.HeaderMutation(set_headers=_options(effect.headers), remove_headers=effect.remove)
+    common = pb.CommonResponse(header_mutation=mutation, clear_route_cache=phase.startswith("request"))
+    answer = pb.ProcessingResponse()
+    if phase.endswith("trailers"):
+        getattr(answer, phase).header_mutation.CopyFrom(mutation)
+    else:
+        getattr(answer, phase).response.CopyFrom(common)
+    return answer
 
 
 def _choose(effect: Choose) -> pb.ProcessingResponse:

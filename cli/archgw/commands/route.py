@@ -13,8 +13,9 @@ from rich.table import Table
 
 from archgw import client, configs, report
 from archgw.home import home
+from router_service import decisions
 from router_service.asks import ask_and_context
-from router_service.conversation import Conversation, Message, Text
+from router_service.conversation import Conversation
 from router_service.pb import router_pb2 as pb
 from router_service.plan import Plan
 from router_service.policies.policy import Scores
@@ -56,17 +57,8 @@ def route(
 
 def asked(prompt: str, context: list[str]) -> tuple[str, list[str]]:
     """The prompt and its context, as they would be read in a conversation: envelopes off, long texts cut."""
-    turns = [*reversed([_message(turn) for turn in context]), Message("user", (Text(prompt),))]
-    ask, before = ask_and_context(Conversation(model="", messages=tuple(turns)))
+    ask, before = ask_and_context(Conversation(model="", messages=decisions.said(prompt, context)))
     return ask, list(before)
-
-
-def _message(turn: str) -> Message:
-    """`assistant: done`; what names no role is the user's."""
-    role, found, words = turn.partition(":")
-    if found and role.strip() in ("user", "assistant"):
-        return Message("assistant" if role.strip() == "assistant" else "user", (Text(words.strip()),))
-    return Message("user", (Text(turn),))
 
 
 def _from_the_stack(prompt: str, context: list[str], *, explain: bool) -> pb.DecideReply | None:

@@ -88,7 +88,7 @@ def _cells(request: pb.Request) -> list[str]:
         request.kind,
         request.route or "-",
         f"{request.score:.2f}" if request.HasField("score") else "-",
-        request.model_served or f"error {request.status}",
+        request.model_served or request.decided or f"error {request.status}",
         _tries(request),
         report.seconds(request.first_content if request.HasField("first_content") else None),
         report.seconds(request.duration),
@@ -101,6 +101,8 @@ def _cells(request: pb.Request) -> list[str]:
 def _tries(request: pb.Request) -> str:
     if request.cache == "hit":
         return "cached"
+    if request.decided:
+        return "decided only"
     return f"{request.attempts} ({request.failed} failed)" if request.failed else str(request.attempts)
 
 

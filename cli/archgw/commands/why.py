@@ -17,6 +17,7 @@ from router_service.pb import router_pb2 as pb
 from router_service.switching import dollars
 
 _SHOWN = 600  # letters of what was asked
+_DECIDED = "whoever asked goes to the model himself: no model was asked here, and what it costs is not known"
 _CACHE = {  # how it had to do with the request
     "hit": "answered from it; no model was asked",
     "miss": "held no answer; this one is kept, if it is whole and good",
@@ -63,7 +64,7 @@ def why(
 
 def _print(found: pb.Explanation) -> None:
     request, out = found.request, report.console
-    answer = request.model_served or f"error {request.status}"
+    answer = request.model_served or request.decided or f"error {request.status}"
     out.print(f"[bold]{escape(request.route or '-')}[/bold] -> [bold]{escape(answer)}[/bold]")
     out.print(f"why: {escape(request.reason)}\n", soft_wrap=True)
     out.print(_facts(found))
@@ -91,6 +92,7 @@ def _rows(found: pb.Explanation) -> list[tuple[str, str]]:
     difficulty = max(found.difficulty.items(), key=lambda item: item[1], default=("", 0.0))
     return [
         ("request", f"{request.id}, {request.kind}, {when}" + (f", {request.client}" if request.client else "")),
+        ("decided only", _DECIDED if request.decided else ""),
         ("client key", request.caller),
         ("session", request.session),
         ("asked for", request.model_asked),

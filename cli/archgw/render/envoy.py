@@ -22,6 +22,7 @@ from archgw.render.envoy_pieces import (
     typed,
 )
 from archgw.render.envoy_replies import TORN, local_replies, torn_replies
+from router_service.decisions import CALL
 from router_service.plan import Plan
 
 __all__ = ["Files", "Place", "files", "render", "resources"]
@@ -400,9 +401,15 @@ def _front_routes(plan: Plan) -> Json:
         "route": {"cluster": "nobody", "idle_timeout": seconds(plan.limits.pause_in_request)},
         "request_body_buffer_limit": plan.limits.body,
     }
+    # By gRPC, which the service lets through once it knows who asks; it is asked by nothing else that is not Envoy.
+    decisions = {
+        "match": {"path": CALL, "grpc": {}},
+        "route": {"cluster": "router", "timeout": "30s", "idle_timeout": seconds(plan.limits.pause_in_request)},
+        "request_body_buffer_limit": plan.limits.body,
+    }
     return {
         "name": "front",
-        "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, unrouted]}],
+        "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, decisions, unrouted]}],
     }
 
 

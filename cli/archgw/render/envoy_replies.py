@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from archgw.render.envoy_pieces import Json, typed
-from router_service import limits
+from router_service import decisions, limits
 from router_service.config import Limits
 
 _EXPLAINED = {  # what every reply carries, whoever gives it
@@ -13,6 +13,8 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
+
+_ANTHROPICS = ("/v1/messages", "/routing/v1/messages", decisions.PATH)  # beginnings of paths
 
 # How Envoy calls it where a provider has torn an answer of which nothing had gone out.
 TORN = "response.code_details.startsWith('upstream_reset_after_response_started')"
@@ -62,9 +64,9 @@ def _said(when: str, kind: str, words: str, *, status: int | None = None) -> lis
     """One mapper for each dialect; `status` replaces Envoy's own."""
     anthropic = {"type": "error", "error": {"type": kind, "message": words}}
     openai = {"error": {"message": words, "type": kind, "param": None, "code": None}}
-    messages = "request.path.startsWith('/v1/messages')"
+    messages = " || ".join(f"request.path.startsWith('{path}')" for path in _ANTHROPICS)
     return [
-        _mapper(f"!({_OURS}) && {when} && {messages}", anthropic, status),
+        _mapper(f"!({_OURS}) && {when} && ({messages})", anthropic, status),
         _mapper(f"!({_OURS}) && {when} && !({messages})", openai, status),
     ]
 
