@@ -1,6 +1,10 @@
 """Several router services behind one Envoy: their ids, what Envoy is told of them, and what they say as one."""
 
+import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
@@ -16,6 +20,8 @@ from archgw.machine import ca_file, refusal
 from archgw.render import envoy
 from archgw.supervisor import Supervisor
 from dialogue import THREE, plan_of
+from grpc_health.v1 import health, health_pb2_grpc
+from terminal import Shell
 
 from router_service.config import ConfigErrors, Limits, parse, with_workers
 from router_service.pb import router_pb2 as pb
@@ -291,3 +297,45 @@ async def test_what_they_share_is_not_another_while_they_run(tmp_path: Path, cha
     file.write_text(text.format(2 if "redis" in change else 1, change))
     with pytest.raises(CannotReload, match=r"several router services run, .* archgw down, then archgw up"):
         await supervisor.reload()
+
+
+# -- one that hangs ------------------------------------------------------------------------------------------------
+
+
+async def test_one_that_does_not_answer_is_ended_though_the_others_do(tmp_path: Path) -> None:
+    file, home = tmp_path / "config.yaml", Home(tmp_path / "home")
+    file.write_text(f"llm_providers: [{{model: openai/gpt-4o, access_key: k}}]\n{REDIS}")
+    home.create()
+    supervisor = Supervisor(file, home, environment={}, silence=1.0, workers=2)
+    well, hung = supervisor._workers
+    server = grpc.server(futures.ThreadPoolExecutor(1))
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    server.add_insecure_port(f"unix:{well.socket}")
+    server.start()
+    processes = {one.name: await asyncio.create_subprocess_exec("sleep", "60") for one in (well, hung)}
+    supervisor.pids.update({name: process.pid for name, process in processes.items()})
+    watching = [asyncio.create_task(supervisor._watch_worker(one)) for one in (well, hung)]
+    try:
+        assert await asyncio.wait_for(processes[hung.name].wait(), 60) == -signal.SIGKILL
+        assert processes[well.name].returncode is None
+    finally:
+        for task in watching:
+            task.cancel()
+        processes[well.name].kill()
+        await processes[well.name].wait()
+        server.stop(0).wait()
+
+
+def test_up_says_what_more_than_one_of_them_needs(shell: Shell) -> None:
+    said = shell.run("up", shell.config(), "--workers", "2")
+    assert said.exit_code == 1
+    assert "--workers 2: 2 router services share" in said.output and "redis://127.0.0.1:6379" in said.output
+
+
+def test_a_service_that_is_started_by_itself_wants_to_know_which_it_is(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"llm_providers: [{{model: openai/gpt-4o, access_key: k}}]\nworkers: 2\n{REDIS}")
+    command = [sys.executable, "-m", "router_service", "--config", str(config), "--socket", str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = "workers: 2: each is a process of its own; say which this is: --worker 0 ... --worker 1"
+    assert (done.returncode, done.stderr.strip()) == (1, told)

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from typing import Any
 
 import aiohttp
@@ -168,6 +170,7 @@ async def test_all_of_them_are_asked_at_the_command_line_and_for_figures(running
         assert why.exit_code == 0, why.output
     cache = json.loads((await archgw(running, "cache", "status", "--json")).output)
     assert cache["entries"] == 12
+    await until(lambda: _written(running) == len(logged(running)))
     assert cache["hits"] >= sum(one.headers.get("x-arch-cache", "").startswith("hit") for one in again) > 0
     assert "default" in (await archgw(running, "route", "What is the capital of France?")).output
     watched = await asyncio.to_thread(_watched, running, 24)
@@ -178,6 +181,12 @@ async def test_all_of_them_are_asked_at_the_command_line_and_for_figures(running
     assert sum(ended.values()) == len(logged(running)) and min(ended.values()) > 0
     assert figures["archgw_worker_answers", "0"] == figures["archgw_worker_answers", "1"] == 1
     assert figures["archgw_envoy_answers", ""] == 1 and ("archgw_budget_spent", "") in figures
+
+
+def _written(running: Gateway) -> int:
+    """Rows of the ledger, which both write into one file of SQLite's."""
+    with closing(sqlite3.connect(running.home.ledger)) as connection:
+        return int(connection.execute("select count(*) from requests").fetchone()[0])
 
 
 def _watched(running: Gateway, count: int) -> list[str]:

@@ -13,10 +13,9 @@ from router_service import workers
 
 # A worker that has ended refuses at once, and the next one is asked. These are for one that hangs.
 _CHECKED = {
-    "interval": "1s",
-    "no_traffic_interval": "1s",
-    "unhealthy_interval": "0.5s",
-    "timeout": "2s",  # one that works hard is late
+    "interval": "0.5s",
+    "no_traffic_interval": "0.5s",
+    "timeout": "1s",
     "unhealthy_threshold": 2,
     "healthy_threshold": 1,
     "grpc_health_check": {},
