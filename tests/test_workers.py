@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+import queue
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent import futures
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from archgw.home import Home
 from archgw.machine import ca_file, refusal
 from archgw.render import envoy
 from archgw.supervisor import Supervisor
+from archgw.watching import watched
 from dialogue import THREE, plan_of
 from grpc_health.v1 import health, health_pb2_grpc
 from terminal import Shell
@@ -254,8 +256,8 @@ class Adopting(router_pb2_grpc.RouterServicer):
 
 
 @contextmanager
-def served(socket: Path, servicer: Adopting) -> Iterator[None]:
-    server = grpc.server(futures.ThreadPoolExecutor(1))
+def served(socket: Path, servicer: router_pb2_grpc.RouterServicer) -> Iterator[None]:
+    server = grpc.server(futures.ThreadPoolExecutor(4))
     router_pb2_grpc.add_RouterServicer_to_server(servicer, server)
     server.add_insecure_port(f"unix:{socket}")
     server.start()
@@ -339,3 +341,43 @@ def test_a_service_that_is_started_by_itself_wants_to_know_which_it_is(tmp_path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     told = "workers: 2: each is a process of its own; say which this is: --worker 0 ... --worker 1"
     assert (done.returncode, done.stderr.strip()) == (1, told)
+
+
+# -- requests as they end ------------------------------------------------------------------------------------------
+
+
+class Telling(router_pb2_grpc.RouterServicer):
+    """Tells these, and then what it is given."""
+
+    def __init__(self, *before: tuple[str, float]) -> None:
+        self._before, self.more = before, queue.Queue[str]()
+
+    def Status(self, request: pb.StatusRequest, context: Any) -> pb.StatusReply:
+        return pb.StatusReply()
+
+    def Watch(self, request: pb.WatchRequest, context: Any) -> Iterator[pb.Request]:
+        if request.replay:
+            yield from (pb.Request(id=id, started=at) for id, at in self._before)
+        while context.is_active():
+            with suppress(queue.Empty):
+                yield pb.Request(id=self.more.get(timeout=0.05))
+
+
+def test_requests_are_told_in_the_order_in_which_they_ended_and_go_on_when_one_begins_anew(tmp_path: Path) -> None:
+    one, other = Telling(("00a", 1.0), ("00b", 4.0)), Telling(("01a", 2.0), ("01b", 3.0))
+    sockets = [tmp_path / "router.sock", tmp_path / "router-1.sock"]
+    with served(sockets[0], one):
+        with served(sockets[1], other):
+            told = watched(sockets, replay=3)
+            assert [next(told).id for _ in range(3)] == ["01a", "01b", "00b"]
+            for telling, id in ((other, "01c"), (one, "00c")):
+                telling.more.put(id)
+                assert next(told).id == id
+        one.more.put("00d")
+        assert next(told).id == "00d", "it has gone, and the other goes on"
+        again = Telling(("01a", 2.0))
+        with served(sockets[1], again):
+            again.more.put("01e")
+            assert next(told).id == "01e", "what it told before is not told twice"
+    with pytest.raises(grpc.RpcError):
+        next(told)

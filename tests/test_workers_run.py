@@ -7,7 +7,7 @@ import signal
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import aiohttp
@@ -45,17 +45,37 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
-def redis() -> Iterator[str]:
+def redis() -> Iterator["Redis"]:
     """The real one where it is installed."""
-    with real_redis(free_port()) if installed() else fake_redis() as url:
-        yield url
+    if installed():
+        with Redis() as server:
+            yield server
+    else:
+        with fake_redis() as url:
+            yield Redis(url)
+
+
+class Redis:
+    """One that may be away for a while, where it is no fake."""
+
+    def __init__(self, url: str = "") -> None:
+        self._port = free_port()
+        self.url = url or f"redis://127.0.0.1:{self._port}/0"
+        self._running = ExitStack()
+
+    def __enter__(self) -> "Redis":
+        self._running.enter_context(real_redis(self._port))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory, redis: str) -> AsyncIterator[Gateway]:
+async def running(tmp_path_factory: pytest.TempPathFactory, redis: Redis) -> AsyncIterator[Gateway]:
     async with Simulator("openai") as openai, Simulator("deepseek") as deepseek:
         providers = {"openai": openai, "deepseek": deepseek}
-        config = CONFIG.replace("$REDIS", redis)
+        config = CONFIG.replace("$REDIS", redis.url)
         async with gateway(tmp_path_factory.mktemp("workers"), config, providers, CODE, watch=False) as running:
             yield running
 
@@ -131,24 +151,23 @@ async def test_a_session_goes_on_with_its_model_whoever_gets_its_turns(running: 
 
 async def test_that_a_provider_tore_its_stream_reaches_the_worker_that_holds_it(running: Gateway) -> None:
     running.providers["openai"].fault = Fault("reset_after_content")
-    met: set[str] = set()
-    for n in range(40):
-        headers = {"content-type": "application/json"}
-        async with running.client.post(
-            f"{running.url}/v1/messages", json=hello(n, stream=True), headers=headers
-        ) as reply:
-            id, words = reply.headers["x-arch-request-id"], b""
-            with pytest.raises(aiohttp.ClientError):
-                async for chunk in reply.content.iter_any():
-                    words += chunk
-        assert b"message_start" in words and b"message_stop" not in words
-        await until(lambda id=id: id in logged(running))  # type: ignore[misc]
+    ids = await asyncio.gather(*(_torn(running, n) for n in range(12)))
+    assert {id[:2] for id in ids} == {"00", "01"}
+    await until(lambda: all(id in logged(running) for id in ids))
+    for id in ids:
         found = await asyncio.to_thread(client.explain, running.home, id, "")
         assert found.request.error == f"archgw: {GPT}: tore the connection", "not: the client left"
-        met.add(id[:2])
-        if len(met) == 2:
-            break
-    assert met == {"00", "01"}
+
+
+async def _torn(running: Gateway, n: int) -> str:
+    """The id of a stream that breaks off."""
+    headers, words = {"content-type": "application/json"}, b""
+    async with running.client.post(f"{running.url}/v1/messages", json=hello(n, stream=True), headers=headers) as reply:
+        with pytest.raises(aiohttp.ClientError):
+            async for chunk in reply.content.iter_any():
+                words += chunk
+        assert b"message_start" in words and b"message_stop" not in words
+        return reply.headers["x-arch-request-id"]
 
 
 async def test_a_stream_that_ends_in_the_middle_is_told_in_the_clients_dialect(running: Gateway) -> None:
@@ -271,6 +290,25 @@ async def test_one_that_is_killed_costs_what_it_held_and_no_more(running: Gatewa
     await _until_both(running)
     assert "router-1 ended by itself and was started again once" in (await archgw(running, "status")).output
     assert running.supervisor.restarts == {"router-1": 1}
+
+
+@pytest.mark.skipif(not installed(), reason="Redis is not installed")
+async def test_without_redis_each_goes_on_with_what_it_knows_and_says_so_until_it_is_back(
+    running: Gateway, redis: Redis
+) -> None:
+    redis.__exit__()
+    answers = await asyncio.gather(*(running.ask(hello(n, model="auto")) for n in range(12)))
+    assert {answer.status for answer in answers} == {200} and {*map(worker, answers)} == {"00", "01"}
+    troubles = json.loads((await archgw(running, "status", "--json")).output)["troubles"]
+    assert any(trouble.startswith("Redis is not to be had") for trouble in troubles), troubles
+    redis.__enter__()
+    for _ in range(600):
+        answers = await asyncio.gather(*(running.ask(hello(n, model="auto")) for n in range(4)))
+        assert {answer.status for answer in answers} == {200}
+        if not json.loads((await archgw(running, "status", "--json")).output)["troubles"]:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("they do not use it again")
 
 
 async def _until_both(running: Gateway) -> None:

@@ -82,6 +82,8 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None,
     out = report.console
     minutes = (time.time() - stack.started) / 60
     out.print(f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})")
+    if stack.workers > 1:
+        out.print(f"{stack.workers} router services behind one Envoy")
     if ejected is None:
         out.print(f"[red]Envoy does not answer[/red]{_since(health.get('envoy'))}: nobody can ask anything meanwhile")
     out.print(f"{reply.requests_ended} requests ended, {reply.requests_under_way} under way, {reply.sessions} sessions")
@@ -142,6 +144,7 @@ def _times(number: int) -> str:
 def _about(stack: Stack) -> dict[str, Any]:
     """Without the key of the dashboard: what is JSON is kept and sent around."""
     told = {"url": stack.url, "config": stack.config, "pid": stack.pid, "started": stack.started}
+    told["workers"] = stack.workers
     return told | {"dashboard": stack.dashboard or None}
 
 
