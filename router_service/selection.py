@@ -112,7 +112,6 @@ class Selection:
         self._scoring = 0.0
         self._looking: tuple[_Understood, Exchange] | None = None
         self._feedback: feedback.Feedback | None = None
-        self._looks_up = False  # a session, which others may know better
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
@@ -130,8 +129,6 @@ class Selection:
                     return self._on_body(body, now)
                 case Recalled() if self._waiting:
                     return self._decide(self._waiting, now)
-                case Recalled() if self._looks_up and (local := self._looked_up("GET")):
-                    return [self._respond(local)]
                 case Scored(scores) if self._waiting:
                     return self._on_scores(self._waiting, scores, now)
                 case Found() if self._looking:
@@ -163,11 +160,8 @@ class Selection:
         if (method, self._path) == ("GET", answers.METRICS):
             return [Tell(self._reply_headers())]
         local = answers.answer(plan, method, self._path, self._headers, self._query) or self._looked_up(method)
-        if local and self._path.startswith(answers.SESSION) and self._gateway.sessions.shared:
-            self._looks_up = True
-            return [Recall((f"{self._path.removeprefix(answers.SESSION)}/",))]
         if local:
-            return [self._respond(local)]
+            return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         known = by_path(self._path) or by_count_path(self._path)
         if not known and self._path not in ("/v1/models", feedback.PATH):
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
@@ -183,9 +177,6 @@ class Selection:
             raise BadRequest("the request has no body; send JSON with at least 'model' and 'messages'")
         self._gateway.exchanges.expect(self._id, length, now)
         return [Proceed()]
-
-    def _respond(self, local: answers.Answer) -> Respond:
-        return Respond(local.status, self._reply_headers() | local.headers, local.body)
 
     def _looked_up(self, method: str) -> answers.Answer | None:
         """A session as it stands, for the status line."""

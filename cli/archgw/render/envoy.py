@@ -116,11 +116,8 @@ def _own_clusters(plan: Plan, place: Place) -> list[Json]:
     router = router_cluster(place)
     if plan.workers == 1:
         return [router, nobody]
-    every, each = (
-        envoy_workers.spread(router, place, plan.workers),
-        envoy_workers.own_clusters(router, place, plan.workers),
-    )
-    return [every, *each, nobody]
+    each = envoy_workers.own_clusters(router, place, plan.workers)
+    return [envoy_workers.spread(router, place, plan.workers), *each, nobody]
 
 
 def _clusters(plan: Plan, place: Place) -> list[Json]:
