@@ -13,23 +13,26 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from router_service.budgets import Spending
-from router_service.config import ConfigErrors, usable
+from router_service.config import ConfigErrors, usable, with_workers
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
 from router_service.shell import cache, learner, ledger, logs, purse, state, telemetry
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
+from router_service.workers import Worker, share
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
     parser.add_argument("--accepted", type=Path, help="what the supervisor accepted of it; see _given")
-    parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls")
+    parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls; of worker 0")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
     parser.add_argument("--cache", type=Path, help="the file in which answers are kept, where the config wants it")
+    parser.add_argument("--workers", type=int, help="how many of them stand behind Envoy; else as the config says")
+    parser.add_argument("--worker", type=int, help="which of them this is, from 0")
     parser.add_argument("--envoy-admin", type=Path, help="the unix socket of Envoy's own page")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
@@ -39,14 +42,18 @@ def main() -> None:
     try:
         given = _given(arguments)
         config = usable(given.config())
+        if arguments.workers:
+            config = with_workers(config, arguments.workers)
         os.environ.update(given.variables)  # the clouds' libraries look there, and know of no .env
     except (OSError, ConfigErrors) as error:
         sys.exit(str(error))
     planned = plan(config)
+    worker = _worker(arguments, planned.workers)
+    most = share(planned.limits, planned.workers)
     gateway = Gateway(
         planned,
-        new_id=lambda: secrets.token_hex(8),
-        exchanges=Exchanges(limit=planned.limits.requests, max_bytes=planned.limits.memory),
+        new_id=worker.ids(lambda: secrets.token_hex(8)),
+        exchanges=Exchanges(limit=most.requests, max_bytes=most.memory),
         spending=Spending(secrets.token_hex(8)),
         show_asks=os.environ.get("ARCHGW_SHOW_ASKS") == "1",
         random=secrets.SystemRandom().random,
@@ -55,17 +62,26 @@ def main() -> None:
         store = state.of(gateway.plan, arguments.state, gateway.cooling)
         books = ledger.of(gateway.plan, arguments.ledger)
         spent = purse.of(gateway.plan, arguments.ledger)
-        told = telemetry.of(gateway.plan)
+        told = telemetry.of(gateway.plan, worker.name if worker.count > 1 else "")
         kept = cache.of(gateway.plan, arguments.cache)
         taught = learner.of(gateway.plan, arguments.ledger)
         asyncio.run(
             _until_told_to_stop(
-                serve(gateway, arguments.socket, store, books, arguments.envoy_admin, told, spent, kept, taught),
+                serve(gateway, worker, store, books, arguments.envoy_admin, told, spent, kept, taught),
                 until_stdin_ends=arguments.until_stdin_ends,
             )
         )
     except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
+
+
+def _worker(arguments: argparse.Namespace, count: int) -> Worker:
+    if count > 1 and arguments.worker is None:
+        numbers = " ... ".join(f"--worker {one}" for one in (0, count - 1))
+        sys.exit(f"workers: {count}: each is a process of its own; say which this is: {numbers}")
+    if not 0 <= (arguments.worker or 0) < count:
+        sys.exit(f"--worker {arguments.worker}: they are numbered from 0 to {count - 1}")
+    return Worker(arguments.socket, arguments.worker or 0, count)
 
 
 def _given(arguments: argparse.Namespace) -> Source:

@@ -185,6 +185,7 @@ class Plan:
     telemetry: Telemetry = field(default_factory=Telemetry)
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
+    workers: int = 1  # router services behind one Envoy
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -243,6 +244,7 @@ def plan(config: Config) -> Plan:
         telemetry=config.telemetry,
         cache=config.cache,
         learning=config.learning,
+        workers=config.workers,
     )
 
 

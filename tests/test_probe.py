@@ -9,12 +9,13 @@ from pathlib import Path
 from dialogue import gateway_of
 
 from router_service.shell import grpc_server, state
+from router_service.workers import Worker
 
 
 async def test_a_service_is_well_from_when_it_serves_to_when_it_ends(tmp_path: Path) -> None:
     socket = tmp_path / "router.sock"
     assert await told(socket) == (1, f"{socket}: unavailable\n")
-    serving = asyncio.create_task(grpc_server.serve(gateway_of(), socket, state.Nowhere()))
+    serving = asyncio.create_task(grpc_server.serve(gateway_of(), Worker(socket), state.Nowhere()))
     for _ in range(1000):
         if socket.exists() or serving.done():
             break

@@ -299,6 +299,26 @@ async def test_what_is_not_written_yet_is_not_lost_to_what_was(url: str) -> None
     await store.close()
 
 
+@pytest.mark.parametrize(("among_workers", "known"), [(False, False), (True, True)])
+async def test_a_worker_waits_longer_for_what_another_has_just_written_until_redis_is_away(
+    monkeypatch: pytest.MonkeyPatch, among_workers: bool, known: bool
+) -> None:
+    class Slow:
+        async def mget(self, names: list[str]) -> list[str | None]:
+            await asyncio.sleep(0.2)
+            return [written(SESSION), *([None] * (len(names) - 1))]
+
+    monkeypatch.setattr(state, "_PATIENCE", 0.01)
+    monkeypatch.setattr(state, "_WORKERS_PATIENCE", 60.0)
+    store, sessions = Redis("redis://127.0.0.1:1", among_workers=among_workers), Sessions()
+    store._client = Slow()
+    await store.recall(sessions, ["s/"])
+    assert ("s/" in sessions, bool(store.trouble)) == (known, not known)
+    store.trouble = "Redis is not to be had"
+    await store.recall(sessions, ["t/"])
+    assert "t/" not in sessions, "as long as it is, nobody waits for it"
+
+
 async def test_a_redis_that_is_away_costs_no_answer(caplog: pytest.LogCaptureFixture) -> None:
     store, sessions = await replica("redis://:hunter2@127.0.0.1:1/0")
     sessions.put("s/", SESSION)

@@ -20,7 +20,7 @@ from router_service import spans
 from router_service.config import ConfigErrors
 from router_service.config import Telemetry as Settings
 from router_service.outcome import Outcome
-from router_service.shell import files
+from router_service.shell import files, otlp
 from router_service.shell.otlp import Otlp
 from router_service.shell.telemetry import Sent, Tally, Telemetry, of
 
@@ -246,6 +246,12 @@ def test_nobody_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # -- the config ----------------------------------------------------------------------------------------------------
+
+
+def test_workers_of_one_gateway_do_not_count_as_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=pod-7")
+    told = [otlp._resource(worker).attributes["service.instance.id"] for worker in ("", "router", "router-1")]
+    assert told == ["pod-7", "pod-7/router", "pod-7/router-1"]
 
 
 def test_nothing_is_told_unless_the_config_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archgw import report
-from router_service.config import Config, ConfigErrors, LocalModel, usable
+from router_service.config import Config, ConfigErrors, LocalModel, usable, with_workers
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
 from router_service.shell.files import load
@@ -61,8 +61,14 @@ def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] |
         report.fail(f"cannot read {path}: {error.strerror}")
 
 
-def resolve(path: Path) -> tuple[Config, Plan]:
+def resolve(path: Path, *, workers: int | None = None) -> tuple[Config, Plan]:
+    """`workers`: so many, whatever the file says. Exits with every mistake of the file."""
     config = read(path)
+    try:
+        config = with_workers(config, workers) if workers else config
+    except ConfigErrors as error:
+        report.errors.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(report.NO) from error
     return config, plan(config)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from router_service.shell.private import open_private
+from router_service.workers import socket
 
 _TRIES = 25
 _KEPT = ("config.yaml", ".env", "state.*", "cache.*", "dashboard.*")  # in the folder itself, and ours to close
@@ -24,7 +25,7 @@ _KEPT = ("config.yaml", ".env", "state.*", "cache.*", "dashboard.*")  # in the f
 @dataclass(frozen=True, slots=True)
 class Stack:
     """What a running stack says about itself. `url` is where clients ask, `dashboard` where people look, empty where
-    nobody can; `without` says why, unless that is meant."""
+    nobody can; `without` says why, unless that is meant. `workers`: how many router services."""
 
     pid: int
     config: str
@@ -32,6 +33,7 @@ class Stack:
     started: float
     dashboard: str = ""
     without: str = ""
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class Home:
     @property
     def router_socket(self) -> Path:
         return self.run / "router.sock"
+
+    def router_sockets(self, workers: int) -> list[Path]:
+        """Where so many of them listen."""
+        return [socket(self.router_socket, number) for number in range(workers)]
 
     @property
     def state(self) -> Path:

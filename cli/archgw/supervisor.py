@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -29,10 +30,12 @@ from archgw.envoy_files import EnvoyFiles, NotTaken
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
 from archgw.machine import DASHBOARD_HOST, CannotStart, ca_file, check_port, envoy_binary, refusal, why_taken
 from archgw.processes import Processes, Service, tail
-from router_service.config import ConfigErrors, usable
+from router_service.config import MOST_WORKERS as MOST
+from router_service.config import Config, ConfigErrors, usable, with_workers
 from router_service.plan import Plan, plan
-from router_service.shell import envoy_admin
+from router_service.shell import envoy_admin, probe
 from router_service.shell.files import Source, source
+from router_service.workers import ROUTER, Worker
 
 _log = logging.getLogger("archgw.supervisor")
 READY_WITHIN = 60.0
@@ -45,6 +48,7 @@ class Supervisor:
 
     `silence` is how many seconds nothing may be answered until a service is taken for hung. `watch`: reload when the
     config changes, or the .env beside it. `dashboard`: start that, too, where the config does not say otherwise.
+    `workers`: so many router services, whatever the config says.
     """
 
     def __init__(
@@ -56,14 +60,17 @@ class Supervisor:
         silence: float = 30.0,
         watch: bool = True,
         dashboard: bool = False,
+        workers: int | None = None,
     ) -> None:
         self._config, self._home, self._environment = config, at, environment
         self._silence = silence
         self._watches_files = watch
         self._source = source(config, environment)
-        self._plan = plan(usable(self._source.config()))
+        self._workers_wanted = workers
+        self._plan = plan(self._usable(self._source))
         self._has_dashboard = dashboard and self._plan.dashboard.enabled
         self._started_with = self._plan  # what listeners are like until the end
+        self._workers = [Worker(at.router_socket, one, self._plan.workers) for one in range(self._plan.workers)]
         self._envoy_files = EnvoyFiles(at, ca_file(environment))
         self._reloading = asyncio.Lock()
         self._last: tuple[float, tuple[str, ...]] | None = None  # when the config was last another, and in what
@@ -86,12 +93,14 @@ class Supervisor:
             check_port(self._plan)
             self._envoy_files.begin(self._plan)
             self._accept(self._source)
-            for stale in (self._home.router_socket, self._home.admin_socket):
+            for stale in (*self._home.router_sockets(MOST), self._home.admin_socket):
                 stale.unlink(missing_ok=True)
             try:
-                for service in (self._router, self._envoy):
-                    self._tasks.append(asyncio.create_task(self._processes.keep(service)))
-                    await self._until(self._home.router_socket.exists)
+                for worker in self._workers:
+                    self._tasks.append(asyncio.create_task(self._processes.keep(partial(self._router, worker))))
+                for worker in self._workers:
+                    await self._until(worker.socket.exists)
+                self._tasks.append(asyncio.create_task(self._processes.keep(self._envoy)))
                 stack = await self._until_ready()
                 async with control.door(self._home.control_socket, self):
                     if stack.dashboard:
@@ -99,6 +108,8 @@ class Supervisor:
                     self._home.announce(stack)
                     on_ready(stack)
                     self._tasks.append(asyncio.create_task(self._watch()))
+                    if len(self._workers) > 1:
+                        self._tasks += [asyncio.create_task(self._watch_worker(worker)) for worker in self._workers]
                     if self._watches_files:
                         self._tasks.append(asyncio.create_task(self._watch_files()))
                     await asyncio.gather(*self._tasks)
@@ -156,7 +167,7 @@ class Supervisor:
     async def _reload(self) -> Reloaded:
         try:
             fresh = source(self._config, self._environment)
-            config = usable(fresh.config())
+            config = self._usable(fresh)
         except ConfigErrors as error:
             raise CannotReload(str(error)) from error
         except OSError as error:
@@ -164,6 +175,7 @@ class Supervisor:
         new = plan(config)
         if fresh == self._source:
             return Reloaded(later=self._later(new), warnings=config.warnings)
+        self._check_shared(new)
         try:
             if refused := await asyncio.to_thread(self._refusal, new):
                 raise NotTaken(refused)
@@ -182,12 +194,24 @@ class Supervisor:
         self._source, self._plan = fresh, new
         return Reloaded(different, later, config.warnings)
 
+    def _usable(self, given: Source) -> Config:
+        """Raises ConfigErrors."""
+        config = usable(given.config())
+        return with_workers(config, self._workers_wanted) if self._workers_wanted else config
+
+    def _check_shared(self, new: Plan) -> None:
+        """One of several that is started again would keep what they share elsewhere. Raises CannotReload."""
+        different = [name for name in ("state", "ledger") if getattr(self._started_with, name) != getattr(new, name)]
+        if different and len(self._workers) > 1:
+            words = f"several router services run, which share it, so that {' and '.join(different)} cannot be another"
+            raise CannotReload(f"{words} while they run: archgw down, then archgw up")
+
     def _later(self, new: Plan) -> tuple[str, ...]:
         """What Envoy and the service read only when they start, and is not as they read it."""
         old, later = self._started_with, []
-        if not self._envoy_files.listens_alike(old, new):
+        if not self._envoy_files.listens_alike(old, replace(new, workers=old.workers)):
             later.append("listeners, limits")
-        restarted = ("state", "ledger", "telemetry", "dashboard")
+        restarted = ("state", "ledger", "telemetry", "dashboard", "workers")
         later += [name for name in restarted if getattr(old, name) != getattr(new, name)]
         return tuple(later)
 
@@ -204,17 +228,31 @@ class Supervisor:
         write_private(self._home.accepted, accepted.to_json())
 
     async def _adopted(self, fresh: Source) -> None:
-        """Let the router service take it; while it is being restarted, wait for it. Raises CannotReload."""
+        """Let every router service take it, or none. Raises CannotReload."""
+        for worker in self._workers:
+            try:
+                await self._adopted_by(worker, fresh)
+            except CannotReload:
+                with suppress(OSError):
+                    self._accept(self._source)  # for who is started again meanwhile
+                for other in self._workers:
+                    if other != worker:
+                        with suppress(CannotReload):  # then it begins anew, with the old one
+                            await self._adopted_by(other, self._source)
+                raise
+
+    async def _adopted_by(self, worker: Worker, fresh: Source) -> None:
+        """While it is being restarted, wait for it. Raises CannotReload."""
         deadline = time.monotonic() + _ADOPTED_WITHIN
         while True:
             try:
-                return await asyncio.to_thread(client.adopt, self._home, fresh)
+                return await asyncio.to_thread(client.adopt, worker.socket, fresh)
             except grpc.RpcError as error:
                 if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
                     raise CannotReload(error.details()) from error
                 if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
                     # It may take it yet, and know a plan that Envoy does not: it begins anew with the old one.
-                    os.kill(self.pids["router"], signal.SIGKILL)
+                    self._kill(worker.name)
                     raise CannotReload("the router service did not answer, and is started anew: archgw logs") from error
             await asyncio.sleep(0.1)
 
@@ -255,17 +293,18 @@ class Supervisor:
 
     # -- processes --------------------------------------------------------------------------------------------
 
-    def _router(self) -> Service:
+    def _router(self, worker: Worker) -> Service:
+        several = ("--workers", str(worker.count), "--worker", str(worker.number)) if worker.count > 1 else ()
         command = (
             sys.executable, "-m", "router_service",
             "--config", str(self._config), "--accepted", str(self._home.accepted),
             "--socket", str(self._home.router_socket), "--state", str(self._home.state),
             "--ledger", str(self._home.ledger), "--cache", str(self._home.cache),
-            "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends",
+            "--envoy-admin", str(self._home.admin_socket), "--until-stdin-ends", *several,
         )  # fmt: skip
         told = json.dumps(dict(self._source.variables)) + "\n"  # by no way that other processes could see
         # numpy would learn on every core at once, and spin there while Envoy wants them
-        return Service("router", command, {"OPENBLAS_NUM_THREADS": "1", **self._environment}, told)
+        return Service(worker.name, command, {"OPENBLAS_NUM_THREADS": "1", **self._environment}, told)
 
     def _envoy(self) -> Service:
         """It is told no secret, so it cannot show one: the keys stay with the router service."""
@@ -300,8 +339,25 @@ class Supervisor:
                 elif time.monotonic() - self._processes.sign_of_life > self._silence:
                     name = next(suspects)
                     _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
-                    with suppress(ProcessLookupError):
-                        os.kill(self.pids[name], signal.SIGKILL)
+                    for one in [worker.name for worker in self._workers] if name == ROUTER else [name]:
+                        self._kill(one)
+
+    async def _watch_worker(self, worker: Worker) -> None:
+        """One of several may hang while the others answer for it."""
+        process, heard = self.pids[worker.name], time.monotonic()
+        while True:
+            await asyncio.sleep(self._silence / 6)
+            now = time.monotonic()
+            if self.pids[worker.name] != process or not await asyncio.to_thread(probe.trouble, str(worker.socket)):
+                process, heard = self.pids[worker.name], now
+            elif now - heard > self._silence:
+                _log.warning("%s has not answered for %g s; ending it", worker.name, self._silence)
+                self._kill(worker.name)
+                heard = now
+
+    def _kill(self, name: str) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pids[name], signal.SIGKILL)
 
     async def _answers(self, client: aiohttp.ClientSession) -> bool:
         with suppress(aiohttp.ClientError, TimeoutError, OSError):
@@ -329,7 +385,7 @@ class Supervisor:
 
     def _describe(self) -> Stack:
         """With the dashboard, or why there is none: nobody's request waits for a page."""
-        stack = Stack(os.getpid(), str(self._config), self.url, time.time())
+        stack = Stack(os.getpid(), str(self._config), self.url, time.time(), workers=len(self._workers))
         port = self._started_with.dashboard.port
         if not self._has_dashboard:
             return stack
@@ -341,7 +397,8 @@ class Supervisor:
 
     def _why(self) -> str:
         ended = ", ".join(self.restarts) or "a probe request was not answered"
-        tails = "".join(f"\n{name}: {tail(self._home.log(name))}" for name in ("router", "envoy"))
+        names = [*(worker.name for worker in self._workers), "envoy"]
+        tails = "".join(f"\n{name}: {tail(self._home.log(name))}" for name in names)
         return f"the stack did not come up within {READY_WITHIN:g} s ({ended}).{tails}"
 
 
@@ -354,12 +411,15 @@ def _end_orderly(task: asyncio.Task[None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m archgw.supervisor", description=__doc__)
     parser.add_argument("config", type=Path)
+    parser.add_argument("--workers", type=int, help="so many router services, whatever the config says")
     parser.add_argument("--no-watch", action="store_true", help="do not reload when the config changes")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        supervisor = Supervisor(arguments.config, home(), watch=not arguments.no_watch, dashboard=True)
+        supervisor = Supervisor(
+            arguments.config, home(), watch=not arguments.no_watch, dashboard=True, workers=arguments.workers
+        )
         asyncio.run(until_told_to_stop(supervisor))
     except (CannotStart, AlreadyRunning, NotPrivate) as error:
         sys.exit(str(error) or "a stack is already running")

@@ -33,10 +33,14 @@ from router_service.config.sections import (
 )
 from router_service.config.telemetry import LIBRARY as OTLP
 from router_service.config.telemetry import Telemetry, telemetry
+from router_service.config.workers import MOST as MOST_WORKERS
+from router_service.config.workers import trouble as workers_trouble
+from router_service.config.workers import workers
 
 __all__ = [
     "KEYS",
     "MIB",
+    "MOST_WORKERS",
     "OTLP",
     "SHIPPED_PARTS",
     "Budget",
@@ -74,6 +78,7 @@ __all__ = [
     "parse",
     "parse_dotenv",
     "usable",
+    "with_workers",
 ]
 
 VERSIONS = ("v0.1",)
@@ -96,6 +101,7 @@ KEYS = (
     "state",
     "telemetry",
     "dashboard",
+    "workers",
 )
 _NO_CLOUDS = Clouds()
 _SOME_MODEL = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
@@ -120,6 +126,7 @@ class Config:
     state: State = field(default_factory=State)
     telemetry: Telemetry = field(default_factory=Telemetry)
     dashboard: Dashboard = field(default_factory=Dashboard)
+    workers: int = 1  # router services behind one Envoy
     warnings: tuple[str, ...] = ()
 
 
@@ -143,6 +150,14 @@ def usable(config: Config) -> Config:
     )
 
 
+def with_workers(config: Config, count: int) -> Config:
+    """With so many instead. Raises ConfigErrors where that cannot be."""
+    told = workers_trouble(count, config.state)
+    if told:
+        raise ConfigErrors([Mistake(Place(config.file, 1, f"--workers {count}"), *told)])
+    return replace(config, workers=count)
+
+
 def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Clouds) -> Config | None:
     root = compose(text, notes)
     top = Value(root, Place(notes.file, 1, ""), notes) if root else None
@@ -157,6 +172,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
     preferred = _preferences(fields.get("routing_preferences"), entries, mentions, notes)
     admitted = clients(fields.get("clients"))
     listener = sections.listener(fields.get("listeners"), guarded="clients" in fields)
+    state = sections.state(fields.get("state"))
     config = Config(
         file=notes.file,
         providers=tuple(entries),
@@ -174,9 +190,10 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
         ledger=sections.ledger(fields.get("ledger")),
-        state=sections.state(fields.get("state")),
+        state=state,
         telemetry=telemetry(fields.get("telemetry"), clouds),
         dashboard=sections.dashboard(fields.get("dashboard"), listener),
+        workers=workers(fields.get("workers"), state),
     )
     _warn_if_forgotten(fields.get("budgets"), config)
     return config

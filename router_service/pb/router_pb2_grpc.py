@@ -64,6 +64,11 @@ class RouterStub:
                 request_serializer=router__service_dot_pb_dot_router__pb2.CacheRequest.SerializeToString,
                 response_deserializer=router__service_dot_pb_dot_router__pb2.CacheReply.FromString,
                 _registered_method=True)
+        self.Figures = channel.unary_unary(
+                '/archgw.v1.Router/Figures',
+                request_serializer=router__service_dot_pb_dot_router__pb2.FiguresRequest.SerializeToString,
+                response_deserializer=router__service_dot_pb_dot_router__pb2.FiguresReply.FromString,
+                _registered_method=True)
 
 
 class RouterServicer:
@@ -110,6 +115,13 @@ class RouterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Figures(self, request, context):
+        """What this process counts. One of several behind an Envoy asks the others, when it is asked for /archgw/metrics.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RouterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -142,6 +154,11 @@ def add_RouterServicer_to_server(servicer, server):
                     servicer.Cache,
                     request_deserializer=router__service_dot_pb_dot_router__pb2.CacheRequest.FromString,
                     response_serializer=router__service_dot_pb_dot_router__pb2.CacheReply.SerializeToString,
+            ),
+            'Figures': grpc.unary_unary_rpc_method_handler(
+                    servicer.Figures,
+                    request_deserializer=router__service_dot_pb_dot_router__pb2.FiguresRequest.FromString,
+                    response_serializer=router__service_dot_pb_dot_router__pb2.FiguresReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -306,6 +323,33 @@ class Router:
             '/archgw.v1.Router/Cache',
             router__service_dot_pb_dot_router__pb2.CacheRequest.SerializeToString,
             router__service_dot_pb_dot_router__pb2.CacheReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Figures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/archgw.v1.Router/Figures',
+            router__service_dot_pb_dot_router__pb2.FiguresRequest.SerializeToString,
+            router__service_dot_pb_dot_router__pb2.FiguresReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,8 +60,10 @@ from router_service.shell.purse import Nowhere, Purse
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
+from router_service.shell.siblings import Siblings
 from router_service.shell.state import Store
 from router_service.shell.telemetry import Telemetry
+from router_service.workers import Worker
 
 _log = logging.getLogger("archgw")
 _SPARE = 16 * 1024 * 1024  # bytes of a message beside a body; a translated body may be longer than it was
@@ -135,12 +137,13 @@ class Hop:
         purse: Purse | None = None,
         cache: Cache | None = None,
         large: asyncio.Semaphore | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self._cache, self._large = cache or Cache(NoStore()), large or asyncio.Semaphore(_AT_ONCE)
         self._patient = False  # Envoy has been asked for patience, which it grants once
         self._looked = ""  # the exchange for which the cache was looked into
         self._gateway, self._model, self._journal, self._store = gateway, model, journal, store
-        self._purse = purse or Nowhere()
+        self._purse, self._siblings = purse or Nowhere(), siblings
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
@@ -258,7 +261,10 @@ class Hop:
         troubles = router_api.troubles(self._model, self._store, self._journal, self._purse, self._cache)
         envoy = await asyncio.to_thread(_of_envoy, self._admin) if self._admin else None
         figures = metrics.taken(self._gateway, self._journal, troubles, envoy, self._loop.time())
-        page = await asyncio.to_thread(metrics.written, figures, envoy)
+        page = await asyncio.to_thread(metrics.written, figures, None)
+        if self._siblings:
+            page = await self._siblings.with_theirs(page)
+        page += envoy.figures if envoy else b""
         await self._answer(Respond(200, {**headers, "content-type": metrics.CONTENT_TYPE}, page))
 
     async def _look(self, look: Look) -> None:
@@ -326,6 +332,7 @@ def _hop(now: Serving, context: Context, *, role: str, large: asyncio.Semaphore 
         purse=now.purse,
         cache=now.cache,
         large=large,
+        siblings=now.siblings,
     )
 
 
@@ -352,7 +359,7 @@ def _of_envoy(admin: Path) -> metrics.Envoy | None:
 
 async def serve(
     gateway: Gateway,
-    socket: Path,
+    worker: Worker,
     store: Store,
     ledger: Ledger | None = None,
     admin: Path | None = None,
@@ -363,9 +370,10 @@ async def serve(
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
-    journal = Journal(ledger, telemetry)
+    journal, socket = Journal(ledger, telemetry, alone=worker.count == 1), worker.socket
     cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
     serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache, learner)
+    serving.siblings = Siblings(worker)
     if ledger:
         ledger.start()
     if telemetry:

@@ -21,10 +21,21 @@ from router_service.shell.telemetry import Telemetry
 
 _log = logging.getLogger(REQUESTS)
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
+_BEHIND = 0.5  # seconds after which the ledger holds what a sibling has answered
 
 
 class Journal:
-    def __init__(self, ledger: Ledger | None = None, telemetry: Telemetry | None = None, *, recent: int = 500) -> None:
+    """`alone`: no other service behind the same Envoy writes into the ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        telemetry: Telemetry | None = None,
+        *,
+        recent: int = 500,
+        alone: bool = True,
+    ) -> None:
+        self._alone = alone
         self.ledger, self.telemetry = ledger, telemetry
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
@@ -88,6 +99,8 @@ class Journal:
         here = self._recent(wanted)
         if here and wanted.feedback.request != LAST:
             return here
+        if not self._alone:
+            await asyncio.sleep(_BEHIND)
         try:
             there = await asyncio.to_thread(ledger.find, wanted.feedback, wanted.caller)
         except (SQLAlchemyError, OSError):

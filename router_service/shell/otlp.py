@@ -7,6 +7,7 @@ The SDK reads its standard variables (OTEL_EXPORTER_OTLP_HEADERS, OTEL_RESOURCE_
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -31,12 +32,12 @@ _EVERY = 60.0  # seconds; so does the SDK without OTEL_METRIC_EXPORT_INTERVAL
 
 
 class Otlp:
-    """One collector, at `address`."""
+    """One collector, at `address`. `worker` tells this process from others of the same gateway."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, worker: str = "") -> None:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
         self._http = _Http()
-        resource = _resource()
+        resource = _resource(worker)
         self._traces = _Traces(f"{address}/v1/traces", self._http, resource) if _wanted("TRACES") else None
         self._metrics = _Metrics(f"{address}/v1/metrics", self._http, resource) if _wanted("METRICS") else None
 
@@ -165,9 +166,12 @@ def _context(traceparent: str) -> Any:
     return trace.set_span_in_context(trace.NonRecordingSpan(client))
 
 
-def _resource() -> Resource:
-    """What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say leads."""
+def _resource(worker: str) -> Resource:
+    """What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say leads. Two processes must not count as one."""
     told = Resource.create({"service.version": version("archgw")})
+    if worker:
+        here = told.attributes.get("service.instance.id") or socket.gethostname()
+        told = told.merge(Resource({"service.instance.id": f"{here}/{worker}"}))
     named = not str(told.attributes.get("service.name", _UNNAMED)).startswith(_UNNAMED)
     return told if named else told.merge(Resource({"service.name": "archgw"}))
 

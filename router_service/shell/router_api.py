@@ -1,5 +1,6 @@
 """archgw's own API: what `archgw route`, `top` and `status` ask."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, replace
@@ -21,7 +22,7 @@ from router_service.policies import pinned
 from router_service.policies.policy import Decision, Reading, Scores, Setting
 from router_service.selection import Gateway
 from router_service.session import Session, main_thread
-from router_service.shell import standing
+from router_service.shell import metrics, standing
 from router_service.shell.cache import Cache
 from router_service.shell.files import Source
 from router_service.shell.journal import Journal
@@ -106,6 +107,12 @@ class RouterApi(router_pb2_grpc.RouterServicer):
             waiting=cache.waiting,
             trouble=cache.trouble,
         )
+
+    async def Figures(self, request: pb.FiguresRequest, context: Any) -> pb.FiguresReply:  # noqa: N802
+        serving = self._serving
+        known = troubles(serving.model, serving.store, self._journal, serving.purse, serving.cache)
+        figures = metrics.taken(serving.gateway, self._journal, known, None, time.monotonic())
+        return pb.FiguresReply(page=await asyncio.to_thread(metrics.written, figures, None))
 
     def _troubles(self) -> dict[str, str]:
         serving = self._serving

@@ -20,6 +20,7 @@ from router_service.shell.journal import Journal
 from router_service.shell.learner import Learner
 from router_service.shell.purse import Nowhere, Purse
 from router_service.shell.router_model import Model
+from router_service.shell.siblings import Siblings
 from router_service.shell.state import Store
 
 _SCORED_BY_THEN = 30.0  # seconds after which nobody waits any more for a model that was replaced
@@ -38,6 +39,7 @@ class Serving:
     purse: Purse = field(default_factory=Nowhere)
     cache: Cache = field(default_factory=lambda: Cache(NoStore()))
     learner: Learner | None = None
+    siblings: Siblings | None = None  # the other services behind the same Envoy
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def adopt(self, source: Source) -> None:

@@ -24,6 +24,7 @@ from router_service.shell.private import make_private
 _log = logging.getLogger("archgw.state")
 _KEPT_FOR = 7 * 86_400.0  # seconds after its last request
 _PATIENCE = 0.05  # seconds that a request waits for a shared session
+_WORKERS_PATIENCE = 0.5  # the same where the next turn may be another process's every time; not while Redis is away
 _LOCK_PATIENCE = 5.0  # seconds that SQLite waits for a lock, off the requests' way
 _PREFIX, _COOLING = "archgw:session:", "archgw:cooling:"
 
@@ -57,7 +58,7 @@ def of(plan: Plan, file: Path | None, cooling: Cooling | None = None) -> Store:
     """
     url, cooling = plan.state.url, cooling or Cooling()
     if url.startswith(("redis://", "rediss://")):
-        return Redis(url, cooling, [candidate.id for candidate in plan.candidates])
+        return Redis(url, cooling, [candidate.id for candidate in plan.candidates], among_workers=plan.workers > 1)
     return File(file, cooling) if url == "sqlite" and file else Nowhere()
 
 
@@ -200,8 +201,15 @@ class Redis:
 
     at_once = True
 
-    def __init__(self, url: str, cooling: Cooling | None = None, candidates: Sequence[str] = ()) -> None:
-        self._cooling, self._candidates = cooling or Cooling(), candidates
+    def __init__(
+        self,
+        url: str,
+        cooling: Cooling | None = None,
+        candidates: Sequence[str] = (),
+        *,
+        among_workers: bool = False,
+    ) -> None:
+        self._cooling, self._candidates, self._among_workers = cooling or Cooling(), candidates, among_workers
         self.trouble = ""
         try:
             from redis import asyncio as redis
@@ -243,7 +251,7 @@ class Redis:
         keys = tuple(keys)
         names = [*(_PREFIX + key for key in keys), *(_COOLING + candidate for candidate in self._candidates)]
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_WORKERS_PATIENCE if self._among_workers and not self.trouble else _PATIENCE):
                 found: list[str | None] = await self._client.mget(names)
             self._well()
         except Exception as error:

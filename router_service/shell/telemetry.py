@@ -50,15 +50,15 @@ class Tally:
     trouble: str = ""
 
 
-def of(plan: Plan) -> "Telemetry | None":
-    """What the config asks for, which was read where the library is."""
+def of(plan: Plan, worker: str = "") -> "Telemetry | None":
+    """What the config asks for, which was read where the library is. `worker`: the name of one of several."""
     address = plan.telemetry.otlp
     if not address:
         return None
     from router_service.shell.otlp import Otlp  # a quarter of a second, and in no installation without the extra
 
     try:
-        return Telemetry(Otlp(address), address)
+        return Telemetry(Otlp(address, worker), address)
     except Exception as error:  # a variable that the library cannot read costs nobody the gateway
         return Telemetry(Nowhere(error), address)
 

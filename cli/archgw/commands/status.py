@@ -14,8 +14,10 @@ from rich.table import Table
 from archgw import budgets, client, report
 from archgw.dashboard import keys
 from archgw.home import Health, Home, Stack, home
+from router_service.config import MOST_WORKERS
 from router_service.pb import router_pb2 as pb
 from router_service.shell import unix_http
+from router_service.workers import ROUTER, name
 
 
 def status(
@@ -57,7 +59,8 @@ def logs(
 ) -> None:
     """Print what the supervisor, the router service, Envoy and the dashboard logged: never a prompt, never a key."""
     at = home()
-    names = [name for name in ("supervisor", "router", "envoy", "access", "dashboard") if at.log(name).exists()]
+    routers = [ROUTER, *(name(number) for number in range(1, MOST_WORKERS))]
+    names = [one for one in ("supervisor", *routers, "envoy", "access", "dashboard") if at.log(one).exists()]
     if not names:
         report.fail("nothing has been logged yet", mend="start the gateway: archgw up")
     places = {name: _print_tail(at, name, lines) for name in names}
@@ -79,14 +82,16 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None,
     out = report.console
     minutes = (time.time() - stack.started) / 60
     out.print(f"[green]running[/green] at [bold]{stack.url}[/bold] for {minutes:.0f} min  ({escape(stack.config)})")
+    if stack.workers > 1:
+        out.print(f"{stack.workers} router services behind one Envoy")
     if ejected is None:
         out.print(f"[red]Envoy does not answer[/red]{_since(health.get('envoy'))}: nobody can ask anything meanwhile")
     out.print(f"{reply.requests_ended} requests ended, {reply.requests_under_way} under way, {reply.sessions} sessions")
-    for name, one in health.items():
+    for process, one in health.items():
         if one.ended is not None and one.starts is None:
             times, minutes = _times(one.restarts), (time.time() - one.ended) / 60
             out.print(
-                f"[yellow]{name} ended by itself and was started again {times}[/yellow], last {minutes:.0f} min ago"
+                f"[yellow]{process} ended by itself and was started again {times}[/yellow], last {minutes:.0f} min ago"
             )
     for trouble in reply.troubles:
         out.print(f"[yellow]done without:[/yellow] {escape(trouble)}", soft_wrap=True)
@@ -139,6 +144,7 @@ def _times(number: int) -> str:
 def _about(stack: Stack) -> dict[str, Any]:
     """Without the key of the dashboard: what is JSON is kept and sent around."""
     told = {"url": stack.url, "config": stack.config, "pid": stack.pid, "started": stack.started}
+    told["workers"] = stack.workers
     return told | {"dashboard": stack.dashboard or None}
 
 

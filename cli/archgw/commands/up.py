@@ -23,7 +23,7 @@ from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home
 from archgw.machine import CannotStart, ca_file, check_port, envoy_binary
 from archgw.processes import tail
 from archgw.supervisor import READY_WITHIN, Supervisor, until_told_to_stop
-from router_service.config import Config
+from router_service.config import MOST_WORKERS, Config
 from router_service.plan import Plan
 from router_service.shell import unix_http
 from router_service.shell.private import open_private
@@ -41,13 +41,22 @@ def up(
     watch: Annotated[
         bool, typer.Option("--watch/--no-watch", help="Use a changed config as soon as it is written.")
     ] = True,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_WORKERS,
+            help="So many router services behind the one Envoy, whatever the config says.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start the gateway: the router service and Envoy, both kept running, and the dashboard.
 
     Returns once a probe request has passed through both, and says where to send requests.
     """
     path = configs.find(config)
-    settings, plan = configs.resolve(path)
+    settings, plan = configs.resolve(path, workers=workers)
     report.warn(settings.warnings)
     at = home()
     running = at.stack()
@@ -68,9 +77,9 @@ def up(
     try:
         at.create()
         if foreground:
-            _in_foreground(path, at, settings, plan, watch=watch)
+            _in_foreground(path, at, settings, plan, watch=watch, workers=workers)
         else:
-            _welcome(at, _in_background(path, at, watch=watch), settings, plan)
+            _welcome(at, _in_background(path, at, watch=watch, workers=workers), settings, plan)
             _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
@@ -140,10 +149,11 @@ def _nothing_new(last: list[str], ago: float) -> str:
     return f"Nothing is different since the file was last read, {ago:.0f} s ago:{told}"
 
 
-def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
+def _in_background(path: Path, at: Home, *, watch: bool, workers: int | None) -> Stack:
     log = open_private(at.log("supervisor"), os.O_WRONLY | os.O_TRUNC)
+    options = [*([] if watch else ["--no-watch"]), *(["--workers", str(workers)] if workers else [])]
     process = subprocess.Popen(
-        [sys.executable, "-m", "archgw.supervisor", str(path), *([] if watch else ["--no-watch"])],
+        [sys.executable, "-m", "archgw.supervisor", str(path), *options],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -164,9 +174,9 @@ def _in_background(path: Path, at: Home, *, watch: bool) -> Stack:
     raise CannotStart("the stack did not come up in time")
 
 
-def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch: bool) -> None:
+def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch: bool, workers: int | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    supervisor = Supervisor(path, at, watch=watch, dashboard=True)
+    supervisor = Supervisor(path, at, watch=watch, dashboard=True, workers=workers)
 
     asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(at, stack, settings, plan)))
     report.console.print("Stopped.")

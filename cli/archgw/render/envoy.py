@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from archgw.render import envoy_workers
 from archgw.render.envoy_clusters import chain_cluster, leaf_cluster, provider_cluster, router_cluster
 from archgw.render.envoy_pieces import (
     CONNECTION_WINDOW,
@@ -21,7 +22,7 @@ from archgw.render.envoy_pieces import (
     socket_address,
     typed,
 )
-from archgw.render.envoy_replies import TORN, local_replies, torn_replies
+from archgw.render.envoy_replies import TORN, local_replies, lost_replies, torn_replies
 from router_service.decisions import CALL
 from router_service.plan import Plan
 
@@ -50,7 +51,7 @@ _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 def render(plan: Plan, place: Place) -> Json:
     """All in one file, which Envoy reads once."""
     listeners = [_front_listener(plan, place, {"route_config": _front_routes(plan)}), _attempt_listener(plan, place)]
-    return _bootstrap(place, listeners, [*_own_clusters(place), *_clusters(plan, place)])
+    return _bootstrap(place, listeners, [*_own_clusters(plan, place), *_clusters(plan, place)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def files(plan: Plan, place: Place, *, routes: str, clusters: str) -> Files:
     """`routes`, `clusters`: the paths at which Envoy finds these files; what they hold is `resources` of it."""
     discovered = {"rds": {"route_config_name": "front", "config_source": _file(routes)}}
     listeners = [_front_listener(plan, place, discovered), _attempt_listener(plan, place)]
-    bootstrap = _bootstrap(place, listeners, _own_clusters(place)) | {
+    bootstrap = _bootstrap(place, listeners, _own_clusters(plan, place)) | {
         "dynamic_resources": {"cds_config": _file(clusters)}
     }
     return Files(
@@ -111,9 +112,13 @@ def _bootstrap(place: Place, listeners: list[Json], clusters: list[Json]) -> Jso
     }
 
 
-def _own_clusters(place: Place) -> list[Json]:
+def _own_clusters(plan: Plan, place: Place) -> list[Json]:
     nobody = {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}}
-    return [router_cluster(place), nobody]
+    router = router_cluster(place)
+    if plan.workers == 1:
+        return [router, nobody]
+    each = envoy_workers.own_clusters(router, place, plan.workers)
+    return [envoy_workers.spread(router, place, plan.workers), *each, nobody]
 
 
 def _clusters(plan: Plan, place: Place) -> list[Json]:
@@ -132,7 +137,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     manager = _connection_manager(
         "front",
         place,
-        http_filters=[_selection_filter(), _router_filter(suppress_envoy_headers=True)],
+        http_filters=[_selection_filter(plan), _router_filter(suppress_envoy_headers=True)],
         routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
@@ -211,9 +216,10 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
         # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
         # would the client know that a provider's connection broke in the middle of its answer.
         "delayed_close_timeout": "0s",
-        "local_reply_config": {"mappers": torn_replies()},
+        # One of several workers that ends is missed here first, now and then; of a single one the front hop tells.
+        "local_reply_config": {"mappers": torn_replies() + (lost_replies() if plan.workers > 1 else [])},
     }
-    manager["access_log"].append(_torn_log())
+    manager["access_log"] += _torn_logs(plan)
     return {
         "name": "attempt",
         "internal_listener": {},
@@ -265,14 +271,23 @@ def _access_log(hop: str, place: Place) -> Json:
     )
 
 
-def _torn_log() -> Json:
-    """Tells the service of streams that a provider tore; to it they end as they do when a client leaves."""
+def _torn_logs(plan: Plan) -> list[Json]:
+    """Tell the service of streams that a provider tore; to it they end as they do when a client leaves."""
+    if plan.workers == 1:
+        return [_torn_log("router", TORN)]
+    return [
+        _torn_log(envoy_workers.own_cluster(worker), f"{TORN} && {envoy_workers.held_by(worker)}")
+        for worker in range(plan.workers)
+    ]
+
+
+def _torn_log(cluster: str, when: str) -> Json:
     return typed(
         "envoy.access_loggers.http_grpc",
         "access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
         common_config={
             "log_name": "torn",
-            "grpc_service": {"envoy_grpc": {"cluster_name": "router"}},
+            "grpc_service": {"envoy_grpc": {"cluster_name": cluster}},
             "transport_api_version": "V3",
             "buffer_size_bytes": 0,  # at once: the service waits a second before it says that the client left
         },
@@ -281,7 +296,7 @@ def _torn_log() -> Json:
             "extension_filter": typed(
                 "envoy.access_loggers.extension_filters.cel",
                 "access_loggers.filters.cel.v3.ExpressionFilter",
-                expression=TORN,
+                expression=when,
             )
         }
     }
@@ -290,9 +305,11 @@ def _torn_log() -> Json:
 # -- filters ---------------------------------------------------------------------------------------------------
 
 
-def _selection_filter() -> Json:
+def _selection_filter(plan: Plan) -> Json:
+    retry = envoy_workers.retry() if plan.workers > 1 else {}
     return _ext_proc(
         role="selection",
+        service=_service("selection") | retry,
         message_timeout="10s",
         max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
         processing_mode={
@@ -309,6 +326,7 @@ def _selection_filter() -> Json:
 def _attempt_filter(plan: Plan) -> Json:
     return _ext_proc(
         role="attempt",
+        service=_service("attempt"),
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
         message_timeout=_total(plan),
         processing_mode={
@@ -322,15 +340,19 @@ def _attempt_filter(plan: Plan) -> Json:
     )
 
 
-def _ext_proc(*, role: str, message_timeout: str, processing_mode: Json, **more: str) -> Json:
+def _service(role: str) -> Json:
+    return {
+        "envoy_grpc": {"cluster_name": "router"},
+        "timeout": "0s",
+        "initial_metadata": [{"key": "x-archgw-role", "value": role}],
+    }
+
+
+def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode: Json, **more: str) -> Json:
     return typed(
         "envoy.filters.http.ext_proc",
         "filters.http.ext_proc.v3.ExternalProcessor",
-        grpc_service={
-            "envoy_grpc": {"cluster_name": "router"},
-            "timeout": "0s",
-            "initial_metadata": [{"key": "x-archgw-role", "value": role}],
-        },
+        grpc_service=service,
         message_timeout=message_timeout,
         **more,
         # allow_all_routing: the service sets :authority; allow_envoy: it sets x-envoy-max-retries.
@@ -422,9 +444,10 @@ def _attempt_routes(plan: Plan) -> Json:
         "request_body_buffer_limit": 2 * plan.limits.body,
     }
     unrouted = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
+    held = envoy_workers.attempt_routes(unrouted, _service("attempt"), plan.workers) if plan.workers > 1 else ()
     return {
         "name": "attempt",
-        "virtual_hosts": [{"name": "providers", "domains": ["*"], "routes": [to_provider, unrouted]}],
+        "virtual_hosts": [{"name": "providers", "domains": ["*"], "routes": [to_provider, *held, unrouted]}],
     }
 
 

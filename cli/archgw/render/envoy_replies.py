@@ -24,10 +24,8 @@ _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_B
 
 def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
-    broken = "response.code_details.startsWith('ext_proc')"
-    down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
     return [
-        *_said(f"{broken} && response.code >= 500", "api_error", down, status=503),
+        *lost_replies(),
         *_said("response.code == 413", "request_too_large", limits.body_too_large(most)),
         *_said("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
         *_said("response.code == 408", "timeout_error", limits.paused_too_long(most)),
@@ -40,6 +38,13 @@ def local_replies(most: Limits) -> list[Json]:
         _to_anybody("response.code == 408", "timeout_error", limits.paused_too_long(most)),
         _to_anybody("(response.code < 500 || response.code == 501)", "invalid_request_error", _REFUSED),
     ]
+
+
+def lost_replies() -> list[Json]:
+    """Where the router service that holds the request has gone."""
+    broken = "response.code_details.startsWith('ext_proc')"
+    down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
+    return _said(f"{broken} && response.code >= 500", "api_error", down, status=503)
 
 
 def torn_replies() -> list[Json]:
