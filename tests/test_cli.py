@@ -64,6 +64,7 @@ def test_the_commands_are_these() -> None:
         "stats", "export", "dashboard", "cache", "cache status", "cache clear",
         "learned", "learned undo", "learned redo", "learned reset", "learned export", "learned import",
         "good", "bad", "unrate", "prompt-hook",
+        "render mesh", "check-mesh",
     }  # fmt: skip
 
 

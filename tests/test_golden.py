@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 from archgw.app import app
+from archgw.render.mesh import TARGETS
 from typer.testing import CliRunner
 
 ROOT = Path(__file__).parent.parent
@@ -12,3 +14,16 @@ def test_envoy_json_is_what_the_command_prints() -> None:
     printed = CliRunner().invoke(app, ["render", "envoy", str(ROOT / "config.yaml")])
     assert printed.exit_code == 0, printed.stderr
     assert printed.stdout == (ROOT / "envoy" / "envoy.json").read_text(), "look at the difference, then: make golden"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_for_others_envoys_is_what_the_command_writes(target: str, tmp_path: Path) -> None:
+    wrote = CliRunner().invoke(
+        app, ["render", "mesh", "--for", target, str(ROOT / "config.yaml"), "--out", str(tmp_path)]
+    )
+    assert wrote.exit_code == 0, wrote.stderr
+    kept = ROOT / "envoy" / "mesh" / target
+    by_hand = {Path("README.md")}
+    assert {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.*")} == {
+        path.relative_to(kept): path.read_text() for path in kept.rglob("*.*") if path.relative_to(kept) not in by_hand
+    }, "look at the difference, then: make golden"

@@ -9,6 +9,7 @@ import pytest
 import typer
 from archgw.agents import AGENTS
 from archgw.app import app
+from archgw.render.mesh import TARGETS
 
 from router_service.detectors import DETECTORS
 from router_service.dialects import DIALECTS
@@ -37,8 +38,13 @@ def files(folder: str, *others: str) -> list[str]:
         ),
         ("router_service/detectors", ["detector", "complaints", "edits", "signs", "taking_back", "weights"], DETECTORS),
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
+        (
+            "cli/archgw/render/mesh",
+            ["foreign", "fragments", "manifests", "merge"],
+            {target.replace("-", "_"): files for target, files in TARGETS.items()},
+        ),
     ],
-    ids=["providers", "dialects", "policies", "detectors", "agents"],
+    ids=["providers", "dialects", "policies", "detectors", "agents", "meshes"],
 )
 def test_every_file_is_in_its_table(folder: str, others: list[str], table: dict[str, object]) -> None:
     assert sorted(table) == files(folder, *others)

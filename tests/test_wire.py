@@ -135,6 +135,17 @@ def set_headers(mutation: pb.HeaderMutation) -> dict[str, str]:
     return {option.header.key: option.header.raw_value.decode() for option in mutation.set_headers}
 
 
+def test_in_anothers_envoy_our_clusters_have_a_name_before_theirs() -> None:
+    """Else a request goes to no cluster, or to one of theirs."""
+    chosen = wire.response(Choose("chain.default.gpt", "0123456789abcdef", 3, 60.0), None, {}, "archgw.")
+    asked = wire.response(Ask("provider.gpt.a1b2c3", {}, b""), None, {}, "archgw.")
+    assert chosen and asked
+    named = set_headers(chosen.request_body.response.header_mutation)
+    assert named["x-archgw-chain"] == "archgw.chain.default.gpt"
+    named = set_headers(asked.request_headers.response.header_mutation)
+    assert named["x-archgw-provider"] == "archgw.provider.gpt.a1b2c3"
+
+
 @pytest.mark.parametrize(
     ("last", "phase"),
     [

@@ -9,6 +9,7 @@ import typer
 from archgw.commands import (
     cache,
     check,
+    check_mesh,
     cli_agent,
     client_key,
     dashboard,
@@ -59,6 +60,7 @@ app.command("why", rich_help_panel=_LOOK)(why.why)
 app.command("top", rich_help_panel=_LOOK)(top.top)
 app.command("logs", rich_help_panel=_LOOK)(status.logs)
 app.command("check", rich_help_panel=_LOOK)(check.check)
+app.command("check-mesh", rich_help_panel=_LOOK)(check_mesh.check_mesh)
 app.command("eval", rich_help_panel=_LOOK)(evaluate.evaluate)
 app.command("drill", rich_help_panel=_LOOK)(drill.drill)
 app.command("dashboard", rich_help_panel=_LOOK)(dashboard.dashboard)

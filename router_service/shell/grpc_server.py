@@ -93,7 +93,8 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
     async def Process(self, stream: Stream, context: Context) -> None:  # noqa: N802 - gRPC's name
         metadata = dict(context.invocation_metadata() or ())
         role = str(metadata.get("x-archgw-role"))
-        hop = _hop(self._serving, context, role=role, large=self._large)
+        prefix = str(metadata.get("x-archgw-prefix", ""))
+        hop = _hop(self._serving, context, role=role, prefix=prefix, large=self._large)
         try:
             async for message in stream:
                 await hop.on_message(message)
@@ -132,6 +133,7 @@ class Hop:
         context: Context,
         *,
         role: str,
+        prefix: str = "",
         identities: Identities | None = None,
         admin: Path | None = None,
         purse: Purse | None = None,
@@ -147,7 +149,7 @@ class Hop:
         self._context = context
         self._keeping: asyncio.Task[None] | None = None
         self._counting: asyncio.Task[None] | None = None
-        self._role = role
+        self._role, self._prefix = role, prefix
         self._identities, self._admin = identities or Identities(), admin
         self._exchange: Exchange | None = None  # of which this is an attempt
         self._machine: Selection | Advice | Attempt | CountAttempt | None = None
@@ -299,7 +301,7 @@ class Hop:
             await self._perform(self._machine.give_up(str(error), self._loop.time()))
 
     async def _answer(self, effect: Effect) -> None:
-        answer = wire.response(effect, self._last, self._request)
+        answer = wire.response(effect, self._last, self._request, self._prefix)
         if answer:
             await self._context.write(answer)
 
@@ -319,7 +321,7 @@ class Hop:
                 _log.debug("a tick came after its stream had ended")
 
 
-def _hop(now: Serving, context: Context, *, role: str, large: asyncio.Semaphore | None = None) -> Hop:
+def _hop(now: Serving, context: Context, *, role: str, prefix: str = "", large: asyncio.Semaphore | None = None) -> Hop:
     return Hop(
         now.gateway,
         now.model,
@@ -327,6 +329,7 @@ def _hop(now: Serving, context: Context, *, role: str, large: asyncio.Semaphore 
         now.store,
         context,
         role=role,
+        prefix=prefix,
         identities=now.identities,
         admin=now.envoy_admin,
         purse=now.purse,

@@ -87,10 +87,13 @@ def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
 # -- effects ---------------------------------------------------------------------------------------------------
 
 
-def response(effect: Effect, last: pb.ProcessingRequest | None, request: Headers) -> pb.ProcessingResponse | None:
+def response(
+    effect: Effect, last: pb.ProcessingRequest | None, request: Headers, prefix: str = ""
+) -> pb.ProcessingResponse | None:
     """The message that carries an effect; None for effects that are not Envoy's business.
 
-    `last` is the message it answers, `request` the request's headers as Envoy showed them.
+    `last` is the message it answers, `request` the request's headers as Envoy showed them; `prefix` is what stands
+    before the names of our clusters there.
     """
     match effect:
         case Proceed():
@@ -100,9 +103,9 @@ def response(effect: Effect, last: pb.ProcessingRequest | None, request: Headers
         case Advise():
             return _advise(effect, last)
         case Choose():
-            return _choose(effect)
+            return _choose(effect, prefix)
         case Ask():
-            return _ask(effect, request)
+            return _ask(effect, request, prefix)
         case Release(set, remove):
             mutation = pb.HeaderMutation(set_headers=_options(set), remove_headers=remove)
             common = pb.CommonResponse(header_mutation=mutation)
@@ -163,10 +166,10 @@ def _advise(effect: Advise, last: pb.ProcessingRequest | None) -> pb.ProcessingR
     return answer
 
 
-def _choose(effect: Choose) -> pb.ProcessingResponse:
+def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
     body = effect.exchange.encode()
     set = {
-        "x-archgw-chain": effect.chain,
+        "x-archgw-chain": f"{prefix}{effect.chain}",
         "x-archgw-exchange": effect.exchange,
         "x-envoy-max-retries": str(effect.attempts - 1),
         "x-envoy-upstream-rq-per-try-timeout-ms": str(int((effect.patience + _BACKSTOP) * 1000)),
@@ -180,14 +183,14 @@ def _choose(effect: Choose) -> pb.ProcessingResponse:
     return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
 
 
-def _ask(effect: Ask, request: Headers) -> pb.ProcessingResponse:
+def _ask(effect: Ask, request: Headers, prefix: str) -> pb.ProcessingResponse:
     """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
     gone = [
         name
         for name in request
         if not name.startswith(":") and name not in effect.headers and name not in _LEFT_TO_ROUTE
     ]
-    set = dict(effect.headers) | {"x-archgw-provider": effect.cluster}
+    set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
     common = pb.CommonResponse(
         status=pb.CommonResponse.CONTINUE_AND_REPLACE,
         header_mutation=pb.HeaderMutation(set_headers=_options(set), remove_headers=gone),

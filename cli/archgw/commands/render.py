@@ -2,12 +2,17 @@
 
 import json
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from archgw import configs
-from archgw.render import envoy
+from archgw import configs, report
+from archgw.reading import document
+from archgw.render import envoy, mesh
+from archgw.render.mesh.fragments import PREFIX, fragments
+from archgw.render.mesh.merge import CannotMerge, merge
 
 render_app = typer.Typer(
     no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
@@ -30,3 +35,50 @@ def render_envoy(
     place = envoy.Place(router_socket=router_socket, admin_port=admin_port)
     plan = configs.complete(path)
     sys.stdout.write(json.dumps(envoy.render(plan, place), indent=1) + "\n")
+
+
+@render_app.command("mesh")
+def render_mesh(
+    target: Annotated[mesh.Target, typer.Option("--for", help="Whose Envoy it is.")],
+    config: configs.Argument = None,
+    out: Annotated[Path | None, typer.Option(help="The folder that the files are written into.")] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="Their bootstrap (JSON or YAML): print it with our routing in it. plain alone.")
+    ] = None,
+    listener: Annotated[str, typer.Option(help="With --into: the listener that clients come to, if several are.")] = "",
+    host: Annotated[str, typer.Option(help="At which host models are asked for.")] = "",
+    namespace: Annotated[str, typer.Option(help="The namespace of their gateway, for Kubernetes.")] = "",
+    beside: Annotated[
+        Path | None, typer.Option(help="An earlier config, whose clusters stay while services still serve it.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(help="What stands before all names of ours.")] = PREFIX,
+    router_socket: Annotated[
+        str, typer.Option(help="The unix socket of the router service.")
+    ] = envoy.Place().router_socket,
+) -> None:
+    """Render our routing for an Envoy that you run: as pieces, for Istio, for Envoy Gateway, or behind a gateway.
+
+    With --into the bootstrap is merged as a person would do it, as often as you like. Look before: archgw check-mesh
+    """
+    if not prefix:
+        report.fail("--prefix must not be empty: names such as router are others', too", code=report.MISUSE)
+    plan, place = configs.complete(configs.find(config)), envoy.Place(router_socket=router_socket, prefix=prefix)
+    ours = fragments(plan, place, configs.complete(configs.find(beside)) if beside else None)
+    if into is not None:
+        if target != "plain" or out is not None:
+            report.fail("--into is for plain alone, and prints what it makes: no --out", code=report.MISUSE)
+        try:
+            merged = merge(document(into), ours, listener=listener, host=host)
+        except CannotMerge as error:
+            report.fail(f"{into}: {error}")
+        sys.stdout.write(json.dumps(merged, indent=1) + "\n")
+        return
+    if out is None:
+        report.fail("say where the files go: --out DIR", code=report.MISUSE)
+    site = mesh.SITES[target]
+    site = replace(site, host=host or site.host, namespace=namespace or site.namespace)
+    for name, content in mesh.TARGETS[target](ours, plan, site).items():
+        file = out / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        report.errors.print(f"wrote {file}", markup=False, soft_wrap=True)

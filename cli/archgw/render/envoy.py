@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from archgw.render import envoy_workers
-from archgw.render.envoy_clusters import chain_cluster, leaf_cluster, provider_cluster, router_cluster
+from archgw.render.envoy_clusters import (
+    chain_cluster,
+    leaf_cluster,
+    nobody_cluster,
+    provider_cluster,
+    router_cluster,
+)
 from archgw.render.envoy_pieces import (
     CONNECTION_WINDOW,
     EXTENSIONS,
@@ -50,8 +56,8 @@ _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
 def render(plan: Plan, place: Place) -> Json:
     """All in one file, which Envoy reads once."""
-    listeners = [_front_listener(plan, place, {"route_config": _front_routes(plan)}), _attempt_listener(plan, place)]
-    return _bootstrap(place, listeners, [*_own_clusters(plan, place), *_clusters(plan, place)])
+    listeners = [_front_listener(plan, place, {"route_config": _front_routes(plan)}), attempt_listener(plan, place)]
+    return _bootstrap(place, listeners, [*own_clusters(plan, place), *clusters_of(plan, place)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +72,14 @@ class Files:
 def files(plan: Plan, place: Place, *, routes: str, clusters: str) -> Files:
     """`routes`, `clusters`: the paths at which Envoy finds these files; what they hold is `resources` of it."""
     discovered = {"rds": {"route_config_name": "front", "config_source": _file(routes)}}
-    listeners = [_front_listener(plan, place, discovered), _attempt_listener(plan, place)]
-    bootstrap = _bootstrap(place, listeners, _own_clusters(plan, place)) | {
+    listeners = [_front_listener(plan, place, discovered), attempt_listener(plan, place)]
+    bootstrap = _bootstrap(place, listeners, own_clusters(plan, place)) | {
         "dynamic_resources": {"cds_config": _file(clusters)}
     }
     return Files(
         bootstrap,
         ({"@type": f"{_TYPES}.route.v3.RouteConfiguration"} | _front_routes(plan),),
-        tuple({"@type": f"{_TYPES}.cluster.v3.Cluster"} | cluster for cluster in _clusters(plan, place)),
+        tuple({"@type": f"{_TYPES}.cluster.v3.Cluster"} | cluster for cluster in clusters_of(plan, place)),
     )
 
 
@@ -95,9 +101,7 @@ def _bootstrap(place: Place, listeners: list[Json], clusters: list[Json]) -> Jso
             "address": pipe if place.admin_socket else socket_address("127.0.0.1", place.admin_port),
             "allow_paths": [{"prefix": path} for path in _ADMIN],
         },
-        "bootstrap_extensions": [
-            typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
-        ],
+        "bootstrap_extensions": [internal_listeners()],
         "static_resources": {"listeners": listeners, "clusters": clusters},
         "stats_config": {"use_all_default_tags": False, "stats_tags": _TAGS},
         "overload_manager": {
@@ -112,20 +116,24 @@ def _bootstrap(place: Place, listeners: list[Json], clusters: list[Json]) -> Jso
     }
 
 
-def _own_clusters(plan: Plan, place: Place) -> list[Json]:
-    nobody = {"name": "nobody", "type": "STATIC", "load_assignment": {"cluster_name": "nobody"}}
+def internal_listeners() -> Json:
+    """The extension without which Envoy has no listener that is not on a port."""
+    return typed("envoy.bootstrap.internal_listener", "bootstrap.internal_listener.v3.InternalListener")
+
+
+def own_clusters(plan: Plan, place: Place) -> list[Json]:
     router = router_cluster(place)
     if plan.workers == 1:
-        return [router, nobody]
+        return [router, nobody_cluster(place)]
     each = envoy_workers.own_clusters(router, place, plan.workers)
-    return [envoy_workers.spread(router, place, plan.workers), *each, nobody]
+    return [envoy_workers.spread(router, place, plan.workers), *each, nobody_cluster(place)]
 
 
-def _clusters(plan: Plan, place: Place) -> list[Json]:
+def clusters_of(plan: Plan, place: Place) -> list[Json]:
     return [
-        *(leaf_cluster(candidate, plan.failover) for candidate in plan.candidates),
+        *(leaf_cluster(candidate, plan.failover, place) for candidate in plan.candidates),
         *(provider_cluster(candidate, place) for candidate in plan.candidates),
-        *(chain_cluster(chain, plan.failover) for chain in plan.chains.values()),
+        *(chain_cluster(chain, plan.failover, place) for chain in plan.chains.values()),
     ]
 
 
@@ -137,7 +145,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     manager = _connection_manager(
         "front",
         place,
-        http_filters=[_selection_filter(plan), _router_filter(suppress_envoy_headers=True)],
+        http_filters=[selection_filter(plan, place), _router_filter(suppress_envoy_headers=True)],
         routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
@@ -145,17 +153,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
             typed(
                 "envoy.http.early_header_mutation.header_mutation",
                 "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-                mutations=[
-                    {"remove_on_match": {"key_matcher": {"prefix": "x-archgw-"}}},
-                    {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
-                    {"remove": "x-forwarded-for"},
-                    {
-                        "append": {
-                            "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-                            "header": {"key": "accept-encoding", "value": "identity"},
-                        }
-                    },
-                ],
+                mutations=cleaned_headers(),
             )
         ],
         "use_remote_address": True,
@@ -183,13 +181,28 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     }
 
 
-def _attempt_listener(plan: Plan, place: Place) -> Json:
+def cleaned_headers() -> list[Json]:
+    """What is done to a client's headers before anybody reads them: he steers nothing, no answer comes compressed."""
+    return [
+        {"remove_on_match": {"key_matcher": {"prefix": "x-archgw-"}}},
+        {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
+        {"remove": "x-forwarded-for"},
+        {
+            "append": {
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+                "header": {"key": "accept-encoding", "value": "identity"},
+            }
+        },
+    ]
+
+
+def attempt_listener(plan: Plan, place: Place) -> Json:
     """Names no candidate, so it never changes: a changed listener would cut the streams it carries."""
     manager = _connection_manager(
         "attempt",
         place,
         http_filters=[
-            _attempt_filter(plan),
+            _attempt_filter(plan, place),
             typed(
                 "envoy.filters.http.header_mutation",
                 "filters.http.header_mutation.v3.HeaderMutation",
@@ -210,7 +223,7 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
             ),
             _router_filter(suppress_envoy_headers=True),
         ],
-        routes={"route_config": _attempt_routes(plan)},
+        routes={"route_config": _attempt_routes(plan, place)},
     ) | {
         "stream_idle_timeout": _total(plan),
         # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
@@ -219,9 +232,9 @@ def _attempt_listener(plan: Plan, place: Place) -> Json:
         # One of several workers that ends is missed here first, now and then; of a single one the front hop tells.
         "local_reply_config": {"mappers": torn_replies() + (lost_replies() if plan.workers > 1 else [])},
     }
-    manager["access_log"] += _torn_logs(plan)
+    manager["access_log"] += _torn_logs(plan, place)
     return {
-        "name": "attempt",
+        "name": place.named("attempt"),
         "internal_listener": {},
         "filter_chains": [{"filters": [_manager_filter(manager)]}],
     }
@@ -234,7 +247,7 @@ def _manager_filter(manager: Json) -> Json:
 def _connection_manager(hop: str, place: Place, *, http_filters: list[Json], routes: Json) -> Json:
     return {
         "@type": f"{EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": hop,
+        "stat_prefix": place.counted_as(hop),
         "http_protocol_options": {"enable_trailers": hop == "attempt"},  # a client's would go to providers unseen
         "generate_request_id": True,
         "access_log": [_access_log(hop, place)],
@@ -271,10 +284,10 @@ def _access_log(hop: str, place: Place) -> Json:
     )
 
 
-def _torn_logs(plan: Plan) -> list[Json]:
+def _torn_logs(plan: Plan, place: Place) -> list[Json]:
     """Tell the service of streams that a provider tore; to it they end as they do when a client leaves."""
     if plan.workers == 1:
-        return [_torn_log("router", TORN)]
+        return [_torn_log(place.named("router"), TORN)]
     return [
         _torn_log(envoy_workers.own_cluster(worker), f"{TORN} && {envoy_workers.held_by(worker)}")
         for worker in range(plan.workers)
@@ -305,11 +318,11 @@ def _torn_log(cluster: str, when: str) -> Json:
 # -- filters ---------------------------------------------------------------------------------------------------
 
 
-def _selection_filter(plan: Plan) -> Json:
+def selection_filter(plan: Plan, place: Place) -> Json:
     retry = envoy_workers.retry() if plan.workers > 1 else {}
     return _ext_proc(
         role="selection",
-        service=_service("selection") | retry,
+        service=_service("selection", place) | retry,
         message_timeout="10s",
         max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
         processing_mode={
@@ -323,10 +336,10 @@ def _selection_filter(plan: Plan) -> Json:
     )
 
 
-def _attempt_filter(plan: Plan) -> Json:
+def _attempt_filter(plan: Plan, place: Place) -> Json:
     return _ext_proc(
         role="attempt",
-        service=_service("attempt"),
+        service=_service("attempt", place),
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
         message_timeout=_total(plan),
         processing_mode={
@@ -340,12 +353,11 @@ def _attempt_filter(plan: Plan) -> Json:
     )
 
 
-def _service(role: str) -> Json:
-    return {
-        "envoy_grpc": {"cluster_name": "router"},
-        "timeout": "0s",
-        "initial_metadata": [{"key": "x-archgw-role", "value": role}],
-    }
+def _service(role: str, place: Place) -> Json:
+    told = [{"key": "x-archgw-role", "value": role}]
+    if place.prefix:
+        told.append({"key": "x-archgw-prefix", "value": place.prefix})
+    return {"envoy_grpc": {"cluster_name": place.named("router")}, "timeout": "0s", "initial_metadata": told}
 
 
 def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode: Json, **more: str) -> Json:
@@ -379,7 +391,13 @@ def _router_filter(*, suppress_envoy_headers: bool) -> Json:
 
 
 def _front_routes(plan: Plan) -> Json:
-    to_chain = {
+    routes = [to_chain(plan), decisions(plan, Place()), unrouted(plan, Place())]
+    return {"name": "front", "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": routes}]}
+
+
+def to_chain(plan: Plan) -> Json:
+    """The way of a request for which the service has chosen."""
+    return {
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-chain", "present_match": True}]},
         "route": {
             "cluster_header": "x-archgw-chain",
@@ -415,27 +433,27 @@ def _front_routes(plan: Plan) -> Json:
         "request_body_buffer_limit": plan.limits.body,
         "response_headers_to_remove": ["x-archgw-retry", "x-archgw-next"],
     }
-    # Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
-    # (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain. So
-    # who pauses on it for long is a client that does not go on sending.
-    unrouted = {
-        "match": {"prefix": "/"},
-        "route": {"cluster": "nobody", "idle_timeout": seconds(plan.limits.pause_in_request)},
-        "request_body_buffer_limit": plan.limits.body,
-    }
-    # By gRPC, which the service lets through once it knows who asks; it is asked by nothing else that is not Envoy.
-    decisions = {
-        "match": {"path": CALL, "grpc": {}},
-        "route": {"cluster": "router", "timeout": "30s", "idle_timeout": seconds(plan.limits.pause_in_request)},
-        "request_body_buffer_limit": plan.limits.body,
-    }
+
+
+def decisions(plan: Plan, place: Place) -> Json:
+    """By gRPC, which the service lets through once it knows who asks; it is asked by nothing else that is not Envoy."""
+    to_us = {"cluster": place.named("router"), "timeout": "30s", "idle_timeout": seconds(plan.limits.pause_in_request)}
+    return {"match": {"path": CALL, "grpc": {}}, "route": to_us, "request_body_buffer_limit": plan.limits.body}
+
+
+def unrouted(plan: Plan, place: Place) -> Json:
+    """Before the service has chosen, every request is on this route, and its limit holds for the body that is buffered
+    (a direct_response's would be ignored). Nobody gets further on it: the service answers, or chooses a chain. So who
+    pauses on it for long is a client that does not go on sending.
+    """
     return {
-        "name": "front",
-        "virtual_hosts": [{"name": "clients", "domains": ["*"], "routes": [to_chain, decisions, unrouted]}],
+        "match": {"prefix": "/"},
+        "route": {"cluster": place.named("nobody"), "idle_timeout": seconds(plan.limits.pause_in_request)},
+        "request_body_buffer_limit": plan.limits.body,
     }
 
 
-def _attempt_routes(plan: Plan) -> Json:
+def _attempt_routes(plan: Plan, place: Place) -> Json:
     to_provider = {
         "match": {"prefix": "/", "headers": [{"name": "x-archgw-provider", "present_match": True}]},
         "route": {"cluster_header": "x-archgw-provider", "timeout": "0s"},
@@ -444,7 +462,7 @@ def _attempt_routes(plan: Plan) -> Json:
         "request_body_buffer_limit": 2 * plan.limits.body,
     }
     unrouted = {"match": {"prefix": "/"}, "direct_response": {"status": 503}}
-    held = envoy_workers.attempt_routes(unrouted, _service("attempt"), plan.workers) if plan.workers > 1 else ()
+    held = envoy_workers.attempt_routes(unrouted, _service("attempt", place), plan.workers) if plan.workers > 1 else ()
     return {
         "name": "attempt",
         "virtual_hosts": [{"name": "providers", "domains": ["*"], "routes": [to_provider, *held, unrouted]}],

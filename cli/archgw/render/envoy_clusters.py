@@ -27,21 +27,28 @@ _WINDOWS = {"initial_stream_window_size": STREAM_WINDOW, "initial_connection_win
 
 
 def router_cluster(place: Place) -> Json:
-    return _cluster("router", {"explicit_http_config": {"http2_protocol_options": _WINDOWS}}) | {
+    return _cluster(place, "router", {"explicit_http_config": {"http2_protocol_options": _WINDOWS}}) | {
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": endpoint("router", {"pipe": {"path": place.router_socket}}),
+        "load_assignment": endpoint(place.named("router"), {"pipe": {"path": place.router_socket}}),
     }
 
 
-def leaf_cluster(candidate: Candidate, failover: Failover) -> Json:
+def nobody_cluster(place: Place) -> Json:
+    """Where requests are bound for while nobody has been chosen."""
+    name = place.named("nobody")
+    return {"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name}} | _counted(place, "nobody")
+
+
+def leaf_cluster(candidate: Candidate, failover: Failover, place: Place) -> Json:
     """The candidate as the front sees it: a door to the attempt hop that tells it whose turn it is."""
-    door = {"envoy_internal_address": {"server_listener_name": "attempt", "endpoint_id": candidate.id}}
+    door = {"envoy_internal_address": {"server_listener_name": place.named("attempt"), "endpoint_id": candidate.id}}
     metadata = {"filter_metadata": {"archgw": {"candidate": candidate.id}}}
-    return _cluster(candidate.leaf, {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}) | {
+    protocol = {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
+    return _cluster(place, candidate.leaf, protocol) | {
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": endpoint(candidate.leaf, door, metadata),
+        "load_assignment": endpoint(place.named(candidate.leaf), door, metadata),
         "outlier_detection": {
             "consecutive_5xx": failover.put_aside_after,
             "consecutive_gateway_failure": failover.put_aside_after,
@@ -69,17 +76,18 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     )
     # Vendors close idle connections after about a minute; a request on a closing one would be a lost attempt.
     protocol |= {"common_http_protocol_options": {"idle_timeout": "45s"}}
-    cluster = _cluster(candidate.cluster, protocol, replace(candidate.limits, max_retries=_UNLIMITED.max_retries)) | {
+    limits = replace(candidate.limits, max_retries=_UNLIMITED.max_retries)
+    cluster = _cluster(place, candidate.cluster, protocol, limits) | {
         "type": "STATIC" if is_ip(address.host) else "STRICT_DNS",
         "connect_timeout": "5s",
-        "load_assignment": endpoint(candidate.cluster, socket_address(address.host, address.port)),
+        "load_assignment": endpoint(place.named(candidate.cluster), socket_address(address.host, address.port)),
     }
     if not is_ip(address.host):
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
     return cluster | ({"transport_socket": _tls(address.host, place)} if tls else {})
 
 
-def chain_cluster(chain: Chain, failover: Failover) -> Json:
+def chain_cluster(chain: Chain, failover: Failover, place: Place) -> Json:
     protocol = {
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": True}},
         # Every failure that the service reports counts towards ejection, whatever its status. On leaves of an
@@ -90,20 +98,21 @@ def chain_cluster(chain: Chain, failover: Failover) -> Json:
             }
         },
     }
-    return _cluster(chain.name, protocol, CircuitBreakers(max_retries=failover.limits.max_retries)) | {
+    return _cluster(place, chain.name, protocol, CircuitBreakers(max_retries=failover.limits.max_retries)) | {
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": typed(
             "envoy.clusters.aggregate",
             "clusters.aggregate.v3.ClusterConfig",
-            clusters=[candidate.leaf for candidate in chain.candidates],
+            clusters=[place.named(candidate.leaf) for candidate in chain.candidates],
         ),
     }
 
 
-def _cluster(name: str, protocol: Json, limits: CircuitBreakers = _UNLIMITED) -> Json:
+def _cluster(place: Place, name: str, protocol: Json, limits: CircuitBreakers = _UNLIMITED) -> Json:
     return {
-        "name": name,
+        "name": place.named(name),
+        **_counted(place, name),
         "circuit_breakers": {"thresholds": [{field: getattr(limits, field) for field in _FIELDS}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -112,6 +121,10 @@ def _cluster(name: str, protocol: Json, limits: CircuitBreakers = _UNLIMITED) ->
             }
         },
     }
+
+
+def _counted(place: Place, name: str) -> Json:
+    return {"alt_stat_name": place.counted_as(name)} if place.prefix else {}
 
 
 def _tls(host: str, place: Place) -> Json:

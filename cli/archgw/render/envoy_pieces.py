@@ -16,7 +16,7 @@ class Place:
     """What differs between machines: where Envoy finds the service, and where it listens and logs.
 
     `router_socket`, `ca_file` and `access_log` are paths. Envoy's own page is at `admin_socket`, which its owner alone
-    may open; without one, at `admin_port` on loopback.
+    may open; without one, at `admin_port` on loopback. In an Envoy that is not ours, `prefix` stands before all names.
     """
 
     router_socket: str = "/run/archgw/router.sock"
@@ -24,6 +24,14 @@ class Place:
     admin_socket: str = ""
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     access_log: str = "/dev/stdout"
+    prefix: str = ""
+
+    def named(self, name: str) -> str:
+        return f"{self.prefix}{name}"
+
+    def counted_as(self, name: str) -> str:
+        """By what name Envoy counts it: its statistics end a cluster's name at the first dot."""
+        return self.named(name).replace(".", "_") if self.prefix else name
 
 
 def endpoint(cluster: str, address: Json, metadata: Json | None = None) -> Json:

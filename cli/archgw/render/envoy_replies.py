@@ -25,14 +25,7 @@ _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_B
 def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
     return [
-        *lost_replies(),
-        *_said("response.code == 413", "request_too_large", limits.body_too_large(most)),
-        *_said("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
-        *_said("response.code == 408", "timeout_error", limits.paused_too_long(most)),
-        *_said("response.code == 503", "overloaded_error", "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"),
-        *_said("response.code == 504", "timeout_error", "archgw: no model answered in time"),
-        *_said("response.code < 500", "invalid_request_error", _REFUSED),
-        *_said("true", "api_error", "archgw: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"),
+        *_to_requests(most),
         # What could not be read as far as its path: who asked is not known, and both kinds of client read this one.
         _to_anybody("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
         _to_anybody("response.code == 408", "timeout_error", limits.paused_too_long(most)),
@@ -40,11 +33,37 @@ def local_replies(most: Limits) -> list[Json]:
     ]
 
 
-def lost_replies() -> list[Json]:
+def lost_replies(within: str = "") -> list[Json]:
     """Where the router service that holds the request has gone."""
-    broken = "response.code_details.startsWith('ext_proc')"
+    broken = f"{within}response.code_details.startsWith('ext_proc')"
     down = "archgw: the router service is not answering; it is restarted by itself, try again in a moment"
     return _said(f"{broken} && response.code >= 500", "api_error", down, status=503)
+
+
+def replies_on(routes: str, most: Limits) -> list[Json]:
+    """The same, on routes whose names begin so, in an Envoy that has others; first of all, our own go out as they are.
+
+    What could not be read as far as its path is not ours to answer there.
+    """
+    untouched = {
+        "filter": _cel(_OURS),
+        "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
+    }
+    return [untouched, *_to_requests(most, within=f"xds.route_name.startsWith('{routes}') && ")]
+
+
+def _to_requests(most: Limits, within: str = "") -> list[Json]:
+    unreached = "archgw: no model could be reached (%LOCAL_REPLY_BODY%)"
+    return [
+        *lost_replies(within),
+        *_said(f"{within}response.code == 413", "request_too_large", limits.body_too_large(most)),
+        *_said(f"{within}response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
+        *_said(f"{within}response.code == 408", "timeout_error", limits.paused_too_long(most)),
+        *_said(f"{within}response.code == 503", "overloaded_error", unreached),
+        *_said(f"{within}response.code == 504", "timeout_error", "archgw: no model answered in time"),
+        *_said(f"{within}response.code < 500", "invalid_request_error", _REFUSED),
+        *_said(f"{within}true", "api_error", "archgw: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"),
+    ]
 
 
 def torn_replies() -> list[Json]:
@@ -82,14 +101,18 @@ def _to_anybody(when: str, kind: str, words: str) -> Json:
 
 
 def _mapper(expression: str, body: Json, status: int | None, explained: Mapping[str, str] = _EXPLAINED) -> Json:
+    mapper: Json = {
+        "filter": _cel(expression),
+        "body_format_override": {"json_format": body},
+        "headers_to_add": [{"header": {"key": name, "value": value}} for name, value in explained.items()],
+    }
+    return mapper | ({"status_code": status} if status else {})
+
+
+def _cel(expression: str) -> Json:
     cel = typed(
         "envoy.access_loggers.extension_filters.cel",
         "access_loggers.filters.cel.v3.ExpressionFilter",
         expression=expression,
     )
-    mapper: Json = {
-        "filter": {"extension_filter": cel},
-        "body_format_override": {"json_format": body},
-        "headers_to_add": [{"header": {"key": name, "value": value}} for name, value in explained.items()],
-    }
-    return mapper | ({"status_code": status} if status else {})
+    return {"extension_filter": cel}

@@ -1,0 +1,34 @@
+"""One thing that is missing, in the way, or worth knowing, with what to do about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from archgw.render.envoy_pieces import Json
+from archgw.render.mesh.foreign import get
+from archgw.render.mesh.fragments import Fragments
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`missing`: without it nothing is routed. `clash`: something breaks it. `note`: it works, and differs."""
+
+    weight: Literal["missing", "clash", "note"]
+    what: str
+    mend: str
+
+
+def is_ours(one: Json, ours: Fragments) -> bool:
+    return str(get(one, "name") or "").startswith(ours.prefix)
+
+
+def metadata(filter: Json, name: str) -> Iterator[str]:
+    """What an ext_proc filter tells its service under this name."""
+    for one in get(get(get(filter, "typed_config"), "grpc_service"), "initial_metadata") or []:
+        if get(one, "key") == name:
+            yield str(get(one, "value"))
+
+
+def seconds(duration: object) -> float:
+    """Of `605s`; 0 where there is none."""
+    return float(str(duration).removesuffix("s")) if duration else 0.0

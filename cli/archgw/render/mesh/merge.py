@@ -1,0 +1,87 @@
+"""Fragments into another team's bootstrap: what a person would do by hand, and as often as one likes.
+
+What is ours there already, by its prefix, is taken out first. Nothing else of theirs is changed.
+"""
+
+from copy import deepcopy
+
+from archgw.render.envoy_pieces import Json
+from archgw.render.mesh.foreign import get, key, kind, managers
+from archgw.render.mesh.fragments import Fragments
+
+
+class CannotMerge(ValueError):
+    """Why, in words, with what to do about it."""
+
+
+def merge(theirs: Json, ours: Fragments, *, listener: str = "", host: str = "") -> Json:
+    """Their bootstrap with our routing on one listener of theirs. `host` is the domain at which models are asked for;
+    it may be new. Without it, or without `listener`, there must be one to take. Raises CannotMerge.
+    """
+    merged = deepcopy(theirs)
+    static = merged.setdefault(key(merged, "static_resources"), {})
+    for field, added in (("listeners", [ours.listener]), ("clusters", list(ours.clusters))):
+        kept = [one for one in get(static, field) or [] if not _is_ours(one, ours)]
+        static[key(static, field)] = [*kept, *added]
+    extensions = [one for one in get(merged, "bootstrap_extensions") or [] if kind(one) != kind(ours.extension)]
+    merged[key(merged, "bootstrap_extensions")] = [*extensions, ours.extension]
+    for manager in managers(_listener(get(static, "listeners"), listener)):
+        _into_manager(manager, ours, host)
+    return merged
+
+
+def _is_ours(one: Json, ours: Fragments) -> bool:
+    return str(get(one, "name") or "").startswith(ours.prefix)
+
+
+def _listener(listeners: list[Json], name: str) -> Json:
+    reached = [one for one in listeners if get(one, "internal_listener") is None]  # the others no client comes to
+    found = [one for one in reached if any(managers(one))]
+    named = [one for one in found if get(one, "name") == name] if name else found
+    if len(named) == 1:
+        return named[0]
+    there = ", ".join(str(get(one, "name")) for one in found) or "none"
+    if name:
+        raise CannotMerge(f"no listener {name} has a connection manager for HTTP; there are: {there}")
+    raise CannotMerge(
+        f"say which listener clients come to, by --listener; with a connection manager there are: {there}"
+    )
+
+
+def _into_manager(manager: Json, ours: Fragments, host: str) -> None:
+    filters = [one for one in get(manager, "http_filters") or [] if not _is_ours(one, ours)]
+    last = next((at for at, one in enumerate(filters) if kind(one) == "Router"), None)
+    if last is None:
+        raise CannotMerge("its connection manager has no router filter, so that it answers nobody")
+    filters[last:last] = ours.filters
+    manager[key(manager, "http_filters")] = filters
+    said = manager.setdefault(key(manager, "local_reply_config"), {})
+    of_theirs = [one for one in get(said, "mappers") or [] if one not in ours.replies]
+    said[key(said, "mappers")] = [*ours.replies, *of_theirs]
+    routes = get(manager, "route_config")
+    if routes is None:
+        name = get(get(manager, "rds"), "route_config_name")
+        raise CannotMerge(
+            f"its routes ({name}) are not in this file but served over RDS; add routes.json to what serves them, and"
+            " paste the other pieces"
+        )
+    hosts = routes.setdefault(key(routes, "virtual_hosts"), [])
+    for one in hosts:
+        one[key(one, "routes")] = [route for route in get(one, "routes") or [] if not _is_ours(route, ours)]
+    chosen = _host(hosts, ours, host)
+    chosen[key(chosen, "routes")] = [*ours.routes, *get(chosen, "routes")]
+
+
+def _host(hosts: list[Json], ours: Fragments, domain: str) -> Json:
+    """The virtual host of this domain, made if there is none."""
+    hosts[:] = [one for one in hosts if not (_is_ours(one, ours) and not get(one, "routes"))]
+    if domain:
+        found = next((one for one in hosts if domain in (get(one, "domains") or [])), None)
+        if found is None:
+            found = {"name": f"{ours.prefix}clients", "domains": [domain], "routes": []}
+            hosts.append(found)
+        return found
+    if len(hosts) == 1:
+        return hosts[0]
+    there = ", ".join(str(domain) for one in hosts for domain in get(one, "domains") or []) or "none"
+    raise CannotMerge(f"say at which host models are asked for, by --host, an old one or a new one; there are: {there}")
