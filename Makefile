@@ -30,6 +30,7 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 
 golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
+	$(BIN)/archgw render compose config.yaml > docker-compose.yaml
 
 DASHBOARD := cli/archgw/dashboard
 assets:                     ## copy what the dashboard takes from others into its assets/vendor/; needs npm, as nothing else does

@@ -15,19 +15,20 @@ from archgw.dashboard.app import Sources, application
 from archgw.home import Home
 from archgw.machine import DASHBOARD_HOST
 from router_service.config import Config, Ledger
+from router_service.shell.files import load
 
 
 def sources(at: Home, ledger: Ledger, config: Callable[[], Config | None]) -> Sources:
     return Sources(Books(ledger, at.ledger), config, lambda: gateway.ask(at))
 
 
-def server(what: Sources, *, port: int, key: str, every: float = 1.0) -> uvicorn.Server:
+def server(what: Sources, *, port: int, key: str, every: float = 1.0, host: str = DASHBOARD_HOST) -> uvicorn.Server:
     """`every`: how often it looks for what is new, in seconds."""
     app = application(what, port=port, key=key, every=every, ending=lambda: made.should_exit)
     made = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=DASHBOARD_HOST,
+            host=host,
             port=port,
             log_config=None,  # as the process has it: router_service.shell.logs
             log_level=logging.WARNING,
@@ -46,6 +47,13 @@ def of_the_stack(at: Home, port: int) -> None:
     known = gateway.accepted(file)
     what = sources(at, known.ledger if known else Ledger(), _Kept(file))
     asyncio.run(_until_stdin_ends(server(what, port=port, key=keys.key(at))))
+
+
+def of_a_container(at: Home, config: Path, port: int) -> None:
+    """Until it is told to stop. Whom its network lets in is said where the port is published, not here."""
+    known = load(config)
+    what = sources(at, known.ledger, lambda: known)
+    server(what, port=port, key=keys.key(at), host="0.0.0.0").run()
 
 
 def here(at: Home, config: Config | None, port: int) -> None:

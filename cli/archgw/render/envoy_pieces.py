@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from router_service.config.addresses import is_local
+
 Json = dict[str, Any]
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
@@ -16,7 +18,8 @@ class Place:
     """What differs between machines: where Envoy finds the service, and where it listens and logs.
 
     `router_socket`, `ca_file` and `access_log` are paths. Envoy's own page is at `admin_socket`, which its owner alone
-    may open; without one, at `admin_port` on loopback.
+    may open; without one, at `admin_port` on loopback. Where Envoy is in a container, `this_machine` is by which name
+    it reaches the machine's own loopback address; the service, and what is sent, keep to the config's.
     """
 
     router_socket: str = "/run/archgw/router.sock"
@@ -24,6 +27,11 @@ class Place:
     admin_socket: str = ""
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     access_log: str = "/dev/stdout"
+    this_machine: str = ""
+
+    def reached(self, host: str) -> str:
+        """Where Envoy finds what the config has at `host`."""
+        return self.this_machine if self.this_machine and is_local(host) else host
 
 
 def endpoint(cluster: str, address: Json, metadata: Json | None = None) -> Json:
