@@ -394,11 +394,14 @@ def _who(pid: int) -> str:
     """As the kernel says it of the process that the entrypoint has become."""
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    private = sum(int(size) for size in re.findall(r"^(?:Private_\w+|Pss):\s+(\d+) kB", rollup, re.M)[:1]) / 1024
+    (share,) = (int(size) / 1024 for size in re.findall(r"^Pss:\s+(\d+) kB", rollup, re.M))
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     uids, capabilities = status["Uid"].split()[0], status["CapEff"].strip()
     return (
         f"the router: uid {uids}, capabilities {capabilities}, {int(status['VmRSS'].split()[0]) / 1024:.0f} MB"
-        f" resident ({private:.0f} MB its share), {status['Threads'].strip()} threads, {platform.machine()}"
+        f" resident ({share:.0f} MB its share), {status['Threads'].strip()} threads, {seconds:.1f} s of a core so far,"
+        f" {platform.machine()}"
     )
 
 

@@ -12,7 +12,7 @@ from archgw import report
 from router_service.config import Config, ConfigErrors, LocalModel, usable
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
-from router_service.shell.files import load
+from router_service.shell.files import load, variables
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
 Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
@@ -64,6 +64,11 @@ def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] |
 def resolve(path: Path) -> tuple[Config, Plan]:
     config = read(path)
     return config, plan(config)
+
+
+def database_variables(path: Path) -> dict[str, str]:
+    """What PostgreSQL's clients look for in the environment, and is in a .env or in a container's secrets."""
+    return {name: text for name, text in variables(path).items() if name.startswith("PG")}
 
 
 def check_model(config: Config) -> None:

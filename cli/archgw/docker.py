@@ -56,6 +56,17 @@ def start(at: Home, config: Path, plan: Plan, started: float) -> Stack:
     return made
 
 
+def unseen(config: Path) -> list[str]:
+    """What is set here, and is not in the folder of secrets that the user has named: no container sees it."""
+    folder = os.environ.get(SECRETS)
+    names = sorted(_named(config, variables(config))) if folder else []
+    return [
+        f"{folder} has no file {name}: what is set of it here, the containers do not see"
+        for name in names
+        if not (Path(folder or "") / name).is_file()
+    ]
+
+
 def stop(at: Home, within: float) -> None:
     """When no request is under way, or after so many seconds. Raises CannotStart where Docker does not end it."""
     _check_docker()
@@ -78,12 +89,15 @@ def command(at: Home) -> str:
 
 
 def _compose(
-    at: Home, *arguments: str, environment: Mapping[str, str], told: bool = False
+    at: Home, *arguments: str, environment: dict[str, str], told: bool = False
 ) -> subprocess.CompletedProcess[str]:
     command = ["docker", "compose", "--file", str(_file(at)), *arguments]
-    # What it is told of ours: no key, for Compose needs none, and what it starts sees none by it.
-    seen = {name: text for name, text in os.environ.items() if name not in _key_variables()} | dict(environment)
-    return subprocess.run(command, env=seen, check=False, text=True, capture_output=told)
+    return subprocess.run(command, env=_without_keys() | environment, check=False, text=True, capture_output=told)
+
+
+def _without_keys() -> dict[str, str]:
+    """What Docker sees of our environment: it needs no key."""
+    return {name: text for name, text in os.environ.items() if name not in _key_variables()}
 
 
 def _check_docker() -> None:
@@ -94,7 +108,7 @@ def _check_docker() -> None:
         (("version", "--format", "{{.Server.Version}}"), "start it (sudo systemctl start docker; Docker Desktop)"),
         (("compose", "version", "--short"), _ENGINE),
     ):
-        done = subprocess.run([docker, *asked], capture_output=True, text=True, check=False)
+        done = subprocess.run([docker, *asked], env=_without_keys(), capture_output=True, text=True, check=False)
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[0]
             raise CannotStart(f"docker {asked[0]} fails: {said}\n  {mend}, or start the gateway without: archgw up")
@@ -133,12 +147,18 @@ def _secrets(config: Path, environment: Mapping[str, str]) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o755)
     known = variables(config, environment)
-    for name in sorted({*_NAMED.findall(config.read_text("utf-8")), *_key_variables()} & known.keys()):
+    for name in sorted(_named(config, known)):
         file = folder / name
         file.write_text(known[name])
         file.chmod(0o444)
     folder.chmod(0o755)  # whatever the umask
     return folder
+
+
+def _named(config: Path, known: Mapping[str, str]) -> set[str]:
+    """Of what is known, what the config names, what vendors' keys are in, and what a database wants."""
+    named = {*_NAMED.findall(config.read_text("utf-8")), *_key_variables(), *configs.database_variables(config)}
+    return named & known.keys()
 
 
 def _in_memory(environment: Mapping[str, str]) -> Path:

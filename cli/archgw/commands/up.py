@@ -124,6 +124,7 @@ def down(
 def _in_docker(path: Path, at: Home, settings: Config, plan: Plan) -> None:
     try:
         check_port(plan)
+        report.warn(docker.unseen(path))
         stack = docker.start(at, path, plan, time.time())
     except NotPrivate as error:
         report.fail(str(error))

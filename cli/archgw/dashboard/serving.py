@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,13 +10,13 @@ from pathlib import Path
 
 import uvicorn
 
+from archgw import configs
 from archgw.books import Books
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import Sources, application
 from archgw.home import Home
 from archgw.machine import DASHBOARD_HOST
 from router_service.config import Config, Ledger
-from router_service.shell.files import load
 
 
 def sources(at: Home, ledger: Ledger, config: Callable[[], Config | None]) -> Sources:
@@ -51,7 +52,8 @@ def of_the_stack(at: Home, port: int) -> None:
 
 def of_a_container(at: Home, config: Path, port: int) -> None:
     """Until it is told to stop. Whom its network lets in is said where the port is published, not here."""
-    known = load(config)
+    os.environ.update(configs.database_variables(config))
+    known = configs.read(config, need_keys=False)
     what = sources(at, known.ledger, lambda: known)
     server(what, port=port, key=keys.key(at), host="0.0.0.0").run()
 

@@ -40,7 +40,8 @@ _OF_ENVOY = """\
 Where clients ask. A provider that the config has at localhost is asked at host.docker.internal, which is this
 machine: it has to listen to more than its loopback address (Ollama: OLLAMA_HOST=0.0.0.0)."""
 _READY = (  # Envoy's image has bash, and no curl
-    "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET /healthz HTTP/1.0\\r\\nhost: localhost\\r\\n\\r\\n' >&3"
+    "exec 3<>/dev/tcp/127.0.0.1/{port}"
+    " && printf '%s\\r\\n' 'GET /healthz HTTP/1.1' 'host: localhost' 'connection: close' '' >&3"
     ' && read -r _ status _ <&3 && [ "$$status" = 200 ]'
 )
 

@@ -8,7 +8,7 @@ from archgw.render.envoy_pieces import Json
 
 INSIDE = "inside"
 NAMED = ("redis", "postgresql", "otel")  # services that a config may name; `prometheus` asks the gateway, not it them
-_PASSWORD = "POSTGRES_PASSWORD"  # noqa: S105 - a name, of the file and of the variable
+_PASSWORD = "PGPASSWORD"  # noqa: S105 - a name, of the file and of the variable in which PostgreSQL's clients look
 _LOG = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 _FILES = {
     "prometheus": "deploy/compose/prometheus.yml",
@@ -41,8 +41,9 @@ def services(checkout: str) -> Iterable[tuple[str, Json]]:
     shared = {"redis": _redis()}
     yield "state: {url: redis://redis:6379} keeps sessions and budgets here, for as many routers as there are.", shared
     books = {"postgresql": _postgresql()}
-    url = f"postgresql://archgw:${_PASSWORD}@postgresql/archgw"
-    yield f"ledger: {{url: {url}}} keeps the ledger here.\nIts password is a file beside those of the keys.", books
+    setting = "ledger: {url: postgresql://archgw@postgresql/archgw}"
+    words = f"{setting} keeps the ledger here. The file {_PASSWORD},\nbeside those of the keys, holds its password."
+    yield words, books
     if checkout:
         figures = {"prometheus": _prometheus(), "grafana": _grafana()}
         yield "Figures and alerts, and Grafana with the dashboard of them: http://127.0.0.1:3000", figures
@@ -86,7 +87,7 @@ def _postgresql() -> Json:
         "environment": {
             "POSTGRES_USER": "archgw",
             "POSTGRES_DB": "archgw",
-            f"{_PASSWORD}_FILE": f"/run/secrets/{_PASSWORD}",
+            "POSTGRES_PASSWORD_FILE": f"/run/secrets/{_PASSWORD}",
         },
         "networks": [INSIDE],
         "secrets": [_PASSWORD],
