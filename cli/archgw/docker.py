@@ -22,7 +22,7 @@ from router_service.plan import Plan
 from router_service.providers import PROVIDERS
 from router_service.shell.files import SECRETS, variables
 
-_NAMED = re.compile(r"\$\{?(\w+)")  # variables in the config
+_VARIABLE = re.compile(r"\$\{?(\w+)")  # in the config
 _READY_WITHIN = 300  # seconds, of containers that are made, not of images
 _ENGINE = "install Docker Engine 25 or newer with its Compose plugin (https://docs.docker.com/engine/install/)"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in there, or none is used
@@ -157,7 +157,7 @@ def _secrets(config: Path, environment: Mapping[str, str]) -> Path:
 
 def _named(config: Path, known: Mapping[str, str]) -> set[str]:
     """Of what is known, what the config names, what vendors' keys are in, and what a database wants."""
-    named = {*_NAMED.findall(config.read_text("utf-8")), *_key_variables(), *configs.database_variables(config)}
+    named = {*_VARIABLE.findall(config.read_text("utf-8")), *_key_variables(), *configs.database_variables(config)}
     return named & known.keys()
 
 
