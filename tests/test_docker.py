@@ -140,6 +140,14 @@ def test_what_the_config_names_of_the_profiles_is_started(shell: Shell, engine: 
     assert up["secrets"] == {"OPENAI_API_KEY": KEY, "PGPASSWORD": "of the database"}
 
 
+def test_profiles_that_are_asked_for_come_with_those_that_the_config_names(shell: Shell, engine: Docker) -> None:
+    text = "listeners: {egress_traffic: {port: $PORT}}\nllm_providers: [{model: openai/gpt-4o}]\n"
+    config = shell.config(f"{text}state: {{url: redis://redis:6379}}\n")
+    shell.run("up", "--docker", config, COMPOSE_PROFILES="prometheus,redis")
+    (up,) = engine.asked("up")
+    assert up["asked"][3:8] == ["--profile", "redis", "--profile", "prometheus", "up"]
+
+
 # -- while it runs, and its end ------------------------------------------------------------------------------------
 
 

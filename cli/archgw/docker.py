@@ -46,7 +46,10 @@ def start(at: Home, config: Path, plan: Plan, started: float) -> Stack:
     files = compose.Files(config=str(config), checkout=str(checkout or ""))
     write_private(_file(at), compose.text(configs.complete(config), files))
     secrets = _secrets(config, os.environ)
-    profiles = [word for name in compose.wanted(plan) for word in ("--profile", name)]
+    asked = filter(
+        None, os.environ.get("COMPOSE_PROFILES", "").split(",")
+    )  # Compose looks there only without --profile
+    profiles = [word for name in dict.fromkeys([*compose.wanted(plan), *asked]) for word in ("--profile", name)]
     build = ["--build"] if checkout else []
     wait = ["--detach", "--wait", "--wait-timeout", str(_READY_WITHIN)]
     if _compose(at, *profiles, "up", *build, *wait, environment={SECRETS: str(secrets)}).returncode:

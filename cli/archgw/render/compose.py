@@ -122,7 +122,7 @@ def _envoy(plan: Plan, files: Files) -> Json:
     port = plan.listener.port
     return {
         "image": f"${{ENVOY_IMAGE:-{ENVOY_IMAGE}}}",
-        **hardened(f"{USER}:{USER}", memory="1G"),
+        **hardened(f"{USER}:{USER}", memory="512M"),
         "entrypoint": list(ENVOY),
         "depends_on": _rendered() | {"router": {"condition": "service_healthy"}},
         "ports": [f"{_host(plan)}:{port}:{port}"],
