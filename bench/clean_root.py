@@ -257,7 +257,6 @@ def started(folder: Path) -> None:
     service = subprocess.Popen([*inside, *stage.last("ENTRYPOINT").listed()], env=environment)
     _until_well([*inside, *stage.last("HEALTHCHECK").listed()], environment, service)
     _say(begun, f"HEALTHCHECK passes {time.monotonic() - starts:.1f} s after the start")
-    _say(begun, _who(service.pid))
     path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
     with (given / "envoy.log").open("wb") as log:  # an engine gives a container's output to its user, too
         os.fchown(log.fileno(), *map(int, _ids(stage)))
@@ -269,7 +268,9 @@ def started(folder: Path) -> None:
     page = subprocess.Popen([*inside, *services["dashboard"]["entrypoint"]], env=environment)
     _until_well([*inside, *_healthcheck(services["dashboard"])], environment, page)
     _say(begun, "the dashboard's health check passes")
-    for line in (_who(service.pid), *_written(router, stage, environment)):
+    for name, process in {"router": service, "envoy": proxy, "dashboard": page}.items():
+        _say(begun, f"{name}: {_who(process.pid)}")
+    for line in _written(router, stage, environment):
         _say(begun, line)
     for words in ("--version", "check", "status", "why last", "stats", "dashboard --no-open", "down --within 5"):
         told = [*inside, "archgw", *words.split()]
@@ -399,7 +400,7 @@ def _who(pid: int) -> str:
     seconds = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     uids, capabilities = status["Uid"].split()[0], status["CapEff"].strip()
     return (
-        f"the router: uid {uids}, capabilities {capabilities}, {int(status['VmRSS'].split()[0]) / 1024:.0f} MB"
+        f"uid {uids}, capabilities {capabilities}, {int(status['VmRSS'].split()[0]) / 1024:.0f} MB"
         f" resident ({share:.0f} MB its share), {status['Threads'].strip()} threads, {seconds:.1f} s of a core so far,"
         f" {platform.machine()}"
     )

@@ -201,6 +201,16 @@ def test_what_prometheus_asks_is_where_envoy_listens() -> None:
     assert job["job_name"] == "archgw", "as the alerts have it"
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here (Debian: prometheus)")
+def test_prometheus_takes_its_config(tmp_path: Path) -> None:
+    for mount in SERVICES["prometheus"]["configs"]:
+        file = CHECKED_IN["configs"][mount["source"]]["file"]
+        shutil.copy(ROOT / file, tmp_path / Path(mount["target"]).name)
+    command = ["promtool", "check", "config", str(tmp_path / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # -- what Envoy is told in there -----------------------------------------------------------------------------------
 
 

@@ -180,11 +180,11 @@ def _secrets() -> Json:
 def _healthcheck(*test: str) -> Json:
     return {
         "test": list(test),
-        "interval": "10s",
-        "timeout": "5s",
+        "interval": "30s",
+        "timeout": "10s",
         "retries": 3,
         "start_period": "60s",
-        "start_interval": "1s",
+        "start_interval": "2s",
     }
 
 
