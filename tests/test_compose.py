@@ -87,10 +87,12 @@ def test_no_container_can_do_more_than_it_must(name: str) -> None:
     user, _, group = service["user"].partition(":")
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "docker.sock" not in str(service)
     assert int(user) > 0 and group.isdecimal(), "numbers: names are looked up in whatever the image holds"
     assert service["deploy"]["resources"]["limits"].keys() == {"memory", "pids"}
     assert service["logging"]["options"].keys() == {"max-size", "max-file"}
-    assert not {"privileged", "network_mode", "pid", "ipc", "devices", "cap_add"} & service.keys() or name == "render"
+    assert not {"privileged", "pid", "ipc", "userns_mode", "devices", "cap_add"} & service.keys()
+    assert service.get("network_mode", "none") == "none", "never the machine's own"
 
 
 @pytest.mark.parametrize("name", SERVICES)

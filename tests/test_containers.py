@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 import yaml
+from archgw.configs import database_variables
 from archgw.home import Home, home
 from archgw.machine import refusal
 from archgw.render import compose
@@ -113,6 +114,17 @@ async def test_the_folder_of_the_sockets_is_one_variable(tmp_path: Path, monkeyp
     monkeypatch.setenv("ARCHGW_RUN", "/run/archgw")
     assert (native.run, home().run) == (tmp_path / "run", Path("/run/archgw"))
     assert dataclasses.replace(home(), sockets=None) == native
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_database_finds_its_password_where_the_keys_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's clients look in the environment, which a container's secrets are not in."""
+    (tmp_path / "PGPASSWORD").write_text("of-the-database\n")
+    (tmp_path / "OPENAI_API_KEY").write_text("sk-test")
+    monkeypatch.setenv("ARCHGW_SECRETS", str(tmp_path))
+    assert database_variables(tmp_path / "config.yaml") == {"PGPASSWORD": "of-the-database"}
 
 
 # -- what Envoy is told in there -----------------------------------------------------------------------------------

@@ -180,6 +180,17 @@ def test_a_container_that_does_not_answer_is_told_of(shell: Shell, engine: Docke
     assert result.exit_code == 1 and 'service "router" is not running' in told(result)
 
 
+@pytest.mark.parametrize("command", ["why", "top"])
+def test_what_asks_it_by_its_sockets_is_asked_in_there(shell: Shell, contained: Stack, command: str) -> None:
+    result = shell.run(command)
+    assert result.exit_code == 1 and f"exec router archgw {command}" in told(result)
+
+
+def test_its_logs_are_dockers(shell: Shell, contained: Stack) -> None:
+    result = shell.run("logs")
+    assert result.exit_code == 1 and "docker-compose.yaml logs" in told(result)
+
+
 def test_agents_are_led_there(shell: Shell, contained: Stack) -> None:
     result = shell.run("cli-agent", "env", "--dry-run")
     assert result.exit_code == 0 and contained.url in result.output

@@ -87,8 +87,15 @@ def run(at: Home, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def command(at: Home) -> str:
-    """How a user asks Docker about it."""
-    return f"docker compose -f {_file(at)}"
+    """How a user asks Docker about it; within a container nobody knows where the file is."""
+    return "docker compose" if at.sockets else f"docker compose -f {_file(at)}"
+
+
+def way_to(at: Home, asked: str) -> str:
+    """How to come to a command that asks the gateway, where none runs on the machine itself."""
+    if stack(at) is None:
+        return "start it: archgw up"
+    return f"it is in containers, where its sockets are: {command(at)} exec router archgw {asked}"
 
 
 def _compose(

@@ -60,6 +60,8 @@ def logs(
 ) -> None:
     """Print what the supervisor, the router service, Envoy and the dashboard logged: never a prompt, never a key."""
     at = home()
+    if at.sockets or docker.stack(at):
+        report.fail("containers keep their own logs", mend=f"{docker.command(at)} logs")
     names = [name for name in ("supervisor", "router", "envoy", "access", "dashboard") if at.log(name).exists()]
     if not names:
         report.fail("nothing has been logged yet", mend="start the gateway: archgw up")
