@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: check lint format proto golden assets lock test bench
+.PHONY: check lint format proto golden assets lock test bench clean-root
 
 $(BIN)/archgw: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,10 +28,11 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. --grpc_python_out=. \
 	    proto/router_service/pb/access_log.proto proto/router_service/pb/ext_proc.proto proto/router_service/pb/router.proto
 
-golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
+golden: $(BIN)/archgw       ## re-render what is checked in of it (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
 	for target in plain istio envoy-gateway gateway-api; do \
 	    $(BIN)/archgw render mesh --for $$target config.yaml --out envoy/mesh/$$target; done
+	$(BIN)/archgw render compose config.yaml > docker-compose.yaml
 
 DASHBOARD := cli/archgw/dashboard
 assets:                     ## copy what the dashboard takes from others into its assets/vendor/; needs npm, as nothing else does
@@ -52,6 +53,9 @@ lock: $(BIN)/archgw         ## pin every dependency anew, in requirements.lock a
 	for lock in requirements.lock requirements-dev.lock; do \
 	    echo "# Made by \`make lock\`. Install: pip install --require-hashes -r $$lock && pip install --no-deps ." \
 	        | cat - $$lock > $$lock.new && mv $$lock.new $$lock; done
+
+clean-root: $(BIN)/archgw   ## carry out deploy/Dockerfile in a clean Debian and start what comes of it; root, debootstrap, minutes
+	$(BIN)/python bench/clean_root.py
 
 bench: $(BIN)/archgw        ## needs wrk and gcc; takes about twenty minutes (bench/README.md)
 	$(BIN)/python bench/bench.py --up direct,envoy,archgw --concurrency 1,16 --out bench/.work/results.json

@@ -1,4 +1,4 @@
-"""What is checked in under envoy/ is what the command prints today; `make golden` renders it anew."""
+"""What is checked in is what the commands print today; `make golden` renders it anew."""
 
 from pathlib import Path
 
@@ -27,3 +27,9 @@ def test_what_is_for_others_envoys_is_what_the_command_writes(target: str, tmp_p
     assert {path.relative_to(tmp_path): path.read_text() for path in tmp_path.rglob("*.*")} == {
         path.relative_to(kept): path.read_text() for path in kept.rglob("*.*") if path.relative_to(kept) not in by_hand
     }, "look at the difference, then: make golden"
+
+
+def test_docker_compose_yaml_is_what_the_command_prints() -> None:
+    printed = CliRunner().invoke(app, ["render", "compose", str(ROOT / "config.yaml")])
+    assert printed.exit_code == 0, printed.stderr
+    assert printed.stdout == (ROOT / "docker-compose.yaml").read_text(), "look at the difference, then: make golden"

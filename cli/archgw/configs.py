@@ -12,7 +12,7 @@ from archgw import report
 from router_service.config import Config, ConfigErrors, LocalModel, usable, with_workers
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
-from router_service.shell.files import load
+from router_service.shell.files import load, variables
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
 Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
@@ -70,6 +70,11 @@ def resolve(path: Path, *, workers: int | None = None) -> tuple[Config, Plan]:
         report.errors.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(report.NO) from error
     return config, plan(config)
+
+
+def database_variables(path: Path) -> dict[str, str]:
+    """What PostgreSQL's clients look for in the environment, and is in a .env or in a container's secrets."""
+    return {name: text for name, text in variables(path).items() if name.startswith("PG")}
 
 
 def check_model(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Where a running stack keeps its files: ~/.archgw/run, or $ARCHGW_HOME/run.
+"""Where a running stack keeps its files: ~/.archgw/run, or $ARCHGW_HOME/run; $ARCHGW_RUN for sockets in a container.
 
 Everything there is its owner's alone, whatever the umask and whatever it was before: folders 0700, files 0600. A folder
 or link that somebody else has put there is not used.
@@ -56,13 +56,17 @@ class NotPrivate(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One home, one stack. Liveness is a lock held by the supervisor: a stale file means nothing."""
+    """One home, one stack. Liveness is a lock held by the supervisor: a stale file means nothing.
+
+    `sockets` is where they are in a container, which knows no supervisor: what answers there runs.
+    """
 
     folder: Path
+    sockets: Path | None = None
 
     @property
     def run(self) -> Path:
-        return self.folder / "run"
+        return self.sockets or self.folder / "run"
 
     @property
     def router_socket(self) -> Path:
@@ -122,7 +126,7 @@ class Home:
     def create(self) -> None:
         """Raises NotPrivate."""
         for folder, files in ((self.folder, _KEPT), (self.run, ("*",)), (self.discovery, ("*",))):
-            _own(folder)
+            own(folder)
             for path in (path for pattern in files for path in folder.glob(pattern)):
                 _close(path)
 
@@ -150,6 +154,8 @@ class Home:
 
     def stack(self) -> Stack | None:
         """The running stack; None when nothing runs, whatever files were left behind."""
+        if self.sockets:
+            return _contained(self.router_socket)
         if not self.is_held():
             return None
         try:
@@ -192,10 +198,27 @@ def _lock(file: IO[str]) -> None:
 
 
 def home() -> Home:
-    return Home(Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw"))
+    sockets = os.environ.get("ARCHGW_RUN")
+    return Home(Path(os.environ.get("ARCHGW_HOME") or Path.home() / ".archgw"), Path(sockets) if sockets else None)
 
 
-def _own(folder: Path) -> None:
+def _contained(socket: Path) -> Stack | None:
+    """The stack of which this container is a part, at the addresses that whoever started it has told."""
+    try:
+        started = socket.stat().st_mtime
+    except OSError:
+        return None
+    told = os.environ
+    return Stack(
+        pid=1,
+        config=told.get("ARCHGW_CONFIG") or "/etc/archgw/config.yaml",
+        url=told.get("ARCHGW_URL") or "http://127.0.0.1:12000",
+        started=started,
+        dashboard=told.get("ARCHGW_DASHBOARD_URL", ""),
+    )
+
+
+def own(folder: Path) -> None:
     """Make it ours alone. A link may lead to it, if we have put it there. Raises NotPrivate."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

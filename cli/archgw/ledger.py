@@ -1,5 +1,6 @@
 """The ledger as the command line reads it: where it stands, and from when on."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -61,4 +62,6 @@ def settings(config: Path | None) -> Ledger:
         config = Path(stack.config)
     if config is None and configs.kept() is None:
         return Ledger()
-    return configs.read(configs.find(config), need_keys=False).ledger
+    path = configs.find(config)
+    os.environ.update(configs.database_variables(path))
+    return configs.read(path, need_keys=False).ledger

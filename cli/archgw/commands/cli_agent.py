@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archgw import configs, report
+from archgw import configs, docker, report
 from archgw.agents import AGENTS
 from archgw.agents.agent import Agent, Launch, Situation, past_proxies
 from archgw.agents.shown import Shell, command, exports, masked
@@ -86,7 +86,7 @@ def cli_agent(
         able = ", ".join(name for name, one in AGENTS.items() if one.feedback)
         report.fail(f"{agent} has no commands for feedback", mend=f"there are some for: {able}", code=report.MISUSE)
     given = _settings(settings)
-    stack = home().stack()
+    stack = home().stack() or docker.stack(home())
     if stack is None:
         report.fail("the gateway is not running", mend="start it: archgw up")
     plan = configs.complete(Path(stack.config))

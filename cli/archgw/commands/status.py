@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import budgets, client, report
+from archgw import budgets, client, docker, report
 from archgw.dashboard import keys
 from archgw.home import Health, Home, Stack, home
 from router_service.config import MOST_WORKERS
@@ -29,6 +29,9 @@ def status(
     """
     at = home()
     stack = at.stack()
+    if stack is None and (contained := docker.stack(at)):
+        _of_containers(at, contained, as_json=as_json)
+        return
     if stack is None:
         report.fail("the gateway is not running", mend="start it: archgw up")
     try:
@@ -59,6 +62,8 @@ def logs(
 ) -> None:
     """Print what the supervisor, the router service, Envoy and the dashboard logged: never a prompt, never a key."""
     at = home()
+    if at.sockets or docker.stack(at):
+        report.fail("containers keep their own logs", mend=f"{docker.command(at)} logs")
     routers = [ROUTER, *(name(number) for number in range(1, MOST_WORKERS))]
     names = [one for one in ("supervisor", *routers, "envoy", "access", "dashboard") if at.log(one).exists()]
     if not names:
@@ -67,6 +72,19 @@ def logs(
     while follow:
         places = {name: _print_since(at, name, place) for name, place in places.items()}
         time.sleep(0.3)
+
+
+def _of_containers(at: Home, stack: Stack, *, as_json: bool) -> None:
+    """What is said of it in there, where its sockets are."""
+    done = docker.run(at, "status", *(["--json"] if as_json else []))
+    if not as_json:
+        report.console.print(f"in containers, of {escape(stack.config)}:  {docker.command(at)} ps", soft_wrap=True)
+    sys.stdout.write(done.stdout)
+    if done.returncode:
+        report.fail(
+            f"the router's container does not answer: {done.stderr.strip()[-300:] or 'it says nothing'}",
+            mend=f"look at its log: {docker.command(at)} logs router",
+        )
 
 
 def config_trouble(at: Home) -> str:

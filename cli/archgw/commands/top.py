@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, report
+from archgw import client, docker, report
 from archgw.home import home
 from router_service.pb import router_pb2 as pb
 from router_service.switching import dollars
@@ -35,7 +35,7 @@ def top(
     """
     at = home()
     if at.stack() is None:
-        report.fail("the gateway is not running", mend="start it: archgw up")
+        report.fail("the gateway is not running", mend=docker.way_to(at, "top"))
     try:
         if plain or not sys.stdout.isatty():
             for request in client.watch(at, replay=lines):

@@ -16,7 +16,7 @@ import grpc
 import typer
 from rich.markup import escape
 
-from archgw import client, configs, report
+from archgw import client, configs, docker, report
 from archgw.control import STOP_WITHIN
 from archgw.dashboard import keys
 from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home
@@ -25,7 +25,7 @@ from archgw.processes import tail
 from archgw.supervisor import READY_WITHIN, Supervisor, until_told_to_stop
 from router_service.config import MOST_WORKERS, Config
 from router_service.plan import Plan
-from router_service.shell import unix_http
+from router_service.shell import envoy_admin, unix_http
 from router_service.shell.private import open_private
 
 _JUST_NOW = 600.0  # seconds
@@ -50,16 +50,21 @@ def up(
             show_default=False,
         ),
     ] = None,
+    in_docker: Annotated[bool, typer.Option("--docker", help="Run it in containers, at the same addresses.")] = False,
 ) -> None:
     """Start the gateway: the router service and Envoy, both kept running, and the dashboard.
 
     Returns once a probe request has passed through both, and says where to send requests.
     """
+    if in_docker and foreground:
+        report.fail("containers run in the background", mend="archgw up --docker", code=report.MISUSE)
     path = configs.find(config)
     settings, plan = configs.resolve(path, workers=workers)
     report.warn(settings.warnings)
     at = home()
     running = at.stack()
+    if contained := docker.stack(at):
+        report.fail(f"already running in containers at {contained.url}", mend="stop it first: archgw down")
     if running:
         report.fail(
             f"already running at {running.url} with {running.config} (process {running.pid})",
@@ -68,6 +73,9 @@ def up(
     if at.is_held():
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
     configs.check_model(settings)
+    if in_docker:
+        _in_docker(path, at, settings, plan)
+        return
     try:
         envoy_binary()
         ca_file()
@@ -79,7 +87,8 @@ def up(
         if foreground:
             _in_foreground(path, at, settings, plan, watch=watch, workers=workers)
         else:
-            _welcome(at, _in_background(path, at, watch=watch, workers=workers), settings, plan)
+            stack = _in_background(path, at, watch=watch, workers=workers)
+            _welcome(stack, settings, plan, keys.address(at, stack.dashboard) if stack.dashboard else "")
             _troubles(at)
     except AlreadyRunning:
         report.fail("another archgw is just starting here", mend="wait a moment, then: archgw status")
@@ -97,11 +106,17 @@ def down(
 ) -> None:
     """Stop the gateway. It takes no new connection, and ends when no request is under way."""
     at = home()
+    within = 0 if now else within
     stack = at.stack()
+    if stack is None and (contained := docker.stack(at)):
+        _end_containers(at, contained, within)
+        return
     if stack is None:
         report.console.print("Nothing is running.")
         return
-    within = 0 if now else within
+    if at.sockets:
+        _drain(at, within)
+        return
     try:
         unix_http.ask(at.control_socket, "/stop", method="POST", body={"within": within})
     except OSError:  # it is about to end, or hangs
@@ -115,6 +130,45 @@ def down(
     report.console.print(f"Stopped the gateway at {stack.url}.")
 
 
+def _in_docker(path: Path, at: Home, settings: Config, plan: Plan) -> None:
+    try:
+        check_port(plan)
+        report.warn(docker.unseen(path))
+        stack = docker.start(at, path, plan, time.time())
+    except NotPrivate as error:
+        report.fail(str(error))
+    except CannotStart as error:
+        report.fail(str(error))
+    shown = docker.run(at, "dashboard", "--no-open") if stack.dashboard else None
+    address = shown.stdout.strip() if shown and shown.returncode == 0 else ""
+    _welcome(stack, settings, plan, address)
+    beside = f"{docker.command(at)} exec router archgw top"
+    report.console.print(f"in containers; what asks the gateway itself is asked in there:  {beside}", soft_wrap=True)
+
+
+def _end_containers(at: Home, stack: Stack, within: float) -> None:
+    try:
+        with report.console.status(f"waiting up to {within:g} s for requests under way (archgw down --now ends them)"):
+            docker.stop(at, within)
+    except CannotStart as error:
+        report.fail(str(error))
+    report.console.print(
+        f"Stopped the containers of the gateway at {stack.url}. What they kept is in Docker's volumes."
+    )
+
+
+def _drain(at: Home, within: float) -> None:
+    """In a container nobody but who runs it ends it: what is under way is brought to its end."""
+    deadline = time.monotonic() + within
+    try:
+        envoy_admin.take_no_more(at.admin_socket)
+        while envoy_admin.under_way(at.admin_socket) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    except OSError as error:
+        report.fail(f"Envoy does not answer ({error})", mend="its container may have ended: docker compose ps")
+    report.console.print("No new requests are taken; end the containers: docker compose down")
+
+
 def reload() -> None:
     """Use config.yaml, and the .env beside it, as they are now. Nothing that is under way is cut short.
 
@@ -122,6 +176,8 @@ def reload() -> None:
     the file is written, unless it was started with --no-watch.
     """
     at = home()
+    if docker.stack(at):
+        report.fail("containers read their config when they start", mend="archgw down, then: archgw up --docker")
     if at.stack() is None:
         report.fail("the gateway is not running", mend="start it: archgw up")
     try:
@@ -178,7 +234,10 @@ def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     supervisor = Supervisor(path, at, watch=watch, dashboard=True, workers=workers)
 
-    asyncio.run(until_told_to_stop(supervisor, on_ready=lambda stack: _welcome(at, stack, settings, plan)))
+    def welcome(stack: Stack) -> None:
+        _welcome(stack, settings, plan, keys.address(at, stack.dashboard) if stack.dashboard else "")
+
+    asyncio.run(until_told_to_stop(supervisor, on_ready=welcome))
     report.console.print("Stopped.")
 
 
@@ -188,7 +247,7 @@ def _troubles(at: Home) -> None:
         report.warn(client.status(at).troubles)
 
 
-def _welcome(at: Home, stack: Stack, config: Config, plan: Plan) -> None:
+def _welcome(stack: Stack, config: Config, plan: Plan, dashboard: str) -> None:
     out = report.console
     out.print(f"[green]archgw is up[/green] at [bold]{stack.url}[/bold]  ({escape(config.file)})\n")
     out.print(report.routes_table(plan))
@@ -196,8 +255,8 @@ def _welcome(at: Home, stack: Stack, config: Config, plan: Plan) -> None:
         out.print("\n[yellow]not used:[/yellow]")
         for item in plan.disabled:
             out.print(f"  {escape(item.label)}: {escape(item.reason)}", soft_wrap=True)
-    if stack.dashboard:
-        out.print(f"\ndashboard:  {keys.address(at, stack.dashboard)}", soft_wrap=True, markup=False)
+    if dashboard:
+        out.print(f"\ndashboard:  {dashboard}", soft_wrap=True, markup=False)
     if stack.without:
         report.warn([stack.without])
     out.print("\nnext:  [bold]archgw cli-agent claude[/bold]", end="     ")

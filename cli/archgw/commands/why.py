@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from rich.markup import escape
 from rich.table import Table
 
-from archgw import client, report
+from archgw import client, docker, report
 from archgw.home import home
 from router_service.pb import router_pb2 as pb
 from router_service.switching import dollars
@@ -47,7 +47,7 @@ def why(
     """
     at = home()
     if at.stack() is None:
-        report.fail("the gateway is not running", mend="start it: archgw up")
+        report.fail("the gateway is not running", mend=docker.way_to(at, "why"))
     try:
         found = client.explain(at, "" if request == "last" else request, session)
     except grpc.RpcError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from archgw import configs
 from archgw.books import Books
 from archgw.dashboard import gateway, keys
 from archgw.dashboard.app import Sources, application
@@ -21,13 +23,13 @@ def sources(at: Home, ledger: Ledger, config: Callable[[], Config | None]) -> So
     return Sources(Books(ledger, at.ledger), config, lambda: gateway.ask(at))
 
 
-def server(what: Sources, *, port: int, key: str, every: float = 1.0) -> uvicorn.Server:
+def server(what: Sources, *, port: int, key: str, every: float = 1.0, host: str = DASHBOARD_HOST) -> uvicorn.Server:
     """`every`: how often it looks for what is new, in seconds."""
     app = application(what, port=port, key=key, every=every, ending=lambda: made.should_exit)
     made = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=DASHBOARD_HOST,
+            host=host,
             port=port,
             log_config=None,  # as the process has it: router_service.shell.logs
             log_level=logging.WARNING,
@@ -46,6 +48,14 @@ def of_the_stack(at: Home, port: int) -> None:
     known = gateway.accepted(file)
     what = sources(at, known.ledger if known else Ledger(), _Kept(file))
     asyncio.run(_until_stdin_ends(server(what, port=port, key=keys.key(at))))
+
+
+def of_a_container(at: Home, config: Path, port: int) -> None:
+    """Until it is told to stop. Whom its network lets in is said where the port is published, not here."""
+    os.environ.update(configs.database_variables(config))
+    known = configs.read(config, need_keys=False)
+    what = sources(at, known.ledger, lambda: known)
+    server(what, port=port, key=keys.key(at), host="0.0.0.0").run()
 
 
 def here(at: Home, config: Config | None, port: int) -> None:

@@ -68,6 +68,7 @@ def leaf_cluster(candidate: Candidate, failover: Failover, place: Place) -> Json
 
 def provider_cluster(candidate: Candidate, place: Place) -> Json:
     address = candidate.address
+    host = place.reached(address.host)
     tls = address.scheme == "https"
     protocol: Json = (
         {"auto_config": {"http_protocol_options": {"enable_trailers": True}, "http2_protocol_options": _WINDOWS}}
@@ -78,11 +79,11 @@ def provider_cluster(candidate: Candidate, place: Place) -> Json:
     protocol |= {"common_http_protocol_options": {"idle_timeout": "45s"}}
     limits = replace(candidate.limits, max_retries=_UNLIMITED.max_retries)
     cluster = _cluster(place, candidate.cluster, protocol, limits) | {
-        "type": "STATIC" if is_ip(address.host) else "STRICT_DNS",
+        "type": "STATIC" if is_ip(host) else "STRICT_DNS",
         "connect_timeout": "5s",
-        "load_assignment": endpoint(place.named(candidate.cluster), socket_address(address.host, address.port)),
+        "load_assignment": endpoint(place.named(candidate.cluster), socket_address(host, address.port)),
     }
-    if not is_ip(address.host):
+    if not is_ip(host):
         cluster |= {"dns_lookup_family": "V4_PREFERRED", "respect_dns_ttl": True}
     return cluster | ({"transport_socket": _tls(address.host, place)} if tls else {})
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
+from router_service.config.addresses import is_local
+
 Json = dict[str, Any]
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions"
@@ -17,6 +19,8 @@ class Place:
 
     `router_socket`, `ca_file` and `access_log` are paths. Envoy's own page is at `admin_socket`, which its owner alone
     may open; without one, at `admin_port` on loopback. In an Envoy that is not ours, `prefix` stands before all names.
+    Where Envoy is in a container, `this_machine` is by which name it reaches the machine's own loopback address; the
+    service, and what is sent, keep to the config's.
     """
 
     router_socket: str = "/run/archgw/router.sock"
@@ -25,6 +29,7 @@ class Place:
     ca_file: str = "/etc/ssl/certs/ca-certificates.crt"
     access_log: str = "/dev/stdout"
     prefix: str = ""
+    this_machine: str = ""
 
     def named(self, name: str) -> str:
         return f"{self.prefix}{name}"
@@ -32,6 +37,10 @@ class Place:
     def counted_as(self, name: str) -> str:
         """By what name Envoy counts it: its statistics end a cluster's name at the first dot."""
         return self.named(name).replace(".", "_") if self.prefix else name
+
+    def reached(self, host: str) -> str:
+        """Where Envoy finds what the config has at `host`."""
+        return self.this_machine if self.this_machine and is_local(host) else host
 
 
 def endpoint(cluster: str, address: Json, metadata: Json | None = None) -> Json:
