@@ -1,7 +1,7 @@
 """Finds and loads the config that a command is about."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from archgw import report
-from router_service.config import Config, ConfigErrors, LocalModel, usable
+from router_service.config import Config, ConfigErrors, LocalModel, settled, usable
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
 from router_service.shell.files import load
@@ -50,10 +50,13 @@ def _proposal() -> str:
 
 
 def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] | None = None) -> Config:
-    """Exits with every mistake of the file."""
+    """Exits with every mistake of the file, and with every variable that is not set and cannot be done without."""
+    return _read(path, environment, usable if need_keys else settled)
+
+
+def _read(path: Path, environment: Mapping[str, str] | None, checked: Callable[[Config], Config]) -> Config:
     try:
-        config = load(path, environment)
-        return usable(config) if need_keys else config
+        return checked(load(path, environment))
     except ConfigErrors as error:
         report.errors.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(report.NO) from error
@@ -85,7 +88,7 @@ def check_model(config: Config) -> None:
 
 def complete(path: Path) -> Plan:
     """The plan as if every key were set: for what is rendered once and runs elsewhere."""
-    config = read(path, need_keys=False)
+    config = _read(path, None, lambda config: config)
     return of(config, {entry.known_as for entry in config.providers})
 
 

@@ -73,6 +73,7 @@ __all__ = [
     "Weights",
     "parse",
     "parse_dotenv",
+    "settled",
     "usable",
 ]
 
@@ -121,6 +122,7 @@ class Config:
     telemetry: Telemetry = field(default_factory=Telemetry)
     dashboard: Dashboard = field(default_factory=Dashboard)
     warnings: tuple[str, ...] = ()
+    unset: tuple[tuple[Place, str], ...] = ()  # variables that nothing can be in place of
 
 
 def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Clouds = _NO_CLOUDS) -> Config:
@@ -129,11 +131,12 @@ def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Cloud
     config = _read(text, notes, environment, clouds)
     if config is None or notes.mistakes:
         raise ConfigErrors(notes.mistakes)
-    return replace(config, warnings=tuple(notes.warnings))
+    return replace(config, warnings=tuple(notes.warnings), unset=tuple(notes.unset))
 
 
 def usable(config: Config) -> Config:
-    """The config, if it leaves a model that can be asked; else ConfigErrors with each variable to set."""
+    """The config, if it leaves a model that can be asked, and is `settled`; else ConfigErrors with each variable to set."""
+    settled(config)
     if any(not entry.missing_key for entry in config.providers):
         return config
     wanted = {entry.missing_key: entry for entry in reversed(config.providers)}
@@ -141,6 +144,13 @@ def usable(config: Config) -> Config:
         Mistake(entry.place, f"{entry.trouble}, and no other model has its key", f"export {name}=...")
         for name, entry in wanted.items()
     )
+
+
+def settled(config: Config) -> Config:
+    """The config, if it says where its books are; else ConfigErrors with each variable that would."""
+    if not config.unset:
+        return config
+    raise ConfigErrors(Mistake(place, f"${name} is not set", f"export {name}=...") for place, name in config.unset)
 
 
 def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Clouds) -> Config | None:
@@ -173,8 +183,8 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         prompt_cache=prompt_cache(fields.get("prompt_cache")),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
-        ledger=sections.ledger(fields.get("ledger")),
-        state=sections.state(fields.get("state")),
+        ledger=sections.ledger(fields.get("ledger"), environment),
+        state=sections.state(fields.get("state"), environment),
         telemetry=telemetry(fields.get("telemetry"), clouds),
         dashboard=sections.dashboard(fields.get("dashboard"), listener),
     )
@@ -212,7 +222,7 @@ def _preferences(
 
 
 def _warn_if_forgotten(budgets: Value | None, config: Config) -> None:
-    if budgets and config.budgets and config.ledger.url == "none" and not config.state.url.startswith("redis"):
+    if budgets and config.budgets and config.ledger.url == "none" and not config.state.url.startswith(("redis", "$")):
         budgets.odd("a restart forgets what was spent: only a ledger (ledger.url) or Redis (state.url) keeps it")
 
 
