@@ -135,7 +135,7 @@ def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Cloud
 
 
 def usable(config: Config) -> Config:
-    """The config, if it leaves a model that can be asked, and is `settled`; else ConfigErrors with each variable to set."""
+    """The config, if it is `settled` and leaves a model that can be asked; else ConfigErrors with what to set."""
     settled(config)
     if any(not entry.missing_key for entry in config.providers):
         return config
