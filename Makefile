@@ -28,8 +28,9 @@ proto: $(BIN)/archgw        ## regenerate router_service/pb from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. --grpc_python_out=. \
 	    proto/router_service/pb/access_log.proto proto/router_service/pb/ext_proc.proto proto/router_service/pb/router.proto
 
-golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ (look at the diff before you commit it)
+golden: $(BIN)/archgw       ## re-render what is checked in under envoy/ and deploy/kubernetes/ (look at the diff before you commit it)
 	$(BIN)/archgw render envoy config.yaml > envoy/envoy.json
+	$(BIN)/archgw render kubernetes config.yaml
 
 DASHBOARD := cli/archgw/dashboard
 assets:                     ## copy what the dashboard takes from others into its assets/vendor/; needs npm, as nothing else does

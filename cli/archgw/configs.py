@@ -12,7 +12,7 @@ from archgw import report
 from router_service.config import Config, ConfigErrors, LocalModel, settled, usable
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
-from router_service.shell.files import load
+from router_service.shell.files import load, source
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
 Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
@@ -88,8 +88,13 @@ def check_model(config: Config) -> None:
 
 def complete(path: Path) -> Plan:
     """The plan as if every key were set: for what is rendered once and runs elsewhere."""
-    config = _read(path, None, lambda config: config)
+    config = unsettled(path)
     return of(config, {entry.known_as for entry in config.providers})
+
+
+def unsettled(path: Path) -> Config:
+    """What the file says, whatever variables are set here."""
+    return _read(path, None, lambda config: config)
 
 
 def of(config: Config, models: Collection[str]) -> Plan:
@@ -99,3 +104,9 @@ def of(config: Config, models: Collection[str]) -> Plan:
         for entry in config.providers
     )
     return plan(replace(config, providers=tuple(entries)))
+
+
+def rewritten(path: Path, text: str, environment: Mapping[str, str] | None = None) -> Plan:
+    """The plan as if every key were set, of the file at `path` if it said `text`. Raises ConfigErrors, OSError."""
+    config = replace(source(path, environment), text=text).config()
+    return of(config, {entry.known_as for entry in config.providers})

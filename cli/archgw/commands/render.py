@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from archgw import configs
+from archgw.commands.render_kubernetes import render_kubernetes
 from archgw.render import envoy
 
 render_app = typer.Typer(
@@ -30,3 +31,6 @@ def render_envoy(
     place = envoy.Place(router_socket=router_socket, admin_port=admin_port)
     plan = configs.complete(path)
     sys.stdout.write(json.dumps(envoy.render(plan, place), indent=1) + "\n")
+
+
+render_app.command("kubernetes")(render_kubernetes)
