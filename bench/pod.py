@@ -19,7 +19,7 @@ import aiohttp
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from archgw.render import kubernetes  # noqa: E402
+from archgw.render import kubernetes_overlays  # noqa: E402
 from pods import Pod  # noqa: E402
 from stack import free_port  # noqa: E402
 from test_kubernetes import built  # noqa: E402
@@ -30,7 +30,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 async def main(text: str) -> None:
-    kubernetes.FIRST_VENDOR = free_port()
+    kubernetes_overlays.FIRST_VENDOR = free_port()
     with tempfile.TemporaryDirectory(prefix="archgw-pod-") as name:
         folder = Path(name)
         listener = f"\nlisteners: {{egress_traffic: {{port: {free_port()}}}}}\n"

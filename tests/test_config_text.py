@@ -88,4 +88,4 @@ def test_a_model_is_known_by_its_name() -> None:
 
 
 def test_the_variables_that_a_config_names() -> None:
-    assert variables("a: $ONE\nb: [{c: '${TWO}'}, $$, 'in $THREE words']\n") == {"ONE", "TWO"}
+    assert variables("a: $ONE\nb: [{c: '${TWO}'}, $$, 'in $THREE words', $50]\n") == {"ONE", "TWO"}

@@ -234,6 +234,20 @@ def test_a_model_of_ones_own_is_reached_within_the_cluster_alone(shell: Shell, t
     assert "0.0.0.0/0" not in json.dumps(rule["to"])
 
 
+@pytest.mark.parametrize(
+    "models",
+    [
+        "llm_providers: [{model: ours/llm, base_url: 'https://llm.example.com/v1', provider_interface: openai}]",
+        "model_providers: [{model: openai/gpt-4o-mini}]",
+    ],
+    ids=["nobody plays it", "the other word"],
+)
+def test_without_simulated_vendors_there_is_no_overlay_for_them(shell: Shell, tmp_path: Path, models: str) -> None:
+    out, said = rendered(shell, tmp_path, models)
+    assert "no overlay dev" in said
+    assert sorted(path.name for path in (out / "overlays").iterdir()) == ["ha", "single"]
+
+
 def test_a_model_at_localhost_is_left_out(shell: Shell, tmp_path: Path) -> None:
     local = "llm_providers:\n  - model: openai/gpt-4o-mini\n  - model: ollama/llama3.1 # mine\n"
     pools = "routing_preferences: [{name: a, description: all of it, models: [llama3.1, gpt-4o-mini]}]\n"

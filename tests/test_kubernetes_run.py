@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from archgw.app import app
-from archgw.render import kubernetes
+from archgw.render import kubernetes_overlays
 from pods import Pod
 from stack import free_port, until
 from test_kubernetes import built, kubectl
@@ -29,7 +29,7 @@ DRAIN_TIME = 2  # instead of the ten seconds that a cluster takes to hear of it
 @asynccontextmanager
 async def pod(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pod]:
     """Its ports are free ones: the clusters of Envoy are named after the addresses of the vendors."""
-    monkeypatch.setattr(kubernetes, "FIRST_VENDOR", free_port())
+    monkeypatch.setattr(kubernetes_overlays, "FIRST_VENDOR", free_port())
     (folder / "config.yaml").write_text(CONFIG.replace("$PORT", str(free_port())))
     shown = CliRunner().invoke(app, ["render", "kubernetes", str(folder / "config.yaml"), "--out", str(folder / "out")])
     assert shown.exit_code == 0, shown.output

@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 
 from archgw import configs, report, simulated
-from archgw.render import kubernetes
+from archgw.render import kubernetes, kubernetes_overlays
 from archgw.render.config_text import url_in, variables, without
+from archgw.render.kubernetes_overlays import Simulated
 from archgw.simulate import VENDORS
 from router_service.config import Config, ConfigErrors, RemoteModel
 from router_service.config.addresses import is_local
@@ -91,19 +92,18 @@ def _variables(config: Config, text: str) -> tuple[str, ...]:
     return tuple(sorted(kept))
 
 
-def _simulated(path: Path, text: str) -> kubernetes.Simulated | None:
+def _simulated(path: Path, text: str) -> Simulated | None:
     """With a stand-in for each vendor; None where one has none."""
     try:
         names = simulated.vendors(text)
-    except KeyError:
-        names = []
-    if not names or any(name not in VENDORS for name in names):
-        report.warn(["no overlay dev: there is no simulated vendor for every model"])
-        return None
-    ports = {name: kubernetes.FIRST_VENDOR + number for number, name in enumerate(names)}
-    rewired = simulated.rewired(text, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()})
-    keys = simulated.keys(names)
-    return kubernetes.Simulated(configs.rewritten(path, rewired, keys), rewired, tuple(names), keys)
+        urls = {name: f"http://127.0.0.1:{kubernetes_overlays.FIRST_VENDOR + n}" for n, name in enumerate(names)}
+        rewired, keys = simulated.rewired(text, urls), simulated.keys(names)
+        if set(names) <= set(VENDORS):
+            return Simulated(configs.rewritten(path, rewired, keys), rewired, tuple(names), keys)
+    except (KeyError, ConfigErrors):  # not every model is of a vendor that we know, below `llm_providers`
+        pass
+    report.warn(["no overlay dev: it wants `llm_providers`, and a simulated vendor for each of them"])
+    return None
 
 
 def _tell(plan: Plan, out: Path, count: int) -> None:

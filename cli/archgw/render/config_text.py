@@ -51,9 +51,10 @@ def without(text: str, models: Mapping[str, str]) -> str:
 
 
 def variables(text: str) -> set[str]:
-    """The variables that it names."""
-    scalars = (node.value for node in yaml.compose_all(text) for node in _nodes(node))
-    return {name for scalar in scalars if isinstance(scalar, str) and (name := variable(scalar))}
+    """The variables that it names; `$50` is money."""
+    scalars = (node.value for root in yaml.compose_all(text) for node in _nodes(root))
+    named = (variable(scalar) for scalar in scalars if isinstance(scalar, str))
+    return {name for name in named if name and name.isidentifier()}
 
 
 def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:

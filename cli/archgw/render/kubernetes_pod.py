@@ -4,8 +4,10 @@ The router is a sidecar (an init container that goes on): its startup probe pass
 to end after Envoy has. Envoy's own hook waits until nothing is under way; see `router_service.shell.drain`.
 """
 
+import json
 import math
 
+from archgw.render import envoy
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ENVOY_IMAGE, ROUTER_IMAGE
 from router_service.plan import Plan
@@ -37,6 +39,12 @@ def deployment(plan: Plan) -> Json:
             "template": {"metadata": {"labels": LABELS}, "spec": _pod(plan)},
         },
     }
+
+
+def envoy_text(plan: Plan) -> str:
+    """What Envoy is fed in the pod, as JSON."""
+    place = envoy.Place(router_socket=f"{SOCKETS}/router.sock", admin_socket=f"{SOCKETS}/admin.sock")
+    return json.dumps(envoy.render(plan, place), indent=1) + "\n"
 
 
 def container(name: str, image: str, command: list[str], mounts: Json, resources: Json, **more: object) -> Json:
