@@ -1,40 +1,42 @@
-"""Checks custom resources against the schemas of their kinds, as the cluster would: a field that is not known is wrong.
-
-A file for each kind in the folder `schemas` beside this, or in that of ARCHGW_CRD_SCHEMAS:
-`<group>_<kind>_<version>.json`, the openAPIV3Schema of that version of the published CustomResourceDefinition.
-"""
+"""Manifests against the schemas that are published for their kinds: tests/schemas, one file per kind."""
 
 import json
-import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
-Json = dict[str, Any]
-FOLDER = Path(os.environ.get("ARCHGW_CRD_SCHEMAS") or Path(__file__).parent / "schemas")
+SCHEMAS = Path(__file__).parent / "schemas"
+_OF_EVERY_OBJECT = {"apiVersion", "kind", "metadata"}
 
 
-def schema_of(document: Json) -> Path:
-    group, _, version = document["apiVersion"].partition("/")
-    return FOLDER / f"{group}_{document['kind']}_{version}.json"
+def valid(document: dict[str, Any]) -> list[str]:
+    """What is wrong with it, each with its place. Raises FileNotFoundError for a kind of which there is no schema."""
+    group, _, version = document["apiVersion"].rpartition("/")
+    validator = _validator(f"{group}_{document['kind']}_{version}.json")
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in validator.iter_errors(document)]
 
 
-def valid(document: Json) -> list[str]:
-    """What is wrong with it, each with its place; empty where it is valid. FileNotFoundError without its schema."""
-    schema = _strict(json.loads(schema_of(document).read_text()))
-    found = Draft202012Validator(schema).iter_errors(document)
-    return [f"{error.json_path}: {error.message}" for error in found]
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(_closed(json.loads((SCHEMAS / name).read_text())))
 
 
-def _strict(schema: Any) -> Any:
-    """A cluster drops what is not known; here it is a mistake."""
+def _closed(schema: Any, *, top: bool = True) -> Any:
+    """Kubernetes drops the fields that a schema does not name; here they are mistakes."""
     if isinstance(schema, list):
-        return [_strict(one) for one in schema]
+        return [_closed(one, top=False) for one in schema]
     if not isinstance(schema, dict):
         return schema
-    made = {key: _strict(value) for key, value in schema.items()}
-    closed = schema.get("type") == "object" and "properties" in schema and "additionalProperties" not in schema
-    if closed and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        made["additionalProperties"] = False
-    return made
+    closed = {
+        key: {name: _closed(one, top=False) for name, one in value.items()}
+        if key == "properties"
+        else _closed(value, top=False)
+        for key, value in schema.items()
+    }
+    if "properties" in schema and "type" in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        if top:
+            closed["properties"] |= {name: {} for name in _OF_EVERY_OBJECT - schema["properties"].keys()}
+        closed.setdefault("additionalProperties", False)
+    return closed

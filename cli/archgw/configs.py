@@ -92,9 +92,9 @@ def complete(path: Path) -> Plan:
     return of(config, {entry.known_as for entry in config.providers})
 
 
-def unsettled(path: Path) -> Config:
-    """What the file says, whatever variables are set here."""
-    return _read(path, None, lambda config: config)
+def unsettled(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """What the file says, whatever variables are set. Exits with every mistake of the file."""
+    return _read(path, environment, lambda config: config)
 
 
 def of(config: Config, models: Collection[str]) -> Plan:
