@@ -33,6 +33,7 @@ golden: $(BIN)/archgw       ## re-render what is checked in of it (look at the d
 	for target in plain istio envoy-gateway gateway-api; do \
 	    $(BIN)/archgw render mesh --for $$target config.yaml --out envoy/mesh/$$target; done
 	$(BIN)/archgw render compose config.yaml > docker-compose.yaml
+	$(BIN)/archgw render kubernetes config.yaml
 
 DASHBOARD := cli/archgw/dashboard
 assets:                     ## copy what the dashboard takes from others into its assets/vendor/; needs npm, as nothing else does

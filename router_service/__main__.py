@@ -17,7 +17,7 @@ from router_service.config import ConfigErrors, usable, with_workers
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import cache, learner, ledger, logs, purse, state, telemetry
+from router_service.shell import cache, drain, learner, ledger, logs, purse, state, telemetry
 from router_service.shell.files import Source, source
 from router_service.shell.grpc_server import serve
 from router_service.workers import Worker, share
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="how many of them stand behind Envoy; else as the config says")
     parser.add_argument("--worker", type=int, help="which of them this is, from 0")
     parser.add_argument("--envoy-admin", type=Path, help="the unix socket of Envoy's own page")
+    parser.add_argument("--drain-time", type=float, help="Envoy's --drain-time-s, where a file asks for it: see drain")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
@@ -65,12 +66,10 @@ def main() -> None:
         told = telemetry.of(gateway.plan, worker.name if worker.count > 1 else "")
         kept = cache.of(gateway.plan, arguments.cache)
         taught = learner.of(gateway.plan, arguments.ledger)
-        asyncio.run(
-            _until_told_to_stop(
-                serve(gateway, worker, store, books, arguments.envoy_admin, told, spent, kept, taught),
-                until_stdin_ends=arguments.until_stdin_ends,
-            )
-        )
+        work = serve(gateway, worker, store, books, arguments.envoy_admin, told, spent, kept, taught)
+        if arguments.drain_time is not None:
+            work = drain.beside(work, arguments.envoy_admin, arguments.drain_time)
+        asyncio.run(_until_told_to_stop(work, until_stdin_ends=arguments.until_stdin_ends))
     except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
 

@@ -1,14 +1,17 @@
 """Programs that tests run as they are: found where they were named, on the PATH, or installed for the tests to keep."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+KEPT = Path.home() / ".cache" / "archgw-tests"
 INSTALLING = 600.0  # seconds for a download of a hundred megabytes
 
 
@@ -27,21 +30,43 @@ def installed(name: str, package: str, version: str, variable: str = "") -> Path
 def from_npm(path: str, package: str, version: str, variable: str = "") -> Path:
     """A file among those that npm installs for this version of a package."""
     name = Path(path).name
-    folder = Path.home() / ".cache" / "archgw-tests" / f"{package.rpartition('/')[2]}-{version}"
+    folder = KEPT / f"{package.rpartition('/')[2]}-{version}"
     found = folder / "node_modules" / path
-    if found.exists():
-        return found
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip(f"{name} is not here, and there is no npm to install it" + f"; set {variable}" * bool(variable))
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), f"{package}@{version}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
-    trouble = f"npm could not install {package}: {done.stderr[-2000:]}"
-    if done.returncode and "CI" not in os.environ:
-        pytest.skip(trouble)  # a stranger may be offline; CI may not
-    assert done.returncode == 0 and found.exists(), trouble
+    if not found.exists():
+        _install(folder, [f"{package}@{version}"], name, f"; set {variable}" * bool(variable))
+        assert found.exists(), f"{package} {version} has no {path}"
     return found
+
+
+def folder_from_npm(name: str, *packages: str) -> Path:
+    """The node_modules of packages, each with its version (`uplot@1.6.32`), that are installed by one command.
+
+    Two workers may ask at once: one installs, the other waits.
+    """
+    folder = KEPT / f"{name}-{sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+    complete = folder / "node_modules" / ".package-lock.json"  # npm writes it last
+    if not complete.exists():
+        KEPT.mkdir(parents=True, exist_ok=True)
+        with (KEPT / f"{folder.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not complete.exists():
+                _install(folder, ["--ignore-scripts", *packages], name)
+    return complete.parent
+
+
+def _install(folder: Path, what: Sequence[str], name: str, hint: str = "") -> None:
+    """Skips the test where it cannot be done, but in CI: a stranger may be offline; CI may not."""
+    npm = shutil.which("npm")
+    if npm is None and "CI" not in os.environ:
+        pytest.skip(f"{name} is not here, and there is no npm to install it{hint}")
+    assert npm is not None, f"no npm to install {name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(folder), *what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALLING, check=False)
+    trouble = f"npm could not install {name}: {done.stderr[-2000:]}"
+    if done.returncode and "CI" not in os.environ:
+        pytest.skip(trouble)
+    assert done.returncode == 0, trouble
 
 
 def node() -> str:

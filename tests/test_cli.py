@@ -61,7 +61,7 @@ def test_the_commands_are_these() -> None:
     assert {" ".join(path) for path in ALL} == {
         "up", "down", "reload", "demo", "drill", "cli-agent", "route", "status", "top", "logs", "check", "eval",
         "replay", "example", "simulate", "render", "render envoy", "render compose", "statusline", "why", "client-key",
-        "stats", "export", "dashboard", "cache", "cache status", "cache clear",
+        "render kubernetes", "stats", "export", "dashboard", "cache", "cache status", "cache clear",
         "learned", "learned undo", "learned redo", "learned reset", "learned export", "learned import",
         "good", "bad", "unrate", "prompt-hook",
         "render mesh", "check-mesh",

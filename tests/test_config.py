@@ -402,6 +402,32 @@ def test_without_any_key_every_variable_is_named() -> None:
     ]
 
 
+STORES = f"{OLLAMA}state: {{url: $CACHE}}\nledger: {{url: '${{BOOKS}}'}}\n"
+
+
+def test_where_books_are_may_stand_in_a_variable() -> None:
+    config = read(STORES, CACHE="rediss://:hunter2@cache/0", BOOKS="postgresql://archgw@db/archgw")
+    assert usable(config) is config
+    assert (config.state.url, config.ledger.url) == ("rediss://:hunter2@cache/0", "postgresql://archgw@db/archgw")
+
+
+def test_a_variable_of_a_store_that_is_not_set_is_named_when_it_is_needed() -> None:
+    config = read(STORES, CACHE=" ")
+    with pytest.raises(ConfigErrors) as caught:
+        usable(config)
+    assert str(caught.value).splitlines() == [
+        "config.yaml:2: state.url: $CACHE is not set; export CACHE=...",
+        "config.yaml:3: ledger.url: $BOOKS is not set; export BOOKS=...",
+    ]
+
+
+def test_what_is_wrong_in_the_variable_of_a_store_is_not_shown() -> None:
+    assert headlines(STORES, CACHE="hunter2", BOOKS="mysql://me:hunter2@db") == [
+        "config.yaml:2: state.url: expected sqlite, memory or redis://..., found something else in $CACHE",
+        "config.yaml:3: ledger.url: expected sqlite, none or postgresql://..., found something else in $BOOKS",
+    ]
+
+
 def test_one_key_is_enough() -> None:
     config = read("llm_providers: [{model: openai/gpt-4o}, {model: groq/llama}]", GROQ_API_KEY="k")
     assert usable(config) is config

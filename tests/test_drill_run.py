@@ -125,6 +125,12 @@ def test_a_config_with_mistakes_is_told(shell: Shell) -> None:
     assert result.exit_code == 1 and "did you mean 'openai'" in result.output
 
 
+def test_where_books_are_kept_is_no_question_of_a_drill(shell: Shell) -> None:
+    config = shell.config("llm_providers: [{model: openai/gpt-4o}]\nstate: {url: $NOT_SET}\nledger: {url: $NOR_THIS}")
+    result = shell.run("drill", config, "--scenario", "flood")
+    assert result.exit_code == 2 and "no scenario 'flood'" in told(result)
+
+
 # -- gateways that lose something ----------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What is checked in is what the commands print today; `make golden` renders it anew."""
+"""What is checked in of what the commands render is what they render today; `make golden` renders it anew."""
 
 from pathlib import Path
 
@@ -33,3 +33,15 @@ def test_docker_compose_yaml_is_what_the_command_prints() -> None:
     printed = CliRunner().invoke(app, ["render", "compose", str(ROOT / "config.yaml")])
     assert printed.exit_code == 0, printed.stderr
     assert printed.stdout == (ROOT / "docker-compose.yaml").read_text(), "look at the difference, then: make golden"
+
+
+def test_the_folder_for_kubernetes_is_what_the_command_writes(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["render", "kubernetes", str(ROOT / "config.yaml"), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.stderr
+    kept = _texts(ROOT / "deploy" / "kubernetes")
+    assert kept.pop("README.md")
+    assert _texts(tmp_path) == kept, "look at the difference, then: make golden"
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}

@@ -1,7 +1,7 @@
 """Finds and loads the config that a command is about."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from archgw import report
-from router_service.config import Config, ConfigErrors, LocalModel, usable, with_workers
+from router_service.config import Config, ConfigErrors, LocalModel, settled, usable, with_workers
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
-from router_service.shell.files import load, variables
+from router_service.shell.files import load, source, variables
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
 Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
@@ -50,10 +50,13 @@ def _proposal() -> str:
 
 
 def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] | None = None) -> Config:
-    """Exits with every mistake of the file."""
+    """Exits with every mistake of the file, and with every variable that is not set and cannot be done without."""
+    return _read(path, environment, usable if need_keys else settled)
+
+
+def _read(path: Path, environment: Mapping[str, str] | None, checked: Callable[[Config], Config]) -> Config:
     try:
-        config = load(path, environment)
-        return usable(config) if need_keys else config
+        return checked(load(path, environment))
     except ConfigErrors as error:
         report.errors.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(report.NO) from error
@@ -96,8 +99,13 @@ def check_model(config: Config) -> None:
 
 def complete(path: Path) -> Plan:
     """The plan as if every key were set: for what is rendered once and runs elsewhere."""
-    config = read(path, need_keys=False)
+    config = unsettled(path)
     return of(config, {entry.known_as for entry in config.providers})
+
+
+def unsettled(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """What the file says, whatever variables are set. Exits with every mistake of the file."""
+    return _read(path, environment, lambda config: config)
 
 
 def of(config: Config, models: Collection[str]) -> Plan:
@@ -107,3 +115,9 @@ def of(config: Config, models: Collection[str]) -> Plan:
         for entry in config.providers
     )
     return plan(replace(config, providers=tuple(entries)))
+
+
+def rewritten(path: Path, text: str, environment: Mapping[str, str] | None = None) -> Plan:
+    """The plan as if every key were set, of the file at `path` if it said `text`. Raises ConfigErrors, OSError."""
+    config = replace(source(path, environment), text=text).config()
+    return of(config, {entry.known_as for entry in config.providers})

@@ -77,6 +77,7 @@ __all__ = [
     "Weights",
     "parse",
     "parse_dotenv",
+    "settled",
     "usable",
     "with_workers",
 ]
@@ -128,6 +129,7 @@ class Config:
     dashboard: Dashboard = field(default_factory=Dashboard)
     workers: int = 1  # router services behind one Envoy
     warnings: tuple[str, ...] = ()
+    unset: tuple[tuple[Place, str], ...] = ()  # variables that nothing can be in place of
 
 
 def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Clouds = _NO_CLOUDS) -> Config:
@@ -136,11 +138,12 @@ def parse(text: str, *, file: str, environment: Mapping[str, str], clouds: Cloud
     config = _read(text, notes, environment, clouds)
     if config is None or notes.mistakes:
         raise ConfigErrors(notes.mistakes)
-    return replace(config, warnings=tuple(notes.warnings))
+    return replace(config, warnings=tuple(notes.warnings), unset=tuple(notes.unset))
 
 
 def usable(config: Config) -> Config:
-    """The config, if it leaves a model that can be asked; else ConfigErrors with each variable to set."""
+    """The config, if it is `settled` and leaves a model that can be asked; else ConfigErrors with what to set."""
+    settled(config)
     if any(not entry.missing_key for entry in config.providers):
         return config
     wanted = {entry.missing_key: entry for entry in reversed(config.providers)}
@@ -158,6 +161,13 @@ def with_workers(config: Config, count: int) -> Config:
     return replace(config, workers=count)
 
 
+def settled(config: Config) -> Config:
+    """The config, if it says where its books are; else ConfigErrors with each variable that would."""
+    if not config.unset:
+        return config
+    raise ConfigErrors(Mistake(place, f"${name} is not set", f"export {name}=...") for place, name in config.unset)
+
+
 def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Clouds) -> Config | None:
     root = compose(text, notes)
     top = Value(root, Place(notes.file, 1, ""), notes) if root else None
@@ -172,7 +182,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
     preferred = _preferences(fields.get("routing_preferences"), entries, mentions, notes)
     admitted = clients(fields.get("clients"))
     listener = sections.listener(fields.get("listeners"), guarded="clients" in fields)
-    state = sections.state(fields.get("state"))
+    state = sections.state(fields.get("state"), environment)
     config = Config(
         file=notes.file,
         providers=tuple(entries),
@@ -189,7 +199,7 @@ def _read(text: str, notes: Notes, environment: Mapping[str, str], clouds: Cloud
         prompt_cache=prompt_cache(fields.get("prompt_cache")),
         cache=sections.cache(fields.get("cache")),
         learning=sections.learning(fields.get("learning")),
-        ledger=sections.ledger(fields.get("ledger")),
+        ledger=sections.ledger(fields.get("ledger"), environment),
         state=state,
         telemetry=telemetry(fields.get("telemetry"), clouds),
         dashboard=sections.dashboard(fields.get("dashboard"), listener),
@@ -229,7 +239,7 @@ def _preferences(
 
 
 def _warn_if_forgotten(budgets: Value | None, config: Config) -> None:
-    if budgets and config.budgets and config.ledger.url == "none" and not config.state.url.startswith("redis"):
+    if budgets and config.budgets and config.ledger.url == "none" and not config.state.url.startswith(("redis", "$")):
         budgets.odd("a restart forgets what was spent: only a ledger (ledger.url) or Redis (state.url) keeps it")
 
 

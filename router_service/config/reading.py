@@ -77,6 +77,7 @@ class Notes:
         self.lines = text.splitlines()
         self.mistakes: list[Mistake] = []
         self.warnings: list[str] = []
+        self.unset: list[tuple[Place, str]] = []  # where a variable stands that is not set, and which
 
     def mistake(self, place: Place, message: str, hint: str = "", *, mended: str = "") -> None:
         self.mistakes.append(Mistake(place, redact(message), redact(hint), self._source(place.line), mended))

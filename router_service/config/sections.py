@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from router_service.config.addresses import read_address
 from router_service.config.circuit_breakers import CircuitBreakers, circuit_breakers
-from router_service.config.keys import Secret
+from router_service.config.keys import Secret, variable
 from router_service.config.preferences import DIFFICULTY, Difficulty
 from router_service.config.providers import ProviderEntry, find_entry, read_key, warn_if_bare
 from router_service.config.reading import Reader, Value, filled, one_of, section
@@ -127,7 +127,7 @@ class Learning:
 class Ledger:
     """What came of every request, kept in a database: for how long and how much of it at most, in seconds and bytes."""
 
-    url: str = field(default="sqlite", repr=False)  # a URL may hold a password
+    url: str = field(default="sqlite", repr=False)  # a URL may hold a password; `$NAME` where that is not set
     capture: Capture = "nothing"  # of what was asked
     keep: float = 90 * 86_400.0
     at_most: int = 2**30
@@ -189,13 +189,13 @@ def learning(value: Value | None) -> Learning:
     return section(value, Learning(), _LEARNING)
 
 
-def ledger(value: Value | None) -> Ledger:
+def ledger(value: Value | None, environment: Mapping[str, str]) -> Ledger:
     schemes = ("postgresql", "postgres", "sqlite")
     return section(
         value,
         Ledger(),
         {
-            "url": partial(_store, ("sqlite", "none"), schemes),
+            "url": partial(_store, ("sqlite", "none"), schemes, environment),
             "capture": partial(Value.choice, known=_CAPTURE),
             "keep": Value.seconds,
             "at_most": partial(Value.size, least=MIB, most=2**50),
@@ -210,8 +210,9 @@ def dashboard(value: Value | None, listener: Listener) -> Dashboard:
     return read
 
 
-def state(value: Value | None) -> State:
-    return section(value, State(), {"url": partial(_store, ("sqlite", "memory"), ("redis", "rediss"))})
+def state(value: Value | None, environment: Mapping[str, str]) -> State:
+    stores = partial(_store, ("sqlite", "memory"), ("redis", "rediss"), environment)
+    return section(value, State(), {"url": stores})
 
 
 def _named(item: Value) -> dict[str, Value]:
@@ -288,11 +289,18 @@ def _origins(value: Value) -> tuple[str, ...]:
     return tuple(name.lower() for _, name in names if name)
 
 
-def _store(plain: Sequence[str], schemes: Sequence[str], value: Value) -> str | None:
-    url = value.text()
+def _store(plain: Sequence[str], schemes: Sequence[str], environment: Mapping[str, str], value: Value) -> str | None:
+    """A URL, or `$NAME` of the variable that holds one; what is not set stays as it is written, see `usable`."""
+    written = value.text()
+    name = variable(written) if written else None
+    url = environment.get(name, "").strip() if name else written
+    if name and not url:
+        value.notes.unset.append((value.place, name))
+        return written
     if url is None or url in plain or url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
         return url
-    value.wrong(f"expected {one_of([*plain, f'{schemes[0]}://...'])}, found '{url}'")
+    found = f"something else in ${name}" if name else f"'{url}'"
+    value.wrong(f"expected {one_of([*plain, f'{schemes[0]}://...'])}, found {found}")
     return None
 
 

@@ -50,6 +50,11 @@ def take_no_more(socket: Path) -> None:
     unix_http.ask(socket, "/drain_listeners", method="POST")
 
 
+def drain(socket: Path) -> None:
+    """New connections for its `--drain-time-s` only; until then answers on those that are there ask to close them."""
+    unix_http.ask(socket, "/drain_listeners?graceful", method="POST")
+
+
 def under_way(socket: Path) -> int:
     """Requests of clients that are neither answered nor given up."""
     return int(statistics(socket, f"^{_ACTIVE}$").get(_ACTIVE, "0"))

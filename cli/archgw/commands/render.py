@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from archgw import configs, report
+from archgw.commands.render_kubernetes import render_kubernetes
 from archgw.home import write_private
 from archgw.reading import document
 from archgw.render import compose, containers, envoy, mesh
@@ -104,3 +105,6 @@ def render_mesh(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
         report.errors.print(f"wrote {file}", markup=False, soft_wrap=True)
+
+
+render_app.command("kubernetes")(render_kubernetes)

@@ -1,0 +1,181 @@
+"""The pod: the router service and Envoy side by side, which share a folder for their sockets, and how they end.
+
+The router is a sidecar (an init container that goes on): its startup probe passes before Envoy starts, and it is told
+to end after Envoy has. Envoy's own hook waits until nothing is under way; see `router_service.shell.drain`.
+"""
+
+import json
+import math
+
+from archgw.render import envoy
+from archgw.render.envoy_pieces import Json
+from archgw.render.images import ENVOY_IMAGE, ROUTER_IMAGE
+from router_service.plan import Plan
+
+NAME = "archgw"
+LABELS = {"app.kubernetes.io/name": NAME}
+KEYS = "archgw-keys"  # the Secret: a key for each variable
+CONFIG_MAP = "archgw-config"
+USER = 65532  # of both: a socket is its owner's alone
+SOCKETS, DATA, CONFIG, SECRETS = "/run/archgw", "/var/lib/archgw", "/etc/archgw", "/run/archgw-keys"
+DRAIN_TIME = 10  # seconds in which whoever sends requests here learns that the pod is about to end
+_AFTERWARDS = 15  # seconds in which the router service, told to end, writes what it still knows
+
+# For 200 agents at once, as measured: deploy/kubernetes/README.md has the figures. The limits of memory leave room for
+# what `limits` lets in; there is none of CPU, for what a node has to spare is best spent on answers that wait.
+ROUTER_RESOURCES = {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}
+ENVOY_RESOURCES = {"requests": {"cpu": "200m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+
+
+def deployment(plan: Plan) -> Json:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": NAME, "labels": LABELS},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": LABELS},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {"metadata": {"labels": LABELS}, "spec": _pod(plan)},
+        },
+    }
+
+
+def envoy_text(plan: Plan) -> str:
+    """What Envoy is fed in the pod, as JSON."""
+    place = envoy.Place(router_socket=f"{SOCKETS}/router.sock", admin_socket=f"{SOCKETS}/admin.sock")
+    return json.dumps(envoy.render(plan, place), indent=1) + "\n"
+
+
+def container(name: str, image: str, command: list[str], mounts: Json, resources: Json, **more: object) -> Json:
+    """One that may nothing that it does not need: Pod Security's `restricted`, and no writable file but its mounts'."""
+    return {
+        "name": name,
+        "image": image,
+        "command": command,
+        **more,
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": name, **mount} for name, mount in mounts.items()],
+    }
+
+
+def _pod(plan: Plan) -> Json:
+    return {
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # else a Service's address comes as ARCHGW_PORT, and so on
+        "terminationGracePeriodSeconds": _drained_within(plan) + _AFTERWARDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [_router()],
+        "containers": [_envoy(plan)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": CONFIG_MAP}},
+            {"name": "keys", "secret": {"secretName": KEYS, "defaultMode": 0o440}},
+            {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}},
+            {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
+        ],
+    }
+
+
+def _router() -> Json:
+    command = [
+        "python", "-m", "router_service",
+        "--config", f"{CONFIG}/config.yaml",
+        "--socket", f"{SOCKETS}/router.sock",
+        "--state", f"{DATA}/state.sqlite",
+        "--ledger", f"{DATA}/ledger.sqlite",
+        "--cache", f"{DATA}/cache.sqlite",
+        "--envoy-admin", f"{SOCKETS}/admin.sock",
+        "--drain-time", str(DRAIN_TIME),
+    ]  # fmt: skip
+    well = {"exec": {"command": ["python", "-m", "router_service.shell.probe", f"{SOCKETS}/router.sock"]}}
+    return container(
+        "router",
+        ROUTER_IMAGE,
+        command,
+        {
+            "config": {"mountPath": CONFIG, "readOnly": True},
+            "keys": {"mountPath": SECRETS, "readOnly": True},
+            "sockets": {"mountPath": SOCKETS},
+            "data": {"mountPath": DATA},
+            "tmp": {"mountPath": "/tmp"},  # noqa: S108 - a folder of the pod's own
+        },
+        ROUTER_RESOURCES,
+        restartPolicy="Always",
+        env=[
+            {"name": "ARCHGW_SECRETS", "value": SECRETS},
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            {"name": "OPENBLAS_NUM_THREADS", "value": "1"},  # numpy would spin on every core while Envoy wants them
+        ],
+        # The router model is loaded: until then Envoy is not started.
+        startupProbe=well | {"periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60},
+        # Of the service itself: nothing that is elsewhere, such as Redis, makes it unwell. It costs a Python's start.
+        livenessProbe=well | {"periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 3},
+    )
+
+
+def _envoy(plan: Plan) -> Json:
+    command = [
+        "envoy",
+        "-c", f"{CONFIG}/envoy.json",
+        "--concurrency", "2",
+        "--log-level", "warning",
+        "--drain-time-s", str(DRAIN_TIME),
+        "--drain-strategy", "immediate",
+        "--disable-hot-restart",
+    ]  # fmt: skip
+    return container(
+        "envoy",
+        ENVOY_IMAGE,
+        command,
+        {
+            "config": {"mountPath": CONFIG, "readOnly": True},
+            "sockets": {"mountPath": SOCKETS},
+            "tmp": {"mountPath": "/tmp"},  # noqa: S108
+        },
+        ENVOY_RESOURCES,
+        ports=[{"name": "http", "containerPort": plan.listener.port}],
+        # Through both: Envoy asks the router service about every request.
+        readinessProbe={
+            "httpGet": {"path": "/healthz", "port": "http"},
+            "periodSeconds": 5,
+            "timeoutSeconds": 3,
+            "failureThreshold": 2,
+        },
+        # Of Envoy alone: a router service that is being started again is no reason to cut what Envoy carries. One that
+        # hangs is ended without its hook's patience.
+        livenessProbe={
+            "tcpSocket": {"port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 3,
+            "failureThreshold": 3,
+            "terminationGracePeriodSeconds": 30,
+        },
+        lifecycle={"preStop": {"exec": {"command": ["bash", "-c", _until_drained(plan)]}}},
+    )
+
+
+def _until_drained(plan: Plan) -> str:
+    """Its image has a shell, and nothing that speaks to a unix socket."""
+    return (
+        f"cd {SOCKETS} && rm -f drained && : > drain\n"
+        f"until [ -e drained ] || [ $SECONDS -ge {_drained_within(plan)} ]; do sleep 0.2; done\n"
+    )
+
+
+def _drained_within(plan: Plan) -> int:
+    """Seconds: a request that came in the last moment may take as long as any."""
+    return DRAIN_TIME + math.ceil(plan.listener.timeout) + 5
