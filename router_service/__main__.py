@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from router_service.budgets import Spending
-from router_service.config import ConfigErrors, usable, with_workers
+from router_service.config import Config, ConfigErrors, usable, with_workers
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--worker", type=int, help="which of them this is, from 0")
     parser.add_argument("--envoy-admin", type=Path, help="the unix socket of Envoy's own page")
     parser.add_argument("--drain-time", type=float, help="Envoy's --drain-time-s, where a file asks for it: see drain")
+    parser.add_argument("--all-keys", action="store_true", help="end where a model has no key: Envoy was told of all")
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when standard input does: no orphan")
     arguments = parser.parse_args()
     os.umask(0o077)  # whatever this process makes, the socket above all, is its owner's alone
@@ -43,6 +44,8 @@ def main() -> None:
     try:
         given = _given(arguments)
         config = usable(given.config())
+        if arguments.all_keys:
+            _has_all_keys(config)
         if arguments.workers:
             config = with_workers(config, arguments.workers)
         os.environ.update(given.variables)  # the clouds' libraries look there, and know of no .env
@@ -81,6 +84,14 @@ def _worker(arguments: argparse.Namespace, count: int) -> Worker:
     if not 0 <= (arguments.worker or 0) < count:
         sys.exit(f"--worker {arguments.worker}: they are numbered from 0 to {count - 1}")
     return Worker(arguments.socket, arguments.worker or 0, count)
+
+
+def _has_all_keys(config: Config) -> None:
+    """An Envoy that was told elsewhere of models which nobody here can ask has other chains than we name."""
+    missing = sorted({f"${entry.missing_key}" for entry in config.providers if entry.missing_key})
+    if missing:
+        words = f"{', '.join(missing)}: not set, and Envoy was told of its models"
+        sys.exit(f"{words}. Set it, or leave them out of {config.file} and render Envoy's part of it anew")
 
 
 def _given(arguments: argparse.Namespace) -> Source:

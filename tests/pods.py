@@ -1,6 +1,7 @@
 """Runs a Deployment's pod as processes of this machine: by the manifests' own commands, probes and hooks.
 
-In the order of a kubelet: sidecars one after the other, each when the startup probe of the one before has passed; then
+In the order of a kubelet: init containers to their end, and
+sidecars one after the other, each when the startup probe of the one before has passed; then
 the containers, until they are ready; and at the end each container's hook and its TERM, and the sidecars' in reverse.
 Paths of the pod lead into a folder; `python` and `envoy` are this machine's.
 """
@@ -40,9 +41,10 @@ class Pod:
         for volume in self.spec["volumes"]:
             self._fill(volume)
         for sidecar in self.spec["initContainers"]:
-            assert sidecar["restartPolicy"] == "Always"
             await self._start(sidecar)
-            if "startupProbe" in sidecar:
+            if sidecar.get("restartPolicy") != "Always":
+                assert await self.running.pop(sidecar["name"]).wait() == 0, self.log(sidecar["name"])
+            elif "startupProbe" in sidecar:
                 await self._until(lambda one=sidecar: self._exec(one, one["startupProbe"]["exec"]["command"]))
         for container in self.spec["containers"]:
             await self._start(container)
@@ -53,7 +55,8 @@ class Pod:
             assert await self._exec(container, container["lifecycle"]["preStop"]["exec"]["command"])
             await self._terminate(container)
         for sidecar in reversed(self.spec["initContainers"]):
-            await self._terminate(sidecar)
+            if sidecar["name"] in self.running:
+                await self._terminate(sidecar)
 
     async def kill(self) -> None:
         for process in self.running.values():

@@ -1,5 +1,8 @@
 """Keys as a container is handed them: a folder with a file for each."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from router_service.shell.files import load, variables
@@ -38,3 +41,15 @@ def test_a_folder_that_is_not_there_is_told_by_the_key_that_is_missed(tmp_path: 
     (tmp_path / "config.yaml").write_text(CONFIG)
     (known,) = load(tmp_path / "config.yaml", {"ARCHGW_SECRETS": str(tmp_path / "nowhere")}).providers
     assert known.missing_key == "OPENAI_API_KEY"
+
+
+def test_a_service_whose_envoy_was_told_of_all_models_ends_where_a_key_is_missing(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"{CONFIG.rstrip().removesuffix(']')}, {{model: deepseek/deepseek-chat, access_key: $NO_SUCH_KEY}}]"
+    )
+    options = ["--config", str(config), "--socket", str(tmp_path / "router.sock"), "--all-keys"]
+    command = [sys.executable, "-m", "router_service", *options]
+    environment = {**os.environ, "OPENAI_API_KEY": "k"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "$NO_SUCH_KEY: not set, and Envoy was told of its models." in done.stderr

@@ -28,24 +28,29 @@ def render_envoy(
         str, typer.Option(help="The unix socket of the router service.")
     ] = envoy.Place().router_socket,
     admin_port: Annotated[int, typer.Option(help="Envoy's admin port, on loopback.")] = envoy.Place().admin_port,
+    admin_socket: Annotated[
+        str, typer.Option(help="A unix socket for Envoy's admin page, instead of a port.", show_default=False)
+    ] = "",
     in_container: Annotated[
         bool,
         typer.Option("--in-container", help="For the Envoy of docker-compose.yaml, and the models whose key is there."),
     ] = False,
+    only_usable: Annotated[bool, typer.Option("--only-usable", help="Leave out models whose key is not set.")] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write it into this file, whole or not at all.", show_default=False)
     ] = None,
 ) -> None:
     """Print the Envoy configuration (JSON) that archgw makes of the config.
 
-    Models whose key is not set are rendered, too, but for a container: the keys themselves are never part of it.
+    Models whose key is not set are rendered, too, but for a container or with --only-usable, which is for where the
+    router service has the same keys. The keys themselves are never part of it.
     """
     path = configs.find(config)
     if in_container:
         place, plan = containers.place(containers.THIS_MACHINE), containers.listening(configs.resolve(path)[1])
     else:
-        place = envoy.Place(router_socket=router_socket, admin_port=admin_port)
-        plan = configs.complete(path)
+        place = envoy.Place(router_socket=router_socket, admin_port=admin_port, admin_socket=admin_socket)
+        plan = configs.resolve(path)[1] if only_usable else configs.complete(path)
     text = json.dumps(envoy.render(plan, place), indent=1) + "\n"
     if output:
         write_private(output, text)

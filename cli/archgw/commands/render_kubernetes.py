@@ -99,7 +99,8 @@ def _simulated(path: Path, text: str) -> Simulated | None:
         urls = {name: f"http://127.0.0.1:{kubernetes_overlays.FIRST_VENDOR + n}" for n, name in enumerate(names)}
         rewired, keys = simulated.rewired(text, urls), simulated.keys(names)
         if set(names) <= set(VENDORS):
-            return Simulated(configs.rewritten(path, rewired, keys), rewired, tuple(names), keys)
+            configs.rewritten(path, rewired, keys)  # that it is a config
+            return Simulated(rewired, tuple(names), keys)
     except (KeyError, ConfigErrors):  # not every model is of a vendor that we know, below `llm_providers`
         pass
     report.warn(["no overlay dev: it wants `llm_providers`, and a simulated vendor for each of them"])

@@ -10,7 +10,7 @@ from archgw.render import kubernetes_components, kubernetes_network, kubernetes_
 from archgw.render.config_text import with_section
 from archgw.render.envoy_pieces import Json
 from archgw.render.kubernetes_overlays import LEDGER_URL, REDIS_URL, Simulated
-from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, deployment, envoy_text
+from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, deployment
 from archgw.render.kubernetes_text import as_yaml, file_of
 from router_service.config import Listener
 from router_service.plan import Plan
@@ -80,13 +80,12 @@ def _base(plan: Plan, texts: Texts) -> dict[str, str]:
         "namespace": NAME,
         "resources": [f"{name}.yaml" for name in objects],
         # The name ends with a hash of what is in it: another config is another name, and rolls the pods.
-        "configMapGenerator": [{"name": CONFIG_MAP, "files": ["config.yaml", "envoy.json"]}],
+        "configMapGenerator": [{"name": CONFIG_MAP, "files": ["config.yaml"]}],
     }
     return {
         **{f"base/{name}.yaml": file_of(*documents) for name, documents in objects.items()},
         "base/kustomization.yaml": file_of(kustomization),
         "base/config.yaml": texts.pod,
-        "base/envoy.json": envoy_text(plan),
     }
 
 

@@ -9,7 +9,7 @@ from archgw.render import kubernetes_network
 from archgw.render.config_text import with_url
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ROUTER_IMAGE
-from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, container, envoy_text
+from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, container
 from archgw.render.kubernetes_text import file_of
 from router_service.plan import Plan
 
@@ -23,7 +23,6 @@ _GIB = 2**30
 class Simulated:
     """The config with simulated vendors, in the order of their ports; `keys` are those that they take, by variable."""
 
-    plan: Plan
     text: str
     vendors: tuple[str, ...]
     keys: Mapping[str, str]
@@ -154,12 +153,11 @@ def dev(simulated: Simulated) -> dict[str, str]:
         "overlays/dev/kustomization.yaml": _overlay(
             [],
             patches=[{"path": "vendors.yaml"}],
-            config=["config.yaml", "envoy.json"],
+            config=["config.yaml"],
             secretGenerator=[secret],
         ),
         "overlays/dev/vendors.yaml": file_of(_patch({"template": {"spec": {"initContainers": [vendors]}}})),
         "overlays/dev/config.yaml": simulated.text,
-        "overlays/dev/envoy.json": envoy_text(simulated.plan),
     }
 
 

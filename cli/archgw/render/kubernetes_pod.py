@@ -4,10 +4,8 @@ The router is a sidecar (an init container that goes on): its startup probe pass
 to end after Envoy has. Envoy's own hook waits until nothing is under way; see `router_service.shell.drain`.
 """
 
-import json
 import math
 
-from archgw.render import envoy
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ENVOY_IMAGE, ROUTER_IMAGE
 from router_service.plan import Plan
@@ -18,6 +16,12 @@ KEYS = "archgw-keys"  # the Secret: a key for each variable
 CONFIG_MAP = "archgw-config"
 USER = 65532  # of both: a socket is its owner's alone
 SOCKETS, DATA, CONFIG, SECRETS = "/run/archgw", "/var/lib/archgw", "/etc/archgw", "/run/archgw-keys"
+_ENVOY_CONFIG = f"{SOCKETS}/envoy.json"
+_ENVIRONMENT = [
+    {"name": "ARCHGW_SECRETS", "value": SECRETS},
+    {"name": "HOME", "value": "/tmp"},  # noqa: S108
+    {"name": "OPENBLAS_NUM_THREADS", "value": "1"},  # numpy would spin on every core while Envoy wants them
+]
 DRAIN_TIME = 10  # seconds in which whoever sends requests here learns that the pod is about to end
 _AFTERWARDS = 15  # seconds in which the router service, told to end, writes what it still knows
 
@@ -39,12 +43,6 @@ def deployment(plan: Plan) -> Json:
             "template": {"metadata": {"labels": LABELS}, "spec": _pod(plan)},
         },
     }
-
-
-def envoy_text(plan: Plan) -> str:
-    """What Envoy is fed in the pod, as JSON."""
-    place = envoy.Place(router_socket=f"{SOCKETS}/router.sock", admin_socket=f"{SOCKETS}/admin.sock")
-    return json.dumps(envoy.render(plan, place), indent=1) + "\n"
 
 
 def container(name: str, image: str, command: list[str], mounts: Json, resources: Json, **more: object) -> Json:
@@ -78,16 +76,39 @@ def _pod(plan: Plan) -> Json:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [_router()],
+        "initContainers": [_render(), _router()],
         "containers": [_envoy(plan)],
         "volumes": [
             {"name": "config", "configMap": {"name": CONFIG_MAP}},
             {"name": "keys", "secret": {"secretName": KEYS, "defaultMode": 0o440}},
-            {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
             {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
+
+
+def _render() -> Json:
+    """What Envoy is fed, for the keys that this pod has: the router service knows no others."""
+    command = [
+        "python", "-m", "archgw", "render", "envoy", f"{CONFIG}/config.yaml", "--only-usable",
+        "--router-socket", f"{SOCKETS}/router.sock",
+        "--admin-socket", f"{SOCKETS}/admin.sock",
+        "--output", _ENVOY_CONFIG,
+    ]  # fmt: skip
+    return container(
+        "render",
+        ROUTER_IMAGE,
+        command,
+        {
+            "config": {"mountPath": CONFIG, "readOnly": True},
+            "keys": {"mountPath": SECRETS, "readOnly": True},
+            "sockets": {"mountPath": SOCKETS},
+            "tmp": {"mountPath": "/tmp"},  # noqa: S108 - a folder of the pod's own
+        },
+        {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        env=_ENVIRONMENT,
+    )
 
 
 def _router() -> Json:
@@ -115,11 +136,7 @@ def _router() -> Json:
         },
         ROUTER_RESOURCES,
         restartPolicy="Always",
-        env=[
-            {"name": "ARCHGW_SECRETS", "value": SECRETS},
-            {"name": "HOME", "value": "/tmp"},  # noqa: S108
-            {"name": "OPENBLAS_NUM_THREADS", "value": "1"},  # numpy would spin on every core while Envoy wants them
-        ],
+        env=_ENVIRONMENT,
         # The router model is loaded: until then Envoy is not started.
         startupProbe=well | {"periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60},
         # Of the service itself: nothing that is elsewhere, such as Redis, makes it unwell. It costs a Python's start.
@@ -130,7 +147,7 @@ def _router() -> Json:
 def _envoy(plan: Plan) -> Json:
     command = [
         "envoy",
-        "-c", f"{CONFIG}/envoy.json",
+        "-c", _ENVOY_CONFIG,
         "--concurrency", "2",
         "--log-level", "warning",
         "--drain-time-s", str(DRAIN_TIME),
@@ -142,7 +159,6 @@ def _envoy(plan: Plan) -> Json:
         ENVOY_IMAGE,
         command,
         {
-            "config": {"mountPath": CONFIG, "readOnly": True},
             "sockets": {"mountPath": SOCKETS},
             "tmp": {"mountPath": "/tmp"},  # noqa: S108
         },
