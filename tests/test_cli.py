@@ -173,8 +173,11 @@ def test_the_example_is_in_order(shell: Shell) -> None:
 # -- route ---------------------------------------------------------------------------------------------------------
 
 
+PATIENT = f"{CONFIG}routing: {{deadline: 10s}}\n"
+
+
 def test_route_tells_who_would_answer_and_why(shell: Shell) -> None:
-    result = shell.run("route", "write a function that parses dates", "--config", shell.config())
+    result = shell.run("route", "write a function that parses dates", "--config", shell.config(PATIENT))
     assert result.exit_code == 0, result.output
     said = told(result)
     assert "code generation -> openai/gpt-4o-mini" in said and "why: code generation (" in said
@@ -182,7 +185,7 @@ def test_route_tells_who_would_answer_and_why(shell: Shell) -> None:
 
 
 def test_route_as_json(shell: Shell) -> None:
-    result = shell.run("route", "tell me a joke", "-c", shell.config(), "--context", "user: hi", "--json")
+    result = shell.run("route", "tell me a joke", "-c", shell.config(PATIENT), "--context", "user: hi", "--json")
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
     assert answer.keys() == {"route", "models", "reason", "fits", "difficulty", "seconds"}

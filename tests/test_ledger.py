@@ -88,7 +88,7 @@ def kept(settings: Settings, folder: Path, *outcomes: Outcome) -> Iterator[Conne
     ledger.start()
     for one in outcomes:
         ledger.record(one)
-    ledger.close()
+    ledger.close(within=60)
     assert (ledger.tally.written, ledger.tally.lost, ledger.tally.trouble) == (len(outcomes), 0, "")
     with opened(settings, folder) as connection:
         yield connection

@@ -167,7 +167,7 @@ async def test_whatever_goes_wrong_is_told_by_its_kind_and_requests_go_on(
             patched.setattr("router_service.shell.learner.learn", broken)
             assert made.look(PLAN, MODEL, time.time()) is None and made.look(PLAN, MODEL, time.time()) is None
         assert "nothing new is learned from feedback (ZeroDivisionError at test_lessons.py:" in made.trouble
-        serving = Serving(gateway_of(CONFIG), Nobody("a: b"), Journal(), Nowhere(), Identities(), learner=made)
+        serving = Serving(gateway_of(CONFIG), Nobody(told="no model"), Journal(), Nowhere(), Identities(), learner=made)
         assert made.trouble in (await RouterApi(serving).Status(pb.StatusRequest(), None)).troubles
         assert len(caplog.records) == 1 and "somebody" not in caplog.text
         assert goes(made) == "coding" and made.trouble == ""

@@ -47,6 +47,8 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
         from router_service.shell.llm_router import LlmRouter  # its HTTP client takes a third of a second to load
 
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
+    if not plan.routes:  # nobody would ask it, and it takes a second to load and 200 MB
+        return Nobody(told="no preferences are configured")
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
     if isinstance(like, InThread):
         return InThread(OnnxRouter(preferences, like.judge, like.seen_as), plan.routing.deadline)
@@ -61,19 +63,20 @@ async def ready(plan: Plan) -> Model:
     except Exception as error:  # whatever is wrong with a file, requests go on
         words = str(error) if isinstance(error, BadModel) else f"it failed with {type(error).__name__}"
         _log.warning("the router model cannot be used, and the default model answers instead: %s", words)
-        return Nobody(words)
+        path, colon, rest = words.partition(": ")
+        told = f"the router model cannot be used ({Path(path).name}{colon}{rest})"
+        return Nobody(trouble=f"the router model cannot be used: {words}", told=told)
     return model
 
 
 class Nobody:
-    """Stands in for a model that cannot be used. `why` begins with the path of a file, which clients are not told."""
+    """Stands in for a model that cannot be used, or that nobody would ask. `trouble` may name a file by its path; what
+    clients are `told` does not."""
 
     seen_as = ""
 
-    def __init__(self, why: str) -> None:
-        self.trouble = f"the router model cannot be used: {why}"
-        path, colon, words = why.partition(": ")
-        self._told = f"the router model cannot be used ({Path(path).name}{colon}{words})"
+    def __init__(self, *, trouble: str = "", told: str) -> None:
+        self.trouble, self._told = trouble, told
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
         return Scores(trouble=self._told)
