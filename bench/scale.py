@@ -25,11 +25,13 @@ LEDGER_BYTES = 706  # of a request with its tries (bench/README.md)
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a request takes of a core, in seconds, beside `events` of `event` each; and of the router model, where it
-    is asked. `waits`: what passes besides where nobody else asks, from process to process."""
+    is asked. `along`: an event that has waited behind another of its stream, and is handled with it. `waits`: what
+    passes besides where nobody else asks, from process to process."""
 
     request: float
     event: float
     decision: float
+    along: float
     waits: float = 0.0
 
 
@@ -75,16 +77,26 @@ def one_core(work: Work, rate: float, agent: Agent, *, seconds: float = 600.0, s
     free = busy = 0.0
     added = []
     asks = [chance.random() < agent.turns for _ in started]
+    first = [0.0] * len(started)  # when the vendor's first event comes
+    told = [0] * len(started)  # events that have gone on to the client
     while pieces:
         when, _, request, piece = heapq.heappop(pieces)
-        takes = work.event if 0 <= piece < agent.events else work.request / 2
-        takes += work.decision if piece < 0 and asks[request] else 0.0
-        free = max(when, free) + takes
+        begins = max(when, free)
+        if 0 <= piece < agent.events:
+            if piece < told[request]:
+                continue  # it went along with the one before
+            there = min(agent.events, int((begins - first[request]) / agent.gap + 1e-9) + 1)
+            takes = work.event + max(0, there - piece - 1) * work.along
+            told[request] = max(there, piece + 1)
+        else:
+            takes = work.request / 2 + (work.decision if piece < 0 and asks[request] else 0.0)
+        free = begins + takes
         busy += takes
         if piece < 0:
+            first[request] = free + agent.thinks
             for number in range(agent.events):
-                heapq.heappush(pieces, (free + agent.thinks + number * agent.gap, next(order), request, number))
-        elif piece == agent.events - 1:
+                heapq.heappush(pieces, (first[request] + number * agent.gap, next(order), request, number))
+        elif piece < agent.events <= told[request]:
             added.append(free + work.waits - started[request] - agent.thinks - agent.gap * (agent.events - 1))
             heapq.heappush(pieces, (free, next(order), request, agent.events))
     added.sort()
@@ -103,7 +115,8 @@ def whole(work: Work, agent: Agent) -> float:
 
 def work_of(figures: dict[str, Any]) -> Work:
     request, event, decision = (sum(figures[name].values()) for name in ("request", "event", "decision"))
-    work = Work(request - event, event, decision)  # what was measured as a request has an event of its own
+    along = min(event, sum(figures["event_along"].values()))
+    work = Work(request - event, event, decision, along)  # what was measured as a request has an event of its own
     idle, like = figures["loads"][0], _like(figures)
     return replace(work, waits=max(0.0, idle["p50"] - one_core(work, idle["rate"], like).p50))
 
@@ -170,7 +183,8 @@ def main() -> None:
     options = _parser().parse_args()
     figures = json.loads(options.figures.read_text())
     work, agent = work_of(figures), Agent()
-    print(f"a request {_ms(work.request)}, an event {_ms(work.event)}, a decision {_ms(work.decision)} of a core;")
+    print(f"a request {_ms(work.request)}, a decision {_ms(work.decision)}, an event {_ms(work.event)} of a core, and")
+    print(f"{_ms(work.along)} where it is handled with another of its stream;")
     print(f"{_ms(work.waits)} pass from process to process (what is added where nobody else asks, less the work)\n")
     _one_pod(figures, work)
     _loads(work, agent)

@@ -84,6 +84,7 @@ async def _alone(pod: "Pod", seconds: float) -> dict[str, Any]:
     cpu = {
         "request": await pod.cost(seconds, _reused(events=1), gap=0),
         "stream": await pod.cost(seconds, _reused(events=101), gap=GAP),
+        "burst": await pod.cost(seconds, _reused(events=101), gap=0),
         "decision": await pod.cost(seconds, _asked, gap=0),
     }
     print(
@@ -101,6 +102,7 @@ async def _alone(pod: "Pod", seconds: float) -> dict[str, Any]:
         "body": SIZE,
         "request": alone,
         "event": {part: (stream[part] - alone[part]) / 100 for part in alone},
+        "event_along": {part: (cpu["burst"][part] - alone[part]) / 100 for part in alone},
         "decision": {part: max(0.0, cpu["decision"][part] - alone[part]) for part in alone},
         "at_the_most": most,
         "thinks": THINKS, "gap": GAP, "events": EVENTS,
