@@ -191,6 +191,9 @@ async def callers(running: Gateway, request: str) -> str:
         ({"x_archgw_caller": "laptop"}, {"body": b"{}"}, "PERMISSION_DENIED", "this gateway wants a client key"),
         ({"x_api_key": "foo"}, {"body": b"{}"}, "INVALID_ARGUMENT", "expected a prompt, or messages"),
         ({"x_api_key": "foo"}, {"body": b""}, "INVALID_ARGUMENT", "the request has no body"),
+        ({"x_api_key": "foo"}, {"body": b"\xff\xfe"}, "INVALID_ARGUMENT", "is not valid JSON"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": "hi", "context": "x"}'}, "INVALID_ARGUMENT", "context: expected"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": [["hi"]]}'}, "INVALID_ARGUMENT", "prompt: expected words"),
         ({"x_api_key": "foo"}, {"dialect": "latin"}, "INVALID_ARGUMENT", "dialect: expected anthropic_messages, "),
         ({"x_api_key": "foo"}, {"body": b'{"prompt": "", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
     ],
@@ -202,6 +205,19 @@ async def test_a_call_that_fails_says_why(
         await asyncio.to_thread(by_grpc, front(running), pb.DecisionRequest(**request_), **metadata)
     error: Any = raised.value
     assert error.code().name == code and words in error.details()
+
+
+@pytest.mark.parametrize("at", ["front", "socket"])
+async def test_bytes_that_are_no_message_are_a_callers_error(running: Gateway, at: str) -> None:
+    address = front(running) if at == "front" else f"unix:{running.home.router_socket}"
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary("/archgw.v1.Decisions/Decide")  # which sends bytes as they are
+        with pytest.raises(grpc.RpcError) as raised:
+            await asyncio.to_thread(call, b"\xff" * 9, metadata=[("x-api-key", "foo")], timeout=20)
+    error: Any = raised.value
+    assert error.code() is grpc.StatusCode.INTERNAL and "deserializing" in error.details()
+    told = await asyncio.to_thread(by_grpc, address, pb.DecisionRequest(body=b'{"prompt": "hi"}'), x_api_key="foo")
+    assert told.models, "and nobody else's"
 
 
 async def test_nothing_else_of_the_services_own_is_to_be_had_at_the_front(running: Gateway) -> None:
@@ -238,8 +254,11 @@ def told(log: Path) -> str:
 
 
 @asynccontextmanager
-async def their_envoy(running: Gateway, folder: Path, *, socket: Path, modes: bool = True) -> AsyncIterator[str]:
-    """As in the example, but for where it listens, and where the vendors are. `modes`: what is skipped is said."""
+async def their_envoy(
+    running: Gateway, folder: Path, *, socket: Path, modes: bool = True, held: int | None = None
+) -> AsyncIterator[str]:
+    """As in the example, but for where it listens, and where the vendors are. `modes`: what is skipped is said; `held`:
+    as many bytes of a body it can hold."""
     port = free_port()
     config = yaml.safe_load((EXAMPLES / "envoy.yaml").read_text())
     resources = config["static_resources"]
@@ -251,6 +270,8 @@ async def their_envoy(running: Gateway, folder: Path, *, socket: Path, modes: bo
             continue
         address["socket_address"] = {"address": "127.0.0.1", "port_value": running.providers[cluster["name"]].port}
         del cluster["transport_socket"]
+    if held is not None:
+        resources["listeners"][0]["per_connection_buffer_limit_bytes"] = held
     if not modes:
         (filters,) = resources["listeners"][0]["filter_chains"]
         asking = filters["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]
@@ -295,11 +316,26 @@ async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_
 
 
 async def test_without_us_their_last_route_answers(running: Gateway, tmp_path: Path) -> None:
+    """Theirs, and not the one that a client makes up, whose headers nobody else takes away then."""
     async with their_envoy(running, tmp_path, socket=tmp_path / "nobody.sock") as url:
         body = {"model": "gpt-4o-mini", "messages": said(CODE)}
-        async with running.client.post(f"{url}/v1/chat/completions", json=body) as reply:
+        forged = {"x-arch-provider": "deepseek", "x-arch-model": "deepseek-chat"}
+        async with running.client.post(f"{url}/v1/chat/completions", json=body, headers=forged) as reply:
             assert reply.status == 200
-    assert asked_of(running) == ["openai"]
+    assert asked_of(running) == ["openai"] and last(running, "openai").json["model"] == "gpt-4o-mini"
+
+
+async def test_a_body_that_is_none_of_ours_is_not_held(running: Gateway, tmp_path: Path) -> None:
+    """An upload, or a stream that never ends: their Envoy would refuse what it cannot hold."""
+
+    async def long() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b"x" * 16 * 1024
+
+    async with their_envoy(running, tmp_path, socket=running.home.router_socket, held=64 * 1024) as url:
+        for path, status in (("/v1/files", 404), ("/v1/chat/completions", 413)):
+            async with running.client.post(f"{url}{path}", data=long()) as reply:
+                assert reply.status == status, await reply.text()
 
 
 async def test_the_example_is_one_that_envoy_takes() -> None:

@@ -69,6 +69,11 @@ def kind(of: Any) -> str:
     return str(typed.get("@type", "")).rpartition(".")[2] if isinstance(typed, dict) else ""
 
 
+def expression(mapper: Any) -> object:
+    """When a mapper of local replies holds, where that is told in CEL."""
+    return get(get(get(get(mapper, "filter"), "extension_filter"), "typed_config"), "expression")
+
+
 def managers(listener: Json) -> Iterator[Json]:
     """The connection managers of a listener."""
     chains = [*(get(listener, "filter_chains") or []), get(listener, "default_filter_chain")]
@@ -98,7 +103,7 @@ def _bootstrap(document: Json) -> Foreign:
 
 def _dump(configs: list[Json]) -> Foreign:
     """The parts of a dump; what Envoy has got over xDS stands beside what was static."""
-    parts = {str(part.get("@type", "")).rpartition(".")[2]: part for part in configs}
+    parts = {str(get(part, "@type") or "").rpartition(".")[2]: part for part in configs}
     bootstrap = get(parts.get("BootstrapConfigDump"), "bootstrap") or {}
     clusters, listeners, routes = (parts.get(f"{kind}ConfigDump", {}) for kind in ("Clusters", "Listeners", "Routes"))
     active = [get(get(one, "active_state"), "listener") for one in get(listeners, "dynamic_listeners") or []]
