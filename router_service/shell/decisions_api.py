@@ -56,7 +56,6 @@ class DecisionsApi(router_pb2_grpc.DecisionsServicer):
             words = f"{type(error).__name__} at {place(error)}"
             _log.error("a decision by gRPC: %s", words)
             await context.abort(grpc.StatusCode.INTERNAL, f"an error in archgw itself ({words})")
-            raise  # never reached: abort raises
         if answer.status.code != 200:
             code = _CODES.get(answer.status.code, grpc.StatusCode.INTERNAL)
             await context.abort(code, _words(answer.body))

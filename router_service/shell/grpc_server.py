@@ -98,7 +98,7 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
         try:
             async for message in stream:
                 await hop.on_message(message)
-                if hop.done:  # Envoy takes a stream that ends well for the end of our interest
+                if hop.done:  # to Envoy, a stream that ends well is the end of our interest
                     return
         except Exception as error:
             # gRPC would tell Envoy the error's own words, and Envoy logs what it hears: a prompt, or a key.
