@@ -384,6 +384,54 @@ def test_what_yaml_says_once_of_two_listeners_is_changed_in_one() -> None:
     assert merged[1] == listeners(theirs())[0] | {"name": "edge_other"}
 
 
+def chained(*names: list[str]) -> Json:
+    """Theirs, with a filter chain for each of these lists of names in TLS."""
+
+    def split(document: Json) -> None:
+        (chain,) = listeners(document)[0]["filter_chains"]
+        chains = [deepcopy(chain) | ({"filter_chain_match": {"server_names": each}} if each else {}) for each in names]
+        for at, one in enumerate(chains):
+            one["filters"][0]["typed_config"]["route_config"]["virtual_hosts"][0]["domains"] = [f"{at}.shop"]
+        listeners(document)[0]["filter_chains"] = chains
+
+    return changed(split)
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "chosen"),
+    [
+        ([["llm.shop"], ["*.shop"], []], "llm.shop", [0]),
+        ([["api.shop"], ["*.shop"], []], "llm.shop", [1]),
+        ([["api.shop"], [], ["*.store"]], "llm.shop", [1]),
+        ([["llm.shop"], ["*.shop"], []], "1.shop", [1]),
+        ([[], []], "llm.shop", [0, 1]),
+    ],
+    ids=["by its name", "by a wildcard", "the one for all others", "whoever has the host", "all of them"],
+)
+def test_models_are_asked_through_the_chain_that_is_for_their_host(
+    names: list[list[str]], host: str, chosen: list[int]
+) -> None:
+    """In another they would be reached without what this one asks for, such as a certificate."""
+    theirs = chained(*names)
+    merged = merge(theirs, OURS, host=host)
+    found = list(managers(listeners(merged)[0]))
+    wired = ["asked" in json.dumps(manager["route_config"]) for manager in found]
+    assert [at for at, one in enumerate(wired) if one] == chosen
+    assert merge(merged, OURS, host=host) == merged
+    assert all(
+        manager["route_config"] == before["route_config"]
+        for manager, before, one in zip(found, managers(listeners(theirs)[0]), wired, strict=True)
+        if not one
+    )
+
+
+def test_a_chain_is_not_guessed() -> None:
+    with pytest.raises(CannotMerge, match="hosts of their own: say by --host"):
+        merge(chained(["a.shop"], []), OURS)
+    with pytest.raises(CannotMerge, match=r"no filter chain of it takes llm\.store: add it to the server_names"):
+        merge(chained(["a.shop"], ["*.shop"]), OURS, host="llm.store")
+
+
 def test_what_is_there_and_empty_is_filled() -> None:
     def empty(document: Json) -> None:
         put(manager_of(document), local_reply_config=None)

@@ -76,11 +76,20 @@ def expression(mapper: Any) -> object:
 
 def managers(listener: Json) -> Iterator[Json]:
     """The connection managers of a listener."""
-    chains = [*(get(listener, "filter_chains") or []), get(listener, "default_filter_chain")]
-    for chain in filter(None, chains):
+    return (manager for _, manager in chains(listener))
+
+
+def chains(listener: Json) -> Iterator[tuple[Json, Json]]:
+    """Its filter chains that have a connection manager, each with it."""
+    for chain in filter(None, [*(get(listener, "filter_chains") or []), get(listener, "default_filter_chain")]):
         for one in get(chain, "filters") or []:
             if kind(one) == _MANAGER:
-                yield get(one, "typed_config")
+                yield chain, get(one, "typed_config")
+
+
+def server_names(chain: Json) -> list[str]:
+    """By which names of TLS a filter chain is chosen; none where it is for whoever is left."""
+    return [str(name) for name in get(get(chain, "filter_chain_match"), "server_names") or []]
 
 
 def read(document: Json) -> Foreign:

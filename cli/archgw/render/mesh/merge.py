@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from archgw.render.envoy_pieces import Json
-from archgw.render.mesh.foreign import expression, get, key, kind, managers
+from archgw.render.mesh.foreign import chains, expression, get, key, kind, managers, server_names
 from archgw.render.mesh.fragments import Fragments
 
 
@@ -27,8 +27,11 @@ def merge(theirs: Json, ours: Fragments, *, listener: str = "", host: str = "") 
     extensions = _within(merged, "bootstrap_extensions", [])
     if not any(kind(one) == kind(ours.extension) for one in extensions):  # theirs may hold a buffer of another size
         extensions.append(ours.extension)
-    for manager in managers(_listener(get(static, "listeners"), listener)):
+    found = list(chains(_listener(get(static, "listeners"), listener)))
+    for _, manager in found:
         _into_manager(manager, ours, host)
+    for manager in _asked(found, host):
+        _into_routes(manager, ours, host)
     return merged
 
 
@@ -68,7 +71,35 @@ def _listener(listeners: list[Json], name: str) -> Json:
     )
 
 
+def _asked(found: list[tuple[Json, Json]], host: str) -> list[Json]:
+    """The managers that models are asked at: whoever has the host, else whoever takes it in TLS. In any other its
+    routes would be a way around what their chain for it wants to see, such as a client's certificate."""
+    if not host:
+        hosts = [[get(one, "domains") for one in _hosts(manager)] for _, manager in found]
+        if any(one != hosts[0] for one in hosts):
+            raise CannotMerge("its filter chains have hosts of their own: say by --host where models are asked for")
+        return [manager for _, manager in found]
+    has = [manager for _, manager in found if any(host in (get(one, "domains") or []) for one in _hosts(manager))]
+    named = [manager for chain, manager in found if host in server_names(chain)]
+    covered = [manager for chain, manager in found if any(_covers(name, host) for name in server_names(chain))]
+    others = [manager for chain, manager in found if not server_names(chain)]
+    if not (asked := has or named or covered or others):
+        raise CannotMerge(f"no filter chain of it takes {host}: add it to the server_names of one")
+    return asked
+
+
+def _covers(name: str, host: str) -> bool:
+    return name.startswith("*.") and host.endswith(name[1:])
+
+
+def _hosts(manager: Json) -> list[Json]:
+    return get(get(manager, "route_config"), "virtual_hosts") or []
+
+
 def _into_manager(manager: Json, ours: Fragments, host: str) -> None:
+    """What stands in it whatever it is asked for. What an earlier merge has put into its routes goes, and so does the
+    virtual host that was made for it, unless it is this one.
+    """
     filters = [one for one in get(manager, "http_filters") or [] if not _is_ours(one, ours)]
     last = next((at for at, one in enumerate(filters) if kind(one) == "Router"), None)
     if last is None:
@@ -78,6 +109,17 @@ def _into_manager(manager: Json, ours: Fragments, host: str) -> None:
     said = _within(manager, "local_reply_config", {})
     of_theirs = [one for one in get(said, "mappers") or [] if not _says_ours(one, ours)]
     said[key(said, "mappers")] = [*ours.replies, *of_theirs]
+    hosts = _hosts(manager)
+    for one in hosts:
+        one[key(one, "routes")] = [route for route in get(one, "routes") or [] if not _is_ours(route, ours)]
+    hosts[:] = [
+        one
+        for one in hosts
+        if get(one, "routes") or not _is_ours(one, ours) or (host and host in (get(one, "domains") or []))
+    ]
+
+
+def _into_routes(manager: Json, ours: Fragments, host: str) -> None:
     routes = get(manager, "route_config")
     if routes is None:
         name = get(get(manager, "rds"), "route_config_name") or "scoped"
@@ -86,19 +128,12 @@ def _into_manager(manager: Json, ours: Fragments, host: str) -> None:
             " paste the other pieces"
         )
     hosts = _within(routes, "virtual_hosts", [])
-    for one in hosts:
-        one[key(one, "routes")] = [route for route in get(one, "routes") or [] if not _is_ours(route, ours)]
     chosen = _host(hosts, ours, host)
     chosen[key(chosen, "routes")] = [*ours.routes, *get(chosen, "routes")]
 
 
 def _host(hosts: list[Json], ours: Fragments, domain: str) -> Json:
-    """The virtual host of this domain, made if there is none. One that we made for another domain goes."""
-    hosts[:] = [
-        one
-        for one in hosts
-        if get(one, "routes") or not _is_ours(one, ours) or (domain and domain in (get(one, "domains") or []))
-    ]
+    """The virtual host of this domain, made if there is none."""
     if domain:
         found = next((one for one in hosts if domain in (get(one, "domains") or [])), None)
         if found is None:
