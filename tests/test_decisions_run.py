@@ -324,9 +324,11 @@ async def test_without_us_their_last_route_answers(running: Gateway, tmp_path: P
     async with their_envoy(running, tmp_path, socket=tmp_path / "nobody.sock") as url:
         body = {"model": "gpt-4o-mini", "messages": said(CODE)}
         forged = {"x-arch-provider": "deepseek", "x-arch-model": "deepseek-chat"}
-        async with running.client.post(f"{url}/v1/chat/completions", json=body, headers=forged) as reply:
+        keys = dict.fromkeys(("x-arch-key", "x-api-key", "api-key", "authorization"), "foo")
+        async with running.client.post(f"{url}/v1/chat/completions", json=body, headers=forged | keys) as reply:
             assert reply.status == 200
     assert asked_of(running) == ["openai"] and last(running, "openai").json["model"] == "gpt-4o-mini"
+    assert "foo" not in [value for _, value in last(running, "openai").headers]
 
 
 async def test_where_the_filter_is_off_nothing_is_held(running: Gateway, tmp_path: Path) -> None:

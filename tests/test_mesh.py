@@ -850,6 +850,15 @@ def test_a_file_is_read_as_envoy_reads_it(text: str, tmp_path: Path) -> None:
     assert document(tmp_path / "edge") == read_so
 
 
+def test_certificates_are_where_their_envoy_has_them(tmp_path: Path) -> None:
+    """It starts with none that is not there."""
+    (tmp_path / "c.yaml").write_text("llm_providers: [{model: openai/gpt-4o-mini}]")
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(theirs()))
+    command = ["render", "mesh", "--for", "plain", str(tmp_path / "c.yaml"), "--into", str(tmp_path / "e.yaml")]
+    printed = CliRunner().invoke(app, [*command, "--ca-file", "/etc/pki/tls/certs/ca-bundle.crt"]).stdout
+    assert "/etc/pki/tls/certs/ca-bundle.crt" in printed and "/etc/ssl/certs" not in printed
+
+
 def test_what_is_no_configuration_of_envoy_is_said(tmp_path: Path) -> None:
     file, config = tmp_path / "values.yaml", tmp_path / "config.yaml"
     file.write_text("replicas: 3\n")
