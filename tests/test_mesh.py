@@ -206,6 +206,15 @@ async def test_a_made_up_chain_reaches_no_cluster_of_theirs(running: Edge, calm:
 
 
 @in_module
+@pytest.mark.parametrize("chain", ["orders_svc_v2", f"{PREFIX}chain.none"])
+async def test_nor_does_one_on_a_websocket_which_has_filters_of_its_own(running: Edge, chain: str) -> None:
+    opening = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "a"}
+    assert (await running.get("/orders/1", **opening))[0] == 200, "which is no 101, but it was asked"
+    status, _, _ = await running.get("/v1/messages", **opening, **{"x-archgw-chain": chain})
+    assert status == 503
+
+
+@in_module
 async def test_a_stream_outlives_their_bound_of_all_streams(
     running: Edge, vendors: dict[str, Simulator], calm: Any
 ) -> None:
@@ -495,9 +504,21 @@ def put(of: Json, **fields: Any) -> None:
             r"--host, .* there are: \*, b.shop",
         ),
         (lambda d: d.pop("staticResources"), {}, "over LDS, serve xds"),
+        (lambda d: put(d, staticResources=[]), {}, "static_resources is no object"),
+        (lambda d: put(d, configs=[]), {}, "says of itself at /config_dump"),
         (lambda d: put(manager_of(d), http_filters=[]), {}, "no router filter"),
     ],
-    ids=["two listeners", "no such listener", "no router filter", "over RDS", "two hosts", "over LDS", "no filters"],
+    ids=[
+        "two listeners",
+        "no such listener",
+        "no router filter",
+        "over RDS",
+        "two hosts",
+        "over LDS",
+        "a list",
+        "a dump",
+        "no filters",
+    ],
 )
 def test_what_cannot_be_merged_is_said(change: Callable[[Json], Any], options: dict[str, str], why: str) -> None:
     with pytest.raises(CannotMerge, match=why):

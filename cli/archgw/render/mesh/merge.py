@@ -19,8 +19,12 @@ def merge(theirs: Json, ours: Fragments, *, listener: str = "", host: str = "") 
     """Their bootstrap with our routing on one listener of theirs. `host` is the domain at which models are asked for;
     it may be new. Without it, or without `listener`, there must be one to take. Raises CannotMerge.
     """
+    if get(theirs, "configs") is not None:
+        raise CannotMerge("it is what Envoy says of itself at /config_dump; merging wants the file that it starts with")
     merged: Json = json.loads(json.dumps(theirs))  # what YAML has under one anchor, two listeners would share
     static = _within(merged, "static_resources", {})
+    if not isinstance(static, dict):
+        raise CannotMerge("its static_resources is no object")
     for field, added in (("listeners", [ours.listener]), ("clusters", list(ours.clusters))):
         kept = [one for one in get(static, field) or [] if not _is_ours(one, ours)]
         static[key(static, field)] = [*kept, *added]
