@@ -38,6 +38,11 @@ class Advice:
         self._remove: tuple[str, ...] = ()
         self._said = False
 
+    @property
+    def done(self) -> bool:
+        """Whether all is said. His Envoy need not hold the body for us then, which may be long, or never end."""
+        return self._said
+
     def feed(self, event: Event, now: float) -> list[Effect]:
         match event:
             case RequestHeaders(headers, end):

@@ -131,8 +131,27 @@ def test_what_is_no_question_of_ours_is_let_pass_at_its_headers(method: str, pat
     effects = advice.feed(RequestHeaders(headers(path) | {":method": method} | FORGED, end), 0.0)
     told = one(effects, Advise)
     assert told and told.headers["x-arch-reason"].startswith(words) and set(told.remove) == set(FORGED)
+    assert advice.done, "his Envoy need not wait for the rest of it"
     assert advice.feed(RequestBody(b"whatever it is"), 0.1) == [Advise({})]
     assert advice.feed(Gone(), 0.2) == []
+
+
+def test_a_body_is_waited_for_where_it_is_decided_about() -> None:
+    advice = Advice(gateway_of(), wall=WALL)
+    advice.feed(RequestHeaders(headers()), 0.0)
+    assert not advice.done
+    advice.feed(RequestBody(BODY), 0.0)
+    assert not advice.done, "the router model is asked"
+    advice.feed(Scored(Scores({}, 1.0)), 0.1)
+    assert advice.done
+
+
+def test_a_model_that_is_late_costs_the_decision_and_not_the_request() -> None:
+    advice = Advice(gateway_of(), wall=WALL)
+    advice.feed(RequestHeaders(headers()), 0.0)
+    advice.feed(RequestBody(BODY), 0.0)
+    told = one(advice.feed(Scored(Scores({}, 1.0, trouble="late")), 0.1), Advise)
+    assert told and told.headers["x-arch-route"] == "default" and told.headers["x-arch-model"]
 
 
 def test_a_length_that_is_too_much_is_said_at_the_headers_and_its_body_let_pass() -> None:

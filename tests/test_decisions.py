@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import grpc
 import pytest
 from archgw.commands import top
 from dialogue import (
@@ -43,6 +44,7 @@ from router_service.exchange import (
 from router_service.feedback import Feedback
 from router_service.learning import Learned
 from router_service.outcome import Outcome
+from router_service.pb import ext_proc_pb2 as ext
 from router_service.pb import router_pb2 as pb
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
@@ -409,6 +411,37 @@ def test_who_calls(given: dict[str, str], name: str) -> None:
     plan = plan_of(CLIENTS)
     caller = admission.introduced(plan.clients, plan.listener, "", given, WALL)
     assert caller == admission.Caller(name, {"x-api-key": "bar"} if "bar" in given.values() else {})
+
+
+class Ends(Exception):
+    """As gRPC's own `abort` ends a call."""
+
+
+class Call:
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    async def abort(self, code: grpc.StatusCode, words: str) -> None:
+        raise Ends(code, words)
+
+
+class Broken:
+    """A hop whose error says what was asked."""
+
+    async def on_message(self, message: ext.ProcessingRequest) -> None:
+        raise RuntimeError("a prompt, or a key")
+
+    def close(self) -> None:
+        pass
+
+
+async def test_an_error_of_our_own_tells_the_caller_its_kind_and_place_alone(caplog: pytest.LogCaptureFixture) -> None:
+    api = decisions_api.DecisionsApi(lambda context, *, role: Broken())
+    with pytest.raises(Ends) as raised:
+        await api.Decide(pb.DecisionRequest(body=b"{}"), Call())
+    code, words = raised.value.args
+    assert code is grpc.StatusCode.INTERNAL and "RuntimeError at test_decisions.py:" in words
+    assert "a prompt" not in words + caplog.text and "RuntimeError at" in caplog.text
 
 
 # -- what is kept --------------------------------------------------------------------------------------------------

@@ -22,8 +22,9 @@ from stack import Answer, Gateway, free_port, gateway, until
 from typer import Typer
 from typer.testing import CliRunner
 
+from router_service.pb import ext_proc_pb2 as ext
+from router_service.pb import ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.pb import router_pb2 as pb
-from router_service.pb import router_pb2_grpc
 from router_service.shell.ledger import Kept
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "decisions"
@@ -191,6 +192,9 @@ async def callers(running: Gateway, request: str) -> str:
         ({"x_archgw_caller": "laptop"}, {"body": b"{}"}, "PERMISSION_DENIED", "this gateway wants a client key"),
         ({"x_api_key": "foo"}, {"body": b"{}"}, "INVALID_ARGUMENT", "expected a prompt, or messages"),
         ({"x_api_key": "foo"}, {"body": b""}, "INVALID_ARGUMENT", "the request has no body"),
+        ({"x_api_key": "foo"}, {"body": b"\xff\xfe"}, "INVALID_ARGUMENT", "is not valid JSON"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": "hi", "context": "x"}'}, "INVALID_ARGUMENT", "context: expected"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": [["hi"]]}'}, "INVALID_ARGUMENT", "prompt: expected words"),
         ({"x_api_key": "foo"}, {"dialect": "latin"}, "INVALID_ARGUMENT", "dialect: expected anthropic_messages, "),
         ({"x_api_key": "foo"}, {"body": b'{"prompt": "", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
     ],
@@ -202,6 +206,19 @@ async def test_a_call_that_fails_says_why(
         await asyncio.to_thread(by_grpc, front(running), pb.DecisionRequest(**request_), **metadata)
     error: Any = raised.value
     assert error.code().name == code and words in error.details()
+
+
+@pytest.mark.parametrize("at", ["front", "socket"])
+async def test_bytes_that_are_no_message_harm_nobody_else(running: Gateway, at: str) -> None:
+    address = front(running) if at == "front" else f"unix:{running.home.router_socket}"
+    with grpc.insecure_channel(address) as channel:
+        call = channel.unary_unary("/archgw.v1.Decisions/Decide")  # which sends bytes as they are
+        with pytest.raises(grpc.RpcError) as raised:
+            await asyncio.to_thread(call, b"\xff" * 9, metadata=[("x-api-key", "foo")], timeout=20)
+    error: Any = raised.value
+    assert error.code() is grpc.StatusCode.UNKNOWN and "DecodeError" in error.details()
+    told = await asyncio.to_thread(by_grpc, address, pb.DecisionRequest(body=b'{"prompt": "hi"}'), x_api_key="foo")
+    assert told.models
 
 
 async def test_nothing_else_of_the_services_own_is_to_be_had_at_the_front(running: Gateway) -> None:
@@ -238,8 +255,11 @@ def told(log: Path) -> str:
 
 
 @asynccontextmanager
-async def their_envoy(running: Gateway, folder: Path, *, socket: Path, modes: bool = True) -> AsyncIterator[str]:
-    """As in the example, but for where it listens, and where the vendors are. `modes`: what is skipped is said."""
+async def their_envoy(
+    running: Gateway, folder: Path, *, socket: Path, modes: bool = True, held: int | None = None
+) -> AsyncIterator[str]:
+    """As in the example, but for where it listens, and where the vendors are. `modes`: what is skipped is said; `held`:
+    so many bytes of a body it can hold, and has a host files.example."""
     port = free_port()
     config = yaml.safe_load((EXAMPLES / "envoy.yaml").read_text())
     resources = config["static_resources"]
@@ -251,6 +271,11 @@ async def their_envoy(running: Gateway, folder: Path, *, socket: Path, modes: bo
             continue
         address["socket_address"] = {"address": "127.0.0.1", "port_value": running.providers[cluster["name"]].port}
         del cluster["transport_socket"]
+    if held is not None:
+        resources["listeners"][0]["per_connection_buffer_limit_bytes"] = held
+        hosts = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]
+        route = {"match": {"prefix": "/"}, "route": {"cluster": "openai"}}
+        hosts["virtual_hosts"].append({"name": "files", "domains": ["files.example"], "routes": [route]})
     if not modes:
         (filters,) = resources["listeners"][0]["filter_chains"]
         asking = filters["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]
@@ -295,11 +320,50 @@ async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_
 
 
 async def test_without_us_their_last_route_answers(running: Gateway, tmp_path: Path) -> None:
+    """Theirs, and not the one that a client makes up, whose headers nobody else takes away then."""
     async with their_envoy(running, tmp_path, socket=tmp_path / "nobody.sock") as url:
         body = {"model": "gpt-4o-mini", "messages": said(CODE)}
-        async with running.client.post(f"{url}/v1/chat/completions", json=body) as reply:
+        forged = {"x-arch-provider": "deepseek", "x-arch-model": "deepseek-chat"}
+        keys = dict.fromkeys(("x-arch-key", "x-api-key", "api-key", "authorization"), "foo")
+        async with running.client.post(f"{url}/v1/chat/completions", json=body, headers=forged | keys) as reply:
             assert reply.status == 200
-    assert asked_of(running) == ["openai"]
+    assert asked_of(running) == ["openai"] and last(running, "openai").json["model"] == "gpt-4o-mini"
+    assert "foo" not in [value for _, value in last(running, "openai").headers]
+
+
+async def test_where_the_filter_is_off_nothing_is_held(running: Gateway, tmp_path: Path) -> None:
+    """Not even by a service that hangs: where the filter is on, their Envoy refuses what it cannot hold meanwhile."""
+
+    async def long() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield b"x" * 16 * 1024
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    socket = tmp_path / "hangs.sock"
+    async with (
+        await asyncio.start_unix_server(silent, socket),
+        their_envoy(running, tmp_path, socket=socket, held=64 * 1024) as url,
+    ):
+        for host, status in (("files.example", 404), ("models.example", 413)):
+            async with running.client.post(f"{url}/v1/files", data=long(), headers={"host": host}) as reply:
+                assert reply.status == status, await reply.text()
+
+
+async def test_the_stream_ends_where_there_is_nothing_to_decide(running: Gateway) -> None:
+    """Their Envoy goes on by itself then, and holds no body for us."""
+    head = ext.ProcessingRequest()
+    for name, value in {":method": "POST", ":path": "/v1/files"}.items():
+        head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
+    async with grpc.aio.insecure_channel(f"unix:{running.home.router_socket}") as channel:
+        stub: Any = ext_proc_pb2_grpc.ExternalProcessorStub(channel)
+        stream = stub.Process(metadata=[("x-archgw-role", "decide")], timeout=20)
+        await stream.write(head)
+        answer = await stream.read()
+        assert answer.HasField("request_headers")
+        assert await stream.read() is grpc.aio.EOF and await stream.code() is grpc.StatusCode.OK
 
 
 async def test_the_example_is_one_that_envoy_takes() -> None:

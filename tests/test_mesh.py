@@ -14,6 +14,7 @@ import yaml
 from archgw.app import app
 from archgw.machine import refusal
 from archgw.mesh_check import whole
+from archgw.reading import document
 from archgw.render.envoy_pieces import Place
 from archgw.render.mesh import TARGETS
 from archgw.render.mesh.foreign import managers, read
@@ -195,6 +196,70 @@ async def test_a_forged_header_steers_nothing(running: Edge, calm: Any, header: 
 
 
 @in_module
+@pytest.mark.parametrize("chain", ["orders_svc_v2", f"{PREFIX}router", f"{PREFIX}chain.none"])
+@pytest.mark.parametrize("path", ["/v1/messages", "/llm/v1/messages"], ids=["as asked", "by a path that they change"])
+async def test_a_made_up_chain_reaches_no_cluster_of_theirs(running: Edge, calm: Any, path: str, chain: str) -> None:
+    """Which filters are on, Envoy decides by the route that it finds first: what they change later finds ours off."""
+    status, headers, body = await running.ask(hello(), path, **{"x-archgw-chain": chain, "x-archgw-exchange": "x"})
+    assert b"order of" not in body and "grpc-status" not in headers
+    assert status == (200 if path == "/v1/messages" else 503), body
+
+
+@in_module
+@pytest.mark.parametrize("chain", ["orders_svc_v2", f"{PREFIX}chain.none"])
+async def test_nor_does_one_on_a_websocket_which_has_filters_of_its_own(running: Edge, chain: str) -> None:
+    opening = {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "a"}
+    assert (await running.get("/orders/1", **opening))[0] == 200, "which is no 101, but it was asked"
+    status, _, _ = await running.get("/v1/messages", **opening, **{"x-archgw-chain": chain})
+    assert status == 503
+
+
+@in_module
+async def test_a_stream_outlives_their_bound_of_all_streams(
+    running: Edge, vendors: dict[str, Simulator], calm: Any
+) -> None:
+    """Which theirs.yaml has, and which goes on to hold for what is theirs."""
+    for vendor in vendors.values():
+        vendor.fail_next(Fault("slow_first", delay_ms=1500))
+    status, headers, body = await running.ask(hello(stream=True))
+    assert status == 200 and body.endswith(b'data: {"type":"message_stop"}\n\n')
+    assert headers["x-arch-attempts"] == "1"
+
+
+@in_module
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/routing/v1/decide", {"prompt": "hello"}),
+        ("/routing/v1/messages", {"model": "arch.main.v1", "max_tokens": 50, "messages": "$HELLO"}),
+        ("/routing/v1/chat/completions", {"model": "arch.main.v1", "messages": "$HELLO"}),
+        ("/routing/v1/responses", {"model": "arch.main.v1", "input": "hello"}),
+    ],
+)
+async def test_a_decision_alone_is_told_and_sent_nowhere(
+    running: Edge, vendors: dict[str, Simulator], calm: Any, path: str, body: Json
+) -> None:
+    asked = {name: hello()["messages"] if value == "$HELLO" else value for name, value in body.items()}
+    before = [len(vendor.requests) for vendor in vendors.values()]
+    status, headers, said = await running.ask(asked, path, **{"x-archgw-chain": "orders_svc_v2"})
+    assert status == 200, said
+    assert json.loads(said)["models"][0]["model"] == "openai/gpt-4o-mini"
+    assert [len(vendor.requests) for vendor in vendors.values()] == before
+    assert b"key-of" not in said and "key-of" not in str(headers)
+
+
+@in_module
+@pytest.mark.parametrize(
+    "call",
+    ["archgw.v1.Decisions/Decide", "archgw.v1.Router/Adopt", "envoy.service.ext_proc.v3.ExternalProcessor/Process"],
+)
+async def test_nothing_of_the_socket_is_to_be_had_through_their_envoy(running: Edge, call: str) -> None:
+    sent = {"content-type": "application/grpc", "te": "trailers", "x-archgw-role": "selection", "x-archgw-caller": "me"}
+    async with running.client.post(f"{running.url}/{call}", data=b"\0" * 5, headers=sent) as reply:
+        assert reply.headers.get("grpc-status") == "12" or reply.status == 404, (reply.status, reply.headers)
+
+
+@in_module
 async def test_the_service_answers_what_needs_no_model(running: Edge) -> None:
     status, _, body = await running.get("/v1/models")
     assert status == 200 and "anthropic/claude-sonnet-4-5" in {one["id"] for one in json.loads(body)["data"]}
@@ -305,6 +370,87 @@ def test_two_services_with_two_configs_stand_beside_one_envoy(tmp_path: Path) ->
     assert refusal(file) == ""
 
 
+def test_replies_of_a_config_with_other_limits_are_replaced_too() -> None:
+    other = fragments(plan_of("llm_providers: [{model: openai/gpt-4o}]\nlimits: {body: 1MiB}"), Place(prefix=PREFIX))
+    assert other.replies != OURS.replies
+    assert merge(merge(theirs(), OURS), other) == merge(theirs(), other)
+
+
+def test_an_internal_listener_of_theirs_stays_as_they_set_it() -> None:
+    own = deepcopy(OURS.extension)
+    own["typed_config"]["buffer_size_kb"] = 64
+    merged = merge(theirs() | {"bootstrap_extensions": [own]}, OURS)
+    assert merged["bootstrap_extensions"] == [own] and troubles(merged) == []
+
+
+def test_what_yaml_says_once_of_two_listeners_is_changed_in_one() -> None:
+    """Aliases are one object to PyYAML: our routes would stand in a listener that has no filters of ours."""
+    twice = theirs()
+    second = {**listeners(twice)[0], "name": "edge_other"}
+    listeners(twice).append(second)
+    merged = listeners(merge(twice, OURS, listener="edge_http"))
+    assert PREFIX in json.dumps(merged[0]) and PREFIX not in json.dumps(merged[1])
+    assert merged[1] == listeners(theirs())[0] | {"name": "edge_other"}
+
+
+def chained(*names: list[str]) -> Json:
+    """Theirs, with a filter chain for each of these lists of names in TLS."""
+
+    def split(document: Json) -> None:
+        (chain,) = listeners(document)[0]["filter_chains"]
+        chains = [deepcopy(chain) | ({"filter_chain_match": {"server_names": each}} if each else {}) for each in names]
+        for at, one in enumerate(chains):
+            one["filters"][0]["typed_config"]["route_config"]["virtual_hosts"][0]["domains"] = [f"{at}.shop"]
+        listeners(document)[0]["filter_chains"] = chains
+
+    return changed(split)
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "chosen"),
+    [
+        ([["llm.shop"], ["*.shop"], []], "llm.shop", [0]),
+        ([["api.shop"], ["*.shop"], []], "llm.shop", [1]),
+        ([["api.shop"], [], ["*.store"]], "llm.shop", [1]),
+        ([["llm.shop"], ["*.shop"], []], "1.shop", [1]),
+        ([[], []], "llm.shop", [0, 1]),
+    ],
+    ids=["by its name", "by a wildcard", "the one for all others", "whoever has the host", "all of them"],
+)
+def test_models_are_asked_through_the_chain_that_is_for_their_host(
+    names: list[list[str]], host: str, chosen: list[int]
+) -> None:
+    """In another they would be reached without what this one asks for, such as a certificate."""
+    theirs = chained(*names)
+    merged = merge(theirs, OURS, host=host)
+    found = list(managers(listeners(merged)[0]))
+    wired = ["asked" in json.dumps(manager["route_config"]) for manager in found]
+    assert [at for at, one in enumerate(wired) if one] == chosen
+    assert merge(merged, OURS, host=host) == merged
+    assert all(
+        manager["route_config"] == before["route_config"]
+        for manager, before, one in zip(found, managers(listeners(theirs)[0]), wired, strict=True)
+        if not one
+    )
+
+
+def test_a_chain_is_not_guessed() -> None:
+    with pytest.raises(CannotMerge, match="hosts of their own: say by --host"):
+        merge(chained(["a.shop"], []), OURS)
+    with pytest.raises(CannotMerge, match=r"no filter chain of it takes llm\.store: add it to the server_names"):
+        merge(chained(["a.shop"], ["*.shop"]), OURS, host="llm.store")
+
+
+def test_what_is_there_and_empty_is_filled() -> None:
+    def empty(document: Json) -> None:
+        put(manager_of(document), local_reply_config=None)
+        put(manager_of(document)["route_config"], virtual_hosts=None)
+        put(document, bootstrap_extensions=None)
+
+    merged = merge(changed(empty), OURS, host="llm.shop.internal")
+    assert troubles(merged) == []
+
+
 def test_a_host_of_its_own_takes_nothing_from_theirs() -> None:
     manager = next(managers(merge(theirs(), OURS, host="llm.shop.internal")["staticResources"]["listeners"][0]))
     shop, models = manager["route_config"]["virtual_hosts"]
@@ -357,8 +503,22 @@ def put(of: Json, **fields: Any) -> None:
             {},
             r"--host, .* there are: \*, b.shop",
         ),
+        (lambda d: d.pop("staticResources"), {}, "over LDS, serve xds"),
+        (lambda d: put(d, staticResources=[]), {}, "static_resources is no object"),
+        (lambda d: put(d, configs=[]), {}, "says of itself at /config_dump"),
+        (lambda d: put(manager_of(d), http_filters=[]), {}, "no router filter"),
     ],
-    ids=["two listeners", "no such listener", "no router filter", "routes over RDS", "two hosts"],
+    ids=[
+        "two listeners",
+        "no such listener",
+        "no router filter",
+        "over RDS",
+        "two hosts",
+        "over LDS",
+        "a list",
+        "a dump",
+        "no filters",
+    ],
 )
 def test_what_cannot_be_merged_is_said(change: Callable[[Json], Any], options: dict[str, str], why: str) -> None:
     with pytest.raises(CannotMerge, match=why):
@@ -394,6 +554,10 @@ def route_named(document: Json, name: str) -> Any:
 def add_filter(type: str, at: int = 0, **config: Any) -> Callable[[Json], Any]:
     typed = {"@type": f"type.googleapis.com/envoy.extensions.filters.http.{type}", **config}
     return lambda d: manager_of(d)["http_filters"].insert(at, {"name": "theirs", "typed_config": typed})
+
+
+def to(action: Json, **match: Any) -> Json:
+    return {"name": "theirs", "match": match or {"prefix": "/theirs"}, "route": action}
 
 
 CHOSEN = f"{PREFIX}chosen/v1/messages"
@@ -445,8 +609,40 @@ WRONG: dict[str, tuple[Callable[[Json], Any], str]] = {
         "clash: edge_http: its local_reply_config rewrites our answers",
     ),
     "streams are cut": (
-        lambda d: put(manager_of(d), common_http_protocol_options={"max_stream_duration": "60s"}),
-        "clash: edge_http: max_stream_duration cuts every stream after 60 s",
+        lambda d: route_named(d, CHOSEN)["route"].pop("max_stream_duration"),
+        "clash: edge_http: max_stream_duration cuts every stream after 1 s",
+    ),
+    "a filter is switched off on a route": (
+        lambda d: put(route_named(d, CHOSEN)["typed_per_filter_config"][f"{PREFIX}headers"], disabled=True),
+        "missing: edge_http, shop: the route archgw.chosen/v1/messages: it does not switch on archgw.headers",
+    ),
+    "theirs leads to the service": (
+        lambda d: first_host(d)["routes"].append(to({"cluster": f"{PREFIX}router"})),
+        "clash: edge_http, shop: the route theirs leads to archgw.router",
+    ),
+    "theirs leads to the service now and then": (
+        lambda d: first_host(d)["routes"].append(
+            to(
+                {
+                    "weighted_clusters": {
+                        "clusters": [{"name": "a", "weight": 1}, {"name": f"{PREFIX}router", "weight": 1}]
+                    }
+                }
+            )
+        ),
+        "clash: edge_http, shop: the route theirs leads to archgw.router",
+    ),
+    "a path of theirs is taken": (
+        lambda d: first_host(d)["routes"].append(to({"cluster": "orders_svc_v2"}, path="/v1/messages/inbox")),
+        "clash: edge_http, shop: the route theirs gets nothing: /v1/messages/inbox is ours now",
+    ),
+    "theirs takes our paths by a regular expression": (
+        lambda d: first_host(d)["routes"].insert(0, to({"cluster": "a"}, safe_regex={"regex": "/v[0-9]+/chat/.*"})),
+        "clash: edge_http, shop: the route theirs stands before ours and takes /v1/chat/completions",
+    ),
+    "two models at once": (
+        lambda d: put(first_host(d), hedge_policy={"hedge_on_per_try_timeout": True}),
+        "clash: edge_http, shop: its hedge_policy",
     ),
     "no routes": (
         lambda d: put(first_host(d), routes=[]),
@@ -516,6 +712,41 @@ def test_a_note_is_no_reason_to_stop() -> None:
     assert [one for one in notes if not one.startswith("note")] == []
 
 
+@pytest.mark.parametrize(
+    ("add", "per_route"),
+    [
+        (add_filter("buffer.v3.Buffer", max_request_bytes=1000), {"disabled": True}),
+        (
+            add_filter("ext_proc.v3.ExternalProcessor", processing_mode={"response_body_mode": "BUFFERED"}),
+            {"disabled": True},
+        ),
+        (add_filter("rbac.v3.RBAC", at=-1), {"disabled": True}),
+    ],
+    ids=["a buffer", "a processor", "behind ours"],
+)
+def test_what_was_switched_off_as_we_said_is_in_nobodys_way(add: Callable[[Json], Any], per_route: Json) -> None:
+    """Where it is ours, that is: at the virtual host that was made for it, which merging again leaves in place."""
+    with_it = changed(add, merge(theirs(), OURS, host="llm.localhost"))
+    assert troubles(with_it) != []
+    manager_of(with_it)["route_config"]["virtual_hosts"][-1]["typed_per_filter_config"] = {"theirs": per_route}
+    assert troubles(with_it) == []
+    assert troubles(merge(with_it, OURS, host="llm.localhost")) == []
+
+
+def test_a_cluster_that_a_client_may_name_is_worth_a_note() -> None:
+    """The service's own is one of their clusters now."""
+    by_header = to({"cluster_header": "x-team"})
+    said = "note: edge_http, shop: the route theirs goes to whatever cluster the header x-team names"
+    assert said in found(changed(lambda d: first_host(d)["routes"].append(by_header), MERGED))
+    by_header["match"]["headers"] = [{"name": "x-team", "string_match": {"prefix": "team-"}}]
+    assert said not in found(changed(lambda d: first_host(d)["routes"].append(by_header), MERGED))
+    assert troubles(MERGED) == [] and "x-archgw-chain" not in "".join(found(MERGED))
+
+
+def test_a_timeout_of_none_cuts_nothing() -> None:
+    assert troubles(changed(lambda d: put(route_named(d, CHOSEN)["route"], timeout="0s"), MERGED)) == []
+
+
 def test_an_older_envoy_says_so_in_its_dump() -> None:
     build = {"version": {"major_number": 1, "minor_number": 38, "patch": 2}}
     part = {
@@ -549,6 +780,8 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         {"@type": f"{admin}.RoutesConfigDump", "dynamic_route_configs": [{"route_config": routes}]},
     ]
     assert troubles({"configs": dump}) == []
+    unknown = [{"@type": f"{admin}.EcdsConfigDump", "ecds_filters": [{}]}, {"@type": 7}, {}, "nothing"]
+    assert troubles({"configs": [*unknown, *dump]}) == []
     assert troubles({"configs": dump[:-1]}) == ["missing: edge_http: its routes (edge_routes) are not in here"]
 
 
@@ -562,6 +795,12 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("render mesh --for plain c.yaml --into nothing.yaml", 1, "cannot read nothing.yaml"),
         ("render mesh --for plain c.yaml --into broken.yaml", 1, "neither JSON nor YAML"),
         ("render mesh --for plain c.yaml --into list.yaml", 1, "holds no object"),
+        ("check-mesh empty.yaml c.yaml", 1, "holds no object"),
+        ("check-mesh cut.json c.yaml", 1, "neither JSON nor YAML: Expecting value"),
+        ("check-mesh deep.json c.yaml", 1, "nested too deeply"),
+        ("check-mesh binary.yaml c.yaml", 1, "neither JSON nor YAML: Object of type bytes"),
+        ("check-mesh circle.yaml c.yaml", 1, "neither JSON nor YAML: Circular reference"),
+        ("check-mesh . c.yaml", 1, "cannot read ."),
         ("render mesh --for plain c.yaml --into e.yaml --listener other", 1, "there are: edge_http"),
         ("check-mesh dump.json c.yaml --validate", 2, "wants a bootstrap"),
         ("check-mesh bad.json c.yaml --validate", 1, "Envoy does not accept"),
@@ -577,6 +816,11 @@ def test_what_the_commands_cannot_do_is_said(
         "e.yaml": yaml.safe_dump(theirs()),
         "broken.yaml": "a: [",
         "list.yaml": "[1]",
+        "empty.yaml": "",
+        "cut.json": '{"configs": [',
+        "deep.json": '{"configs": ' + "[" * 100_000,
+        "binary.yaml": "static_resources: !!binary aGk=",
+        "circle.yaml": "static_resources: &a [*a]",
         "dump.json": '{"configs": []}',
         "bad.json": json.dumps(bad),
     }.items():
@@ -610,6 +854,30 @@ async def test_envoy_takes_all_of_it_over_xds(tmp_path: Path) -> None:
     async with envoy(tmp_path, bootstrap, f"http://127.0.0.1:{admin}") as dump:
         found = whole.findings(read(dump), ours, plan)
     assert [one for one in found if one.weight != "note"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{static_resources: {}, node: {metadata: {built: 2026-01-01}}}",
+        "static_resources: {}\nnode: {metadata: {built: 2026-01-01}}",
+        '\ufeff{"static_resources": {}, "node": {"metadata": {"built": "2026-01-01"}}}',
+    ],
+    ids=["braces of YAML's", "a date", "a byte order mark"],
+)
+def test_a_file_is_read_as_envoy_reads_it(text: str, tmp_path: Path) -> None:
+    (tmp_path / "edge").write_text(text)
+    read_so = {"static_resources": {}, "node": {"metadata": {"built": "2026-01-01"}}}
+    assert document(tmp_path / "edge") == read_so
+
+
+def test_certificates_are_where_their_envoy_has_them(tmp_path: Path) -> None:
+    """It starts with none that is not there."""
+    (tmp_path / "c.yaml").write_text("llm_providers: [{model: openai/gpt-4o-mini}]")
+    (tmp_path / "e.yaml").write_text(yaml.safe_dump(theirs()))
+    command = ["render", "mesh", "--for", "plain", str(tmp_path / "c.yaml"), "--into", str(tmp_path / "e.yaml")]
+    printed = CliRunner().invoke(app, [*command, "--ca-file", "/etc/pki/tls/certs/ca-bundle.crt"]).stdout
+    assert "/etc/pki/tls/certs/ca-bundle.crt" in printed and "/etc/ssl/certs" not in printed
 
 
 def test_what_is_no_configuration_of_envoy_is_said(tmp_path: Path) -> None:

@@ -4,18 +4,19 @@ const KEYS = { deepseek: "DEEPSEEK_API_KEY", openai: "OPENAI_API_KEY" };
 
 async function choose(r) {
   const asked = r.requestText || "";
-  const reply = await r.subrequest("/routing" + r.uri, { method: "POST", body: asked });
   let place = "openai"; // who answers where archgw has no advice
   r.variables.changed = asked;
-  if (reply.status === 200) {
+  try {
+    const reply = await r.subrequest("/routing" + r.uri, { method: "POST", body: asked });
+    if (reply.status !== 200) throw new Error(reply.status);
     const told = JSON.parse(reply.responseText);
     const first = told.models.find((one) => one.provider in PLACES && one.dialect === "openai_chat");
     if (first) {
       place = first.provider;
       r.variables.changed = JSON.stringify(Object.assign(JSON.parse(asked), { model: first.name }));
     }
-  } else {
-    r.error(`archgw did not decide: ${reply.status}`);
+  } catch (error) {
+    r.error(`archgw did not decide: ${error.message}`);
   }
   r.variables.key = process.env[KEYS[place]];
   r.internalRedirect(PLACES[place]);

@@ -4,6 +4,7 @@ It is made as one that is asked for at the front listener: the call plays Envoy 
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -15,7 +16,9 @@ from router_service.dialects import DIALECTS
 from router_service.pb import ext_proc_pb2 as ext
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
+from router_service.shell.logs import place
 
+_log = logging.getLogger("archgw")
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
     403: grpc.StatusCode.PERMISSION_DENIED,
@@ -46,7 +49,13 @@ class DecisionsApi(router_pb2_grpc.DecisionsServicer):
         if request.dialect and request.dialect not in DIALECTS:
             words = f"dialect: expected {', '.join(DIALECTS)}, or nothing, found '{request.dialect[:60]}'"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
-        answer = await self._asked(_headers(request, dict(context.invocation_metadata() or ())), request.body)
+        try:
+            answer = await self._asked(_headers(request, dict(context.invocation_metadata() or ())), request.body)
+        except Exception as error:
+            # gRPC would tell the caller the error's own words, in which may stand what is nobody's business.
+            words = f"{type(error).__name__} at {place(error)}"
+            _log.error("a decision by gRPC: %s", words)
+            await context.abort(grpc.StatusCode.INTERNAL, f"an error in archgw itself ({words})")
         if answer.status.code != 200:
             code = _CODES.get(answer.status.code, grpc.StatusCode.INTERNAL)
             await context.abort(code, _words(answer.body))

@@ -98,6 +98,8 @@ class ExternalProcessor(ext_proc_pb2_grpc.ExternalProcessorServicer):
         try:
             async for message in stream:
                 await hop.on_message(message)
+                if hop.done:  # to Envoy, a stream that ends well is the end of our interest
+                    return
         except Exception as error:
             # gRPC would tell Envoy the error's own words, and Envoy logs what it hears: a prompt, or a key.
             words = f"{type(error).__name__} at {place(error)}"
@@ -172,6 +174,10 @@ class Hop:
                     await self._perform([_exchange_gone(event)])
                     return
             await self._feed(event)
+
+    @property
+    def done(self) -> bool:
+        return isinstance(self._machine, Advice) and self._machine.done
 
     def close(self) -> None:
         if self._timer:

@@ -83,6 +83,9 @@ def render_mesh(
     router_socket: Annotated[
         str, typer.Option(help="The unix socket of the router service.")
     ] = envoy.Place().router_socket,
+    ca_file: Annotated[
+        str, typer.Option(help="Where their Envoy finds the certificates that vendors' are checked against.")
+    ] = envoy.Place().ca_file,
 ) -> None:
     """Render our routing for an Envoy that you run: as pieces, for Istio, for Envoy Gateway, or behind a gateway.
 
@@ -90,7 +93,8 @@ def render_mesh(
     """
     if not prefix:
         report.fail("--prefix must not be empty: names such as router are others', too", code=report.MISUSE)
-    plan, place = configs.complete(configs.find(config)), envoy.Place(router_socket=router_socket, prefix=prefix)
+    place = envoy.Place(router_socket=router_socket, prefix=prefix, ca_file=ca_file)
+    plan = configs.complete(configs.find(config))
     ours = fragments(plan, place, configs.complete(configs.find(beside)) if beside else None)
     if into is not None:
         if target != "plain" or out is not None:

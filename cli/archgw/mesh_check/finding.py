@@ -1,6 +1,6 @@
 """One thing that is missing, in the way, or worth knowing, with what to do about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,13 @@ def is_ours(one: Json, ours: Fragments) -> bool:
     return str(get(one, "name") or "").startswith(ours.prefix)
 
 
+def switched_off(name: str, routes: Iterable[Json], host: Json) -> bool:
+    """Whether a filter of theirs is off on all of these routes, by their own word or by that of their virtual host."""
+    of_host = get(host, "typed_per_filter_config") or {}
+    on = [(of_host | (get(route, "typed_per_filter_config") or {})).get(name) for route in routes]
+    return bool(on) and all(get(one, "disabled") for one in on)
+
+
 def metadata(filter: Json, name: str) -> Iterator[str]:
     """What an ext_proc filter tells its service under this name."""
     for one in get(get(get(filter, "typed_config"), "grpc_service"), "initial_metadata") or []:
@@ -31,4 +38,7 @@ def metadata(filter: Json, name: str) -> Iterator[str]:
 
 def seconds(duration: object) -> float:
     """Of `605s`; 0 where there is none."""
-    return float(str(duration).removesuffix("s")) if duration else 0.0
+    try:
+        return float(str(duration).removesuffix("s")) if duration else 0.0
+    except ValueError:  # which Envoy would not take
+        return 0.0

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from archgw.mesh_check import routes
-from archgw.mesh_check.finding import Finding, is_ours, metadata, seconds
+from archgw.mesh_check.finding import Finding, is_ours, metadata, seconds, switched_off
 from archgw.render.envoy_pieces import Json
-from archgw.render.mesh.foreign import Foreign, Manager, get, kind
+from archgw.render.mesh.foreign import Foreign, Manager, expression, get, kind
 from archgw.render.mesh.fragments import Fragments
 from router_service.plan import Plan
 
@@ -20,7 +20,7 @@ def findings(one: Manager, theirs: Foreign, ours: Fragments, plan: Plan, *, wire
         yield from _places(one, ours)
         yield from _replies(one, ours)
     yield from _others(one, ours, plan)
-    yield from _timers(one, plan)
+    yield from _timers(one, ours, plan)
     yield from routes.findings(one, theirs, ours, plan)
 
 
@@ -43,7 +43,8 @@ def _places(one: Manager, ours: Fragments) -> Iterator[Finding]:
     if at != sorted(at):
         yield Finding("clash", f"{one.name}: our filters stand in the wrong order", "as in manager.json")
     for filter in one.filters[max(at, default=0) + 1 :]:
-        if kind(filter) != "Router" and not is_ours(filter, ours) and not get(filter, "disabled"):
+        off = get(filter, "disabled") or _off(str(get(filter, "name")), one, ours)
+        if kind(filter) != "Router" and not is_ours(filter, ours) and not off:
             yield Finding(
                 "clash",
                 f"{one.name}: {get(filter, 'name')} stands behind ours",
@@ -55,7 +56,7 @@ def _places(one: Manager, ours: Fragments) -> Iterator[Finding]:
 def _replies(one: Manager, ours: Fragments) -> Iterator[Finding]:
     said = get(one.config, "local_reply_config") or {}
     mappers = get(said, "mappers") or []
-    if mappers and _expression(mappers[0]) == _expression(ours.replies[0]):
+    if mappers and expression(mappers[0]) == expression(ours.replies[0]):
         return
     if mappers or get(said, "body_format"):
         yield Finding(
@@ -74,10 +75,10 @@ def _replies(one: Manager, ours: Fragments) -> Iterator[Finding]:
 def _others(one: Manager, ours: Fragments, plan: Plan) -> Iterator[Finding]:
     """Filters of theirs that touch bodies."""
     for filter in one.filters:
-        if is_ours(filter, ours) or get(filter, "disabled"):
+        if is_ours(filter, ours) or get(filter, "disabled") or _off(str(get(filter, "name")), one, ours):
             continue
         name, config = f"{one.name}: {get(filter, 'name')}", get(filter, "typed_config") or {}
-        off = "switch it off on our routes (typed_per_filter_config)"
+        off = "switch it off where our routes are (typed_per_filter_config of their virtual host)"
         match kind(filter):
             case "Buffer" if int(get(config, "max_request_bytes") or 0) < plan.limits.body:
                 limit = f"{plan.limits.body:,}"
@@ -90,6 +91,15 @@ def _others(one: Manager, ours: Fragments, plan: Plan) -> Iterator[Finding]:
                 yield from _processor(name, get(config, "processing_mode") or {}, off)
 
 
+def _off(name: str, one: Manager, ours: Fragments) -> bool:
+    """Whether a filter of theirs is switched off wherever our routes are."""
+    wired = routes.hosts(one, ours)
+    return bool(wired) and all(
+        switched_off(name, [route for route in get(host, "routes") or [] if is_ours(route, ours)], host)
+        for host in wired
+    )
+
+
 def _processor(name: str, mode: Json, off: str) -> Iterator[Finding]:
     if get(mode, "response_body_mode") in _BUFFERED:
         yield Finding("clash", f"{name} holds each answer to its end, so that nothing streams", off)
@@ -97,13 +107,20 @@ def _processor(name: str, mode: Json, off: str) -> Iterator[Finding]:
         yield Finding("note", f"{name} is shown every prompt", f"{off} if it need not be")
 
 
-def _timers(one: Manager, plan: Plan) -> Iterator[Finding]:
+def _unbounded(one: Manager, ours: Fragments) -> bool:
+    """Whether our routes, which have bounds of their own, are freed of the manager's."""
+    found = [route for host in routes.hosts(one, ours) for route in get(host, "routes") or [] if is_ours(route, ours)]
+    bounds = [get(get(get(route, "route"), "max_stream_duration"), "max_stream_duration") for route in found]
+    return all(bound is not None and not seconds(bound) for bound in bounds)
+
+
+def _timers(one: Manager, ours: Fragments, plan: Plan) -> Iterator[Finding]:
     longest = seconds(get(get(one.config, "common_http_protocol_options"), "max_stream_duration"))
-    if longest and longest < plan.listener.timeout:
+    if longest and longest < plan.listener.timeout and not _unbounded(one, ours):
         yield Finding(
             "clash",
             f"{one.name}: max_stream_duration cuts every stream after {longest:g} s",
-            f"raise it to {plan.listener.timeout:g}s (listeners.timeout), or set max_stream_duration on our routes",
+            f"our routes say max_stream_duration: 0s, as in routes.json; or raise it to {plan.listener.timeout:g}s",
         )
     upload = seconds(get(one.config, "request_timeout"))
     if upload and upload < _UPLOAD:
@@ -117,7 +134,3 @@ def _timers(one: Manager, plan: Plan) -> Iterator[Finding]:
         yield Finding(
             "note", f"{one.name}: per_connection_buffer_limit_bytes is {int(window):,}", "1048576 is Envoy's own"
         )
-
-
-def _expression(mapper: Json) -> object:
-    return get(get(get(get(mapper, "filter"), "extension_filter"), "typed_config"), "expression")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from archgw.mesh_check import manager
 from archgw.mesh_check.finding import Finding, is_ours, metadata
-from archgw.mesh_check.routes import hosts
+from archgw.mesh_check.routes import hosts, leading_in
 from archgw.render.envoy_pieces import Json
 from archgw.render.mesh.foreign import Foreign, Manager, get, kind
 from archgw.render.mesh.fragments import Fragments
@@ -32,6 +32,7 @@ def findings(theirs: Foreign, ours: Fragments, plan: Plan, *, listener: str = ""
             for one in wired or named
             for finding in manager.findings(one, theirs, ours, plan, wired=bool(wired))
         ),
+        *(finding for one in managers for finding in leading_in(one, ours)),
     ]
 
 

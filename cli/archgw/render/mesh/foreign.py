@@ -69,13 +69,27 @@ def kind(of: Any) -> str:
     return str(typed.get("@type", "")).rpartition(".")[2] if isinstance(typed, dict) else ""
 
 
+def expression(mapper: Any) -> object:
+    """When a mapper of local replies holds, where that is told in CEL."""
+    return get(get(get(get(mapper, "filter"), "extension_filter"), "typed_config"), "expression")
+
+
 def managers(listener: Json) -> Iterator[Json]:
     """The connection managers of a listener."""
-    chains = [*(get(listener, "filter_chains") or []), get(listener, "default_filter_chain")]
-    for chain in filter(None, chains):
+    return (manager for _, manager in chains(listener))
+
+
+def chains(listener: Json) -> Iterator[tuple[Json, Json]]:
+    """Its filter chains that have a connection manager, each with it."""
+    for chain in filter(None, [*(get(listener, "filter_chains") or []), get(listener, "default_filter_chain")]):
         for one in get(chain, "filters") or []:
             if kind(one) == _MANAGER:
-                yield get(one, "typed_config")
+                yield chain, get(one, "typed_config")
+
+
+def server_names(chain: Json) -> list[str]:
+    """By which names of TLS a filter chain is chosen; none where it is for whoever is left."""
+    return [str(name) for name in get(get(chain, "filter_chain_match"), "server_names") or []]
 
 
 def read(document: Json) -> Foreign:
@@ -98,7 +112,7 @@ def _bootstrap(document: Json) -> Foreign:
 
 def _dump(configs: list[Json]) -> Foreign:
     """The parts of a dump; what Envoy has got over xDS stands beside what was static."""
-    parts = {str(part.get("@type", "")).rpartition(".")[2]: part for part in configs}
+    parts = {str(get(part, "@type") or "").rpartition(".")[2]: part for part in configs}
     bootstrap = get(parts.get("BootstrapConfigDump"), "bootstrap") or {}
     clusters, listeners, routes = (parts.get(f"{kind}ConfigDump", {}) for kind in ("Clusters", "Listeners", "Routes"))
     active = [get(get(one, "active_state"), "listener") for one in get(listeners, "dynamic_listeners") or []]

@@ -75,14 +75,21 @@ def headers_filter(place: Place) -> Json:
 
 def routes(plan: Plan, place: Place, switched_on: list[str]) -> list[Json]:
     """`switched_on`: the names of our filters there. A forged x-archgw-chain leads past none of them: all routes have
-    them on, and the first takes the header away."""
+    them on, and the first takes the header away. Should a filter of theirs come to our routes too late to switch
+    ours on, the header leads to a chain of ours, of which the service knows nothing then, and to no cluster of theirs.
+    """
     own = {"typed_per_filter_config": {name: {"@type": _FILTER_CONFIG, "config": {}} for name in switched_on}}
-    chosen, asked = to_chain(plan), unrouted(plan, place)
-    headers = {"headers": chosen["match"]["headers"]}
+    chosen, asked = _of_any_length(to_chain(plan)), _of_any_length(unrouted(plan, place))
+    headers = {"headers": [{"name": "x-archgw-chain", "string_match": {"prefix": place.named("chain.")}}]}
     return [
         *({"name": place.named(f"chosen{at}"), **chosen, "match": _below(at) | headers, **own} for at in answered()),
         *({"name": place.named(f"asked{at}"), **asked, "match": _below(at), **own} for at in (*answered(), *told())),
     ]
+
+
+def _of_any_length(route: Json) -> Json:
+    """Their manager's bound of all streams is not for ours, which have bounds of their own."""
+    return route | {"route": route["route"] | {"max_stream_duration": {"max_stream_duration": "0s"}}}
 
 
 def answered() -> list[str]:
