@@ -76,7 +76,9 @@ def ha(plan: Plan, text: str) -> dict[str, str]:
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
     many = _patch({"replicas": None, "template": {"spec": {"topologySpreadConstraints": spread}}})
-    resources = {"hpa": [_autoscaler(plan)], "pdb": [_disruption()], "stores": [kubernetes_network.stores()]}
+    resources = {"hpa": [_autoscaler(plan)], "pdb": [_disruption()]}
+    if not kubernetes_network.names_stores(plan):  # else the base lets them be reached
+        resources["stores"] = [kubernetes_network.stores()]
     return {
         "overlays/ha/kustomization.yaml": _overlay(
             [f"{name}.yaml" for name in resources],
