@@ -78,6 +78,10 @@ def test_it_keeps_to_the_places_that_compose_mounts() -> None:
     assert IMAGE.last("WORKDIR").words == str(Path(containers.CONFIG).parent), "where commands find the config"
 
 
+def test_it_is_started_as_a_pod_starts_it() -> None:
+    assert tuple(IMAGE.last("ENTRYPOINT").listed()) == containers.ROUTER
+
+
 def test_its_health_check_is_that_of_compose() -> None:
     assert ["CMD", *IMAGE.last("HEALTHCHECK").listed()] == SERVICES["router"]["healthcheck"]["test"]
 
