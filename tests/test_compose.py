@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from archgw.app import app
 from archgw.render import compose, containers, envoy
 from archgw.render.compose import Files
+from typer.testing import CliRunner
 
 from router_service.config import parse
 from router_service.plan import Plan, plan
@@ -210,9 +212,15 @@ def test_a_dollar_in_a_path_is_no_variable(docker_compose: str, tmp_path: Path) 
     assert json.loads(done.stdout)["configs"]["config"]["file"].replace("$$", "$") == str(folder / "config.yaml")
 
 
-def test_several_workers_are_no_containers() -> None:
+@pytest.mark.parametrize("target", [["compose"], ["mesh", "--for", "plain", "--out", "out"]], ids=["compose", "mesh"])
+def test_several_workers_are_refused_in_words(tmp_path: Path, target: list[str]) -> None:
+    """The router's container, started without a number, would end at once."""
+    (tmp_path / "config.yaml").write_text(f"{OPENAI}state: {{url: redis://redis:6379}}\nworkers: 4")
+    command, *options = target
+    result = CliRunner().invoke(app, ["render", command, str(tmp_path / "config.yaml"), *options])
+    assert result.exit_code == 1 and result.stdout == "" and "workers: 4: one router service" in result.stderr
     with pytest.raises(containers.Several, match="workers: 4"):
-        services(f"{OPENAI}state: {{url: redis://redis:6379}}\nworkers: 4")
+        services((tmp_path / "config.yaml").read_text())
 
 
 def test_the_router_goes_by_what_envoy_was_told() -> None:

@@ -297,7 +297,7 @@ def test_several_workers_are_refused(shell: Shell, engine: Docker) -> None:
     text = "listeners: {egress_traffic: {port: $PORT}}\nllm_providers: [{model: openai/gpt-4o}]\n"
     config = shell.config(f"{text}state: {{url: redis://redis:6379}}\n")
     result = shell.run("up", "--docker", "--workers", "2", config)
-    assert result.exit_code == 1 and "workers: 2: in containers one router service stands" in told(result)
+    assert result.exit_code == 1 and "workers: 2: one router service stands beside an Envoy" in told(result)
     assert not engine.asked("up")
 
 

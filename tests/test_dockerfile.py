@@ -94,6 +94,25 @@ def test_the_service_knows_the_options_of_the_entrypoint() -> None:
     assert [one for one in options if one.startswith("--") and one not in done.stdout] == []
 
 
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("    access_key: $OPENAI_API_KEY # ours", 0),
+        ('    access_key: "$OPENAI_API_KEY"', 0),
+        ("    # access_key: none", 0),
+        ("    base_url: http://localhost:11434", 0),
+        ("    access_key: sk-hunter2", 1),
+        ('  - {model: openai/gpt-4o, access_key: "sk-hunter2"}', 1),
+        ("state: {url: redis://:hunter2@redis}", 1),
+    ],
+)
+def test_no_key_goes_into_an_image_with_the_example(tmp_path: Path, line: str, code: int) -> None:
+    (check,) = (one.words for one in BUILD.instructions if "config.yaml" in one.words and one.keyword == "RUN")
+    (tmp_path / "config.yaml").write_text(f"{(ROOT / 'config.yaml').read_text()}\n{line}\n")
+    done = subprocess.run(["/bin/sh", "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code and "hunter2" not in done.stdout + done.stderr
+
+
 # -- what is sent to the builder -----------------------------------------------------------------------------------
 
 PATTERNS = dockerfile.patterns((ROOT / ".dockerignore").read_text())

@@ -318,7 +318,7 @@ def test_stores_that_the_config_names_may_be_reached(shell: Shell, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (TWO + "state: {url: $R}\nworkers: 4\n", "workers: 4: in containers one router service stands beside an Envoy"),
+        (TWO + "state: {url: $R}\nworkers: 4\n", "workers: 4: one router service stands beside an Envoy in containers"),
         ("{llm_providers: [{model: openai/gpt-4o-mini}]}", "write its sections line by line"),
         (TWO + "learning: &l {enabled: false}\nlisteners: *l\n", "listeners"),
     ],

@@ -15,6 +15,7 @@ from archgw.reading import document
 from archgw.render import compose, containers, envoy, mesh
 from archgw.render.mesh.fragments import PREFIX, fragments
 from archgw.render.mesh.merge import CannotMerge, merge
+from router_service.plan import Plan
 from router_service.shell.rendered import to_json
 
 render_app = typer.Typer(
@@ -72,10 +73,9 @@ def render_envoy(
 def render_compose(config: configs.Argument = None) -> None:
     """Print the docker-compose.yaml that archgw makes of the config, to lie beside it. It holds no key."""
     path = configs.find(config)
-    try:
-        sys.stdout.write(compose.text(configs.complete(path), compose.Files(config=f"./{path.name}")))
-    except containers.Several as error:
-        report.fail(f"{path}: {error}")
+    plan = configs.complete(path)
+    _check_alone(plan)
+    sys.stdout.write(compose.text(plan, compose.Files(config=f"./{path.name}")))
 
 
 @render_app.command("mesh")
@@ -104,6 +104,7 @@ def render_mesh(
     if not prefix:
         report.fail("--prefix must not be empty: names such as router are others', too", code=report.MISUSE)
     plan, place = configs.complete(configs.find(config)), envoy.Place(router_socket=router_socket, prefix=prefix)
+    _check_alone(plan)
     ours = fragments(plan, place, configs.complete(configs.find(beside)) if beside else None)
     if into is not None:
         if target != "plain" or out is not None:
@@ -126,3 +127,10 @@ def render_mesh(
 
 
 render_app.command("kubernetes")(render_kubernetes)
+
+
+def _check_alone(plan: Plan) -> None:
+    try:
+        containers.check_alone(plan.workers)
+    except containers.Several as error:
+        report.fail(str(error))

@@ -56,6 +56,6 @@ def check_alone(workers: int) -> None:
     """Raises Several."""
     if workers > 1:
         raise Several(
-            f"workers: {workers}: in containers one router service stands beside an Envoy; leave it out. More is"
-            " carried by more of both: replicas in Kubernetes, which share their state in Redis"
+            f"workers: {workers}: one router service stands beside an Envoy in containers, and beside another's; leave"
+            " it out. More is carried by more of both: replicas, which share their state in Redis"
         )

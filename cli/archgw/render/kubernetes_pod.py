@@ -21,6 +21,7 @@ CONFIG = str(PurePosixPath(containers.CONFIG).parent)
 SECRETS = "/run/archgw-keys"  # not where clouds mount the pod's identity
 _ENVOY_CONFIG, _RENDERED = f"{SOCKETS}/envoy.json", f"{SOCKETS}/rendered.json"
 DRAIN_TIME = 10  # seconds in which whoever sends requests here learns that the pod is about to end
+_GIB = 2**30
 _AFTERWARDS = 15  # seconds in which the router service, told to end, writes what it still knows
 
 # For 200 agents at once, as measured: deploy/kubernetes/README.md has the figures. The limits of memory leave room for
@@ -60,6 +61,11 @@ def container(name: str, image: str, command: list[str], mounts: Json, resources
     }
 
 
+def disk(plan: Plan) -> str:
+    """The ledger with its journal, the cache, and sessions: a pod that comes to keep more than it may is evicted."""
+    return f"{math.ceil((1.5 * plan.ledger.at_most + plan.cache.at_most) / _GIB) + 1}Gi"
+
+
 def _pod(plan: Plan) -> Json:
     return {
         "serviceAccountName": NAME,
@@ -80,7 +86,7 @@ def _pod(plan: Plan) -> Json:
             {"name": "config", "configMap": {"name": CONFIG_MAP}},
             {"name": "keys", "secret": {"secretName": KEYS, "defaultMode": 0o440}},
             {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
-            {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}},
+            {"name": "data", "emptyDir": {"sizeLimit": disk(plan)}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
