@@ -350,6 +350,16 @@ def test_what_the_service_asks_at_localhost_is_told(shell: Shell, tmp_path: Path
         assert f"{place} is at localhost, which in a pod is the pod itself" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "told_of"),
+    [("# access_key: sk-live-hunter2hunter2", True), (f"clients: [{{name: ci, key: '{DIGEST}'}}]", False)],
+    ids=["in a comment", "a digest"],
+)
+def test_what_looks_like_a_key_is_told(shell: Shell, tmp_path: Path, line: str, *, told_of: bool) -> None:
+    _, said = rendered(shell, tmp_path, f"{TWO}{line}\n")
+    assert ("config.yaml:5 looks like a key" in said) is told_of and "hunter2" not in said
+
+
 def test_a_model_of_ones_own_is_reached_within_the_cluster_alone(shell: Shell, tmp_path: Path) -> None:
     out, _ = rendered(shell, tmp_path, TWO)
     policies = list(yaml.safe_load_all((out / "base" / "networkpolicy.yaml").read_text()))

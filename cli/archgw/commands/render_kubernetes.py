@@ -18,6 +18,7 @@ from archgw.render.kubernetes_overlays import Simulated
 from archgw.simulate import VENDORS
 from router_service.config import Config, ConfigErrors, LocalModel, RemoteModel
 from router_service.config.addresses import host_of, is_local
+from router_service.config.keys import redact
 from router_service.plan import Plan
 
 _LEFT_OUT = "In a pod, localhost is the pod itself, where nobody answers:"
@@ -51,7 +52,7 @@ def render_kubernetes(
         file = out / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, "utf-8")
-    report.warn(_nobody_there(plan))
+    report.warn((*_like_a_key(path, written), *_nobody_there(plan)))
     _tell(plan, out, len(rendered))
 
 
@@ -73,6 +74,13 @@ def _in_the_open(plan: Plan, text: str) -> Iterable[str]:
     for section in ("state", "ledger"):
         if "@" in url_in(text, section):
             yield f"{section}.url (write url: $A_NAME)"
+
+
+def _like_a_key(path: Path, text: str) -> Iterable[str]:
+    """What no key of the config says, such as one in a comment. Digests of clients' keys may be read by anybody."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if "sha256:" not in line and redact(line) != line:
+            yield f"{path}:{number} looks like a key or a password, and stands in the ConfigMap now"
 
 
 def _check(path: Path, plan: Plan, shared: str) -> None:
