@@ -136,6 +136,13 @@ def test_all_that_is_copied_is_sent() -> None:
     )
 
 
+def test_all_that_the_wheel_is_made_of_is_copied() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = [source for one in BUILD.instructions if one.keyword == "COPY" for source in one.flags()[1][:-1]]
+    wanted = [*wheel["packages"], *wheel["force-include"], PROJECT["readme"]]
+    assert [path for path in wanted if path not in copied] == []
+
+
 # -- how it is read ------------------------------------------------------------------------------------------------
 
 
