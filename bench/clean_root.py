@@ -250,11 +250,13 @@ def started(folder: Path) -> None:
     router = _read_only(folder / "image", given, stage)
     inside = _inside(router, stage)
     subprocess.run([*inside, *services["render"]["entrypoint"]], env=environment, check=True)
-    (given / "envoy.json").write_bytes((router / "var/lib/archgw/envoy.json").read_bytes())
-    _say(begun, f"render: {(given / 'envoy.json').stat().st_size} bytes for Envoy")
+    for file in ("envoy.json", "rendered.json"):
+        (given / "told" / file).write_bytes((router / "var/lib/archgw" / file).read_bytes())
+    _say(begun, f"render: {(given / 'told' / 'envoy.json').stat().st_size} bytes for Envoy")
     envoys = _inside(_read_only(_envoys_root(folder), given, stage), stage)
     starts = time.monotonic()
-    service = subprocess.Popen([*inside, *stage.last("ENTRYPOINT").listed()], env=environment)
+    entry = [*stage.last("ENTRYPOINT").listed(), *services["router"]["command"]]
+    service = subprocess.Popen([*inside, *entry], env=environment)
     _until_well([*inside, *stage.last("HEALTHCHECK").listed()], environment, service)
     _say(begun, f"HEALTHCHECK passes {time.monotonic() - starts:.1f} s after the start")
     path = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -289,7 +291,7 @@ def _given(folder: Path) -> Path:
     (given / "secrets").mkdir(parents=True, exist_ok=True)
     (given / "config.yaml").write_text(CONFIG)
     (given / "secrets" / "OPENAI_API_KEY").write_text("simulated-key-of-openai\n")
-    (given / "envoy.json").touch()
+    (given / "told").mkdir(exist_ok=True)
     (given / "hosts").write_text("127.0.0.1 localhost host.docker.internal\n")
     return given
 
@@ -329,8 +331,9 @@ def _read_only(image: Path, given: Path, stage: Stage) -> Path:
         path.mkdir(exist_ok=True)
     if not os.path.ismount(shared):
         _mount("-t", "tmpfs", "-o", f"mode=0700,uid={user},gid={group}", "tmpfs", shared)
-    for file in ("archgw/config.yaml", "archgw/envoy.json", "hosts"):  # an engine makes what it mounts something onto
+    for file in ("archgw/config.yaml", "hosts"):  # an engine makes what it mounts something onto
         (image / "etc" / file).touch()
+    (image / "run" / "envoy").mkdir(exist_ok=True)
     _mount("--bind", image, root)
     _mount("-o", "remount,bind,ro", root)
     _mount("-t", "proc", "-o", "ro", "proc", root / "proc")
@@ -340,8 +343,8 @@ def _read_only(image: Path, given: Path, stage: Stage) -> Path:
     _mount("--bind", shared, root / "run" / "archgw")
     _mount("--bind", "-o", "ro", given / "secrets", root / "run" / "secrets")
     _mount("--bind", "-o", "ro", given / "hosts", root / "etc" / "hosts")
-    for file in ("config.yaml", "envoy.json"):
-        _mount("--bind", "-o", "ro", given / file, root / "etc" / "archgw" / file)
+    _mount("--bind", "-o", "ro", given / "config.yaml", root / "etc" / "archgw" / "config.yaml")
+    _mount("--bind", "-o", "ro", given / "told", root / "run" / "envoy")
     return root
 
 

@@ -17,8 +17,8 @@ from router_service.config import Config, ConfigErrors, usable, with_workers
 from router_service.exchange import Exchanges
 from router_service.plan import plan
 from router_service.selection import Gateway
-from router_service.shell import cache, drain, learner, ledger, logs, purse, state, telemetry
-from router_service.shell.files import Source, source
+from router_service.shell import cache, drain, learner, ledger, logs, purse, rendered, state, telemetry
+from router_service.shell.files import Source, source, variables
 from router_service.shell.grpc_server import serve
 from router_service.workers import Worker, share
 
@@ -27,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m router_service", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, help="the config.yaml to serve")
     parser.add_argument("--accepted", type=Path, help="what the supervisor accepted of it; see _given")
+    parser.add_argument("--rendered", type=Path, help="what Envoy was told, in a container: see shell/rendered.py")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket that Envoy calls; of worker 0")
     parser.add_argument("--state", type=Path, help="the file in which sessions outlive the service")
     parser.add_argument("--ledger", type=Path, help="the file in which a ledger of SQLite stands")
@@ -42,8 +43,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # keys and prompts are in this memory
     logs.start()
     try:
-        given = _given(arguments)
-        config = usable(given.config())
+        given, models = _given(arguments)
+        config = given.config()
+        config = usable(config if models is None else rendered.as_then(config, models))
         if arguments.all_keys:
             _has_all_keys(config)
         if arguments.workers:
@@ -94,13 +96,18 @@ def _has_all_keys(config: Config) -> None:
         sys.exit(f"{words}. Set it, or leave them out of {config.file} and render Envoy's part of it anew")
 
 
-def _given(arguments: argparse.Namespace) -> Source:
-    """The config as it is, or as it was accepted. Then its variables, keys among them, come as a line of JSON on
-    standard input: those of a `.env` shall be in no file of ours and in no process's environment.
+def _given(arguments: argparse.Namespace) -> tuple[Source, frozenset[str] | None]:
+    """The config as it is; as it was accepted; or as it was when Envoy's part was rendered, with the models of then.
+
+    The variables of one that was accepted, keys among them, come as a line of JSON on standard input: those of a `.env`
+    shall be in no file of ours and in no process's environment.
     """
+    if arguments.rendered:
+        text = arguments.rendered.read_text("utf-8")
+        return rendered.from_json(text, variables(rendered.file_of(text)))
     if not arguments.accepted:
-        return source(arguments.config)
-    return Source.from_json(arguments.accepted.read_text(), json.loads(sys.stdin.readline()))
+        return source(arguments.config), None
+    return Source.from_json(arguments.accepted.read_text(), json.loads(sys.stdin.readline())), None
 
 
 async def _until_told_to_stop(work: Coroutine[None, None, None], *, until_stdin_ends: bool) -> None:

@@ -1,5 +1,6 @@
 """docker-compose.yaml: that Compose itself takes it, what no container of it may, and what the config decides."""
 
+import json
 import os
 import re
 import shutil
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
+from archgw.app import app
 from archgw.render import compose, containers, envoy
 from archgw.render.compose import Files
+from typer.testing import CliRunner
 
 from router_service.config import parse
 from router_service.plan import Plan, plan
@@ -188,6 +191,47 @@ def test_a_config_that_names_a_service_wants_its_profile(config: str, names: tup
     assert compose.wanted(planned(OPENAI + config)) == names
     waits = {name for name, how in services(OPENAI + config)["router"]["depends_on"].items() if "required" in how}
     assert waits == {*names} - {"otel"}
+
+
+def test_a_ledger_that_is_named_elsewhere_may_want_its_password() -> None:
+    """`render compose` may not know the variable; the dashboard reads the ledger."""
+    later = parse(f"{OPENAI}ledger: {{url: $LEDGER}}", file="config.yaml", environment=KEYS)
+    found = yaml.safe_load(compose.text(plan(later), Files()))["services"]
+    assert "/run/secrets" in str(found["dashboard"]["volumes"])
+
+
+def test_a_dollar_in_a_path_is_no_variable(docker_compose: str, tmp_path: Path) -> None:
+    folder = tmp_path / "a $folder: mine"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(OPENAI)
+    files = Files(config=str(folder / "config.yaml"), checkout="")
+    (folder / "docker-compose.yaml").write_text(compose.text(planned(OPENAI), files))
+    command = [docker_compose, "-f", str(folder / "docker-compose.yaml"), "config", "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+    assert json.loads(done.stdout)["configs"]["config"]["file"].replace("$$", "$") == str(folder / "config.yaml")
+
+
+@pytest.mark.parametrize("target", [["compose"], ["mesh", "--for", "plain", "--out", "out"]], ids=["compose", "mesh"])
+def test_several_workers_are_refused_in_words(tmp_path: Path, target: list[str]) -> None:
+    """The router's container, started without a number, would end at once."""
+    (tmp_path / "config.yaml").write_text(f"{OPENAI}state: {{url: redis://redis:6379}}\nworkers: 4")
+    command, *options = target
+    result = CliRunner().invoke(app, ["render", command, str(tmp_path / "config.yaml"), *options])
+    assert result.exit_code == 1 and result.stdout == "" and "workers: 4: one router service" in result.stderr
+    with pytest.raises(containers.Several, match="workers: 4"):
+        services((tmp_path / "config.yaml").read_text())
+
+
+def test_the_router_goes_by_what_envoy_was_told() -> None:
+    """Either is started again by itself, long after; the config that is mounted may be another by then."""
+    written = SERVICES["render"]["entrypoint"]
+    (_, told), (_, kept) = ((name, written[written.index(name) + 1]) for name in ("--output", "--rendered"))
+    assert SERVICES["router"]["command"] == ["--rendered", f"/run/envoy/{Path(kept).name}"]
+    assert f"/run/envoy/{Path(told).name}" in SERVICES["envoy"]["entrypoint"]
+    for name in ("router", "envoy"):
+        assert "envoy:/run/envoy:ro" in SERVICES[name]["volumes"]
+    assert "envoy:/var/lib/archgw" in SERVICES["render"]["volumes"]
 
 
 def test_where_there_are_no_sources_nothing_of_them_is_read() -> None:

@@ -3,6 +3,7 @@
 import difflib
 
 import pytest
+import yaml
 from archgw.render.config_text import url_in, variables, with_section, with_url, without
 
 HEAD = "version: v0.1 # first\n\n# what we ask\nllm_providers:\n  - model: openai/gpt-4o # ours\n"
@@ -89,3 +90,55 @@ def test_a_model_is_known_by_its_name() -> None:
 
 def test_the_variables_that_a_config_names() -> None:
     assert variables("a: $ONE\nb: [{c: '${TWO}'}, $$, 'in $THREE words', $50]\n") == {"ONE", "TWO"}
+
+
+# -- ways in which YAML is written, too ----------------------------------------------------------------------------
+
+LISTENERS = "listeners: {egress_traffic: {port: 2}}\n"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "listeners:\n  - name: egress_traffic\n    port: 1 # a: comment\n",
+        "listeners: {egress_traffic: {port: 1}}",
+        '"listeners":\n  egress_traffic:\n    port: 1',
+        "listeners: &here\n  egress_traffic: {port: 1}\n",
+        "listeners:\n",
+        "listeners: # none\n",
+        "",
+    ],
+    ids=["a list", "no line break at the end", "quoted key", "anchor", "empty", "a comment alone", "absent"],
+)
+@pytest.mark.parametrize("after", ["", "\n# größer: 日本\ncache: true\n", "\n...\n"], ids=["end", "more", "mark"])
+def test_a_section_is_replaced_however_it_is_written(section: str, after: str) -> None:
+    changed = with_section(HEAD + section + after, "listeners", LISTENERS)
+    before = yaml.safe_load(HEAD + section + after)
+    assert yaml.safe_load(changed) == before | {"listeners": {"egress_traffic": {"port": 2}}}
+    assert "# ours\n" in changed and ("größer" in after) == ("größer" in changed)
+
+
+@pytest.mark.parametrize("url", ["'memory'", "&u memory", ">-\n    memory", "|\n    memory\n"])
+def test_an_address_is_replaced_however_it_is_written(url: str) -> None:
+    changed = with_url(f"{HEAD}ledger:\n  url: {url}\n  keep: 9d\ncache: true\n", "ledger", "$L")
+    assert yaml.safe_load(changed)["ledger"] == {"url": "$L", "keep": "9d"} and yaml.safe_load(changed)["cache"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{llm_providers: [{model: a/b}]}", "all of it is in braces"),
+        (f"{HEAD}cache: &c {{url: x}}\nstate: *c\n", "state is the alias of another place"),
+        (f"{HEAD}cache: &c x\nstate: {{url: *c}}\n", r"state\.url is the alias of another place"),
+    ],
+    ids=["braces", "alias", "alias of an address"],
+)
+def test_what_cannot_be_changed_as_text_is_told(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        with_section(with_url(text, "state", "$R"), "state", "state: {}")
+
+
+def test_a_pool_that_several_use_loses_a_model_once() -> None:
+    pools = "routing_preferences:\n  - {name: a, models: &all [gpt-4o, llama3.1]}\n  - {name: b, models: *all}\n"
+    after = yaml.safe_load(without(MODELS + pools, {"ollama/llama3.1": "Not there:"}))
+    assert [one["models"] for one in after["routing_preferences"]] == [["gpt-4o"], ["gpt-4o"]]

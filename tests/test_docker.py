@@ -5,6 +5,7 @@
 
 import json
 import shutil
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from archgw import docker
-from archgw.home import Stack
+from archgw.home import Home, Stack
 from terminal import Shell, told
 
 KEY = "sk-test-0123456789"
@@ -206,6 +207,26 @@ def test_its_end_waits_for_requests_under_way(shell: Shell, engine: Docker, cont
     assert "Nothing is running" in told(shell.run("down"))
 
 
+def test_keys_are_gone_when_it_has_ended(shell: Shell, contained: Stack) -> None:
+    (key,) = (shell.folder / "memory").rglob("OPENAI_API_KEY")
+    shell.run("down", "--now")
+    assert not key.exists()
+
+
+def test_what_compose_calls_it_is_the_same_whatever_is_set(shell: Shell, engine: Docker) -> None:
+    shell.run("up", "--docker", shell.config(), COMPOSE_PROJECT_NAME="mine")
+    assert engine.asked("up")[0]["seen"]["COMPOSE_PROJECT_NAME"] == "archgw"
+
+
+def test_an_image_of_the_users_own_is_not_built(shell: Shell, engine: Docker) -> None:
+    shell.run("up", "--docker", shell.config(), ROUTER_IMAGE="registry.example.com/archgw/router:1")
+    assert "--build" not in engine.asked("up")[0]["asked"]
+
+
+def test_a_home_with_a_space_in_its_name_is_quoted(tmp_path: Path) -> None:
+    assert docker.command(Home(tmp_path / "my home")).endswith("/my home/docker/docker-compose.yaml'")
+
+
 def test_its_end_at_once_waits_for_none(shell: Shell, engine: Docker, contained: Stack) -> None:
     shell.run("down", "--now")
     (ended,) = engine.asked("down")
@@ -261,6 +282,58 @@ def test_what_docker_could_not_start_is_not_told_to_run(shell: Shell, engine: Do
     result = shell.run("up", "--docker", shell.config())
     assert result.exit_code == 1 and "Docker did not bring it up" in told(result)
     assert docker.stack(shell.home) is None
+
+
+def test_what_docker_could_not_start_is_ended_again(shell: Shell, engine: Docker) -> None:
+    """Docker would go on starting it, and nobody could: its port is taken, and `archgw down` knows of nothing."""
+    engine.answers(**{"--wait": (1, "", "container archgw-router-1 is unhealthy")})
+    shell.run("up", "--docker", shell.config())
+    told_of, ended = [one["asked"][3:] for one in engine.asked("--profile")]
+    assert told_of == ["--profile", "*", "logs", "--tail", "20"] and ended == ["--profile", "*", "down"]
+    assert not list((shell.folder / "memory").rglob("OPENAI_API_KEY")), "nor are the keys left"
+
+
+def test_several_workers_are_refused(shell: Shell, engine: Docker) -> None:
+    text = "listeners: {egress_traffic: {port: $PORT}}\nllm_providers: [{model: openai/gpt-4o}]\n"
+    config = shell.config(f"{text}state: {{url: redis://redis:6379}}\n")
+    result = shell.run("up", "--docker", "--workers", "2", config)
+    assert result.exit_code == 1 and "workers: 2: one router service stands beside an Envoy" in told(result)
+    assert not engine.asked("up")
+
+
+def test_a_dashboard_whose_port_is_taken_is_told_before(shell: Shell, engine: Docker) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        text = "listeners: {egress_traffic: {port: $PORT}}\nllm_providers: [{model: openai/gpt-4o}]\n"
+        result = shell.run("up", "--docker", shell.config(f"{text}dashboard: {{port: {port}}}\n"))
+    assert result.exit_code == 1 and f"the dashboard cannot listen on 127.0.0.1:{port}" in told(result)
+    assert not engine.asked("up")
+
+
+def test_containers_of_another_home_are_not_replaced(shell: Shell, engine: Docker) -> None:
+    listed = [{"Name": "archgw", "Status": "running(3)", "ConfigFiles": "/elsewhere/docker-compose.yaml"}]
+    engine.answers(ls=(0, json.dumps(listed), ""))
+    result = shell.run("up", "--docker", shell.config())
+    assert result.exit_code == 1 and "/elsewhere/docker-compose.yaml, and would be replaced" in told(result)
+    assert not engine.asked("up")
+
+
+def test_those_of_this_one_that_were_left_are_taken_over(shell: Shell, engine: Docker) -> None:
+    file = shell.home.folder / "docker" / "docker-compose.yaml"
+    engine.answers(ls=(0, json.dumps([{"Name": "archgw", "Status": "exited(1)", "ConfigFiles": str(file)}]), ""))
+    assert shell.run("up", "--docker", shell.config()).exit_code == 0
+
+
+@pytest.mark.parametrize("command", [("status",), ("down",)], ids=["status", "down"])
+def test_a_docker_that_has_gone_is_told(
+    shell: Shell, contained: Stack, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PATH", str(shell.folder))
+    result = shell.run(*command)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "docker" in told(result) and "archgw up" not in told(result)
 
 
 def test_a_config_that_the_container_could_not_read(shell: Shell, engine: Docker) -> None:

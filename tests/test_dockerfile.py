@@ -78,6 +78,10 @@ def test_it_keeps_to_the_places_that_compose_mounts() -> None:
     assert IMAGE.last("WORKDIR").words == str(Path(containers.CONFIG).parent), "where commands find the config"
 
 
+def test_it_is_started_as_a_pod_starts_it() -> None:
+    assert tuple(IMAGE.last("ENTRYPOINT").listed()) == containers.ROUTER
+
+
 def test_its_health_check_is_that_of_compose() -> None:
     assert ["CMD", *IMAGE.last("HEALTHCHECK").listed()] == SERVICES["router"]["healthcheck"]["test"]
 
@@ -88,6 +92,25 @@ def test_the_service_knows_the_options_of_the_entrypoint() -> None:
         [sys.executable, "-m", module, *options, "--help"], capture_output=True, text=True, check=True
     )
     assert [one for one in options if one.startswith("--") and one not in done.stdout] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("    access_key: $OPENAI_API_KEY # ours", 0),
+        ('    access_key: "$OPENAI_API_KEY"', 0),
+        ("    # access_key: none", 0),
+        ("    base_url: http://localhost:11434", 0),
+        ("    access_key: sk-hunter2", 1),
+        ('  - {model: openai/gpt-4o, access_key: "sk-hunter2"}', 1),
+        ("state: {url: redis://:hunter2@redis}", 1),
+    ],
+)
+def test_no_key_goes_into_an_image_with_the_example(tmp_path: Path, line: str, code: int) -> None:
+    (check,) = (one.words for one in BUILD.instructions if "config.yaml" in one.words and one.keyword == "RUN")
+    (tmp_path / "config.yaml").write_text(f"{(ROOT / 'config.yaml').read_text()}\n{line}\n")
+    done = subprocess.run(["/bin/sh", "-c", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code and "hunter2" not in done.stdout + done.stderr
 
 
 # -- what is sent to the builder -----------------------------------------------------------------------------------
@@ -111,6 +134,13 @@ def test_all_that_is_copied_is_sent() -> None:
     assert (
         copied and [path for path in copied if dockerfile.ignored(path, PATTERNS) or not (ROOT / path).exists()] == []
     )
+
+
+def test_all_that_the_wheel_is_made_of_is_copied() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = [source for one in BUILD.instructions if one.keyword == "COPY" for source in one.flags()[1][:-1]]
+    wanted = [*wheel["packages"], *wheel["force-include"], PROJECT["readme"]]
+    assert [path for path in wanted if path not in copied] == []
 
 
 # -- how it is read ------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,11 @@ from archgw.machine import refusal
 from archgw.render import kubernetes
 from terminal import Shell, told
 
+from router_service.answers import SESSION
 from router_service.config import parse
+from router_service.decisions import PATHS as DECISIONS
+from router_service.dialects import DIALECTS
+from router_service.feedback import PATH as FEEDBACK
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "kubernetes"
@@ -141,8 +146,8 @@ def test_envoy_takes_what_the_pod_is_given(name: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(one(overlay(name), "ConfigMap")["data"]["config.yaml"])
     (render,) = (c for c in pod(overlay(name))["initContainers"] if c["name"] == "render")
     python, *words = render["command"]
-    paths = {"/etc/archgw/config.yaml": "config.yaml", "/run/archgw/envoy.json": "envoy.json"}
-    command = [sys.executable, *(str(tmp_path / paths[word]) if word in paths else word for word in words)]
+    files = ("/etc/archgw/config.yaml", "/run/archgw/envoy.json", "/run/archgw/rendered.json")
+    command = [sys.executable, *(str(tmp_path / Path(word).name) if word in files else word for word in words)]
     stores = {"ARCHGW_REDIS_URL": "redis://redis/0", "ARCHGW_LEDGER_URL": "postgresql://db/archgw"}
     environment = {**os.environ, **stores, "OPENAI_API_KEY": "k"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -161,6 +166,7 @@ def test_what_is_left_of_the_world_without_names_and_with_them(tmp_path: Path) -
     blocks = {place["ipBlock"]["cidr"]: place["ipBlock"]["except"] for rule in by_address for place in rule["to"]}
     assert set(blocks["0.0.0.0/0"]) > {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
     by_name = with_components(tmp_path, "cilium")
+    assert {each["metadata"].get("namespace", "archgw") for each in by_name} == {"archgw"}
     names = [each["metadata"]["name"] for each in by_name if each["kind"] == "NetworkPolicy"]
     assert names == ["archgw", "deny-all"], "policies add up: the one by addresses would let all pass"
     allowed = one(by_name, "CiliumNetworkPolicy")["spec"]["egress"][1]["toFQDNs"]
@@ -168,16 +174,14 @@ def test_what_is_left_of_the_world_without_names_and_with_them(tmp_path: Path) -
 
 
 def with_components(folder: Path, *names: str) -> list[Json]:
-    """The overlay `single` with components, as a user would add them."""
-    shutil.copytree(FOLDER, folder / "kubernetes")
-    kustomization = {
-        "resources": ["../kubernetes/overlays/single"],
-        "components": [f"../kubernetes/components/{name}" for name in names],
-        "namespace": "archgw",
-    }
-    (folder / "mine").mkdir()
-    (folder / "mine" / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    return built(folder / "mine")
+    """The overlay `single` with components, as the README tells users to add them."""
+    shutil.copytree(FOLDER, folder / "gateway")
+    (_, text, _) = re.split(r"```yaml\n(.*?)```", (FOLDER / "README.md").read_text(), flags=re.DOTALL)
+    kustomization = yaml.safe_load(text)
+    assert kustomization["components"] == ["gateway/components/monitoring"]
+    kustomization["components"] = [f"gateway/components/{name}" for name in names]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return built(folder)
 
 
 CUSTOM = ("ServiceMonitor", "PrometheusRule", "HTTPRoute", "ExternalSecret", "CiliumNetworkPolicy")
@@ -194,6 +198,56 @@ def test_a_custom_resource_is_valid_by_the_schema_of_its_kind(kind: str, everyth
     document = one(everything, kind)
     assert crds.valid(document) == []
     assert crds.valid(document | {"spec": document["spec"] | {"unheardOf": 1}}), "what is not known is found"
+
+
+@needs_kubectl
+def test_what_is_added_stands_beside_what_it_is_about(everything: list[Json]) -> None:
+    """A ServiceMonitor sees the Services of its own namespace."""
+    outside = [each["kind"] for each in everything if each["metadata"].get("namespace") != "archgw"]
+    assert outside == ["Namespace"]
+
+
+@needs_kubectl
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not here (Debian: prometheus)")
+def test_prometheus_takes_the_alerts(everything: list[Json], tmp_path: Path) -> None:
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(one(everything, "PrometheusRule")["spec"]))
+    command = ["promtool", "check", "rules", str(tmp_path / "rules.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_speak_of_pods() -> None:
+    """One that is away is started again; that there is none is told by no series of its own."""
+    rules = yaml.safe_load((FOLDER / "components/monitoring/prometheusrule.yaml").read_text())["spec"]["groups"][0]
+    by_name = {rule["alert"]: rule for rule in rules["rules"]}
+    assert by_name["ArchgwGone"]["expr"].startswith("absent(") and by_name["ArchgwGone"]["labels"] == {
+        "severity": "critical"
+    }
+    assert by_name["ArchgwAway"]["labels"] == {"severity": "warning"}
+    for rule in by_name.values():
+        said = rule["annotations"]["description"]
+        assert "On that machine" not in said
+        assert "archgw status" not in said or "-c router -- archgw status" in said
+
+
+def test_a_pod_that_drains_is_no_alarm() -> None:
+    monitor = yaml.safe_load((FOLDER / "components/monitoring/servicemonitor.yaml").read_text())
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["relabelings"] == [
+        {
+            "sourceLabels": ["__meta_kubernetes_endpointslice_endpoint_conditions_terminating"],
+            "regex": "true",
+            "action": "drop",
+        }
+    ]
+
+
+def test_from_outside_all_is_asked_that_clients_ask_for() -> None:
+    route = yaml.safe_load((FOLDER / "components/gateway-api/httproute.yaml").read_text())
+    (rule,) = route["spec"]["rules"]
+    prefixes = tuple(match["path"]["value"] for match in rule["matches"])
+    asked = [path for dialect in DIALECTS.values() for path in dialect.paths] + [*DECISIONS, FEEDBACK, SESSION]
+    assert [path for path in asked if not path.startswith(prefixes)] == []
 
 
 @needs_kubectl
@@ -244,6 +298,66 @@ def test_a_secret_that_the_config_says_itself_is_refused(shell: Shell, tmp_path:
     result = shell.run("render", "kubernetes", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"))
     assert result.exit_code == 1 and where in told(result) and "hunter2" not in told(result)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_example_of_a_secret_names_each_variable_once(shell: Shell, tmp_path: Path) -> None:
+    """kubectl refuses one that is named twice."""
+    out, _ = rendered(shell, tmp_path, TWO + "state: {url: $ARCHGW_REDIS_URL}\n", ARCHGW_REDIS_URL="redis://r")
+    lines = [line for line in (out / "secrets.env.example").read_text().splitlines() if line[0] != "#"]
+    assert len(lines) == len(set(lines)) and "ARCHGW_REDIS_URL=" in lines
+
+
+@needs_kubectl
+@pytest.mark.parametrize("name", ["single", "ha"])
+def test_stores_that_the_config_names_may_be_reached(shell: Shell, tmp_path: Path, name: str) -> None:
+    out, _ = rendered(shell, tmp_path, TWO + "state: {url: 'redis://redis.stores.svc:6379'}\n")
+    allowed = one(built(out / "overlays" / name), "NetworkPolicy", "archgw-stores")
+    assert [port["port"] for port in allowed["spec"]["egress"][0]["ports"]] == [6379, 5432]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TWO + "state: {url: $R}\nworkers: 4\n", "workers: 4: one router service stands beside an Envoy in containers"),
+        ("{llm_providers: [{model: openai/gpt-4o-mini}]}", "write its sections line by line"),
+        (TWO + "learning: &l {enabled: false}\nlisteners: *l\n", "listeners"),
+    ],
+    ids=["workers", "braces", "alias"],
+)
+def test_what_a_pod_cannot_be_is_told_in_words(shell: Shell, tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    command = ["render", "kubernetes", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]
+    result = shell.run(*command, R="redis://r:6379")
+    assert result.exit_code == 1 and said in told(result) and "Traceback" not in told(result)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "local",
+    ["llm_providers: [{model: openai/gpt-4o-mini}, {model: ollama/llama3.1}]\n"],
+    ids=["in braces"],
+)
+def test_what_could_not_be_left_out_is_not_said_to_be(shell: Shell, tmp_path: Path, local: str) -> None:
+    out, said = rendered(shell, tmp_path, local)
+    assert "nobody answers there" in said and "left out" not in said
+    assert "ollama/llama3.1" in (out / "base" / "config.yaml").read_text()
+
+
+def test_what_the_service_asks_at_localhost_is_told(shell: Shell, tmp_path: Path) -> None:
+    model = "routing: {model: {base_url: 'http://localhost:8000/v1', name: Arch-Router-1.5B}}\n"
+    _, said = rendered(shell, tmp_path, TWO + model + "telemetry: {otlp: 'http://127.0.0.1:4318'}\n")
+    for place in ("routing.model", "telemetry.otlp"):
+        assert f"{place} is at localhost, which in a pod is the pod itself" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "told_of"),
+    [("# access_key: sk-live-hunter2hunter2", True), (f"clients: [{{name: ci, key: '{DIGEST}'}}]", False)],
+    ids=["in a comment", "a digest"],
+)
+def test_what_looks_like_a_key_is_told(shell: Shell, tmp_path: Path, line: str, *, told_of: bool) -> None:
+    _, said = rendered(shell, tmp_path, f"{TWO}{line}\n")
+    assert ("config.yaml:5 looks like a key" in said) is told_of and "hunter2" not in said
 
 
 def test_a_model_of_ones_own_is_reached_within_the_cluster_alone(shell: Shell, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ async def pod(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Po
     assert shown.exit_code == 0, shown.output
     objects = built(folder / "out" / "overlays" / "dev")
     _drain_faster(objects)
+    (secret,) = (one for one in objects if one["kind"] == "Secret")
+    del secret["data"]["DEEPSEEK_API_KEY"]
     running = Pod(objects, folder, {"0.0.0.0": "127.0.0.1"})
     try:
         await running.start()
@@ -76,6 +78,11 @@ async def test_a_pod_serves_and_ends_without_cutting_anything(tmp_path: Path, mo
         url = running.url(envoy)
         status, said = await ask(client, url, "hello", stream=False)
         assert status == 200, said
+
+        (tmp_path / "keys" / "DEEPSEEK_API_KEY").write_text("simulated-key-of-deepseek")  # the Secret has changed
+        await running.restart("router")
+        status, said = await ask(client, url, "hello again", stream=False)
+        assert status == 200, f"Envoy knows no chain with deepseek in it: {said}"
 
         slow = asyncio.create_task(ask(client, url, SLOW, stream=True))
         drained = tmp_path / "sockets" / "drained"

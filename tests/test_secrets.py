@@ -5,7 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from router_service.shell.files import load, variables
+import pytest
+
+from router_service.config import usable
+from router_service.plan import plan
+from router_service.shell import rendered
+from router_service.shell.files import load, source, variables
 
 CONFIG = "llm_providers: [{model: openai/gpt-4o, access_key: $OPENAI_API_KEY}]\n"
 
@@ -53,3 +58,66 @@ def test_a_service_whose_envoy_was_told_of_all_models_ends_where_a_key_is_missin
     environment = {**os.environ, "OPENAI_API_KEY": "k"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "$NO_SUCH_KEY: not set, and Envoy was told of its models." in done.stderr
+
+
+# -- a service that is started again, beside an Envoy that was told of what was there before ---------------------------
+
+SEVERAL = """
+llm_providers:
+  - {model: openai/gpt-4o, access_key: $OPENAI_API_KEY}
+  - {model: deepseek/deepseek-chat, access_key: $DEEPSEEK_API_KEY}
+  - {model: xai/grok-2, access_key: $XAI_API_KEY}
+routing_preferences: [{name: a, description: all of it, models: [gpt-4o, deepseek-chat, grok-2]}]
+"""
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"OPENAI_API_KEY": "k", "DEEPSEEK_API_KEY": "k"},
+        {"OPENAI_API_KEY": "another", "DEEPSEEK_API_KEY": "k", "XAI_API_KEY": "new"},
+        {"OPENAI_API_KEY": "k"},
+        {},
+    ],
+    ids=["the same", "one more", "one less", "none"],
+)
+def test_it_knows_the_chains_that_envoy_was_told_of(tmp_path: Path, later: dict[str, str]) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(SEVERAL)
+    given = source(config, {"OPENAI_API_KEY": "k", "DEEPSEEK_API_KEY": "k"})
+    told = plan(usable(given.config()))
+    kept = rendered.to_json(given, [candidate.label for candidate in told.candidates])
+    config.write_text("llm_providers: [{model: openai/o1}]\n")
+
+    assert rendered.file_of(kept) == config and '"k"' not in kept, "keys are not kept"
+    again, models = rendered.from_json(kept, variables(config, later))
+    known = plan(usable(rendered.as_then(again.config(), models)))
+    assert {chain.name for chain in known.chains.values()} == {chain.name for chain in told.chains.values()}
+    assert [one.reason for one in known.disabled] == (
+        ["$XAI_API_KEY is not set, or was not when this gateway was started"]
+        if "XAI_API_KEY" in later
+        else ["$XAI_API_KEY is not set"]
+    )
+    if "OPENAI_API_KEY" in later:
+        assert known.candidates[0].key and known.candidates[0].key.value == later["OPENAI_API_KEY"], "a key may change"
+
+
+def test_a_service_is_started_with_what_was_rendered(tmp_path: Path) -> None:
+    """By the commands of a container; it ends at once, for there is no worker 1."""
+    config, told = tmp_path / "config.yaml", tmp_path / "rendered.json"
+    config.write_text(SEVERAL)
+    environment = {**os.environ, "OPENAI_API_KEY": "k"}
+    render = [sys.executable, "-m", "archgw", "render", "envoy", str(config), "--only-usable"]
+    files = ["--output", str(tmp_path / "envoy.json"), "--rendered", str(told)]
+    subprocess.run([*render, *files], env=environment, check=True)
+    assert told.stat().st_mode & 0o777 == 0o600
+    config.write_text("no config any more")
+    service = [sys.executable, "-m", "router_service", "--config", str(config), "--rendered", str(told)]
+    done = subprocess.run(
+        [*service, "--socket", str(tmp_path / "s"), "--worker", "1"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "numbered from 0 to 0" in done.stderr, "it got as far as that"

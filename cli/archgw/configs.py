@@ -12,7 +12,7 @@ from archgw import report
 from router_service.config import Config, ConfigErrors, LocalModel, settled, usable, with_workers
 from router_service.plan import Plan, plan
 from router_service.providers import PROVIDERS
-from router_service.shell.files import load, source, variables
+from router_service.shell.files import Source, source, variables
 
 HELP = "The config to use. Without it: ./config.yaml, else ~/.archgw/config.yaml."
 Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
@@ -55,8 +55,15 @@ def read(path: Path, *, need_keys: bool = True, environment: Mapping[str, str] |
 
 
 def _read(path: Path, environment: Mapping[str, str] | None, checked: Callable[[Config], Config]) -> Config:
+    return _sourced(path, environment, checked)[1]
+
+
+def _sourced(
+    path: Path, environment: Mapping[str, str] | None, checked: Callable[[Config], Config]
+) -> tuple[Source, Config]:
     try:
-        return checked(load(path, environment))
+        given = source(path, environment)
+        return given, checked(given.config())
     except ConfigErrors as error:
         report.errors.print(str(error), markup=False, soft_wrap=True)
         raise SystemExit(report.NO) from error
@@ -78,6 +85,12 @@ def resolve(path: Path, *, workers: int | None = None) -> tuple[Config, Plan]:
 def database_variables(path: Path) -> dict[str, str]:
     """What PostgreSQL's clients look for in the environment, and is in a .env or in a container's secrets."""
     return {name: text for name, text in variables(path).items() if name.startswith("PG")}
+
+
+def at_once(path: Path, *, all_models: bool) -> tuple[Source, Plan]:
+    """What was read, and the plan of it: the same keys in both, whatever becomes of the files."""
+    given, config = _sourced(path, None, (lambda config: config) if all_models else usable)
+    return given, of(config, {entry.known_as for entry in config.providers}) if all_models else plan(config)
 
 
 def check_model(config: Config) -> None:

@@ -7,22 +7,27 @@ container's user, whoever that is on this machine. Keys are in files in memory a
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from archgw import configs
 from archgw.home import Home, Stack, own, write_private
-from archgw.machine import CannotStart
+from archgw.machine import DASHBOARD_HOST, CannotStart, why_taken
 from archgw.render import compose
+from archgw.render.containers import Several, check_alone
 from router_service.config import LocalModel
 from router_service.plan import Plan
 from router_service.providers import PROVIDERS
 from router_service.shell.files import SECRETS, variables
 
 _VARIABLE = re.compile(r"\$\{?(\w+)")  # in the config
+_EVERY = ("--profile", "*")  # what was started by one is ended, too
+_IMAGE = "ROUTER_IMAGE"  # the user's own word for which, instead of one that is built here
 _READY_WITHIN = 300  # seconds, of containers that are made, not of images
 _ENGINE = "install Docker Engine 25 or newer with its Compose plugin (https://docs.docker.com/engine/install/)"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in there, or none is used
@@ -37,9 +42,11 @@ def stack(at: Home) -> Stack | None:
 
 
 def start(at: Home, config: Path, plan: Plan, started: float) -> Stack:
-    """Returns when all of it is well. What Docker prints meanwhile is to be seen. Raises CannotStart, NotPrivate."""
-    _check_docker()
+    """Returns when all of it is well. What Docker prints meanwhile is to be seen; where it does not come up, what has
+    begun is ended. Raises CannotStart, NotPrivate."""
+    _check_docker("or start the gateway without: archgw up")
     _check_config(config, plan)
+    _check_alone(at, plan)
     at.create()
     own(_folder(at))
     checkout = _checkout()
@@ -50,10 +57,14 @@ def start(at: Home, config: Path, plan: Plan, started: float) -> Stack:
         None, os.environ.get("COMPOSE_PROFILES", "").split(",")
     )  # Compose looks there only without --profile
     profiles = [word for name in dict.fromkeys([*compose.wanted(plan), *asked]) for word in ("--profile", name)]
-    build = ["--build"] if checkout else []
+    build = ["--build"] if checkout and not os.environ.get(_IMAGE) else []
     wait = ["--detach", "--wait", "--wait-timeout", str(_READY_WITHIN)]
-    if _compose(at, *profiles, "up", *build, *wait, environment={SECRETS: str(secrets)}).returncode:
-        raise CannotStart("Docker did not bring it up; what it says is above")
+    with _ended_if_not_well(at):
+        if _compose(at, *profiles, "up", *build, *wait, environment={SECRETS: str(secrets)}).returncode:
+            _compose(at, *_EVERY, "logs", "--tail", "20", environment={SECRETS: "."})
+            raise CannotStart(
+                "Docker did not bring it up; what it and the containers say is above. They are ended again"
+            )
     made = Stack(0, str(config), compose.url(plan), started, compose.dashboard_url(plan))
     write_private(_announced(at), json.dumps(asdict(made)))
     return made
@@ -72,13 +83,29 @@ def unseen(config: Path) -> list[str]:
 
 def stop(at: Home, within: float) -> None:
     """When no request is under way, or after so many seconds. Raises CannotStart where Docker does not end it."""
-    _check_docker()
+    _check_docker(f"if it and its containers are gone for good: rm {shlex.quote(str(_announced(at)))}")
     if within:
         run(at, "down", "--within", f"{within:g}")
-    # Profiles: what was started by one is ended, too. Secrets: none is read, but a name has to be there.
-    if _compose(at, "--profile", "*", "down", environment={SECRETS: "."}).returncode:
-        raise CannotStart("Docker did not end it; what it says is above")
+    _end(at)
     _announced(at).unlink(missing_ok=True)
+
+
+def _end(at: Home) -> None:
+    """Raises CannotStart."""
+    if _compose(at, *_EVERY, "down", environment={SECRETS: "."}).returncode:
+        raise CannotStart("Docker did not end it; what it says is above")
+    with suppress(CannotStart):  # a machine that has no folder in memory
+        shutil.rmtree(_in_memory(os.environ) / "secrets", ignore_errors=True)
+
+
+@contextmanager
+def _ended_if_not_well(at: Home) -> Iterator[None]:
+    """Else nobody would know of containers that Docker goes on starting again, and that hold the port."""
+    try:
+        yield
+    except (CannotStart, KeyboardInterrupt):
+        _end(at)
+        raise
 
 
 def run(at: Home, *command: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +115,7 @@ def run(at: Home, *command: str) -> subprocess.CompletedProcess[str]:
 
 def command(at: Home) -> str:
     """How a user asks Docker about it; within a container nobody knows where the file is."""
-    return "docker compose" if at.sockets else f"docker compose -f {_file(at)}"
+    return "docker compose" if at.sockets else f"docker compose -f {shlex.quote(str(_file(at)))}"
 
 
 def way_to(at: Home, asked: str) -> str:
@@ -102,7 +129,11 @@ def _compose(
     at: Home, *arguments: str, environment: dict[str, str], told: bool = False
 ) -> subprocess.CompletedProcess[str]:
     command = ["docker", "compose", "--file", str(_file(at)), *arguments]
-    return subprocess.run(command, env=_without_keys() | environment, check=False, text=True, capture_output=told)
+    seen = _without_keys() | {"COMPOSE_PROJECT_NAME": compose.PROJECT} | environment
+    try:
+        return subprocess.run(command, env=seen, check=False, text=True, capture_output=told)
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, "", f"docker: {error.strerror}")
 
 
 def _without_keys() -> dict[str, str]:
@@ -110,10 +141,10 @@ def _without_keys() -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if name not in _key_variables()}
 
 
-def _check_docker() -> None:
+def _check_docker(otherwise: str) -> None:
     docker = shutil.which("docker")
     if docker is None:
-        raise CannotStart(f"there is no docker on the PATH; {_ENGINE}, or start it without: archgw up")
+        raise CannotStart(f"there is no docker on the PATH; {_ENGINE}, {otherwise}")
     for asked, mend in (
         (("version", "--format", "{{.Server.Version}}"), "start it (sudo systemctl start docker; Docker Desktop)"),
         (("compose", "version", "--short"), _ENGINE),
@@ -121,7 +152,36 @@ def _check_docker() -> None:
         done = subprocess.run([docker, *asked], env=_without_keys(), capture_output=True, text=True, check=False)
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip() or "it says nothing").splitlines()[0]
-            raise CannotStart(f"docker {asked[0]} fails: {said}\n  {mend}, or start the gateway without: archgw up")
+            raise CannotStart(f"docker {asked[0]} fails: {said}\n  {mend}, {otherwise}")
+
+
+def _check_alone(at: Home, plan: Plan) -> None:
+    """That nobody has what the containers are to have: the dashboard's port, and their names."""
+    try:
+        check_alone(plan.workers)
+    except Several as error:
+        raise CannotStart(str(error)) from error
+    port = plan.dashboard.port
+    if plan.dashboard.enabled and (taken := why_taken(DASHBOARD_HOST, port)):
+        raise CannotStart(
+            f"the dashboard cannot listen on {DASHBOARD_HOST}:{port}: {taken}. Stop what uses it, or set another"
+            " dashboard.port in the config, or dashboard: {enabled: false}"
+        )
+    listed = _compose(
+        at, "ls", "--all", "--filter", f"name={compose.PROJECT}", "--format", "json", environment={}, told=True
+    )
+    for name, files in _projects(listed.stdout):
+        if name == compose.PROJECT and files != str(_file(at)):
+            raise CannotStart(
+                f"containers of the same name are there, of {files}, and would be replaced. End them first:"
+                f" docker compose -p {compose.PROJECT} down"
+            )
+
+
+def _projects(listed: str) -> Iterator[tuple[str, str]]:
+    """Their names, and of which files they are. Nothing is known where Compose says it otherwise."""
+    with suppress(ValueError, KeyError, TypeError):
+        yield from [(one["Name"], one["ConfigFiles"]) for one in json.loads(listed)]
 
 
 def _check_config(config: Path, plan: Plan) -> None:

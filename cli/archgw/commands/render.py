@@ -15,6 +15,8 @@ from archgw.reading import document
 from archgw.render import compose, containers, envoy, mesh
 from archgw.render.mesh.fragments import PREFIX, fragments
 from archgw.render.mesh.merge import CannotMerge, merge
+from router_service.plan import Plan
+from router_service.shell.rendered import to_json
 
 render_app = typer.Typer(
     no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
@@ -39,18 +41,27 @@ def render_envoy(
     output: Annotated[
         Path | None, typer.Option(help="Write it into this file, whole or not at all.", show_default=False)
     ] = None,
+    rendered_as: Annotated[
+        Path | None,
+        typer.Option(
+            "--rendered",
+            help="Write into this file of what it was rendered, for the router service's --rendered.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Print the Envoy configuration (JSON) that archgw makes of the config.
 
     Models whose key is not set are rendered, too, but for a container or with --only-usable, which is for where the
     router service has the same keys. The keys themselves are never part of it.
     """
-    path = configs.find(config)
+    given, plan = configs.at_once(configs.find(config), all_models=not (in_container or only_usable))
     if in_container:
-        place, plan = containers.place(containers.THIS_MACHINE), containers.listening(configs.resolve(path)[1])
+        place, plan = containers.place(containers.THIS_MACHINE), containers.listening(plan)
     else:
         place = envoy.Place(router_socket=router_socket, admin_port=admin_port, admin_socket=admin_socket)
-        plan = configs.resolve(path)[1] if only_usable else configs.complete(path)
+    if rendered_as:
+        write_private(rendered_as, to_json(given, [candidate.label for candidate in plan.candidates]))
     text = json.dumps(envoy.render(plan, place), indent=1) + "\n"
     if output:
         write_private(output, text)
@@ -62,7 +73,9 @@ def render_envoy(
 def render_compose(config: configs.Argument = None) -> None:
     """Print the docker-compose.yaml that archgw makes of the config, to lie beside it. It holds no key."""
     path = configs.find(config)
-    sys.stdout.write(compose.text(configs.complete(path), compose.Files(config=f"./{path.name}")))
+    plan = configs.complete(path)
+    _check_alone(plan)
+    sys.stdout.write(compose.text(plan, compose.Files(config=f"./{path.name}")))
 
 
 @render_app.command("mesh")
@@ -95,6 +108,7 @@ def render_mesh(
         report.fail("--prefix must not be empty: names such as router are others', too", code=report.MISUSE)
     place = envoy.Place(router_socket=router_socket, prefix=prefix, ca_file=ca_file)
     plan = configs.complete(configs.find(config))
+    _check_alone(plan)
     ours = fragments(plan, place, configs.complete(configs.find(beside)) if beside else None)
     if into is not None:
         if target != "plain" or out is not None:
@@ -117,3 +131,10 @@ def render_mesh(
 
 
 render_app.command("kubernetes")(render_kubernetes)
+
+
+def _check_alone(plan: Plan) -> None:
+    try:
+        containers.check_alone(plan.workers)
+    except containers.Several as error:
+        report.fail(str(error))

@@ -1,5 +1,7 @@
 """archgw render kubernetes: a folder of manifests."""
 
+import os
+import shlex
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -11,10 +13,12 @@ from rich.markup import escape
 from archgw import configs, report, simulated
 from archgw.render import kubernetes, kubernetes_overlays
 from archgw.render.config_text import url_in, variables, without
+from archgw.render.containers import Several
 from archgw.render.kubernetes_overlays import Simulated
 from archgw.simulate import VENDORS
-from router_service.config import Config, ConfigErrors, RemoteModel
-from router_service.config.addresses import is_local
+from router_service.config import Config, ConfigErrors, LocalModel, RemoteModel
+from router_service.config.addresses import host_of, is_local
+from router_service.config.keys import redact
 from router_service.plan import Plan
 
 _LEFT_OUT = "In a pod, localhost is the pod itself, where nobody answers:"
@@ -34,14 +38,21 @@ def render_kubernetes(
     given, written = configs.complete(path), path.read_text("utf-8")
     if told := list(_in_the_open(given, written)):
         report.fail("what is written there would stand in a ConfigMap: " + "; ".join(told))
-    text = kubernetes.in_pod(written, given.listener, guarded=bool(given.clients))
-    text, plan = _without_local(path, text, given)
-    texts = kubernetes.Texts(text, rules_text(), _variables(configs.unsettled(path), text))
-    rendered = kubernetes.render(plan, texts, _simulated(path, text))
-    for name, written in rendered.items():
+    try:
+        text = kubernetes.in_pod(written, given.listener, guarded=bool(given.clients))
+        text, plan = _without_local(path, text, given)
+        texts = kubernetes.Texts(text, rules_text(), _variables(configs.unsettled(path), text))
+        rendered = kubernetes.render(plan, texts, _simulated(path, text))
+        _check(path, plan, rendered["overlays/ha/config.yaml"])
+    except (ConfigErrors, ValueError) as error:
+        report.fail(f"{path} cannot be changed for a pod: {error}")
+    except Several as error:
+        report.fail(f"{path}: {error}")
+    for name, content in rendered.items():
         file = out / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(written, "utf-8")
+        file.write_text(content, "utf-8")
+    report.warn((*_like_a_key(path, written), *_nobody_there(plan)))
     _tell(plan, out, len(rendered))
 
 
@@ -65,6 +76,34 @@ def _in_the_open(plan: Plan, text: str) -> Iterable[str]:
             yield f"{section}.url (write url: $A_NAME)"
 
 
+def _like_a_key(path: Path, text: str) -> Iterable[str]:
+    """What no key of the config says, such as one in a comment. Digests of clients' keys may be read by anybody."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if "sha256:" not in line and redact(line) != line:
+            yield f"{path}:{number} looks like a key or a password, and stands in the ConfigMap now"
+
+
+def _check(path: Path, plan: Plan, shared: str) -> None:
+    """That what was changed as text says what it is to say. Raises ConfigErrors, ValueError."""
+    stores = {kubernetes_overlays.REDIS_URL: "redis://a", kubernetes_overlays.LEDGER_URL: "postgresql://b"}
+    replicas = configs.rewritten(path, shared, {**os.environ, **stores})
+    if plan.listener.address != kubernetes.ADDRESS or [replicas.state.url, replicas.ledger.url] != [*stores.values()]:
+        raise ValueError("write listeners, state and ledger as sections of their own, each line by line")
+
+
+def _nobody_there(plan: Plan) -> Iterable[str]:
+    """What the router service itself asks at localhost, which nothing can be left out for."""
+    model = plan.routing.model
+    asked = {"telemetry.otlp": plan.telemetry.otlp, "state.url": plan.state.url, "ledger.url": plan.ledger.url}
+    if isinstance(model, RemoteModel):
+        asked["routing.model"] = model.base_url
+    for place, url in asked.items():
+        if "://" in url and is_local(host_of(url)):
+            yield f"{place} is at localhost, which in a pod is the pod itself: nobody answers there"
+    if isinstance(model, LocalModel):
+        yield "routing.model is a folder of this machine: mount it into the container router, beside the config"
+
+
 def _without_local(path: Path, text: str, given: Plan) -> tuple[str, Plan]:
     """Without models of this machine, if that leaves a config; the rest of it may need them by name."""
     local = [candidate.label for candidate in given.candidates if is_local(candidate.address.host)]
@@ -73,12 +112,14 @@ def _without_local(path: Path, text: str, given: Plan) -> tuple[str, Plan]:
         return text, plan
     try:
         shorter = without(text, dict.fromkeys(local, _LEFT_OUT))
-        plan = configs.rewritten(path, shorter)
-    except ConfigErrors:
+        without_them = configs.rewritten(path, shorter)
+    except (ConfigErrors, ValueError):
+        without_them = plan
+    if any(candidate.label in local for candidate in without_them.candidates):
         report.warn(f"{name} is at localhost, which in a pod is the pod itself: nobody answers there" for name in local)
         return text, plan
     report.warn(f"{name} is at localhost, which in a pod is the pod itself: left out" for name in local)
-    return shorter, plan
+    return shorter, without_them
 
 
 def _variables(config: Config, text: str) -> tuple[str, ...]:
@@ -112,5 +153,6 @@ def _tell(plan: Plan, out: Path, count: int) -> None:
     print_(f"{count} files in {escape(str(out))}.", soft_wrap=True)
     if not plan.clients:
         print_("Whoever the NetworkPolicy lets in may ask; with `clients`, only who has a key: archgw client-key")
-    print_(f"Next: cp {out}/secrets.env.example {out}/secrets.env, fill it in, then:", soft_wrap=True)
-    print_(f"  kubectl apply -k {escape(str(out))}/overlays/single", soft_wrap=True)
+    folder = escape(shlex.quote(str(out)))
+    print_(f"Next: cp {folder}/secrets.env.example {folder}/secrets.env, fill it in, then:", soft_wrap=True)
+    print_(f"  kubectl apply -k {folder}/overlays/single", soft_wrap=True)

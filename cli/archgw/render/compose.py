@@ -7,7 +7,6 @@ that is not set. What no container may is the same everywhere: `hardened`.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from textwrap import indent
 from urllib.parse import urlsplit
 
@@ -18,18 +17,21 @@ from archgw.render.compose_profiles import INSIDE, hardened
 from archgw.render.containers import (
     CONFIG,
     DATA,
-    ENVOY,
-    ENVOY_CONFIG,
+    PROBE,
     SECRETS,
     SOCKETS,
     THIS_MACHINE,
     TMP,
     USER,
+    check_alone,
+    envoy,
 )
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ENVOY_IMAGE, ROUTER_IMAGE
 from router_service.plan import Plan
 
+PROJECT = "archgw"  # what Compose calls all of it
+_RENDERED = "/run/envoy"  # what `render` has written, in the router and in Envoy
 _MACHINE = [f"{THIS_MACHINE}:host-gateway"]
 _HEADER = """\
 # The gateway in containers: `docker compose up -d --wait`. docs/containers.md tells the rest.
@@ -57,9 +59,10 @@ class Files:
 
 
 def text(plan: Plan, files: Files) -> str:
-    """YAML, a comment before each part."""
+    """YAML, a comment before each part. Raises containers.Several."""
+    check_alone(plan.workers)
     services = [indent(_part(*part), "  ") for part in _services(plan, files)]
-    head = [_HEADER, _yaml({"name": "archgw"}), "services:\n" + "\n".join(services)]
+    head = [_HEADER, _yaml({"name": PROJECT}), "services:\n" + "\n".join(services)]
     return "\n".join([*head, *(_part(*part) for part in _shared(plan, files))])
 
 
@@ -89,12 +92,12 @@ def _services(plan: Plan, files: Files) -> Iterable[tuple[str, Json]]:
 
 def _render(files: Files) -> Json:
     """Which models have a key decides what chains there are, and both sides have to know the same."""
-    command = ["archgw", "render", "envoy", "--in-container", "--output", f"{DATA}/envoy.json"]
+    written = ["--output", f"{DATA}/envoy.json", "--rendered", f"{DATA}/rendered.json"]
     return {
         **_image(files),
         **hardened(f"{USER}:{USER}", memory="512M"),
         "restart": "no",
-        "entrypoint": command,
+        "entrypoint": ["archgw", "render", "envoy", "--in-container", *written],
         "network_mode": "none",
         "configs": [{"source": "config", "target": CONFIG}],
         "volumes": [f"envoy:{DATA}", _secrets()],
@@ -107,14 +110,15 @@ def _router(plan: Plan, files: Files) -> Json:
     return {
         **_image(files),
         **hardened(f"{USER}:{USER}", memory="1G"),
+        "command": ["--rendered", f"{_RENDERED}/rendered.json"],
         "environment": {"ARCHGW_URL": url(plan), "ARCHGW_DASHBOARD_URL": dashboard_url(plan)},
         "extra_hosts": list(_MACHINE),
         "networks": ["default", INSIDE],
         "configs": [{"source": "config", "target": CONFIG}],
-        "volumes": [f"sockets:{SOCKETS}", f"data:{DATA}", _secrets()],
+        "volumes": [f"sockets:{SOCKETS}", f"data:{DATA}", f"envoy:{_RENDERED}:ro", _secrets()],
         "tmpfs": [TMP],
         "depends_on": _rendered() | _shared_state(plan),
-        "healthcheck": _healthcheck("CMD", "python", "-m", "router_service.shell.probe", f"{SOCKETS}/router.sock"),
+        "healthcheck": _healthcheck("CMD", *PROBE),
     }
 
 
@@ -123,18 +127,18 @@ def _envoy(plan: Plan, files: Files) -> Json:
     return {
         "image": f"${{ENVOY_IMAGE:-{ENVOY_IMAGE}}}",
         **hardened(f"{USER}:{USER}", memory="512M"),
-        "entrypoint": list(ENVOY),
+        "entrypoint": envoy(f"{_RENDERED}/envoy.json", threads=4),
         "depends_on": _rendered() | {"router": {"condition": "service_healthy"}},
         "ports": [f"{_host(plan)}:{port}:{port}"],
         "extra_hosts": list(_MACHINE),
-        "volumes": [f"sockets:{SOCKETS}", f"envoy:{PurePosixPath(ENVOY_CONFIG).parent}:ro"],
+        "volumes": [f"sockets:{SOCKETS}", f"envoy:{_RENDERED}:ro"],
         "healthcheck": _healthcheck("CMD", "bash", "-c", _READY.format(port=port)),
     }
 
 
 def _dashboard(plan: Plan, files: Files) -> Json:
     port = plan.dashboard.port
-    shared = plan.ledger.url.startswith("postgres")
+    shared = plan.ledger.url not in ("sqlite", "none")  # one that is not set here is `$NAME`
     command = ["python", "-m", "archgw.dashboard", "--home", DATA, "--config", CONFIG, "--port", str(port)]
     fetch = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/', timeout=3)"
     return {
@@ -163,8 +167,15 @@ def _shared_state(plan: Plan) -> Json:
 
 
 def _image(files: Files) -> Json:
-    build = {"build": {"context": files.checkout, "dockerfile": "deploy/Dockerfile"}} if files.checkout else {}
+    build = (
+        {"build": {"context": _literally(files.checkout), "dockerfile": "deploy/Dockerfile"}} if files.checkout else {}
+    )
     return {"image": f"${{ROUTER_IMAGE:-{ROUTER_IMAGE}}}", **build}
+
+
+def _literally(path: str) -> str:
+    """Compose takes a dollar for the beginning of a variable."""
+    return path.replace("$", "$$")
 
 
 def _secrets() -> Json:
@@ -191,7 +202,13 @@ def _healthcheck(*test: str) -> Json:
 def _shared(plan: Plan, files: Files) -> Iterable[tuple[str, Json]]:
     networks = {"default": {}, INSIDE: {"internal": True}}
     yield "Nobody reaches the databases but who needs them, and they reach nobody.", {"networks": networks}
-    yield "", {"configs": {"config": {"file": files.config}} | compose_profiles.configs(files.checkout)}
+    yield (
+        "",
+        {
+            "configs": {"config": {"file": _literally(files.config)}}
+            | compose_profiles.configs(_literally(files.checkout))
+        },
+    )
     options = {"type": "tmpfs", "device": "tmpfs", "o": f"uid={USER},gid={USER},mode=0700,size=1m"}
     volumes = {"sockets": {"driver_opts": options}, "envoy": {}, "data": {}} | compose_profiles.volumes(files.checkout)
     outlives = (

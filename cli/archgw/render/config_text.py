@@ -1,4 +1,8 @@
-"""A config.yaml as its user wrote it, with only those places changed that must differ elsewhere; comments stay."""
+"""A config.yaml as its user wrote it, with only those places changed that must differ elsewhere; comments stay.
+
+What cannot be changed as text raises ValueError, in words. Whoever changes one reads it again: YAML can be written in
+more ways than are known here.
+"""
 
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -8,25 +12,33 @@ import yaml
 from router_service.config.keys import variable
 
 _ENTRIES = ("llm_providers", "model_providers")
+_ENDED = re.compile(r"^\.\.\.\Z", re.M)  # the end of a document
 
 
 def with_section(text: str, key: str, written: str) -> str:
-    """`written`, lines of YAML, in place of the section `key`, or at the end where there is none."""
-    for at, node in _sections(text):
-        if at.value == key:
-            start = at.start_mark.index
-            return text[:start] + written.rstrip("\n") + text[_end(text, start, node.end_mark.index) :]
-    return f"{text.rstrip()}\n\n{written.rstrip()}\n"
+    """`written`, lines of YAML, in place of the section `key`, or at the end where there is none. Raises ValueError."""
+    if _in_braces(text):
+        raise ValueError(f"all of it is in braces: write its sections line by line, so that `{key}` can be one of them")
+    found = _section(text, key)
+    if found is None:
+        return f"{_ENDED.sub('', text.rstrip()).rstrip()}\n\n{written.rstrip()}\n"
+    at, node = found
+    start = at.start_mark.index
+    return text[:start] + written.rstrip("\n") + text[_end(text, start, node.end_mark.index) :]
 
 
 def with_url(text: str, key: str, url: str) -> str:
-    """`key: {url: ...}` says this; what else the section says stays."""
-    node = next((node for at, node in _sections(text) if at.value == key), None)
+    """`key: {url: ...}` says this; what else the section says stays. Raises ValueError."""
+    found = _section(text, key)
+    node = found[1] if found else None
     if not isinstance(node, yaml.MappingNode) or not node.value:
         return with_section(text, key, f"{key}: {{url: {url}}}")
     known = {name.value: value for name, value in node.value}
     if "url" in known:
-        return text[: known["url"].start_mark.index] + url + text[known["url"].end_mark.index :]
+        start, end = known["url"].start_mark.index, known["url"].end_mark.index
+        if start < node.start_mark.index:
+            raise ValueError(f"{key}.url is the alias of another place: write it there itself")
+        return text[:start] + url + text[_end(text, start, end) :]
     first = node.value[0][0].start_mark
     between = ", " if node.flow_style else "\n" + " " * first.column
     return f"{text[: first.index]}url: {url}{between}{text[first.index :]}"
@@ -44,7 +56,7 @@ def without(text: str, models: Mapping[str, str]) -> str:
 
     Preferences lose them, too. The text as it is where that cannot be done line by line.
     """
-    cuts = [*_entries(text, models), *_mentions(text, models)]
+    cuts = {*_entries(text, models), *_mentions(text, models)}  # an alias is met again wherever it is used
     for start, end, instead in sorted(cuts, reverse=True):
         text = text[:start] + instead + text[end:]
     return text
@@ -55,6 +67,19 @@ def variables(text: str) -> set[str]:
     scalars = (node.value for root in yaml.compose_all(text) for node in _nodes(root))
     named = (variable(scalar) for scalar in scalars if isinstance(scalar, str))
     return {name for name in named if name and name.isidentifier()}
+
+
+def _section(text: str, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """The key and what it says. Raises ValueError where that is written elsewhere."""
+    found = next((pair for pair in _sections(text) if pair[0].value == key), None)
+    if found and found[1].start_mark.index < found[0].start_mark.index:
+        raise ValueError(f"{key} is the alias of another place: write it there itself")
+    return found
+
+
+def _in_braces(text: str) -> bool:
+    root = yaml.compose(text)
+    return isinstance(root, yaml.MappingNode) and bool(root.flow_style)
 
 
 def _sections(text: str) -> list[tuple[yaml.Node, yaml.Node]]:

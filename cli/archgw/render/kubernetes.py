@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from archgw.render import kubernetes_components, kubernetes_network, kubernetes_overlays
 from archgw.render.config_text import with_section
+from archgw.render.containers import check_alone
 from archgw.render.envoy_pieces import Json
 from archgw.render.kubernetes_overlays import LEDGER_URL, REDIS_URL, Simulated
 from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, deployment
@@ -28,7 +29,11 @@ class Texts:
 
 
 def render(plan: Plan, texts: Texts, simulated: Simulated | None) -> dict[str, str]:
-    """Path -> text, of every file. `plan` is of `texts.pod`; without `simulated` there is no overlay `dev`."""
+    """Path -> text, of every file. `plan` is of `texts.pod`; without `simulated` there is no overlay `dev`.
+
+    Raises ValueError where the config cannot be changed as text, containers.Several where a pod cannot be what it says.
+    """
+    check_alone(plan.workers)
     return {
         **_base(plan, texts),
         **kubernetes_overlays.single(plan),
@@ -115,7 +120,7 @@ def _service(plan: Plan) -> Json:
 
 
 def _secrets(variables: Iterable[str]) -> str:
-    lines = [f"{name}=" for name in variables]
+    lines = [f"{name}=" for name in variables if name not in (REDIS_URL, LEDGER_URL)]
     return "\n".join(
         [
             "# Copy it to secrets.env, which git passes over, fill in what you have, and leave out the others. Then:",

@@ -1,6 +1,7 @@
 """What only some clusters have the kinds for, a component of kustomize each."""
 
 import math
+import re
 
 import yaml
 
@@ -8,8 +9,23 @@ from archgw.render import kubernetes_network
 from archgw.render.envoy_pieces import Json
 from archgw.render.kubernetes_pod import KEYS, LABELS, NAME
 from archgw.render.kubernetes_text import file_of
+from router_service.answers import SESSION
 from router_service.plan import Plan
 
+_TERMINATING = "__meta_kubernetes_endpointslice_endpoint_conditions_terminating"
+_KUBECTL, _POD = f"kubectl -n {NAME}", "{{ $labels.pod }}"
+_ON_A_MACHINE = "On that machine: archgw status, then archgw logs."
+_COMMANDS = re.compile(r"archgw (status|why last)\b")
+_GONE: Json = {
+    "alert": "ArchgwGone",
+    "expr": 'absent(up{job="archgw"} == 1)',
+    "for": "5m",
+    "labels": {"severity": "critical"},
+    "annotations": {
+        "summary": "No pod of archgw answers",
+        "description": f"{_KUBECTL} get pods, then describe one that does not start: a Secret may be missing.",
+    },
+}
 METRICS_KEY = "archgw-metrics"  # the Secret with Prometheus' own client key, where clients need one
 
 
@@ -18,13 +34,13 @@ def components(plan: Plan, alerts: str) -> dict[str, str]:
     rules = {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": {"name": NAME, "labels": LABELS},
-        "spec": {"groups": yaml.safe_load(alerts)["groups"]},
+        "metadata": _metadata(),
+        "spec": {"groups": _of_pods(yaml.safe_load(alerts)["groups"])},
     }
     with_names = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": kubernetes_network.VENDORS},
+        "metadata": {"name": kubernetes_network.VENDORS, "namespace": NAME},
         "$patch": "delete",
     }
     return {
@@ -49,14 +65,37 @@ def _component(name: str, patch: Json | None = None, **resources: Json) -> dict[
     return {f"components/{name}/kustomization.yaml": file_of(kustomization), **files}
 
 
+def _metadata(name: str = NAME) -> Json:
+    """With the namespace: a component is added beside an overlay, whose own is for what is in there."""
+    return {"name": name, "namespace": NAME, "labels": LABELS}
+
+
+def _of_pods(groups: list[Json]) -> list[Json]:
+    """Pods come and go: one that is away is the cluster's to start again, and that none is there no series tells."""
+    rules = [rule if rule["alert"] != "ArchgwAway" else _away(rule) for group in groups for rule in group["rules"]]
+    return [{"name": NAME, "rules": [_GONE, *(_told_in_pods(rule) for rule in rules)]}]
+
+
+def _away(rule: Json) -> Json:
+    return rule | {"for": "5m", "labels": {"severity": "warning"}}
+
+
+def _told_in_pods(rule: Json) -> Json:
+    described = rule["annotations"]["description"].replace(_ON_A_MACHINE, f"{_KUBECTL} describe pod {_POD}")
+    described = _COMMANDS.sub(rf"{_KUBECTL} exec {_POD} -c router -- \g<0>", described)
+    return rule | {"annotations": rule["annotations"] | {"description": described}}
+
+
 def _monitor(plan: Plan) -> Json:
-    endpoint: Json = {"port": "http", "path": "/archgw/metrics", "interval": "15s"}
+    # One that drains has shut its port, which is no alarm.
+    leaving = {"sourceLabels": [_TERMINATING], "regex": "true", "action": "drop"}
+    endpoint: Json = {"port": "http", "path": "/archgw/metrics", "interval": "15s", "relabelings": [leaving]}
     if plan.clients:
         endpoint["authorization"] = {"type": "Bearer", "credentials": {"name": METRICS_KEY, "key": "key"}}
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
-        "metadata": {"name": NAME, "labels": LABELS},
+        "metadata": _metadata(),
         "spec": {"selector": {"matchLabels": LABELS}, "endpoints": [endpoint]},
     }
 
@@ -78,14 +117,14 @@ def _route(plan: Plan) -> Json:
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": {"name": NAME, "labels": LABELS},
+        "metadata": _metadata(),
         "spec": {
             "parentRefs": [{"name": "gateway", "namespace": "gateway"}],
             "hostnames": ["llm.example.com"],
             "rules": [
                 {
                     "matches": [
-                        {"path": {"type": "PathPrefix", "value": path}} for path in ("/v1/", "/archgw/sessions/")
+                        {"path": {"type": "PathPrefix", "value": path}} for path in ("/v1/", "/routing/v1/", SESSION)
                     ],
                     "backendRefs": [{"name": NAME, "port": plan.listener.port}],
                     "timeouts": {"request": f"{math.ceil(plan.listener.timeout) + 10}s"},
@@ -100,7 +139,7 @@ def _external() -> Json:
     return {
         "apiVersion": "external-secrets.io/v1",
         "kind": "ExternalSecret",
-        "metadata": {"name": KEYS, "labels": LABELS},
+        "metadata": _metadata(KEYS),
         "spec": {
             "refreshInterval": "1h",
             "secretStoreRef": {"kind": "ClusterSecretStore", "name": "secrets"},

@@ -38,7 +38,13 @@ def policies(plan: Plan) -> list[Json]:
         policy(NAME, LABELS, {"policyTypes": ["Ingress", "Egress"], "ingress": [_clients(plan)], "egress": [_DNS]}),
         *_vendors(places),
         *([policy(f"{NAME}-own-models", LABELS, _within(own))] if own else []),
+        *([stores()] if names_stores(plan) else []),
     ]
+
+
+def names_stores(plan: Plan) -> bool:
+    """Whether the config itself wants Redis or PostgreSQL; of `$NAME` nobody knows more here."""
+    return plan.state.url not in ("sqlite", "memory") or not plan.ledger.url.startswith(("sqlite", "none"))
 
 
 def stores() -> Json:
@@ -62,7 +68,7 @@ def cilium(plan: Plan) -> Json:
     return {
         "apiVersion": "cilium.io/v2",
         "kind": "CiliumNetworkPolicy",
-        "metadata": {"name": VENDORS},
+        "metadata": {"name": VENDORS, "namespace": NAME},
         "spec": {"endpointSelector": {"matchLabels": LABELS}, "egress": [dns, *rules]},
     }
 

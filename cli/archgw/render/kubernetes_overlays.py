@@ -1,6 +1,5 @@
 """The ways to run the pod: one with a disk, replicas that share all that they know, and one without any key."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +8,13 @@ from archgw.render import kubernetes_network
 from archgw.render.config_text import with_url
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ROUTER_IMAGE
-from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, container
+from archgw.render.kubernetes_pod import CONFIG_MAP, KEYS, LABELS, NAME, container, disk
 from archgw.render.kubernetes_text import file_of
 from router_service.plan import Plan
 
 REDIS_URL, LEDGER_URL = "ARCHGW_REDIS_URL", "ARCHGW_LEDGER_URL"
 FIRST_VENDOR = 12100  # the port of the first simulated one; the others follow it
 _REPLICAS = (3, 12)
-_GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ def single(plan: Plan) -> dict[str, str]:
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": {"name": f"{NAME}-data", "labels": LABELS},
-        "spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": _disk(plan)}}},
+        "spec": {"accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": disk(plan)}}},
     }
     on_disk = _patch(
         {
@@ -59,11 +57,6 @@ def single(plan: Plan) -> dict[str, str]:
     }
 
 
-def _disk(plan: Plan) -> str:
-    """The ledger with its journal, the cache, and sessions."""
-    return f"{math.ceil((1.5 * plan.ledger.at_most + plan.cache.at_most) / _GIB) + 1}Gi"
-
-
 def ha(plan: Plan, text: str) -> dict[str, str]:
     """Replicas that share all that they know. How many there are is the autoscaler's word, not the Deployment's."""
     spread = [
@@ -76,7 +69,9 @@ def ha(plan: Plan, text: str) -> dict[str, str]:
         for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
     ]
     many = _patch({"replicas": None, "template": {"spec": {"topologySpreadConstraints": spread}}})
-    resources = {"hpa": [_autoscaler(plan)], "pdb": [_disruption()], "stores": [kubernetes_network.stores()]}
+    resources = {"hpa": [_autoscaler(plan)], "pdb": [_disruption()]}
+    if not kubernetes_network.names_stores(plan):  # else the base lets them be reached
+        resources["stores"] = [kubernetes_network.stores()]
     return {
         "overlays/ha/kustomization.yaml": _overlay(
             [f"{name}.yaml" for name in resources],

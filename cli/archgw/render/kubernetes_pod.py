@@ -5,7 +5,10 @@ to end after Envoy has. Envoy's own hook waits until nothing is under way; see `
 """
 
 import math
+from pathlib import PurePosixPath
 
+from archgw.render import containers
+from archgw.render.containers import DATA, ROUTER_SOCKET, SOCKETS, USER
 from archgw.render.envoy_pieces import Json
 from archgw.render.images import ENVOY_IMAGE, ROUTER_IMAGE
 from router_service.plan import Plan
@@ -14,15 +17,11 @@ NAME = "archgw"
 LABELS = {"app.kubernetes.io/name": NAME}
 KEYS = "archgw-keys"  # the Secret: a key for each variable
 CONFIG_MAP = "archgw-config"
-USER = 65532  # of both: a socket is its owner's alone
-SOCKETS, DATA, CONFIG, SECRETS = "/run/archgw", "/var/lib/archgw", "/etc/archgw", "/run/archgw-keys"
-_ENVOY_CONFIG = f"{SOCKETS}/envoy.json"
-_ENVIRONMENT = [
-    {"name": "ARCHGW_SECRETS", "value": SECRETS},
-    {"name": "HOME", "value": "/tmp"},  # noqa: S108
-    {"name": "OPENBLAS_NUM_THREADS", "value": "1"},  # numpy would spin on every core while Envoy wants them
-]
+CONFIG = str(PurePosixPath(containers.CONFIG).parent)
+SECRETS = "/run/archgw-keys"  # not where clouds mount the pod's identity
+_ENVOY_CONFIG, _RENDERED = f"{SOCKETS}/envoy.json", f"{SOCKETS}/rendered.json"
 DRAIN_TIME = 10  # seconds in which whoever sends requests here learns that the pod is about to end
+_GIB = 2**30
 _AFTERWARDS = 15  # seconds in which the router service, told to end, writes what it still knows
 
 # For 200 agents at once, as measured: deploy/kubernetes/README.md has the figures. The limits of memory leave room for
@@ -62,6 +61,11 @@ def container(name: str, image: str, command: list[str], mounts: Json, resources
     }
 
 
+def disk(plan: Plan) -> str:
+    """The ledger with its journal, the cache, and sessions: a pod that comes to keep more than it may is evicted."""
+    return f"{math.ceil((1.5 * plan.ledger.at_most + plan.cache.at_most) / _GIB) + 1}Gi"
+
+
 def _pod(plan: Plan) -> Json:
     return {
         "serviceAccountName": NAME,
@@ -76,25 +80,26 @@ def _pod(plan: Plan) -> Json:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [_render(), _router()],
+        "initContainers": [_render(plan), _router(plan)],
         "containers": [_envoy(plan)],
         "volumes": [
             {"name": "config", "configMap": {"name": CONFIG_MAP}},
             {"name": "keys", "secret": {"secretName": KEYS, "defaultMode": 0o440}},
             {"name": "sockets", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
-            {"name": "data", "emptyDir": {"sizeLimit": "2Gi"}},
+            {"name": "data", "emptyDir": {"sizeLimit": disk(plan)}},
             {"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}},
         ],
     }
 
 
-def _render() -> Json:
+def _render(plan: Plan) -> Json:
     """What Envoy is fed, for the keys that this pod has: the router service knows no others."""
     command = [
-        "python", "-m", "archgw", "render", "envoy", f"{CONFIG}/config.yaml", "--only-usable",
-        "--router-socket", f"{SOCKETS}/router.sock",
-        "--admin-socket", f"{SOCKETS}/admin.sock",
+        "python", "-m", "archgw", "render", "envoy", containers.CONFIG, "--only-usable",
+        "--router-socket", ROUTER_SOCKET,
+        "--admin-socket", containers.ADMIN_SOCKET,
         "--output", _ENVOY_CONFIG,
+        "--rendered", _RENDERED,
     ]  # fmt: skip
     return container(
         "render",
@@ -107,22 +112,13 @@ def _render() -> Json:
             "tmp": {"mountPath": "/tmp"},  # noqa: S108 - a folder of the pod's own
         },
         {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-        env=_ENVIRONMENT,
+        env=_environment(plan),
     )
 
 
-def _router() -> Json:
-    command = [
-        "python", "-m", "router_service",
-        "--config", f"{CONFIG}/config.yaml",
-        "--socket", f"{SOCKETS}/router.sock",
-        "--state", f"{DATA}/state.sqlite",
-        "--ledger", f"{DATA}/ledger.sqlite",
-        "--cache", f"{DATA}/cache.sqlite",
-        "--envoy-admin", f"{SOCKETS}/admin.sock",
-        "--drain-time", str(DRAIN_TIME),
-    ]  # fmt: skip
-    well = {"exec": {"command": ["python", "-m", "router_service.shell.probe", f"{SOCKETS}/router.sock"]}}
+def _router(plan: Plan) -> Json:
+    command = [*containers.ROUTER, "--drain-time", str(DRAIN_TIME), "--rendered", _RENDERED]
+    well = {"exec": {"command": list(containers.PROBE)}, "timeoutSeconds": 10}
     return container(
         "router",
         ROUTER_IMAGE,
@@ -136,24 +132,27 @@ def _router() -> Json:
         },
         ROUTER_RESOURCES,
         restartPolicy="Always",
-        env=_ENVIRONMENT,
+        env=_environment(plan),
         # The router model is loaded: until then Envoy is not started.
-        startupProbe=well | {"periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 60},
+        startupProbe=well | {"periodSeconds": 2, "failureThreshold": 60},
         # Of the service itself: nothing that is elsewhere, such as Redis, makes it unwell. It costs a Python's start.
-        livenessProbe=well | {"periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 3},
+        livenessProbe=well | {"periodSeconds": 30, "failureThreshold": 3},
     )
 
 
+def _environment(plan: Plan) -> list[Json]:
+    given = {
+        "ARCHGW_SECRETS": SECRETS,
+        "ARCHGW_URL": f"http://127.0.0.1:{plan.listener.port}",  # for commands in there
+        "HOME": "/tmp",  # noqa: S108
+        "OPENBLAS_NUM_THREADS": "1",  # numpy would spin on every core while Envoy wants them
+    }
+    return [{"name": name, "value": value} for name, value in given.items()]
+
+
 def _envoy(plan: Plan) -> Json:
-    command = [
-        "envoy",
-        "-c", _ENVOY_CONFIG,
-        "--concurrency", "2",
-        "--log-level", "warning",
-        "--drain-time-s", str(DRAIN_TIME),
-        "--drain-strategy", "immediate",
-        "--disable-hot-restart",
-    ]  # fmt: skip
+    draining = ("--drain-time-s", str(DRAIN_TIME), "--drain-strategy", "immediate")
+    command = containers.envoy(_ENVOY_CONFIG, threads=2, more=draining)
     return container(
         "envoy",
         ENVOY_IMAGE,
@@ -185,10 +184,11 @@ def _envoy(plan: Plan) -> Json:
 
 
 def _until_drained(plan: Plan) -> str:
-    """Its image has a shell, and nothing that speaks to a unix socket."""
+    """Its image has a shell, and nothing that speaks to a unix socket. It goes on asking: see shell/drain.py."""
     return (
-        f"cd {SOCKETS} && rm -f drained && : > drain\n"
-        f"until [ -e drained ] || [ $SECONDS -ge {_drained_within(plan)} ]; do sleep 0.2; done\n"
+        f"cd {SOCKETS} && rm -f drained\n"
+        f"until [ -e drained ] || [ $SECONDS -ge {_drained_within(plan)} ]; do : > drain; sleep 0.2; done\n"
+        "rm -f drain\n"
     )
 
 
