@@ -141,6 +141,12 @@ def holds(route: Any, id: str) -> bool:
     return any(id.startswith(one["string_match"]["prefix"]) for one in wanted)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_attempt_whose_service_has_gone_is_told_so_however_many_there_are(count: int) -> None:
+    mappers = json.dumps(manager(rendered(count), "attempt")["local_reply_config"])
+    assert "archgw: the router service is not answering" in mappers
+
+
 def test_torn_streams_are_logged_to_whom_they_concern() -> None:
     logs = manager(rendered(2), "attempt")["access_log"][1:]
     told = [

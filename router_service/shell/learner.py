@@ -99,10 +99,11 @@ class Learner:
 
     def _count(self, connection: Connection, *, anew: bool = False) -> int:
         """PostgreSQL counts by reading: a hundred services that did so every two seconds would be its main work."""
-        counted, number = self._counted
-        if anew or self._file or self._clock() - counted > _COUNT_EVERY:
-            self._counted = counted, number = self._clock(), lessons.count(connection)
-        return number
+        if self._file:
+            return lessons.count(connection)
+        if anew or self._clock() - self._counted[0] > _COUNT_EVERY:
+            self._counted = self._clock(), lessons.count(connection)
+        return self._counted[1]
 
 
 def _told(plan: Plan) -> object:
