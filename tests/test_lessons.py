@@ -187,9 +187,10 @@ def test_that_something_was_taken_back_is_seen_at_once_or_in_what_many_share_wit
     settings: Settings, tmp_path: Path
 ) -> None:
     shared, now = settings.url != "sqlite", 0.0
-    keep(settings, tmp_path, outcome("a"))
+    keep(settings, tmp_path, outcome("a"), outcome("b"))
     with opened(settings, tmp_path) as connection:
         sign(connection, "a", "should be", "preference:code review")
+        sign(connection, "b", "unfinished")  # of what was said last it is seen at once
     with learner(settings, tmp_path, lambda: now) as made:
         assert [goes(made), goes(made)] == ["code-review", None]
         with opened(settings, tmp_path) as connection:
