@@ -32,6 +32,7 @@ _LOCK_PATIENCE = 5.0  # seconds that SQLite waits for a lock, off the requests' 
 _REDIS_WITHIN = 5.0  # seconds that it may take behind the requests' backs
 _CONNECTIONS = 32  # at most, of each service
 _MOST_ASKING = 1000  # requests whose answer is still to come from Redis; those beyond do without
+_BEGUN_AT_ONCE = 8  # writes of sessions that are new; of the others one
 _AT_ONCE = 500  # sessions in one transaction
 _TRIES = 4  # where others write the same sessions at the same moment
 _PREFIX, _COOLING = "archgw:session:", "archgw:cooling:"
@@ -240,7 +241,8 @@ class Redis:
                 "state.url names Redis, whose client is not installed: pip install 'archgw[redis]'"
             ) from None
         self._writing = asyncio.Lock()
-        self._under_way: frozenset[str] = frozenset()  # keys that are being written
+        self._beginning = asyncio.Semaphore(_BEGUN_AT_ONCE)
+        self._under_way: set[str] = set()  # keys that are being written
         self._unsure: dict[
             str, tuple[str, Session]
         ] = {}  # what was written, when nobody said that it was; and its mark
@@ -259,10 +261,15 @@ class Redis:
     async def keep(self, sessions: Sessions) -> None:
         """What changes while it is written is written next."""
         async with self._writing:
-            while await self._keep(sessions) and (sessions.changed or self._cooling.changed):
+            while await self._keep(sessions) and (self._due(sessions) or self._cooling.changed):
                 pass
 
     async def hurry(self, sessions: Sessions) -> None:
+        """Sessions that are new do not wait for the others."""
+        if not (self._away or self._beginning.locked()):
+            async with self._beginning:
+                while await self._begin(sessions):
+                    pass
         if not (self._away or self._writing.locked()):
             await self.keep(sessions)
 
@@ -310,13 +317,14 @@ class Redis:
 
     async def _keep(self, sessions: Sessions) -> bool:
         """Whether there is nothing against going on."""
-        left, cold = set(sessions.changed), set(self._cooling.changed)
+        left, cold = self._due(sessions), set(self._cooling.changed)
+        keys = frozenset(left)
         if not (left or cold or self.trouble):
             return True
-        sessions.changed.clear()
+        sessions.changed -= left
         self._cooling.changed.clear()
-        self._under_way = frozenset(left)
-        self._unsure = {key: one for key, one in self._unsure.items() if key in left}
+        self._under_way |= left
+        self._unsure = {key: one for key, one in self._unsure.items() if key in self._under_way}
         begun = time.monotonic()
         try:
             async with asyncio.timeout(_REDIS_WITHIN):
@@ -339,8 +347,39 @@ class Redis:
             # Else what Redis knew before would take the place of what has happened meanwhile.
             sessions.changed |= {key for key in left if key in sessions}
             self._cooling.changed |= cold
-            self._under_way = frozenset()
+            self._under_way -= keys
         return True
+
+    def _due(self, sessions: Sessions) -> set[str]:
+        """What is to be written: the new ones not, where enough are at them, who go on with these."""
+        return sessions.changed & sessions.known.keys() if self._beginning.locked() else set(sessions.changed)
+
+    async def _begin(self, sessions: Sessions) -> bool:
+        """Write, in one word, what was never written: a session's second request may be another service's at once.
+
+        Whether there was any; what another has written meanwhile is left to `keep`.
+        """
+        fresh = {key: sessions.get(key) for key in sorted(sessions.changed - sessions.known.keys())[:_AT_ONCE]}
+        if not fresh:
+            return False
+        mark, stored = secrets.token_hex(8), dict[str, Session]()
+        sessions.changed -= fresh.keys()
+        self._under_way |= fresh.keys()
+        self._unsure |= {key: (mark, one) for key, one in fresh.items()}
+        try:
+            async with asyncio.timeout(_REDIS_WITHIN), self._client.pipeline(transaction=False) as pipeline:
+                for key, one in fresh.items():
+                    pipeline.set(_PREFIX + key, f"{mark}\n{written(one)}", ex=int(_KEPT_FOR), nx=True)
+                told = await pipeline.execute()
+            stored = {key: one for (key, one), new in zip(fresh.items(), told, strict=True) if new}
+            self._unsure = {key: one for key, one in self._unsure.items() if key not in fresh}
+            self._settle(sessions, fresh, stored)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            sessions.changed |= {key for key in fresh if key in sessions and key not in stored}
+            self._under_way -= fresh.keys()
+        return len(stored) == len(fresh)
 
     async def _tell_who_cools(self, cold: Iterable[str]) -> None:
         async with self._client.pipeline(transaction=False) as pipeline:
