@@ -146,14 +146,16 @@ def read(text: str) -> Session:
 
 
 class Sessions:
-    """`changed` are the keys of those that are not as they were when it was last emptied. `shared`: other services may
-    have changed them, too."""
+    """`changed` are the keys of those that are not as they were when it was last emptied; of what was forgotten nothing
+    is told any more. `shared`: other services may have changed them, too; then `known` is how the store had them last.
+    """
 
     def __init__(self, *, limit: int = 10_000, shared: bool = False) -> None:
         self.shared = shared
         self._kept: OrderedDict[str, Session] = OrderedDict()
         self._limit = limit
         self.changed: set[str] = set()
+        self.known: dict[str, Session] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -169,12 +171,16 @@ class Sessions:
         self._kept.move_to_end(key)
         self.changed.add(key)
         if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+            gone, _ = self._kept.popitem(last=False)
+            self.changed.discard(gone)
+            self.known.pop(gone, None)
 
     def learnt(self, key: str, session: Session) -> None:
         """It is so in the store."""
         self.put(key, session)
         self.changed.discard(key)
+        if self.shared:
+            self.known[key] = session
 
     def pin(self, key: str) -> Pin | None:
         return self.get(key).pin

@@ -241,6 +241,18 @@ def test_a_ledger_whose_third_step_was_another_takes_the_one_it_has_not(settings
         assert inspect(connection).has_table("budgets")
 
 
+def test_what_was_spent_before_there_were_sums_is_summed_up(settings: Settings, tmp_path: Path) -> None:
+    with kept(settings, tmp_path, outcome("old")) as connection:
+        rows = [("day", "a", 1.5, 10.0), ("day", "b", 2.0, 20.0), ("month", "a", 4.0, 30.0)]
+        told = [dict(zip(("key", "writer", "spent", "until"), row, strict=True)) for row in rows]
+        connection.execute(ledger_schema.budgets.insert(), told)
+        connection.execute(text("drop table budget_sums"))
+        connection.execute(delete(ledger_schema._version).where(ledger_schema._version.c.number > 7))
+    with kept(settings, tmp_path, outcome("new")) as connection:
+        found = connection.execute(select(ledger_schema.budget_sums).order_by("key")).all()
+        assert [tuple(row) for row in found] == [("day", 3.5, 20.0), ("month", 4.0, 30.0)]
+
+
 def test_who_cannot_take_a_request_has_not_failed(settings: Settings, tmp_path: Path) -> None:
     tries = (AttemptOutcome(GPT, 400, "answered 400 (too long)", 0.1), AttemptOutcome(CLAUDE, 200, "", 1.5))
     with kept(settings, tmp_path, outcome(attempts=tries)) as connection:

@@ -26,7 +26,7 @@ from router_service.shell import carried, fingerprint, lessons
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.learner import Learner
-from router_service.shell.ledger import sign
+from router_service.shell.ledger import sign, unsign
 from router_service.shell.ledger_schema import left_out, signals, vectors
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Nobody
@@ -181,6 +181,23 @@ def test_what_took_long_is_not_learned_anew_at_once(tmp_path: Path) -> None:
         with opened(Settings(), tmp_path) as connection:
             sign(connection, "a", "should be", "preference:code review")
         assert [goes(made), goes(made)] == [None, "code-review"]
+
+
+def test_that_something_was_taken_back_is_seen_at_once_or_in_what_many_share_within_a_minute(
+    settings: Settings, tmp_path: Path
+) -> None:
+    shared, now = settings.url != "sqlite", 0.0
+    keep(settings, tmp_path, outcome("a"), outcome("b"))
+    with opened(settings, tmp_path) as connection:
+        sign(connection, "a", "should be", "preference:code review")
+        sign(connection, "b", "unfinished")  # of what was said last it is seen at once
+    with learner(settings, tmp_path, lambda: now) as made:
+        assert [goes(made), goes(made)] == ["code-review", None]
+        with opened(settings, tmp_path) as connection:
+            unsign(connection, "a", "should be")
+        assert goes(made) == (None if shared else "coding")
+        now = 61.0
+        assert goes(made) == ("coding" if shared else None)
 
 
 def test_a_busy_caller_takes_nothing_from_another(

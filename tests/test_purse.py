@@ -302,8 +302,9 @@ async def test_a_turned_page_takes_nothing_away(opened: Open, key: str) -> None:
 
 
 async def test_a_database_that_is_locked_is_told_later(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(purse, "_WITHIN", 2.0)
     file = tmp_path / "ledger.sqlite"
     service = Service(Database("sqlite", file), "a")
     service.spend(1.0, key)

@@ -306,7 +306,7 @@ async def test_a_worker_waits_longer_for_what_another_has_just_written_until_red
     class Slow:
         async def mget(self, names: list[str]) -> list[str | None]:
             await asyncio.sleep(0.2)
-            return [written(SESSION), *([None] * (len(names) - 1))]
+            return [f"mark\n{written(SESSION)}", *([None] * (len(names) - 1))]
 
     monkeypatch.setattr(state, "_PATIENCE", 0.01)
     monkeypatch.setattr(state, "_WORKERS_PATIENCE", 60.0)
@@ -314,7 +314,7 @@ async def test_a_worker_waits_longer_for_what_another_has_just_written_until_red
     store._client = Slow()
     await store.recall(sessions, ["s/"])
     assert ("s/" in sessions, bool(store.trouble)) == (known, not known)
-    store.trouble = "Redis is not to be had"
+    store._fail(ConnectionError())
     await store.recall(sessions, ["t/"])
     assert "t/" not in sessions, "as long as it is, nobody waits for it"
 
@@ -353,7 +353,7 @@ async def test_what_happened_while_redis_was_away_is_told_when_it_is_back() -> N
 
 async def test_a_redis_that_is_back_is_found_so_with_nothing_to_tell(url: str) -> None:
     store, sessions = await replica(url)
-    store.trouble = "Redis is not to be had"
+    store._fail(ConnectionError())
     await store.keep(sessions)
     assert not store.trouble
     await store.close()

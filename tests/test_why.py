@@ -99,7 +99,7 @@ async def test_a_request_is_found_by_its_id_or_its_session(running: Gateway) -> 
 
 
 async def test_a_request_that_is_not_there(running: Gateway) -> None:
-    assert "there is no request nonsense among the last 500" in await told(running, "nonsense", code=1)
+    assert "there is no request nonsense among the last 500 of this gateway" in await told(running, "nonsense", code=1)
 
 
 async def test_a_failover_is_told_with_every_try(running: Gateway) -> None:

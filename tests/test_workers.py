@@ -14,15 +14,17 @@ from typing import Any
 
 import grpc
 import pytest
-from archgw import merging
+from archgw import merging, processes
 from archgw.control import CannotReload
 from archgw.home import Home
 from archgw.machine import ca_file, refusal
+from archgw.processes import Processes, Service
 from archgw.render import envoy
 from archgw.supervisor import Supervisor
 from archgw.watching import watched
 from dialogue import THREE, plan_of
 from grpc_health.v1 import health, health_pb2_grpc
+from stack import until
 from terminal import Shell
 
 from router_service.config import ConfigErrors, Limits, parse, with_workers
@@ -137,6 +139,12 @@ def test_an_attempt_goes_to_the_worker_whose_exchange_it_is(number: int) -> None
 def holds(route: Any, id: str) -> bool:
     wanted = [one for one in route["match"].get("headers", []) if one["name"] == "x-archgw-exchange"]
     return any(id.startswith(one["string_match"]["prefix"]) for one in wanted)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_attempt_whose_service_has_gone_is_told_so_however_many_there_are(count: int) -> None:
+    mappers = json.dumps(manager(rendered(count), "attempt")["local_reply_config"])
+    assert "archgw: the router service is not answering" in mappers
 
 
 def test_torn_streams_are_logged_to_whom_they_concern() -> None:
@@ -304,6 +312,46 @@ async def test_what_they_share_is_not_another_while_they_run(tmp_path: Path, cha
 # -- one that hangs ------------------------------------------------------------------------------------------------
 
 
+async def test_that_the_dashboard_keeps_ending_hides_nobody_who_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, home = tmp_path / "config.yaml", Home(tmp_path / "home")
+    file.write_text("llm_providers: [{model: openai/gpt-4o, access_key: k}]\n")
+    home.create()
+    monkeypatch.setattr(processes, "_BACK_OFF", (0.01,))
+    supervisor = Supervisor(file, home, environment={}, silence=0.5)
+    hung = {name: await asyncio.create_subprocess_exec("sleep", "60") for name in ("router", "envoy")}
+    for name, process in hung.items():
+        supervisor._processes.runs(name, process.pid)
+    ending = supervisor._processes.keep(lambda: Service("dashboard", ("true",), {}))
+    tasks = [asyncio.create_task(work) for work in (ending, supervisor._watch())]
+    try:
+        assert await asyncio.wait_for(hung["router"].wait(), 60) == -signal.SIGKILL
+        assert await asyncio.wait_for(hung["envoy"].wait(), 60) == -signal.SIGKILL
+        assert supervisor.restarts["dashboard"] > 3
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_who_has_ended_is_not_ended_again_under_a_number_that_is_anothers_now(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.create()
+    kept = Processes(home)
+    keeping = asyncio.create_task(kept.keep(lambda: Service("router", ("true",), {})))
+    await until(lambda: kept.restarts.get("router") == 1)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    another = await asyncio.create_subprocess_exec("sleep", "60")
+    kept.pids["router"] = another.pid
+    kept.kill("router")
+    kept.runs("envoy", another.pid)
+    assert another.returncode is None
+    kept.kill("envoy")
+    assert await another.wait() == -signal.SIGKILL
+
+
 async def test_one_that_does_not_answer_is_ended_though_the_others_do(tmp_path: Path) -> None:
     file, home = tmp_path / "config.yaml", Home(tmp_path / "home")
     file.write_text(f"llm_providers: [{{model: openai/gpt-4o, access_key: k}}]\n{REDIS}")
@@ -314,17 +362,18 @@ async def test_one_that_does_not_answer_is_ended_though_the_others_do(tmp_path: 
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     server.add_insecure_port(f"unix:{well.socket}")
     server.start()
-    processes = {one.name: await asyncio.create_subprocess_exec("sleep", "60") for one in (well, hung)}
-    supervisor.pids.update({name: process.pid for name, process in processes.items()})
+    asleep = {one.name: await asyncio.create_subprocess_exec("sleep", "60") for one in (well, hung)}
+    for name, process in asleep.items():
+        supervisor._processes.runs(name, process.pid)
     watching = [asyncio.create_task(supervisor._watch_worker(one)) for one in (well, hung)]
     try:
-        assert await asyncio.wait_for(processes[hung.name].wait(), 60) == -signal.SIGKILL
-        assert processes[well.name].returncode is None
+        assert await asyncio.wait_for(asleep[hung.name].wait(), 60) == -signal.SIGKILL
+        assert asleep[well.name].returncode is None
     finally:
         for task in watching:
             task.cancel()
-        processes[well.name].kill()
-        await processes[well.name].wait()
+        asleep[well.name].kill()
+        await asleep[well.name].wait()
         server.stop(0).wait()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,14 +29,15 @@ class Service:
 
 
 class Processes:
-    """`pids` and `restarts` by name; `sign_of_life`: when one of them was last heard of, on the monotonic clock."""
+    """`pids` and `restarts` by name; `begun`: when each was last started, on the monotonic clock."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._health: dict[str, Health] = {}
         self.pids: dict[str, int] = {}
         self.restarts: dict[str, int] = {}
-        self.sign_of_life = time.monotonic()
+        self.begun: dict[str, float] = {}
+        self._running: set[str] = set()
 
     async def keep(self, make: Callable[[], Service]) -> None:
         """Run a service; when it ends by itself, start it again, each time a little later."""
@@ -51,6 +53,12 @@ class Processes:
             self._tell(service.name, starts_after=pause)
             await asyncio.sleep(pause)
             self._tell(service.name)
+
+    def kill(self, name: str) -> None:
+        """One that has ended has no number any more, and another's may be the same."""
+        if name in self._running:
+            with suppress(ProcessLookupError):
+                os.kill(self.pids[name], signal.SIGKILL)
 
     def _tell(self, name: str, *, starts_after: float | None = None) -> None:
         """What `archgw status` says of a process that ended by itself."""
@@ -73,13 +81,17 @@ class Processes:
             )
         if service.told and process.stdin:
             process.stdin.write(service.told.encode())
-        self.pids[service.name] = process.pid
-        self.sign_of_life = time.monotonic()
+        self.runs(service.name, process.pid)
         _log.info("%s runs as process %s", service.name, process.pid)
         try:
             return await process.wait()
         finally:
             await _end(process)
+            self._running.discard(service.name)
+
+    def runs(self, name: str, pid: int) -> None:
+        self.pids[name], self.begun[name] = pid, time.monotonic()
+        self._running.add(name)
 
     def _open_log(self, name: str):  # type: ignore[no-untyped-def]  # an open file, of whatever kind
         return os.fdopen(open_private(self._home.log(name), os.O_WRONLY | os.O_APPEND), "ab")

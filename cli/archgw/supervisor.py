@@ -252,7 +252,7 @@ class Supervisor:
                     raise CannotReload(error.details()) from error
                 if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
                     # It may take it yet, and know a plan that Envoy does not: it begins anew with the old one.
-                    self._kill(worker.name)
+                    self._processes.kill(worker.name)
                     raise CannotReload("the router service did not answer, and is started anew: archgw logs") from error
             await asyncio.sleep(0.1)
 
@@ -327,20 +327,24 @@ class Supervisor:
     async def _watch(self) -> None:
         """What runs but does not answer is as good as dead: it is ended, and `_keep` starts it again. The router
         service goes first; Envoy, if that did not help."""
-        suspects = itertools.cycle(("router", "envoy"))
+        suspects, heard = itertools.cycle((ROUTER, "envoy")), time.monotonic()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._silence)) as client:
             while True:
                 await asyncio.sleep(self._silence / 6)
                 with suppress(OSError):  # what should have left stays until the disk has room again
                     self._envoy_files.tidy()
                 if await self._answers(client):
-                    suspects = itertools.cycle(("router", "envoy"))
-                    self._processes.sign_of_life = time.monotonic()
-                elif time.monotonic() - self._processes.sign_of_life > self._silence:
+                    suspects, heard = itertools.cycle((ROUTER, "envoy")), time.monotonic()
+                elif time.monotonic() - max(heard, self._able_since()) > self._silence:
                     name = next(suspects)
                     _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
                     for one in [worker.name for worker in self._workers] if name == ROUTER else [name]:
-                        self._kill(one)
+                        self._processes.kill(one)
+
+    def _able_since(self) -> float:
+        """When those were started without whom nothing is answered: Envoy, and at least one router service."""
+        begun = self._processes.begun
+        return max(begun["envoy"], min(begun[worker.name] for worker in self._workers))
 
     async def _watch_worker(self, worker: Worker) -> None:
         """One of several may hang while the others answer for it."""
@@ -352,12 +356,8 @@ class Supervisor:
                 process, heard = self.pids[worker.name], now
             elif now - heard > self._silence:
                 _log.warning("%s has not answered for %g s; ending it", worker.name, self._silence)
-                self._kill(worker.name)
+                self._processes.kill(worker.name)
                 heard = now
-
-    def _kill(self, name: str) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(self.pids[name], signal.SIGKILL)
 
     async def _answers(self, client: aiohttp.ClientSession) -> bool:
         with suppress(aiohttp.ClientError, TimeoutError, OSError):

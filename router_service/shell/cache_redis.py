@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from router_service.caching import Entry, read, written
+from router_service.shell import redis_client
 from router_service.shell.cache_stores import WITHIN, Held, Rest
 
 _log = logging.getLogger("archgw.cache")
@@ -22,13 +23,8 @@ class Redis:
     front = False
 
     def __init__(self, url: str) -> None:
-        from redis import asyncio as redis  # that it is installed, the store of sessions has made sure
-
-        pool = redis.BlockingConnectionPool.from_url(
-            url, socket_timeout=WITHIN, socket_connect_timeout=WITHIN, max_connections=_CONNECTIONS, timeout=WITHIN
-        )
-        self._client: Any = redis.Redis.from_pool(pool)
-        self._refusal = redis.ResponseError
+        # That the client is installed, the store of sessions has made sure.
+        self._client: Any = redis_client.client(url, connections=_CONNECTIONS, decode=False)
         self._rest = Rest()
         self._refused = False
         self.trouble = ""
@@ -109,12 +105,12 @@ class Redis:
         try:
             async with asyncio.timeout(within):
                 told = await ask()
-        except self._refusal as error:  # it is there, and may be read: full, or a replica
-            self._refused = True
-            self._tell("Redis takes no answers", error)
-            return otherwise
         except Exception as error:
-            if self._rest.begin(asked):
+            if redis_client.is_refusal(error):
+                self._refused = True
+                self._tell("Redis takes no answers", error)
+                await redis_client.leave_replica(self._client, error)
+            elif self._rest.begin(asked):
                 self._tell("Redis is not to be had", error)
             return otherwise
         self._rest.end()

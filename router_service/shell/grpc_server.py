@@ -253,7 +253,7 @@ class Hop:
                 case _:
                     await self._answer(effect)
         if self._store.at_once and self._gateway.sessions.changed:
-            self._keeping = self._loop.create_task(self._store.keep(self._gateway.sessions))
+            self._keeping = self._loop.create_task(self._store.hurry(self._gateway.sessions))
         if self._gateway.spending.urgent:
             self._gateway.spending.urgent = False
             self._counting = self._loop.create_task(self._purse.hurry(self._gateway.spending))
@@ -379,7 +379,8 @@ async def serve(
 ) -> None:
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
-    journal, socket = Journal(ledger, telemetry, alone=worker.count == 1), worker.socket
+    alone = worker.count == 1 and not (ledger and ledger.shared)
+    journal, socket = Journal(ledger, telemetry, alone=alone), worker.socket
     cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
     serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache, learner)
     serving.siblings = Siblings(worker)

@@ -21,11 +21,11 @@ from router_service.shell.telemetry import Telemetry
 
 _log = logging.getLogger(REQUESTS)
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
-_BEHIND = 0.5  # seconds after which the ledger holds what a sibling has answered
+_BEHIND = 0.5  # seconds after which the ledger holds what another service has answered
 
 
 class Journal:
-    """`alone`: no other service behind the same Envoy writes into the ledger."""
+    """`alone`: no other service writes into the ledger, behind the same Envoy or elsewhere."""
 
     def __init__(
         self,

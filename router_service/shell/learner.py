@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from router_service.config import Ledger as Settings
 from router_service.learning import Learned, learn
 from router_service.plan import Plan
@@ -15,6 +17,7 @@ from router_service.shell.ledger_schema import MIGRATIONS, version
 from router_service.shell.logs import place
 
 LOOK_EVERY = 2.0  # seconds
+_COUNT_EVERY = 60.0  # seconds in which a database that many may share is asked how much was said; of a file, each time
 _REST = 20.0  # times what learning took, until the next: much of it holds up who answers requests
 _ANEW_AFTER = 600.0  # seconds after which it is learned anew though nothing was said: what was said is older then
 
@@ -34,6 +37,8 @@ class Learner:
         self._file = None if settings.url.startswith("postgres") else _path(settings, file)
         self._engine = engine(settings.url, file, read_only=True)
         self._seen: tuple[Any, ...] = ()
+        self._current = False
+        self._counted: tuple[float, int] = (float("-inf"), 0)
         self._learned_at = float("-inf")
         self._not_before = float("-inf")
         self._clock = clock
@@ -74,15 +79,31 @@ class Learner:
         if self._file and not self._file.exists():
             return None
         with self._engine.begin() as connection:
-            if version(connection) < len(MIGRATIONS):  # nothing was written yet
+            if not self._is_current(connection):  # nothing was written yet
                 return None
-            seen = (*lessons.mark(connection), _told(plan), model)
+            known = _told(plan), model
+            seen = (*lessons.mark(connection), self._count(connection), *known)
             if seen == self._seen and self._clock() - self._learned_at < _ANEW_AFTER:
                 return None
+            seen = (*lessons.mark(connection), self._count(connection, anew=True), *known)
             evidence = lessons.read(connection)
         found = learn(evidence, plan, model, now=now)
         self._seen, self._learned_at = seen, self._clock()
         return found
+
+    def _is_current(self, connection: Connection) -> bool:
+        """A file may be put away while we look; a database that was as we want it stays so."""
+        if self._file or not self._current:
+            self._current = version(connection) == len(MIGRATIONS)
+        return self._current
+
+    def _count(self, connection: Connection, *, anew: bool = False) -> int:
+        """PostgreSQL counts by reading: a hundred services that did so every two seconds would be its main work."""
+        if self._file:
+            return lessons.count(connection)
+        if anew or self._clock() - self._counted[0] > _COUNT_EVERY:
+            self._counted = self._clock(), lessons.count(connection)
+        return self._counted[1]
 
 
 def _told(plan: Plan) -> object:

@@ -151,6 +151,11 @@ class Ledger:
         self.tally = Tally()
 
     @property
+    def shared(self) -> bool:
+        """Whether services of other machines may write there, too."""
+        return self._settings.url.startswith("postgres")
+
+    @property
     def waiting(self) -> int:
         """Outcomes and ratings that are yet to be written."""
         return len(self._waiting)

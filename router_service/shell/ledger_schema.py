@@ -93,7 +93,7 @@ signals = Table(  # what speaks for or against an answer: thumbs, a re-ask, a re
     Index("signals_at", "at"),
 )
 
-budgets = Table(  # what each service has spent of a budget; what was spent of it is the sum
+budgets = Table(  # what each service has told that it has spent of a budget
     "budgets",
     metadata,
     Column("key", Text, primary_key=True),  # unit, day or month or "session", and of whom
@@ -101,6 +101,15 @@ budgets = Table(  # what each service has spent of a budget; what was spent of i
     Column("spent", Double, nullable=False),  # dollars or tokens
     Column("until", Double, nullable=False),  # seconds since the epoch; nobody asks for it afterwards
     Index("budgets_until", "until"),
+)
+
+budget_sums = Table(  # what all of them have spent; beside it, so that nobody has to read what each has
+    "budget_sums",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("spent", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Index("budget_sums_until", "until"),
 )
 
 vectors = Table(  # each ask that the router model read, as that sees it; no words
@@ -166,6 +175,15 @@ def _learning(connection: Connection) -> None:
     left_out.create(connection, checkfirst=True)
 
 
+def _budget_sums(connection: Connection) -> None:
+    budget_sums.create(connection, checkfirst=True)
+    known = select(budget_sums.c.key)
+    whole = select(budgets.c.key, func.sum(budgets.c.spent), func.max(budgets.c.until)).group_by(budgets.c.key)
+    connection.execute(
+        insert(budget_sums).from_select(["key", "spent", "until"], whole.where(budgets.c.key.not_in(known)))
+    )
+
+
 def _add(connection: Connection, column: Column[Any]) -> None:
     there = {one["name"] for one in inspect(connection).get_columns(column.table.name)}
     if column.name not in there:
@@ -182,6 +200,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     _whole,
     _cache,
     _learning,
+    _budget_sums,
 )
 _LOCK = 0x61726368677721  # for PostgreSQL: one replica at a time
 

@@ -15,9 +15,14 @@ ALL = 20_000  # of all callers, who are given equal shares
 _LATEST = 250e9  # seconds since the epoch: what comes afterwards is no time
 
 
+def count(connection: Connection) -> int:
+    """How much was said: less where something was taken back."""
+    return connection.scalar(select(func.count()).select_from(signals)) or 0
+
+
 def mark(connection: Connection) -> tuple[Any, ...]:
-    """Changes whenever something was said, or left out."""
-    said = connection.execute(select(func.max(signals.c.at), func.count())).one()
+    """Changes whenever something was said, or left out; whether something was taken back, `count` tells."""
+    said = (connection.scalar(select(func.max(signals.c.at))),)
     gone = connection.execute(select(func.max(left_out.c.at), func.count()).select_from(left_out)).one()
     return (*said, *gone)
 

@@ -1,13 +1,14 @@
 """Keeps what was spent of budgets where it outlives the service and replicas agree: Redis, or the ledger's database.
 
-Every writer has a row of its own for each count, in which stands what it has spent in all; the sum is what was spent.
-So two writers never overwrite each other, and a write that may or may not have come through is simply written again.
-A store that is away costs nobody an answer: the service goes on with what it knows, and tells the store when it is
-back.
+Every writer tells what it has spent in all of a count. The store remembers that for each, and adds what is more than
+before to the sum, which is all that anybody reads. So two writers never overwrite each other, and a write that may or
+may not have come through is simply written again. A store that is away costs nobody an answer: the service goes on with
+what it knows, and tells the store when it is back.
 """
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,20 +16,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from router_service.budgets import Spending
 from router_service.plan import Plan
+from router_service.shell import redis_client
 from router_service.shell.ledger import engine
-from router_service.shell.ledger_schema import MIGRATIONS, budgets, migrate, version
+from router_service.shell.ledger_schema import MIGRATIONS, budget_sums, budgets, migrate, version
 from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.budgets")
 _PATIENCE = 0.05  # seconds that a request waits for what others have spent
 _WITHIN = 5.0  # seconds that a store may take behind the requests' backs
 _TIDY_EVERY = 3600.0
-_PREFIX = "archgw:spent:"
+_CONNECTIONS = 16  # to Redis at most, of each service
+_WRITES_AT_MOST = 3600  # seconds after which nothing that was given up comes through any more
+_PREFIX, _WRITER, _SUM = "archgw:budget:", "archgw:budget-writer:", "*"
 
 Rows = list[dict[str, Any]]
 
@@ -111,6 +115,7 @@ class Shared:
             except Exception as error:
                 spending.changed |= changed
                 self._worry(error)
+                await self._begin_anew(error)
                 return
             except asyncio.CancelledError:  # the service ends, and tells it once more
                 spending.changed |= changed
@@ -142,6 +147,9 @@ class Shared:
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
         raise NotImplementedError
+
+    async def _begin_anew(self, error: Exception) -> None:
+        """Before it is told again."""
 
     def _worry(self, error: Exception) -> None:
         """Once, until it is well again; the words of an error may hold a password."""
@@ -200,17 +208,26 @@ class Database(Shared):
             return _others(connection, keys, writer)
 
     def _write(self, rows: Rows, keys: tuple[str, ...], writer: str) -> dict[str, float]:
+        """A write that was given up for late may still come through, after the next, and then adds nothing."""
         self._make_ready()
         with self._engine.begin() as connection:
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            said = dialect.insert(budgets)
-            # A write that was given up for late may still come through, after the next: the greater one holds.
-            greater = func.greatest if connection.dialect.name == "postgresql" else func.max
-            mine = {"spent": greater(budgets.c.spent, said.excluded.spent), "until": said.excluded.until}
-            connection.execute(said.on_conflict_do_update(index_elements=["key", "writer"], set_=mine), rows)
+            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            connection.execute(insert(budgets).on_conflict_do_nothing(), [row | {"spent": 0.0} for row in rows])
+            mine = budgets.c.writer == writer, budgets.c.key.in_([row["key"] for row in rows])
+            asked = select(budgets.c.key, budgets.c.spent).where(*mine).with_for_update()
+            before = {row.key: row.spent for row in connection.execute(asked)}
+            greater = [row for row in rows if row["spent"] > before[row["key"]]]
+            if greater:
+                _replace(connection, greater, writer)
+                # Each adds in the order of the keys, so that no two wait for each other.
+                _add(
+                    connection,
+                    insert(budget_sums),
+                    [row | {"more": row["spent"] - before[row["key"]]} for row in greater],
+                )
             if time.monotonic() - self._tidied > _TIDY_EVERY or not self._tidied:
                 self._tidied = time.monotonic()
-                connection.execute(delete(budgets).where(budgets.c.until < time.time()))
+                _let_go(connection, time.time())
             return _others(connection, keys, writer)
 
     def _make_ready(self) -> None:
@@ -230,43 +247,98 @@ class Database(Shared):
             return version(connection) == len(MIGRATIONS)
 
 
+def _replace(connection: Connection, rows: Rows, writer: str) -> None:
+    here = budgets.c.writer == writer, budgets.c.key == bindparam("of")
+    told = [{"of": row["key"], "told": row["spent"], "kept": row["until"]} for row in rows]
+    connection.execute(update(budgets).where(*here).values(spent=bindparam("told"), until=bindparam("kept")), told)
+
+
+def _add(connection: Connection, said: Any, rows: Rows) -> None:
+    """`said`: an insert of this dialect. `more`: what has come to it."""
+    later = case((budget_sums.c.until > said.excluded.until, budget_sums.c.until), else_=said.excluded.until)
+    whole = {"spent": budget_sums.c.spent + said.excluded.spent, "until": later}
+    told = [{"key": row["key"], "spent": row["more"], "until": row["until"]} for row in rows]
+    connection.execute(said.on_conflict_do_update(index_elements=["key"], set_=whole), told)
+
+
+def _let_go(connection: Connection, now: float) -> None:
+    """What a service has told is needed for as long as the sum that it is part of."""
+    needed = select(budget_sums.c.key).where(budget_sums.c.until >= now)
+    connection.execute(delete(budgets).where(budgets.c.until < now, budgets.c.key.not_in(needed)))
+    connection.execute(delete(budget_sums).where(budget_sums.c.until < now))
+
+
 def _others(connection: Connection, keys: tuple[str, ...], writer: str) -> dict[str, float]:
-    asked = select(budgets.c.key, func.sum(budgets.c.spent)).group_by(budgets.c.key)
-    found = connection.execute(asked.where(budgets.c.key.in_(keys), budgets.c.writer != writer))
-    return dict.fromkeys(keys, 0.0) | {key: float(spent) for key, spent in found}
+    mine = budgets.c.key == budget_sums.c.key, budgets.c.writer == writer
+    others = budget_sums.c.spent - func.coalesce(budgets.c.spent, 0.0)
+    asked = select(budget_sums.c.key, others).select_from(budget_sums.outerjoin(budgets, and_(*mine)))
+    found = connection.execute(asked.where(budget_sums.c.key.in_(keys)))
+    return dict.fromkeys(keys, 0.0) | {key: max(0.0, float(spent)) for key, spent in found}
 
 
 class Redis(Shared):
-    """A sorted set for each count; a writer's score is what it has spent.
+    """A hash for each count: what was spent of it, and beside it what each writer has told of that. So who reads it
+    reads two fields, however many services there are, or have been.
 
-    For a score may be told only to grow (ZADD GT, Redis 6.2): a write that was given up for late may still come
-    through, after the next.
+    A writer adds the difference to what it has told before, in one transaction that watches a key of its own: a write
+    that was given up for late, and comes through after the next, comes to nothing.
     """
 
     name = "Redis"
 
     def __init__(self, url: str) -> None:
-        from redis import asyncio as redis  # that it is installed, the store of sessions has made sure
-
         super().__init__(shared=True)
-        self._client: Any = redis.Redis.from_url(url, decode_responses=True, socket_timeout=2, socket_connect_timeout=2)
+        # That the client is installed, the store of sessions has made sure.
+        self._client: Any = redis_client.client(url, connections=_CONNECTIONS)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _begin_anew(self, error: Exception) -> None:
+        await redis_client.leave_replica(self._client, error)
 
     async def _tell(self, rows: Rows, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
         if not (rows or keys):
             await self._client.ping()
             return {}
-        async with self._client.pipeline(transaction=True) as pipeline:
+        if not rows:
+            return await self._ask(keys, writer)
+        while True:  # for as long as there is patience; nobody else writes with this writer's name
+            with suppress(redis_client.moved()):
+                return await self._write(rows, keys, writer)
+
+    async def _write(self, rows: Rows, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
+        """Raises WatchError where something of ours came between."""
+        mine = _WRITER + writer
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.get(mine)
             for row in rows:
-                pipeline.zadd(_PREFIX + row["key"], {writer: float(row["spent"])}, gt=True)
-                pipeline.expireat(_PREFIX + row["key"], int(row["until"]))
+                pipeline.hget(_PREFIX + row["key"], writer)
+            last, *told = await pipeline.execute()
+        async with self._client.pipeline(transaction=True) as pipeline:
+            await pipeline.watch(mine)
+            if await pipeline.get(mine) != last:
+                raise redis_client.moved()
+            pipeline.multi()
+            pipeline.set(mine, secrets.token_hex(8), ex=_WRITES_AT_MOST)
+            for row, before in zip(rows, told, strict=True):
+                name, more = _PREFIX + row["key"], row["spent"] - float(before or 0)
+                if more > 0:
+                    pipeline.hincrbyfloat(name, _SUM, more)
+                    pipeline.hset(name, writer, repr(float(row["spent"])))
+                    pipeline.expireat(name, int(row["until"]))
             for key in keys:
-                pipeline.zrange(_PREFIX + key, 0, -1, withscores=True)
+                pipeline.hmget(_PREFIX + key, _SUM, writer)
             found = await pipeline.execute()
-        told = zip(keys, found[2 * len(rows) :], strict=True)
-        return {key: sum(spent for name, spent in scores if name != writer) for key, scores in told}
+        return _of_others(keys, found[len(found) - len(keys) :])
 
     async def _ask(self, keys: tuple[str, ...], writer: str) -> Mapping[str, float]:
-        return await self._tell([], keys, writer)
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(_PREFIX + key, _SUM, writer)
+            return _of_others(keys, await pipeline.execute())
+
+
+def _of_others(keys: tuple[str, ...], found: Iterable[tuple[str | None, str | None]]) -> dict[str, float]:
+    told = zip(keys, found, strict=True)
+    return {key: max(0.0, float(whole or 0) - float(mine or 0)) for key, (whole, mine) in told}

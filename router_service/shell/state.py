@@ -9,16 +9,19 @@ import asyncio
 import json
 import logging
 import math
+import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from router_service.cooling import Cooling
 from router_service.plan import Plan
-from router_service.session import Sessions, read, written
+from router_service.session import NEW, Session, Sessions, read, written
+from router_service.session_merge import merged
+from router_service.shell import redis_client
 from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.state")
@@ -26,6 +29,12 @@ _KEPT_FOR = 7 * 86_400.0  # seconds after its last request
 _PATIENCE = 0.05  # seconds that a request waits for a shared session
 _WORKERS_PATIENCE = 0.5  # the same where the next turn may be another process's every time; not while Redis is away
 _LOCK_PATIENCE = 5.0  # seconds that SQLite waits for a lock, off the requests' way
+_REDIS_WITHIN = 5.0  # seconds that it may take behind the requests' backs
+_CONNECTIONS = 32  # at most, of each service
+_MOST_ASKING = 1000  # requests whose answer is still to come from Redis; those beyond do without
+_BEGUN_AT_ONCE = 8  # writes of sessions that are new; of the others one
+_AT_ONCE = 500  # sessions in one transaction
+_TRIES = 4  # where others write the same sessions at the same moment
 _PREFIX, _COOLING = "archgw:session:", "archgw:cooling:"
 
 
@@ -36,12 +45,18 @@ class Store(Protocol):
     """
 
     at_once: bool
-    trouble: str
+
+    @property
+    def trouble(self) -> str: ...
 
     async def open(self, sessions: Sessions) -> None: ...
 
     async def keep(self, sessions: Sessions) -> None:
         """Write what has changed."""
+        ...
+
+    async def hurry(self, sessions: Sessions) -> None:
+        """Write it now, where others wait for it, unless it is just being written."""
         ...
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
@@ -74,6 +89,9 @@ class Nowhere:
 
     async def keep(self, sessions: Sessions) -> None:
         sessions.changed.clear()
+
+    async def hurry(self, sessions: Sessions) -> None:
+        return
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
         return
@@ -127,6 +145,9 @@ class File:
             self._cooling.changed |= cold
             return
         self._well()
+
+    async def hurry(self, sessions: Sessions) -> None:
+        return
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
         return
@@ -197,7 +218,10 @@ def _learn(cooling: Cooling, candidate: str, until: float, why: str) -> None:
 
 
 class Redis:
-    """Shared by replicas: fetched before a decision, written at once."""
+    """Shared by replicas: fetched before a decision, written behind an answer, one write at a time.
+
+    What another service has written of a session meanwhile is not overwritten but joined with what happened here.
+    """
 
     at_once = True
 
@@ -210,71 +234,232 @@ class Redis:
         among_workers: bool = False,
     ) -> None:
         self._cooling, self._candidates, self._among_workers = cooling or Cooling(), candidates, among_workers
-        self.trouble = ""
         try:
-            from redis import asyncio as redis
+            self._client: Any = redis_client.client(url, connections=_CONNECTIONS)
         except ImportError:
             raise BadStore(
                 "state.url names Redis, whose client is not installed: pip install 'archgw[redis]'"
             ) from None
-        self._client: Any = redis.Redis.from_url(url, decode_responses=True, socket_timeout=2, socket_connect_timeout=2)
-        self._away = 0.0
+        self._writing = asyncio.Lock()
+        self._beginning = asyncio.Semaphore(_BEGUN_AT_ONCE)
+        self._under_way: set[str] = set()  # keys that are being written
+        self._unsure: dict[
+            str, tuple[str, Session]
+        ] = {}  # what was written, when nobody said that it was; and its mark
+        self._asking: set[asyncio.Task[None]] = set()
+        self._away = False  # then nobody waits for it
+        self._failing, self._late = "", ""
+        self._warned = -math.inf
+
+    @property
+    def trouble(self) -> str:
+        return self._failing or self._late
 
     async def open(self, sessions: Sessions) -> None:
         sessions.shared = True
 
     async def keep(self, sessions: Sessions) -> None:
-        keys, cold = set(sessions.changed), set(self._cooling.changed)
-        if not (keys or cold or self.trouble):
-            return
-        told = {key: written(sessions.get(key)) for key in keys}
-        sessions.changed.clear()
-        self._cooling.changed.clear()
-        try:
-            async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.ping()  # where there is nothing to tell, to hear whether it is well
-                for key, text in told.items():
-                    pipeline.set(_PREFIX + key, text, ex=int(_KEPT_FOR))
-                for candidate in cold:
-                    left = math.ceil(self._cooling.left(candidate, time.monotonic()))
-                    if left:
-                        pipeline.set(_COOLING + candidate, json.dumps(_told(self._cooling, candidate)), ex=left)
-                await pipeline.execute()
-            self._well()
-        except Exception as error:
-            self._tell(error)
-            # Else what Redis knew before would take the place of what has happened meanwhile.
-            sessions.changed |= {key for key in keys if key in sessions}
-            self._cooling.changed |= cold
+        """What changes while it is written is written next."""
+        async with self._writing:
+            while await self._keep(sessions) and (self._due(sessions) or self._cooling.changed):
+                pass
+
+    async def hurry(self, sessions: Sessions) -> None:
+        """Sessions that are new do not wait for the others."""
+        if not (self._away or self._beginning.locked()):
+            async with self._beginning:
+                while await self._begin(sessions):
+                    pass
+        if not (self._away or self._writing.locked()):
+            await self.keep(sessions)
 
     async def recall(self, sessions: Sessions, keys: Iterable[str]) -> None:
-        keys = tuple(keys)
+        """What comes later than a request waits is there for the next one. Where Redis is away, nobody waits: `keep`
+        finds out when it is back.
+        """
+        if self._away or len(self._asking) >= _MOST_ASKING:
+            return
+        asking = asyncio.create_task(self._ask(sessions, tuple(keys)))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        patience = _WORKERS_PATIENCE if self._among_workers and not self.trouble else _PATIENCE
+        done, _ = await asyncio.wait({asking}, timeout=patience)
+        if done:
+            self._late = ""
+        elif not self._late:
+            self._late = f"Redis answers after more than {patience:g} s: sessions may be this service's own"
+            self._warn("%s", self._late)
+
+    async def close(self) -> None:
+        if self._asking:
+            await asyncio.wait(self._asking, timeout=2 * redis_client.WITHIN)
+        await self._client.aclose()
+
+    async def _ask(self, sessions: Sessions, keys: tuple[str, ...]) -> None:
         names = [*(_PREFIX + key for key in keys), *(_COOLING + candidate for candidate in self._candidates)]
-        try:
-            async with asyncio.timeout(_WORKERS_PATIENCE if self._among_workers and not self.trouble else _PATIENCE):
-                found: list[str | None] = await self._client.mget(names)
-            self._well()
+        before = {key: (sessions.get(key), sessions.known.get(key)) for key in keys}
+        try:  # the client's own patience ends it: cut short from outside, it leaves connections half made
+            found: list[str | None] = await self._client.mget(names)
         except Exception as error:
-            self._tell(error)
+            self._fail(error)
             return
         for key, text in zip(keys, found, strict=False):
-            if text and key not in sessions.changed:
+            now = sessions.get(key), sessions.known.get(key)
+            still = all(one is other for one, other in zip(before[key], now, strict=True))
+            # What is being written, or was while we asked, may be newer than what was read.
+            if text and still and key not in sessions.changed and key not in self._under_way:
                 with suppress(ValueError):
-                    sessions.learnt(key, read(text))
+                    sessions.learnt(key, _read(text))
         for candidate, text in zip(self._candidates, found[len(keys) :], strict=True):
             if text:
                 with suppress(ValueError, TypeError):
                     _learn(self._cooling, candidate, *json.loads(text))
 
-    async def close(self) -> None:
-        await self._client.aclose()
+    async def _keep(self, sessions: Sessions) -> bool:
+        """Whether there is nothing against going on."""
+        left, cold = self._due(sessions), set(self._cooling.changed)
+        keys = frozenset(left)
+        if not (left or cold or self.trouble):
+            return True
+        sessions.changed -= left
+        self._cooling.changed.clear()
+        self._under_way |= left
+        self._unsure = {key: one for key, one in self._unsure.items() if key in self._under_way}
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(_REDIS_WITHIN):
+                await self._tell_who_cools(cold)
+                cold = set()
+                self._late = "" if time.monotonic() - begun < _PATIENCE else self._late
+                while left:
+                    portion = sorted(left)[:_AT_ONCE]
+                    some = {key: sessions.get(key) for key in portion if key in sessions}
+                    self._settle(sessions, some, await self._write(some, sessions.known))
+                    left.difference_update(portion)
+            self._well()
+        except _Contended:
+            return False  # the next second
+        except Exception as error:
+            self._fail(error)
+            await redis_client.leave_replica(self._client, error)
+            return False
+        finally:
+            # Else what Redis knew before would take the place of what has happened meanwhile.
+            sessions.changed |= {key for key in left if key in sessions}
+            self._cooling.changed |= cold
+            self._under_way -= keys
+        return True
 
-    def _tell(self, error: Exception) -> None:
-        """Once in a while; the URL may hold a password and is not told."""
-        if time.monotonic() - self._away > 60:
-            self._away = time.monotonic()
-            _log.warning("Redis is not to be had (%s): sessions are this service's own for now", type(error).__name__)
-        self.trouble = f"Redis is not to be had ({type(error).__name__}): sessions are this service's own"
+    def _due(self, sessions: Sessions) -> set[str]:
+        """What is to be written: the new ones not, where enough are at them, who go on with these."""
+        return sessions.changed & sessions.known.keys() if self._beginning.locked() else set(sessions.changed)
+
+    async def _begin(self, sessions: Sessions) -> bool:
+        """Write, in one word, what was never written: a session's second request may be another service's at once.
+
+        Whether there was any; what another has written meanwhile is left to `keep`.
+        """
+        fresh = {key: sessions.get(key) for key in sorted(sessions.changed - sessions.known.keys())[:_AT_ONCE]}
+        if not fresh:
+            return False
+        mark, stored = secrets.token_hex(8), dict[str, Session]()
+        sessions.changed -= fresh.keys()
+        self._under_way |= fresh.keys()
+        self._unsure |= {key: (mark, one) for key, one in fresh.items()}
+        try:
+            async with asyncio.timeout(_REDIS_WITHIN), self._client.pipeline(transaction=False) as pipeline:
+                for key, one in fresh.items():
+                    pipeline.set(_PREFIX + key, f"{mark}\n{written(one)}", ex=int(_KEPT_FOR), nx=True)
+                told = await pipeline.execute()
+            stored = {key: one for (key, one), new in zip(fresh.items(), told, strict=True) if new}
+            self._unsure = {key: one for key, one in self._unsure.items() if key not in fresh}
+            self._settle(sessions, fresh, stored)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            sessions.changed |= {key for key in fresh if key in sessions and key not in stored}
+            self._under_way -= fresh.keys()
+        return len(stored) == len(fresh)
+
+    async def _tell_who_cools(self, cold: Iterable[str]) -> None:
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.ping()  # where there is nothing to tell, to hear whether it is well
+            for candidate in cold:
+                left = math.ceil(self._cooling.left(candidate, time.monotonic()))
+                if left:
+                    pipeline.set(_COOLING + candidate, json.dumps(_told(self._cooling, candidate)), ex=left)
+            await pipeline.execute()
+
+    async def _write(self, mine: Mapping[str, Session], known: Mapping[str, Session]) -> dict[str, Session]:
+        """What is stored then. Raises _Contended, and whatever the client raises."""
+        names = [_PREFIX + key for key in mine]
+        for _ in range(_TRIES if names else 0):
+            async with self._client.pipeline(transaction=True) as pipeline:
+                with suppress(redis_client.moved()):
+                    await pipeline.watch(*names)
+                    found: list[str | None] = await pipeline.mget(names)
+                    there = zip(mine, found, strict=True)
+                    stored = {key: self._joined(mine[key], text, key, known) for key, text in there}
+                    mark = secrets.token_hex(8)
+                    self._unsure |= {key: (mark, one) for key, one in stored.items()}
+                    pipeline.multi()
+                    for key, one in stored.items():
+                        pipeline.set(_PREFIX + key, f"{mark}\n{written(one)}", ex=int(_KEPT_FOR))
+                    await pipeline.execute()
+                    self._unsure = {key: one for key, one in self._unsure.items() if key not in stored}
+                    return stored
+        if names:
+            raise _Contended
+        return {}
+
+    def _joined(self, mine: Session, text: str | None, key: str, known: Mapping[str, Session]) -> Session:
+        """What another version wrote, and nobody here can read, gives way. What we gave up writing may be there."""
+        with suppress(ValueError):
+            if text:
+                mark, session = self._unsure.get(key, ("", NEW))
+                return merged(mine, _read(text), session if _mark(text) == mark else known.get(key, NEW))
+        return mine
+
+    def _settle(self, sessions: Sessions, mine: Mapping[str, Session], stored: Mapping[str, Session]) -> None:
+        """It may have gone on here while it was written."""
+        for key, one in stored.items():
+            now = sessions.get(key)
+            if now is mine[key]:
+                sessions.learnt(key, one)
+            elif key in sessions:
+                sessions.put(key, merged(now, one, mine[key]))
+                sessions.known[key] = one
+
+    def _fail(self, error: Exception) -> None:
+        """The URL may hold a password and is not told."""
+        refused = redis_client.is_refusal(error)
+        what = "Redis takes no sessions" if refused else "Redis is not to be had"
+        why = "it does not answer in time" if type(error).__name__ == "TimeoutError" else type(error).__name__
+        self._warn("%s (%s): sessions are this service's own for now", what, why)
+        self._failing = f"{what} ({why}): sessions are this service's own"
+        self._away = not refused
+
+    def _warn(self, words: str, *facts: object) -> None:
+        """Once in a while."""
+        if time.monotonic() - self._warned > 60:
+            self._warned = time.monotonic()
+            _log.warning(words, *facts)
 
     def _well(self) -> None:
-        self.trouble = ""
+        if self._failing:
+            _log.warning("Redis is there again: sessions are shared")
+        self._failing, self._away = "", False
+
+
+def _mark(text: str) -> str:
+    """Each write has its own, by which who wrote it knows it again."""
+    return text.partition("\n")[0]
+
+
+def _read(text: str) -> Session:
+    """Raises ValueError."""
+    return read(text.partition("\n")[2])
+
+
+class _Contended(Exception):
+    """Others go on writing the same."""

@@ -54,7 +54,10 @@ def why(
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             report.fail("the gateway does not answer", mend="see what it is doing: archgw status")
         wanted = f"session {session}" if session else f"request {request}" if request != "last" else "request yet"
-        report.fail(f"there is no {wanted} among the last 500", mend="see which there are: archgw top")
+        report.fail(
+            f"there is no {wanted} among the last 500 of this gateway",
+            mend="see which there are: archgw top   (of several replicas each knows what it has answered itself)",
+        )
     if as_json:
         told = MessageToDict(found, preserving_proto_field_name=True)
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")

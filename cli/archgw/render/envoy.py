@@ -229,8 +229,8 @@ def attempt_listener(plan: Plan, place: Place) -> Json:
         # Envoy waits a second before it closes, for the sake of a network that is not between the hops: so much later
         # would the client know that a provider's connection broke in the middle of its answer.
         "delayed_close_timeout": "0s",
-        # One of several workers that ends is missed here first, now and then; of a single one the front hop tells.
-        "local_reply_config": {"mappers": torn_replies() + (lost_replies() if plan.workers > 1 else [])},
+        # A service that ends between two tries is missed here first.
+        "local_reply_config": {"mappers": torn_replies() + lost_replies()},
     }
     manager["access_log"] += _torn_logs(plan, place)
     return {
