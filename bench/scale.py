@@ -143,7 +143,7 @@ class Fleet:
 
 
 def fleet(pods: int, rate: float, shared: dict[str, Any], agent: Agent) -> Fleet:
-    """With one budget that all pods spend of: each reads it once a second, with an entry for each of them."""
+    """With one budget that all pods spend of: each reads it once a second, out of what all have written there."""
     command = shared["redis_command_us"] / 1e6
     budgets = pods * _between(shared["redis_us_of_a_budget"], pods) / 1e6
     commands = pods * (rate * shared["redis_commands_of_a_request"] + shared["redis_commands_each_second"])

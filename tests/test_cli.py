@@ -155,6 +155,15 @@ def test_render_envoy_needs_no_key(shell: Shell) -> None:
     assert "/x.sock" in result.stdout
 
 
+@pytest.mark.parametrize("what", [["kubernetes", "--out"], ["mesh", "--for", "plain", "--out"], ["envoy", "--output"]])
+def test_what_cannot_be_written_is_told(shell: Shell, what: list[str]) -> None:
+    place = shell.folder / "a place"
+    place.mkdir() if what[0] == "envoy" else place.write_text("")
+    kind, *options = what
+    result = shell.run("render", kind, shell.config(), *options, str(place))
+    assert result.exit_code == 1 and f"cannot write {place}" in result.output.replace("\n", "")
+
+
 def test_render_envoy_shows_no_key(shell: Shell) -> None:
     assert "sk-test" not in shell.run("render", "envoy", shell.config()).stdout
 

@@ -1,6 +1,8 @@
 """How the command line talks: one console, tables, and errors that name the command that mends them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
@@ -27,6 +29,15 @@ def fail(message: str, *, mend: str = "", code: int = NO) -> NoReturn:
 def warn(messages: Iterable[str]) -> None:
     for message in messages:
         errors.print(f"[yellow]note:[/yellow] {escape(message)}", soft_wrap=True)
+
+
+@contextmanager
+def written(where: Path) -> Iterator[None]:
+    """Around what is written there: where it cannot be, says so and exits."""
+    try:
+        yield
+    except OSError as error:
+        fail(f"cannot write {where}: {error.strerror}", mend="name another place, or make room there")
 
 
 def routes_table(plan: Plan) -> Table:

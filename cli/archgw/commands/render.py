@@ -19,7 +19,8 @@ from router_service.plan import Plan
 from router_service.shell.rendered import to_json
 
 render_app = typer.Typer(
-    no_args_is_help=True, help="Print what archgw feeds to other programs, rendered from the config."
+    no_args_is_help=True,
+    help="Render what archgw feeds to other programs from the config: print it, or write it into a folder.",
 )
 
 
@@ -61,10 +62,12 @@ def render_envoy(
     else:
         place = envoy.Place(router_socket=router_socket, admin_port=admin_port, admin_socket=admin_socket)
     if rendered_as:
-        write_private(rendered_as, to_json(given, [candidate.label for candidate in plan.candidates]))
+        with report.written(rendered_as):
+            write_private(rendered_as, to_json(given, [candidate.label for candidate in plan.candidates]))
     text = json.dumps(envoy.render(plan, place), indent=1) + "\n"
     if output:
-        write_private(output, text)
+        with report.written(output):
+            write_private(output, text)
     else:
         sys.stdout.write(text)
 
@@ -125,8 +128,9 @@ def render_mesh(
     site = replace(site, host=host or site.host, namespace=namespace or site.namespace)
     for name, content in mesh.TARGETS[target](ours, plan, site).items():
         file = out / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content)
+        with report.written(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content)
         report.errors.print(f"wrote {file}", markup=False, soft_wrap=True)
 
 

@@ -26,9 +26,9 @@ _LEFT_OUT = "In a pod, localhost is the pod itself, where nobody answers:"
 
 def render_kubernetes(
     config: configs.Argument = None,
-    out: Annotated[
-        Path, typer.Option(help="The folder to write into; what else is in it stays.", show_default=False)
-    ] = Path("deploy/kubernetes"),
+    out: Annotated[Path, typer.Option(help="The folder to write into; what else is in it stays.")] = Path(
+        "deploy/kubernetes"
+    ),
 ) -> None:
     """Write a kustomize base, the overlays single, ha and dev, and components that some clusters have use for.
 
@@ -50,8 +50,9 @@ def render_kubernetes(
         report.fail(f"{path}: {error}")
     for name, content in rendered.items():
         file = out / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, "utf-8")
+        with report.written(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, "utf-8")
     report.warn((*_like_a_key(path, written), *_nobody_there(plan)))
     _tell(plan, out, len(rendered))
 
@@ -155,4 +156,7 @@ def _tell(plan: Plan, out: Path, count: int) -> None:
         print_("Whoever the NetworkPolicy lets in may ask; with `clients`, only who has a key: archgw client-key")
     folder = escape(shlex.quote(str(out)))
     print_(f"Next: cp {folder}/secrets.env.example {folder}/secrets.env, fill it in, then:", soft_wrap=True)
+    print_("  kubectl create namespace archgw", soft_wrap=True)
+    secret = f"generic archgw-keys --from-env-file={folder}/secrets.env"
+    print_(f"  kubectl -n archgw create secret {secret}", soft_wrap=True)
     print_(f"  kubectl apply -k {folder}/overlays/single", soft_wrap=True)
