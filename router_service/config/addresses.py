@@ -34,6 +34,18 @@ def read_address(value: Value) -> str:
     return url.rstrip("/")
 
 
+def is_server(url: str) -> bool:
+    """Whether the URL of a Redis or a PostgreSQL is read alike by all: their clients split it by rules of their own."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+    user = parts.netloc.rpartition("@")[0]
+    cut_short = "@" in parts.path or parts.fragment or re.match(r"[^=]*@", parts.query)
+    return port != 0 and not cut_short and not ("@" in user and parts.scheme.startswith("postgres"))
+
+
 def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").removesuffix(".")
 
