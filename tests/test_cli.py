@@ -232,6 +232,11 @@ def test_a_config_that_is_not_there(shell: Shell, command: str) -> None:
     assert result.exit_code == 1 and "there is no file nope.yaml" in told(result)
 
 
+def test_a_folder_is_no_config(shell: Shell, tmp_path: Path) -> None:
+    result = shell.run("check", str(tmp_path))
+    assert result.exit_code == 1 and "is a folder" in told(result) and "config.yaml" in told(result)
+
+
 BAD = """llm_providers:
   - {model: opnai/gpt-4o}
   - {model: openai/gpt-4o-mini}

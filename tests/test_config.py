@@ -489,6 +489,21 @@ def test_that_workers_lack_a_redis_is_not_said_where_its_variable_is_not_set() -
     assert str(caught.value) == "config.yaml:3: state.url: $REDIS_URL is not set; export REDIS_URL=..."
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "ollama/hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M",
+        "amazon_bedrock/arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "vertex/publishers/google/models/gemini-2.5-pro@001",
+        "openai/ft:gpt-4o-2024-08-06:acme::9abc",
+        "openrouter/~anthropic/claude-sonnet-latest",
+        "zai/glm-4.5+air_x",
+    ],
+)
+def test_what_vendors_call_their_models_is_a_name(model: str) -> None:
+    assert read(f"llm_providers: [{{model: '{model}'}}]\n").providers[0].model == model
+
+
 def test_one_key_is_enough() -> None:
     config = read("llm_providers: [{model: openai/gpt-4o}, {model: groq/llama}]", GROQ_API_KEY="k")
     assert usable(config) is config
@@ -522,6 +537,7 @@ OWN = "an endpoint of your own needs base_url and provider_interface: openai, re
 POOL = "list at least one of llm_providers under 'models'"
 NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
 METADATA = "is where a cloud tells a machine its own credentials, and no model"
+NAMES = "write it with letters, digits and . _ - : / @ +"
 URL = "expected an address such as http://localhost:8000/v1, found"
 
 
@@ -536,6 +552,10 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         ("model: gpt-4o", ".model: expected vendor/name, found 'gpt-4o'; did you mean 'openai/gpt-4o'?"),
         ("model: x", ".model: expected vendor/name, found 'x'; such as openai/gpt-4o"),
+        ("model: 'openai/[/x]'", f".model: a square bracket in the name of a model; {NAMES}"),
+        ('model: "openai/\\ax"', f".model: a control sign in the name of a model; {NAMES}"),
+        ("model: openai/a, name: '[red]'", f".name: a square bracket in a name; {NAMES}"),
+        ('model: openai/a, name: "\\e[2J"', f".name: a control sign in a name; {NAMES}"),
         ("model: 17", ".model: expected text, found the number 17; put it in quotes"),
         ("model: yes", ".model: expected text, found yes (true or false to YAML); put it in quotes"),
         ("model: [a]", ".model: expected text, found a list"),
@@ -571,6 +591,8 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         ("model: ollama/a, base_url: localhost", f".base_url: {URL} 'localhost'"),
         ("model: ollama/a, base_url: 'ftp://h'", f".base_url: {URL} 'ftp://h'"),
+        ("model: ollama/a, base_url: 'http://[::1'", f".base_url: {URL} 'http://[::1'"),
+        ("model: ollama/a, access_key: $KEY, base_url: 'http://[::1'", f".base_url: {URL} 'http://[::1'"),
         ("model: ollama/a, base_url: 'http://h:99999'", f".base_url: {URL} 'http://h:99999'"),
         (
             "model: ollama/a, base_url: 'http://u:p@h'",

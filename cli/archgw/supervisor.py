@@ -411,7 +411,7 @@ def _end_orderly(task: asyncio.Task[None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m archgw.supervisor", description=__doc__)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--workers", type=int, help="so many router services, whatever the config says")
+    parser.add_argument("--workers", type=int, help="how many router services, instead of what the config says")
     parser.add_argument("--no-watch", action="store_true", help="do not reload when the config changes")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys

@@ -25,7 +25,8 @@ def read_address(value: Value) -> str:
         usable = False
     if url and (not usable or re.search(r"[^!-~]", url)):
         value.wrong(f"expected an address such as http://localhost:8000/v1, found '{url}'")
-    elif url and (parts.query or parts.fragment or "@" in parts.netloc):
+        return ""
+    if url and (parts.query or parts.fragment or "@" in parts.netloc):
         value.wrong("only scheme, host, port and path belong here", "the key goes under access_key")
     elif re.search(r"/(chat/completions|responses|messages)/?$", url):
         value.wrong("the address goes on to one endpoint", "leave off /chat/completions, /responses or /messages")

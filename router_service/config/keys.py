@@ -16,7 +16,7 @@ _NAMED_ALONE = re.compile(r"(?i)(?:key|token|secret|password)[\"']?\s*:\s*(?:[|>
 # What vendors' keys look like, and the password of a URL.
 _SHAPED = re.compile(r"\b(?:sk|pk|gsk|xai|pplx|hf)[-_][\w-]{6,}|\bAIza[\w-]{16,}|\b[A-Za-z0-9]{32,}\b")
 _IN_URL = re.compile(r"(://)\S+@")
-_IN_PLACE_OF_PORT = re.compile(r"(://[^\s:/@]*:)(?!\d*(?:[/?'\",}\]\s]|$))\S+")  # a password whose @ is forgotten
+_IN_PLACE_OF_PORT = re.compile(r"(://[^\s:/@\[]*:)(?!\d*(?:[/?'\",}\]\s]|$))\S+")  # a password whose @ is forgotten
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def up(
         typer.Option(
             min=1,
             max=MOST_WORKERS,
-            help="So many router services behind the one Envoy, whatever the config says.",
+            help="How many router services stand behind the one Envoy, instead of what the config says.",
             show_default=False,
         ),
     ] = None,
