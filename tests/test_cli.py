@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,16 @@ import pytest
 import typer
 from archgw.agents import AGENTS
 from archgw.app import app
+from archgw.commands.up import _why_ended
 from archgw.home import Stack
 from archgw.machine import CannotStart, envoy_binary
+from archgw.report import routes_table
+from rich.console import Console
 from stack import CODE
 from terminal import CONFIG, Shell, told
+
+from router_service.config import parse
+from router_service.plan import plan
 
 ROOT = Path(__file__).parent.parent
 
@@ -239,6 +247,37 @@ def test_no_config(shell: Shell, command: str) -> None:
 def test_a_config_that_is_not_there(shell: Shell, command: str) -> None:
     result = shell.run(*command.split(), "nope.yaml")
     assert result.exit_code == 1 and "there is no file nope.yaml" in told(result)
+
+
+@pytest.mark.parametrize("command", ["up", "status", "down", "logs", "dashboard --no-open"])
+def test_a_home_that_is_a_file_is_told(shell: Shell, command: str) -> None:
+    shell.home.folder.write_text("")
+    config = [shell.config()] if command == "up" else []
+    result = shell.run(*command.split(), *config)
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    if command in ("up", "dashboard --no-open"):
+        assert result.exit_code == 1 and "is no folder; move it away, or set ARCHGW_HOME" in told(result)
+
+
+def test_a_supervisor_that_could_not_write_why_it_ended_had_no_room(shell: Shell) -> None:
+    shell.home.create()
+    shell.home.log("supervisor").write_text("")
+    assert "the disk seems to be full; make room, or set ARCHGW_HOME" in str(_why_ended(shell.home))
+    shell.home.log("supervisor").write_text("Envoy is too old\n")
+    assert str(_why_ended(shell.home)) == "Envoy is too old"
+
+
+def test_a_name_in_brackets_is_shown_as_it_is() -> None:
+    config = parse("llm_providers: [{model: ollama/a}, {model: ollama/b}]", file="c.yaml", environment={})
+    named = tuple(replace(one, name=name) for one, name in zip(config.providers, ("[/x]", "[/y]"), strict=True))
+    shown = StringIO()
+    Console(file=shown).print(routes_table(plan(replace(config, providers=named))))
+    assert "[/x]" in shown.getvalue() and "[/y]" in shown.getvalue()
+
+
+def test_a_folder_is_no_config(shell: Shell, tmp_path: Path) -> None:
+    result = shell.run("check", str(tmp_path))
+    assert result.exit_code == 1 and "is a folder" in told(result) and "config.yaml" in told(result)
 
 
 BAD = """llm_providers:

@@ -428,6 +428,82 @@ def test_what_is_wrong_in_the_variable_of_a_store_is_not_shown() -> None:
     ]
 
 
+ENCODE = "in a password, write %23 for #, %2F for /, %3F for ?, %40 for @, %5B for [, %5D for ]"
+NO_URLS = [
+    ("state", "redis://:pa[hunter2@127.0.0.1:6379/0"),
+    ("state", "redis://:hunter2/x@h"),
+    ("state", "redis://:12/hunter2@h"),
+    ("state", "redis://:12?hunter2@h"),
+    ("state", "redis://u:12#hunter2@h"),
+    ("state", "redis://u:p#hunter2@h:6379"),
+    ("state", "redis://h:hunter2"),
+    ("state", "redis://:p hunter2/x@h"),
+    ("state", "redis://h:0"),
+    ("ledger", "postgresql://u:p#hunter2@h/db"),
+    ("ledger", "postgresql://u:p@hunter2@h/db"),
+    ("ledger", "postgresql://h:hunter2/db"),
+    ("ledger", "postgres://u:p?hunter2@h/db"),
+]
+
+
+@pytest.mark.parametrize(("section", "url"), NO_URLS)
+def test_a_url_that_no_client_can_read_is_a_mistake_that_shows_no_password(section: str, url: str) -> None:
+    for written, held in ((f"'{url}'", "what stands here"), ("$STORE", "what $STORE holds")):
+        with pytest.raises(ConfigErrors) as caught:
+            read(f"{OLLAMA}{section}:\n  url: {written}\n", STORE=url)
+        place = f"config.yaml:3: {section}.url"
+        begins = url.partition(":")[0] + "://"
+        assert str(caught.value) == f"{place}: {held} begins with {begins} but cannot be read as a URL; {ENCODE}"
+
+
+@pytest.mark.parametrize(("section", "url"), [row for row in NO_URLS if " " not in row[1] and "#" not in row[1]])
+def test_no_password_of_a_broken_url_shows_in_another_mistake(section: str, url: str) -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        read(f"{OLLAMA}{section}: {{url: '{url}', foo: 1}}\n")
+    assert "unknown key 'foo'" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "url"),
+    [
+        ("state", "redis://"),
+        ("state", "redis://h"),
+        ("state", "redis://:6379/0"),
+        ("state", "redis://:pass@word@h:6379/1?socket_keepalive=yes"),
+        ("state", "rediss://u:p%23%2F%5B%40@[::1]:6379/0"),
+        ("ledger", "postgresql:///db?host=/run/postgresql"),
+        ("ledger", "postgresql://h1,h2/db?user=me@there"),
+        ("ledger", "postgres://u:p%23%40@h:5432/db"),
+        ("ledger", "sqlite:////srv/archgw/a#b@c.sqlite"),
+    ],
+)
+def test_a_url_that_clients_can_read_is_taken(section: str, url: str) -> None:
+    config = read(f"{OLLAMA}{section}: {{url: '{url}'}}\n")
+    assert url in (config.state.url, config.ledger.url)
+
+
+def test_that_workers_lack_a_redis_is_not_said_where_its_variable_is_not_set() -> None:
+    with pytest.raises(ConfigErrors) as caught:
+        usable(read(f"{OLLAMA}workers: 3\nstate: {{url: $REDIS_URL}}\n"))
+    assert str(caught.value) == "config.yaml:3: state.url: $REDIS_URL is not set; export REDIS_URL=..."
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "ollama/hf.co/bartowski/Llama-3.2-1B-Instruct-GGUF:Q4_K_M",
+        "amazon_bedrock/arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "vertex/publishers/google/models/gemini-2.5-pro@001",
+        "openai/ft:gpt-4o-2024-08-06:acme::9abc",
+        "openrouter/~anthropic/claude-sonnet-latest",
+        "zai/glm-4.5+air_x",
+    ],
+)
+def test_what_vendors_call_their_models_is_a_name(model: str) -> None:
+    assert read(f"llm_providers: [{{model: '{model}'}}]\n").providers[0].model == model
+
+
 def test_one_key_is_enough() -> None:
     config = read("llm_providers: [{model: openai/gpt-4o}, {model: groq/llama}]", GROQ_API_KEY="k")
     assert usable(config) is config
@@ -461,6 +537,7 @@ OWN = "an endpoint of your own needs base_url and provider_interface: openai, re
 POOL = "list at least one of llm_providers under 'models'"
 NOTHING = "name one, as in 'llm_providers: [{model: openai/gpt-4o}]'"
 METADATA = "is where a cloud tells a machine its own credentials, and no model"
+NAMES = "write it with letters, digits and . _ - : / @ +"
 URL = "expected an address such as http://localhost:8000/v1, found"
 
 
@@ -475,6 +552,10 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         ("model: gpt-4o", ".model: expected vendor/name, found 'gpt-4o'; did you mean 'openai/gpt-4o'?"),
         ("model: x", ".model: expected vendor/name, found 'x'; such as openai/gpt-4o"),
+        ("model: 'openai/[/x]'", f".model: a square bracket in the name of a model; {NAMES}"),
+        ('model: "openai/\\ax"', f".model: a control sign in the name of a model; {NAMES}"),
+        ("model: openai/a, name: '[red]'", f".name: a square bracket in a name; {NAMES}"),
+        ('model: openai/a, name: "\\e[2J"', f".name: a control sign in a name; {NAMES}"),
         ("model: 17", ".model: expected text, found the number 17; put it in quotes"),
         ("model: yes", ".model: expected text, found yes (true or false to YAML); put it in quotes"),
         ("model: [a]", ".model: expected text, found a list"),
@@ -510,6 +591,8 @@ URL = "expected an address such as http://localhost:8000/v1, found"
         ),
         ("model: ollama/a, base_url: localhost", f".base_url: {URL} 'localhost'"),
         ("model: ollama/a, base_url: 'ftp://h'", f".base_url: {URL} 'ftp://h'"),
+        ("model: ollama/a, base_url: 'http://[::1'", f".base_url: {URL} 'http://[::1'"),
+        ("model: ollama/a, access_key: $KEY, base_url: 'http://[::1'", f".base_url: {URL} 'http://[::1'"),
         ("model: ollama/a, base_url: 'http://h:99999'", f".base_url: {URL} 'http://h:99999'"),
         (
             "model: ollama/a, base_url: 'http://u:p@h'",

@@ -1,5 +1,6 @@
 """Where a stack keeps its files: one stack a home, and no stale file ever means that one runs."""
 
+import errno
 import fcntl
 import json
 import os
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, NotWritable, Stack, home, write_private, written_to
 
 from router_service.shell.private import open_private
 
@@ -121,7 +122,7 @@ def test_no_link_is_followed(at: Home, tmp_path: Path) -> None:
     (at.run / "lock").symlink_to(theirs)
     with pytest.raises(OSError, match="symbolic links"):
         open_private(at.run / "router.log", os.O_WRONLY | os.O_TRUNC)
-    with pytest.raises(OSError, match="symbolic links"), at.hold():
+    with pytest.raises(NotWritable, match="symbolic links"), at.hold():
         pass
     at.announce(STACK)
     at.create()
@@ -147,6 +148,28 @@ def test_what_is_no_folder_is_told(at: Home) -> None:
     at.folder.write_text("")
     with pytest.raises(NotPrivate, match="is no folder"):
         at.create()
+
+
+def test_a_home_that_cannot_be_made_is_told_with_its_folder_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    at = Home(tmp_path / "file" / "home")
+    assert not at.is_held() and at.stack() is None
+    with pytest.raises(NotWritable) as caught:
+        at.create()
+    assert str(caught.value) == (
+        f"{at.folder} cannot be used: Not a directory; mend that, or set ARCHGW_HOME to a folder that can be written to"
+    )
+
+
+def test_what_a_disk_refuses_is_told_with_the_file() -> None:
+    told = r"^/h cannot be used: No space left on device \(/h/run/x\); .*ARCHGW_HOME"
+    with pytest.raises(NotWritable, match=told), written_to(Path("/h")):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/h/run/x")
+
+
+def test_a_home_that_is_a_file_runs_nothing(at: Home) -> None:
+    at.folder.write_text("")
+    assert not at.is_held() and at.stack() is None
 
 
 def test_a_private_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

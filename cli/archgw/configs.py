@@ -21,6 +21,8 @@ Argument = Annotated[Path | None, typer.Argument(help=HELP, show_default=False)]
 def find(given: Path | None) -> Path:
     """The config file, absolute. Without any, says how to get one."""
     if given is not None:
+        if given.is_dir():
+            report.fail(f"{given} is a folder", mend=f"name the file in it: {given / 'config.yaml'}")
         if not given.is_file():
             report.fail(
                 f"there is no file {given}",

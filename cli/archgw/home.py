@@ -54,6 +54,10 @@ class NotPrivate(Exception):
     """The folder is somebody else's; the text says what to do."""
 
 
+class NotWritable(NotPrivate):
+    """Nothing can be kept there: the disk is read-only, or full; the text says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """One home, one stack. Liveness is a lock held by the supervisor: a stale file means nothing.
@@ -125,16 +129,19 @@ class Home:
 
     def create(self) -> None:
         """Raises NotPrivate."""
-        for folder, files in ((self.folder, _KEPT), (self.run, ("*",)), (self.discovery, ("*",))):
-            own(folder)
-            for path in (path for pattern in files for path in folder.glob(pattern)):
-                _close(path)
+        with written_to(self.folder):
+            for folder, files in ((self.folder, _KEPT), (self.run, ("*",)), (self.discovery, ("*",))):
+                own(folder)
+                for path in (path for pattern in files for path in folder.glob(pattern)):
+                    _close(path)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Be the one supervisor of this home. Raises AlreadyRunning, NotPrivate."""
         self.create()
-        with os.fdopen(open_private(self.run / "lock", os.O_WRONLY), "w") as lock:
+        with written_to(self.folder):
+            opened = open_private(self.run / "lock", os.O_WRONLY)
+        with os.fdopen(opened, "w") as lock:
             _lock(lock)
             try:
                 yield
@@ -146,10 +153,10 @@ class Home:
         try:
             with (self.run / "lock").open("r") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
         except BlockingIOError:
             return True
+        except OSError:  # it is not there, its folder is none, or not ours to look into
+            return False
         return False
 
     def stack(self) -> Stack | None:
@@ -216,6 +223,17 @@ def _contained(socket: Path) -> Stack | None:
         started=started,
         dashboard=told.get("ARCHGW_DASHBOARD_URL", ""),
     )
+
+
+@contextmanager
+def written_to(folder: Path) -> Iterator[None]:
+    """Raises NotWritable for what the system refuses meanwhile; `folder` is the home."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and str(error.filename) != str(folder) else ""
+        told = f"{folder} cannot be used: {error.strerror or error}{where}"
+        raise NotWritable(f"{told}; mend that, or set ARCHGW_HOME to a folder that can be written to") from error
 
 
 def own(folder: Path) -> None:

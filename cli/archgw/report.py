@@ -51,9 +51,9 @@ def routes_table(plan: Plan) -> Table:
         then = ", ".join(candidate.label for candidate in chain.candidates[1 : chain.attempts])
         name = "anything else" if route is plan.default else route.name
         if len(route.candidates) > 1 and (route.prefer != "listed" or route.by_difficulty):
-            table.add_row(escape(name), _choice(route), "the rest of them")
+            table.add_row(escape(name), escape(_choice(route)), "the rest of them")
             continue
-        table.add_row(escape(name), chain.first.label, then or "-")
+        table.add_row(escape(name), escape(chain.first.label), escape(then) or "-")
     return table
 
 

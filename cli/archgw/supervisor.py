@@ -27,7 +27,7 @@ from archgw import client, control
 from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
-from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private
+from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home, write_private, written_to
 from archgw.machine import DASHBOARD_HOST, CannotStart, ca_file, check_port, envoy_binary, refusal, why_taken
 from archgw.processes import Processes, Service, tail
 from router_service.config import MOST_WORKERS as MOST
@@ -91,10 +91,11 @@ class Supervisor:
         self._run = asyncio.current_task()
         with self._home.hold():
             check_port(self._plan)
-            self._envoy_files.begin(self._plan)
-            self._accept(self._source)
-            for stale in (*self._home.router_sockets(MOST), self._home.admin_socket):
-                stale.unlink(missing_ok=True)
+            with written_to(self._home.folder):
+                self._envoy_files.begin(self._plan)
+                self._accept(self._source)
+                for stale in (*self._home.router_sockets(MOST), self._home.admin_socket):
+                    stale.unlink(missing_ok=True)
             try:
                 for worker in self._workers:
                     self._tasks.append(asyncio.create_task(self._processes.keep(partial(self._router, worker))))
@@ -411,7 +412,7 @@ def _end_orderly(task: asyncio.Task[None]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m archgw.supervisor", description=__doc__)
     parser.add_argument("config", type=Path)
-    parser.add_argument("--workers", type=int, help="so many router services, whatever the config says")
+    parser.add_argument("--workers", type=int, help="how many router services, instead of what the config says")
     parser.add_argument("--no-watch", action="store_true", help="do not reload when the config changes")
     arguments = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # Envoy inherits it, whose memory holds prompts and keys

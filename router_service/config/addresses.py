@@ -25,13 +25,26 @@ def read_address(value: Value) -> str:
         usable = False
     if url and (not usable or re.search(r"[^!-~]", url)):
         value.wrong(f"expected an address such as http://localhost:8000/v1, found '{url}'")
-    elif url and (parts.query or parts.fragment or "@" in parts.netloc):
+        return ""
+    if url and (parts.query or parts.fragment or "@" in parts.netloc):
         value.wrong("only scheme, host, port and path belong here", "the key goes under access_key")
     elif re.search(r"/(chat/completions|responses|messages)/?$", url):
         value.wrong("the address goes on to one endpoint", "leave off /chat/completions, /responses or /messages")
     elif trouble := _trouble(host_of(url)):
         value.wrong(trouble)
     return url.rstrip("/")
+
+
+def is_server(url: str) -> bool:
+    """Whether the URL of a Redis or a PostgreSQL is read alike by all: their clients split it by rules of their own."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+    user = parts.netloc.rpartition("@")[0]
+    cut_short = "@" in parts.path or parts.fragment or re.match(r"[^=]*@", parts.query)
+    return port != 0 and not cut_short and not ("@" in user and parts.scheme.startswith("postgres"))
 
 
 def host_of(url: str) -> str:

@@ -15,7 +15,8 @@ _NAMED = re.compile(
 _NAMED_ALONE = re.compile(r"(?i)(?:key|token|secret|password)[\"']?\s*:\s*(?:[|>][+-]?)?\s*$")
 # What vendors' keys look like, and the password of a URL.
 _SHAPED = re.compile(r"\b(?:sk|pk|gsk|xai|pplx|hf)[-_][\w-]{6,}|\bAIza[\w-]{16,}|\b[A-Za-z0-9]{32,}\b")
-_IN_URL = re.compile(r"(://)[^/\s]+@")
+_IN_URL = re.compile(r"(://)\S+@")
+_IN_PLACE_OF_PORT = re.compile(r"(://[^\s:/@\[]*:)(?!\d*(?:[/?'\",}\]\s]|$))\S+")  # a password whose @ is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def _dotenv_value(line: re.Match[str]) -> str:
 
 def redact(text: str) -> str:
     """A message without anything that looks like a key."""
-    return _IN_URL.sub(r"\1***@", _SHAPED.sub("***", text))
+    return _IN_PLACE_OF_PORT.sub(r"\1***", _IN_URL.sub(r"\1***@", _SHAPED.sub("***", text)))
 
 
 def redact_line(line: str, *, above: str = "") -> str:

@@ -37,6 +37,7 @@ INTERFACES = {
     "responses": ("openai", "openai_responses"),
     "anthropic": ("anthropic", "anthropic_messages"),
 }
+_NAMES = "write it with letters, digits and . _ - : / @ +"
 _PASSTHROUGH = "anthropic"  # whose client login may be passed through
 
 
@@ -104,7 +105,7 @@ def read_entry(
     return ProviderEntry(
         place=item.place,
         model=model,
-        name=_text(fields, "name") or "",
+        name=_own_name(fields),
         provider=provider.name if provider else "",
         access_key=key,
         missing_key=missing,
@@ -186,6 +187,9 @@ def find_entry(reference: Value, entries: Sequence[ProviderEntry]) -> str | None
 
 def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, str]:
     """The vendor of `vendor/name`, and the model as it was meant, so that references to it are understood."""
+    if signs := _no_names(model):
+        fields["model"].wrong(f"{signs} in the name of a model", _NAMES)
+        return None, model
     prefix, _, name = model.partition("/")
     if not prefix or not name or re.search(r"\s", model):
         meant = [f"{maker.name}/{model}" for maker in PROVIDERS.values() if maker.facts(model).prefix]
@@ -202,6 +206,20 @@ def _vendor(fields: Mapping[str, Value], model: str) -> tuple[Provider | None, s
         hints.append(f"an endpoint of your own needs base_url and provider_interface: {', '.join(INTERFACES)}")
     fields["model"].wrong(f"no provider '{prefix}'", "; ".join(hints))
     return None, f"{near or prefix}/{name}"
+
+
+def _own_name(fields: Mapping[str, Value]) -> str:
+    name = _text(fields, "name") or ""
+    if signs := _no_names(name):
+        fields["name"].wrong(f"{signs} in a name", _NAMES)
+    return name
+
+
+def _no_names(text: str) -> str:
+    """What of it is in no vendor's names, and in a terminal or a header says something else; empty where nothing is."""
+    if not text.isprintable():
+        return "a control sign"
+    return "a square bracket" if re.search(r"[\[\]]", text) else ""
 
 
 def _variables(

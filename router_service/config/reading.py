@@ -79,8 +79,9 @@ class Notes:
         self.warnings: list[str] = []
         self.unset: list[tuple[Place, str]] = []  # where a variable stands that is not set, and which
 
-    def mistake(self, place: Place, message: str, hint: str = "", *, mended: str = "") -> None:
-        self.mistakes.append(Mistake(place, redact(message), redact(hint), self._source(place.line), mended))
+    def mistake(self, place: Place, message: str, hint: str = "", *, mended: str = "", shown: bool = True) -> None:
+        source = self._source(place.line) if shown else ""
+        self.mistakes.append(Mistake(place, redact(message), redact(hint), source, mended))
 
     def warning(self, place: Place, message: str) -> None:
         self.warnings.append(redact(f"{place}: {message}"))
@@ -110,6 +111,10 @@ class Value:
 
     def wrong(self, message: str, hint: str = "") -> None:
         self.notes.mistake(self.place, message, hint)
+
+    def hidden(self, message: str, hint: str) -> None:
+        """Wrong, and not to be shown: where a password ends, nobody can tell."""
+        self.notes.mistake(self.place, message, hint, shown=False)
 
     def odd(self, message: str) -> None:
         self.notes.warning(self.place, message)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Literal, get_args
 
-from router_service.config.addresses import read_address
+from router_service.config.addresses import is_server, read_address
 from router_service.config.circuit_breakers import CircuitBreakers, circuit_breakers
 from router_service.config.keys import Secret, variable
 from router_service.config.preferences import DIFFICULTY, Difficulty
@@ -22,6 +22,7 @@ _STICKY: tuple[Sticky, ...] = get_args(Sticky)
 KIB, MIB = 1024, 1024 * 1024
 MOST_EXPLORED = 0.25  # of the requests
 DEEPEST = 400  # what is nested deeper, Python cannot walk through
+_ENCODE = "in a password, write %23 for #, %2F for /, %3F for ?, %40 for @, %5B for [, %5D for ]"
 _EGRESS = "egress_traffic"  # the one listener there is
 
 
@@ -297,8 +298,14 @@ def _store(plain: Sequence[str], schemes: Sequence[str], environment: Mapping[st
     if name and not url:
         value.notes.unset.append((value.place, name))
         return written
-    if url is None or url in plain or url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+    if url is None or url in plain:
         return url
+    if url.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        if url.startswith("sqlite:") or is_server(url):
+            return url
+        where = f"what ${name} holds" if name else "what stands here"
+        value.hidden(f"{where} begins with {url.partition('://')[0]}:// but cannot be read as a URL", _ENCODE)
+        return None
     found = f"something else in ${name}" if name else f"'{url}'"
     value.wrong(f"expected {one_of([*plain, f'{schemes[0]}://...'])}, found {found}")
     return None

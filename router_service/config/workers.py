@@ -1,5 +1,6 @@
 """How many router services stand behind the one Envoy, and what they need to be one gateway."""
 
+from router_service.config.keys import variable
 from router_service.config.reading import Value
 from router_service.config.sections import State
 
@@ -19,6 +20,8 @@ def trouble(count: int, state: State) -> tuple[str, str] | None:
     Which of them a request comes to is chance: who serves a session must be known to all.
     """
     if count == 1 or state.url.startswith(("redis://", "rediss://")):
+        return None
+    if variable(state.url):  # that it is not set is said by itself, see `settled`
         return None
     kept = "in memory" if state.url == "memory" else "in a file of one process"
     return (

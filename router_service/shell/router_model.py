@@ -47,7 +47,7 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
         from router_service.shell.llm_router import LlmRouter  # its HTTP client takes a third of a second to load
 
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
-    if not plan.routes:  # nobody would ask it, and it takes a second to load and 200 MB
+    if not plan.routes and not isinstance(wanted, LocalModel):  # nobody would ask it; one's own may be a mistake
         return Nobody(told="no preferences are configured")
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
     if isinstance(like, InThread):

@@ -119,7 +119,7 @@ def _print(stack: Stack, reply: pb.StatusReply, ejected: dict[str, bool] | None,
         table.add_column(heading, justify="right" if heading in ("answered", "failed") else "left")
     for candidate in reply.candidates:
         table.add_row(
-            candidate.label,
+            escape(candidate.label),
             str(candidate.answered),
             str(candidate.failed),
             _state(candidate, aside=(ejected or {}).get(candidate.id, False)),
@@ -140,7 +140,7 @@ def _print_dashboard(at: Home, stack: Stack) -> None:
 
 def _state(candidate: pb.Candidate, *, aside: bool) -> str:
     """Envoy does not say for how long it puts somebody aside."""
-    cooling = f"[yellow]cooling, {candidate.cooling_left:.0f} s left: {candidate.cooling_why}[/yellow]"
+    cooling = f"[yellow]cooling, {candidate.cooling_left:.0f} s left: {escape(candidate.cooling_why)}[/yellow]"
     found = [*(["[red]put aside (Envoy)[/red]"] if aside else []), *([cooling] if candidate.cooling_left else [])]
     return ", ".join(found) or "in use"
 

@@ -19,7 +19,7 @@ from rich.markup import escape
 from archgw import client, configs, docker, report
 from archgw.control import STOP_WITHIN
 from archgw.dashboard import keys
-from archgw.home import AlreadyRunning, Home, NotPrivate, Stack, home
+from archgw.home import AlreadyRunning, Home, NotPrivate, NotWritable, Stack, home, written_to
 from archgw.machine import CannotStart, ca_file, check_port, envoy_binary
 from archgw.processes import tail
 from archgw.supervisor import READY_WITHIN, Supervisor, until_told_to_stop
@@ -46,7 +46,7 @@ def up(
         typer.Option(
             min=1,
             max=MOST_WORKERS,
-            help="So many router services behind the one Envoy, whatever the config says.",
+            help="How many router services stand behind the one Envoy, instead of what the config says.",
             show_default=False,
         ),
     ] = None,
@@ -206,7 +206,8 @@ def _nothing_new(last: list[str], ago: float) -> str:
 
 
 def _in_background(path: Path, at: Home, *, watch: bool, workers: int | None) -> Stack:
-    log = open_private(at.log("supervisor"), os.O_WRONLY | os.O_TRUNC)
+    with written_to(at.folder):
+        log = open_private(at.log("supervisor"), os.O_WRONLY | os.O_TRUNC)
     options = [*([] if watch else ["--no-watch"]), *(["--workers", str(workers)] if workers else [])]
     process = subprocess.Popen(
         [sys.executable, "-m", "archgw.supervisor", str(path), *options],
@@ -224,10 +225,18 @@ def _in_background(path: Path, at: Home, *, watch: bool, workers: int | None) ->
             if stack and stack.pid == process.pid:
                 return stack
             if process.poll() is not None:
-                raise CannotStart(tail(at.log("supervisor"), 30))
+                raise _why_ended(at)
             time.sleep(0.05)
     process.terminate()
     raise CannotStart("the stack did not come up in time")
+
+
+def _why_ended(at: Home) -> CannotStart | NotWritable:
+    """What the supervisor has said last; nothing, where there was no room for it."""
+    if said := tail(at.log("supervisor"), 30):
+        return CannotStart(said)
+    full = f"the gateway ended, and could not write why to {at.log('supervisor')}: the disk seems to be full"
+    return NotWritable(f"{full}; make room, or set ARCHGW_HOME to a folder elsewhere")
 
 
 def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch: bool, workers: int | None) -> None:
