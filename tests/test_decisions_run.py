@@ -52,16 +52,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     async with (
-        Simulator("openai", refuse_leaks=False) as one,
-        Simulator("deepseek", refuse_leaks=False) as two,
+        Simulator("openai") as one,
+        Simulator("deepseek") as two,
         gateway(tmp_path_factory.mktemp("decisions"), CONFIG, {"openai": one, "deepseek": two}, watch=False) as running,
     ):
         yield running
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def calm(running: Gateway) -> None:
+async def calm(running: Gateway) -> AsyncIterator[None]:
+    """And no vendor was shown what is none of his."""
     await running.calm()
+    yield
+    assert {name: list(provider.leaks) for name, provider in running.providers.items() if provider.leaks} == {}
 
 
 def said(words: str) -> list[dict[str, str]]:
@@ -275,7 +278,8 @@ async def their_envoy(
         resources["listeners"][0]["per_connection_buffer_limit_bytes"] = held
         hosts = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]
         route = {"match": {"prefix": "/"}, "route": {"cluster": "openai"}}
-        hosts["virtual_hosts"].append({"name": "files", "domains": ["files.example"], "routes": [route]})
+        kept_off = {"request_headers_to_remove": hosts["virtual_hosts"][0]["request_headers_to_remove"]}
+        hosts["virtual_hosts"].append({"name": "files", "domains": ["files.example"], "routes": [route]} | kept_off)
     if not modes:
         (filters,) = resources["listeners"][0]["filter_chains"]
         asking = filters["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]
@@ -302,6 +306,8 @@ async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_
                 return Answer(reply.status, dict(reply.headers), await reply.read())
 
         forged = {"x-arch-provider": "openai", "x-arch-model": "gpt-4o-mini", "x-arch-anything": "1"}
+        of_others = ("cookie", "forwarded", "proxy-authorization", "x-forwarded-host", "x-forwarded-port")
+        forged |= dict.fromkeys(of_others, "for=203.0.113.7") | {"x-forwarded-for": "203.0.113.7"}
         answer = await ask({"messages": said(CODE)}, **forged, **KEY)
         assert answer.status == 200, answer.body
         assert asked_of(running) == ["deepseek"]
