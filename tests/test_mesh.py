@@ -32,10 +32,13 @@ CONFIG = """
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
+listeners: {egress_traffic: {hosts: [models.shop.example]}}
 failover: {put_aside_after: 1000}
 limits: {body: 1MiB}
 """
-PLAN = plan_of("llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}]")
+MODELS = "llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}]"
+HOSTS = "listeners: {egress_traffic: {hosts: [models.shop.example]}}\n"
+PLAN = plan_of(f"{HOSTS}{MODELS}")
 OURS = fragments(PLAN, Place(router_socket="/r.sock", prefix=PREFIX))
 
 Json = dict[str, Any]
@@ -350,7 +353,7 @@ def test_merging_again_changes_nothing_and_another_config_replaces_ours() -> Non
 def test_what_an_earlier_config_names_stays_beside_the_new_one_where_that_is_wanted() -> None:
     """Each service goes on to find its own clusters, whichever config it serves."""
     place = Place(router_socket="/r.sock", prefix=PREFIX)
-    new = plan_of("llm_providers: [{model: anthropic/claude-sonnet-4-5}, {model: deepseek/deepseek-chat}]")
+    new = plan_of(f"{HOSTS}llm_providers: [{{model: anthropic/claude-sonnet-4-5}}, {{model: deepseek/deepseek-chat}}]")
     both = merge(MERGED, fragments(new, place, beside=PLAN))
     assert troubles(both) == [] and not [
         one for one in whole.findings(read(both), fragments(new, place), new) if one.weight != "note"
@@ -679,6 +682,32 @@ WRONG: dict[str, tuple[Callable[[Json], Any], str]] = {
 }
 
 
+KEY = "{name: app, key: 'sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'}"
+LETS_IN = "clash: edge_http, shop: it lets in "
+
+
+@pytest.mark.parametrize(
+    ("domain", "more", "said"),
+    [
+        ("*", "", [f"{LETS_IN}any host (*), and the service refuses all but bare addresses"]),
+        ("*.example.com", "", [f"{LETS_IN}hosts (*.example.com)"]),
+        ("*.example.com", "listeners: {egress_traffic: {hosts: [llm.example.org]}}", [f"{LETS_IN}hosts (*.e"]),
+        ("llm.*", "", [f"{LETS_IN}hosts (llm.*)"]),
+        ("*", "listeners: {egress_traffic: {hosts: [llm.example.org]}}", []),
+        ("*.example.com", "listeners: {egress_traffic: {hosts: [llm.example.com]}}", []),
+        ("llm.*", "listeners: {egress_traffic: {hosts: [llm.example.com]}}", []),
+        ("*", f"clients: [{KEY}]", []),
+        ("*.svc.internal", "", []),
+    ],
+)
+def test_hosts_that_are_let_in_by_a_star_are_known_to_the_service(domain: str, more: str, said: list[str]) -> None:
+    looked_at = read(changed(lambda d: put(first_host(d), domains=[domain]), MERGED))
+    found = [one for one in whole.findings(looked_at, OURS, plan_of(f"{MODELS}\n{more}")) if one.weight != "note"]
+    assert len(found) == len(said)
+    for one, words in zip(found, said, strict=True):
+        assert f"{one.weight}: {one.what}".startswith(words) and "egress_traffic.hosts" in one.mend
+
+
 def theirs_filters() -> Any:
     return manager_of(theirs())["http_filters"]
 
@@ -832,7 +861,7 @@ def test_what_the_commands_cannot_do_is_said(
 async def test_envoy_takes_all_of_it_over_xds(tmp_path: Path) -> None:
     """As files, which it reads like what a control plane serves; filters stand in a listener of theirs."""
     models = "llm_providers: [{model: ollama/llama3.1, base_url: 'http://127.0.0.1:1'}]"
-    plan, admin = plan_of(models), free_port()
+    plan, admin = plan_of(f"{HOSTS}{models}"), free_port()
     ours = fragments(plan, Place(router_socket=str(tmp_path / "r.sock"), prefix=PREFIX))
     for name, content in TARGETS["plain"](ours, plan, Site()).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
