@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from archgw.render.mesh.foreign import managers, read
 from archgw.render.mesh.fragments import PREFIX, Fragments, fragments
 from archgw.render.mesh.manifests import Site
 from archgw.render.mesh.merge import CannotMerge, merge
+from archgw.render.mesh.shapes import NotEnvoys, check
 from archgw.simulate import Fault, Simulator
 from dialogue import plan_of
 from foreign import Edge, edge, envoy, fragments_for, theirs
@@ -507,7 +508,7 @@ def put(of: Json, **fields: Any) -> None:
             r"--host, .* there are: \*, b.shop",
         ),
         (lambda d: d.pop("staticResources"), {}, "over LDS, serve xds"),
-        (lambda d: put(d, staticResources=[]), {}, "static_resources is no object"),
+        (lambda d: put(d, staticResources=[]), {}, "staticResources: expected an object, found a list"),
         (lambda d: put(d, configs=[]), {}, "says of itself at /config_dump"),
         (lambda d: put(manager_of(d), http_filters=[]), {}, "no router filter"),
     ],
@@ -833,6 +834,10 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("render mesh --for plain c.yaml --into e.yaml --listener other", 1, "there are: edge_http"),
         ("check-mesh dump.json c.yaml --validate", 2, "wants a bootstrap"),
         ("check-mesh bad.json c.yaml --validate", 1, "Envoy does not accept"),
+        ("check-mesh timeout.json c.yaml", 1, "typed_config.request_timeout: expected seconds such as 15s, found '1"),
+        ("check-mesh null.json c.yaml", 1, "null.json: this is nothing that Envoy would take: configs[0]: expected an"),
+        ("render mesh --for plain c.yaml --into timeout.json", 1, "expected seconds such as 15s, found '100ms'"),
+        ("render mesh --for plain c.yaml --into words.yaml", 1, "static_resources: expected an object, found 'x'"),
     ],
 )
 def test_what_the_commands_cannot_do_is_said(
@@ -852,10 +857,55 @@ def test_what_the_commands_cannot_do_is_said(
         "circle.yaml": "static_resources: &a [*a]",
         "dump.json": '{"configs": []}',
         "bad.json": json.dumps(bad),
+        "timeout.json": json.dumps(changed(lambda d: put(manager_of(d), request_timeout="100ms"))),
+        "null.json": '{"configs": [null]}',
+        "words.yaml": "static_resources: x",
     }.items():
         Path(name).write_text(content)
     result = CliRunner().invoke(app, arguments.split(" "))
     assert (result.exit_code, said in " ".join(result.output.split())) == (code, True), result.output
+
+
+def places(of: Any) -> Iterator[tuple[Any, Any]]:
+    """All that holds something in a document, each with where in it that stands; of a list, its first and its last."""
+    for at, one in list(of.items()) if isinstance(of, dict) else list(enumerate(of))[:: max(len(of) - 1, 1)]:
+        yield of, at
+        if isinstance(one, dict | list):
+            yield from places(one)
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7], ids=str)
+@pytest.mark.parametrize("dumped", [False, True], ids=["a bootstrap", "a dump"])
+def test_whatever_stands_anywhere_is_looked_at_or_refused_in_words(dumped: bool, odd: Any) -> None:
+    """And one that Envoy takes is refused nowhere."""
+    document = changed(lambda d: put(manager_of(d), request_timeout="30s"), MERGED)
+    put(listeners(document)[0], per_connection_buffer_limit_bytes=1000)
+    add_filter("buffer.v3.Buffer", max_request_bytes=1000)(document)
+    looked_at: Json = {"configs": [{"@type": "a.BootstrapConfigDump", "bootstrap": deepcopy(document)}]}
+    static = document["staticResources"]
+    of_listeners = {"static_listeners": [{"listener": one} for one in static["listeners"]]}
+    of_clusters = {"dynamic_active_clusters": [{"cluster": one} for one in static["clusters"]]}
+    looked_at["configs"] += [{"@type": "a.ListenersConfigDump"} | of_listeners]
+    looked_at["configs"] += [{"@type": "a.ClustersConfigDump"} | of_clusters]
+    looked_at = looked_at if dumped else document
+    check(looked_at)
+    tried = refused = 0
+    for holder, at in places(looked_at):
+        kept, holder[at] = holder[at], odd
+        tried += 1
+        try:
+            if dumped:
+                check(looked_at)
+                whole.findings(read(looked_at), OURS, PLAN)
+            else:
+                merge(looked_at, OURS)
+        except NotEnvoys as error:
+            refused += "expected " in str(error)
+        except ValueError as error:
+            assert isinstance(error, CannotMerge) or "neither a bootstrap" in str(error)
+        finally:
+            holder[at] = kept
+    assert tried > 100 and (refused or not dumped)
 
 
 async def test_envoy_takes_all_of_it_over_xds(tmp_path: Path) -> None:
