@@ -199,7 +199,8 @@ async def callers(running: Gateway, request: str) -> str:
         ({"x_api_key": "foo"}, {"body": b'{"prompt": "hi", "context": "x"}'}, "INVALID_ARGUMENT", "context: expected"),
         ({"x_api_key": "foo"}, {"body": b'{"prompt": [["hi"]]}'}, "INVALID_ARGUMENT", "prompt: expected words"),
         ({"x_api_key": "foo"}, {"dialect": "latin"}, "INVALID_ARGUMENT", "dialect: expected anthropic_messages, "),
-        ({"x_api_key": "foo"}, {"body": b'{"prompt": "", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
+        ({"x_api_key": "foo"}, {"body": b" " * 2 * 1024 * 1024}, "RESOURCE_EXHAUSTED", "larger than 1 MiB"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": "a", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
     ],
 )  # fmt: skip
 async def test_a_call_that_fails_says_why(
@@ -219,7 +220,7 @@ async def test_bytes_that_are_no_message_harm_nobody_else(running: Gateway, at: 
         with pytest.raises(grpc.RpcError) as raised:
             await asyncio.to_thread(call, b"\xff" * 9, metadata=[("x-api-key", "foo")], timeout=20)
     error: Any = raised.value
-    assert error.code() is grpc.StatusCode.UNKNOWN and "DecodeError" in error.details()
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT and "no archgw.v1.DecisionRequest" in error.details()
     told = await asyncio.to_thread(by_grpc, address, pb.DecisionRequest(body=b'{"prompt": "hi"}'), x_api_key="foo")
     assert told.models
 
