@@ -391,6 +391,16 @@ async def test_the_client_in_python(running: Gateway) -> None:
     assert last(running, "deepseek").header("authorization") == "Bearer key-of-deepseek"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], "usage: "), ([CODE], "nobody answers at http://127.0.0.1:1/routing")], ids=str
+)
+async def test_the_client_in_python_says_what_it_lacks(arguments: list[str], said: str) -> None:
+    command = [sys.executable, str(EXAMPLES / "ask.py"), *arguments]
+    environment = os.environ | KEYS | {"ARCHGW": "http://127.0.0.1:1"}
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.startswith(said) and len(done.stderr.splitlines()) == 1
+
+
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 NJS = Path(NGINX).parents[1] / "lib/nginx/modules/ngx_http_js_module.so" if NGINX else None
 

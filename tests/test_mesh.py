@@ -822,7 +822,7 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("render mesh --for istio c.yaml --into e.yaml", 2, "--into is for plain alone"),
         ("render mesh --for plain c.yaml --into e.yaml --out d", 2, "no --out"),
         ("render mesh --for plain c.yaml --out d --prefix ", 2, "must not be empty"),
-        ("render mesh --for plain c.yaml --into nothing.yaml", 1, "cannot read nothing.yaml"),
+        ("render mesh --for plain c.yaml --into nothing.yaml", 1, "cannot read nothing.yaml: No such file"),
         ("render mesh --for plain c.yaml --into broken.yaml", 1, "neither JSON nor YAML"),
         ("render mesh --for plain c.yaml --into list.yaml", 1, "holds no object"),
         ("check-mesh empty.yaml c.yaml", 1, "holds no object"),
