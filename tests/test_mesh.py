@@ -835,7 +835,7 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("check-mesh dump.json c.yaml --validate", 2, "wants a bootstrap"),
         ("check-mesh bad.json c.yaml --validate", 1, "Envoy does not accept"),
         ("check-mesh timeout.json c.yaml", 1, "typed_config.request_timeout: expected seconds such as 15s, found '1"),
-        ("check-mesh null.json c.yaml", 1, "null.json: this is nothing that Envoy would take: configs[0]: expected an"),
+        ("check-mesh null.json c.yaml", 1, "null.json: this is not as Envoy's API has it: configs[0]: expected an"),
         ("render mesh --for plain c.yaml --into timeout.json", 1, "expected seconds such as 15s, found '100ms'"),
         ("render mesh --for plain c.yaml --into words.yaml", 1, "static_resources: expected an object, found 'x'"),
     ],
@@ -864,6 +864,19 @@ def test_what_the_commands_cannot_do_is_said(
         Path(name).write_text(content)
     result = CliRunner().invoke(app, arguments.split(" "))
     assert (result.exit_code, said in " ".join(result.output.split())) == (code, True), result.output
+
+
+@pytest.mark.parametrize("bytes", [32768, 32768.0, "32768"])
+def test_a_number_may_be_written_as_envoy_reads_it(bytes: Any) -> None:
+    with_it = changed(lambda d: put(listeners(d)[0], per_connection_buffer_limit_bytes=bytes), MERGED)
+    check(with_it)
+    assert any("per_connection_buffer_limit_bytes is 32,768" in one for one in found(with_it))
+
+
+def test_a_duration_may_be_an_object() -> None:
+    with_it = changed(lambda d: put(manager_of(d), request_timeout={"seconds": 15}), MERGED)
+    check(with_it)
+    assert "note: edge_http: request_timeout gives a request 15 s to arrive" in found(with_it)
 
 
 def places(of: Any) -> Iterator[tuple[Any, Any]]:

@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class NotEnvoys(ValueError):
-    """Where the file is none that Envoy would take, and what is expected there."""
+    """Where the file is not as Envoy's API has it, and what is expected there."""
 
 
 def check(document: Json) -> None:
@@ -108,19 +108,27 @@ def _check(value: Any, shape: _Shape, place: str) -> None:
             _expect(isinstance(value, list), "a list", value, place)
             for at, one in enumerate(value):
                 _check(one, shape[0], f"{place}[{at}]")
+        case "duration" if isinstance(value, dict):  # which Envoy 1.40 takes, too
+            _check(value, {"seconds": "number", "nanos": "number"}, place)
         case "duration":
             _expect(isinstance(value, str) and _DURATION.fullmatch(value), "seconds such as 15s", value, place)
         case "number":
-            whole = isinstance(value, int | str) and not isinstance(value, bool) and _NUMBER.fullmatch(str(value))
-            _expect(whole, "a number", value, place)
+            _expect(_is_whole(value), "a number", value, place)
         case "text":
             _expect(isinstance(value, str), "a text", value, place)
+
+
+def _is_whole(value: Any) -> bool:
+    """As protobuf's JSON has it: 10, 10.0, and, where it has 64 bits, "10"."""
+    if isinstance(value, float):
+        return value.is_integer() and value >= 0
+    return isinstance(value, int | str) and not isinstance(value, bool) and bool(_NUMBER.fullmatch(str(value)))
 
 
 def _expect(found: object, wanted: str, value: Any, place: str) -> None:
     if not found:
         raise NotEnvoys(
-            f"this is nothing that Envoy would take: {place}: expected {wanted}, found {_said(value)}; look at it with"
+            f"this is not as Envoy's API has it: {place}: expected {wanted}, found {_said(value)}; look at it with"
             " envoy --mode validate"
         )
 
