@@ -19,7 +19,8 @@ from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
 SESSION, METRICS = "/archgw/sessions/", "/archgw/metrics"
-DECIDE = "/routing/v1/decide"
+ROUTING = "/routing"  # before the path of a request that is to be decided about, and no more
+DECIDE = f"{ROUTING}/v1/decide"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 _LONGEST_PAGE = 1000  # of Anthropic's
@@ -132,7 +133,8 @@ def dialect_for(path: str, headers: Headers) -> Dialect:
 def _paths() -> list[str]:
     asked = [f"POST {path}" for dialect in DIALECTS.values() for path in dialect.paths]
     counters = [f"POST {dialect.counter.path}" for dialect in DIALECTS.values() if dialect.counter]
-    return [*asked, *counters, f"POST {FEEDBACK}", f"POST {DECIDE}", "GET /v1/models"]
+    decided = [f"POST {ROUTING}{path}" for dialect in DIALECTS.values() for path in dialect.paths]
+    return [*asked, *counters, f"POST {FEEDBACK}", f"POST {DECIDE}", *decided, "GET /v1/models"]
 
 
 def _for_claude_code(plan: Plan) -> list[Offer]:

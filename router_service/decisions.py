@@ -18,13 +18,14 @@ from router_service.plan import DEFAULT, ROUTED_MODELS, Candidate
 from router_service.policies.policy import Scores
 from router_service.session import session_key
 
-_ROOT = "/routing"
+_ROOT = answers.ROUTING
 PATH = answers.DECIDE  # a question of its own, and no whole request: it belongs to no session
 CALL = "/archgw.v1.Decisions/Decide"  # the same by gRPC; the front listener lets it through to the service
 ABOUT = tuple(path for dialect in DIALECTS.values() for path in dialect.paths)
 PATHS = (PATH, *(f"{_ROOT}{path}" for path in ABOUT))
 EMPTY = 'the request has no body; send JSON such as {"prompt": "Fix this syntax error"}'
 _FIELDS = ("prompt", "context", "messages", "model")
+_ROLES = ("user", "assistant")
 _SHOWN = 60  # characters of a stranger's words in an error
 LONGEST = 700  # of a reason in a header
 
@@ -170,15 +171,23 @@ def _question(body: Mapping[str, Any]) -> Conversation:
             raise BadRequest("context: goes with a prompt; messages tell what was said before")
         return DIALECTS["openai_chat"].parse_request({"model": model, "messages": body["messages"]})
     prompt, context = body["prompt"], body.get("context", [])
-    if not isinstance(prompt, str):
+    if not isinstance(prompt, str) or not prompt.strip():
         raise BadRequest("prompt: expected words")
     if not isinstance(context, list) or not all(isinstance(turn, str) for turn in context):
         raise BadRequest('context: expected a list of words, the newest first, such as ["assistant: done", "user: hi"]')
+    for at, turn in enumerate(context):
+        if _role(turn) not in _ROLES:
+            raise BadRequest(f'context[{at}]: expected who said it before the words: "assistant: done" or "user: hi"')
     return Conversation(model=model, messages=said(prompt, context))
 
 
 def _message(turn: str) -> Message:
-    role, found, words = turn.partition(":")
-    if found and role.strip() in ("user", "assistant"):
-        return Message("assistant" if role.strip() == "assistant" else "user", (Text(words.strip()),))
+    role = _role(turn)
+    if role in _ROLES:
+        return Message("assistant" if role == "assistant" else "user", (Text(turn.partition(":")[2].strip()),))
     return Message("user", (Text(turn),))
+
+
+def _role(turn: str) -> str:
+    role, found, _ = turn.partition(":")
+    return role.strip() if found else ""

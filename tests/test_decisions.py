@@ -289,6 +289,10 @@ WRONG: list[tuple[Any, str]] = [
     ({"prompt": "hello", "messages": HELLO}, "expected a prompt, or messages, and not both"),
     ({"prompt": 1}, "prompt: expected words"),
     ({"prompt": "hello", "context": "user: hi"}, "context: expected a list of words"),
+    ({"prompt": ""}, "prompt: expected words"),
+    ({"prompt": " \n"}, "prompt: expected words"),
+    ({"prompt": "hello", "context": ["user: hi", "done"]}, "context[1]: expected who said it"),
+    ({"prompt": "hello", "context": ["system: be brief"]}, "context[0]: expected who said it"),
     ({"messages": HELLO, "context": []}, "context: goes with a prompt"),
     ({"prompt": "hello", "model": None}, "model: expected a name"),
     ({"prompt": "hello", "tools": []}, '"tools" is no field of /routing/v1/decide'),
@@ -321,6 +325,7 @@ def test_errors_are_in_the_dialect_of_the_form(path: str, anthropic: bool) -> No
         ("GET", "/routing/v1/decide", 405, "send a POST"),
         ("POST", "/routing/v1/decide", 400, "the request has no body"),
         ("POST", "/routing/v1/models", 404, "it answers POST /v1/messages"),
+        ("POST", "/nope", 404, "POST /routing/v1/decide, POST /routing/v1/messages, POST /routing/v1/"),
         ("POST", "/routing/v1/messages/count_tokens", 404, "it answers POST /v1/messages"),
     ],
 )

@@ -52,16 +52,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
     async with (
-        Simulator("openai", refuse_leaks=False) as one,
-        Simulator("deepseek", refuse_leaks=False) as two,
+        Simulator("openai") as one,
+        Simulator("deepseek") as two,
         gateway(tmp_path_factory.mktemp("decisions"), CONFIG, {"openai": one, "deepseek": two}, watch=False) as running,
     ):
         yield running
 
 
 @pytest_asyncio.fixture(autouse=True, loop_scope="module")
-async def calm(running: Gateway) -> None:
+async def calm(running: Gateway) -> AsyncIterator[None]:
+    """And no vendor was shown what is none of his."""
     await running.calm()
+    yield
+    assert {name: list(provider.leaks) for name, provider in running.providers.items() if provider.leaks} == {}
 
 
 def said(words: str) -> list[dict[str, str]]:
@@ -196,7 +199,8 @@ async def callers(running: Gateway, request: str) -> str:
         ({"x_api_key": "foo"}, {"body": b'{"prompt": "hi", "context": "x"}'}, "INVALID_ARGUMENT", "context: expected"),
         ({"x_api_key": "foo"}, {"body": b'{"prompt": [["hi"]]}'}, "INVALID_ARGUMENT", "prompt: expected words"),
         ({"x_api_key": "foo"}, {"dialect": "latin"}, "INVALID_ARGUMENT", "dialect: expected anthropic_messages, "),
-        ({"x_api_key": "foo"}, {"body": b'{"prompt": "", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
+        ({"x_api_key": "foo"}, {"body": b" " * 2 * 1024 * 1024}, "RESOURCE_EXHAUSTED", "larger than 1 MiB"),
+        ({"x_api_key": "foo"}, {"body": b'{"prompt": "a", "model": "gpt-99"}'}, "NOT_FOUND", "knows no model 'gpt-99'"),
     ],
 )  # fmt: skip
 async def test_a_call_that_fails_says_why(
@@ -216,7 +220,7 @@ async def test_bytes_that_are_no_message_harm_nobody_else(running: Gateway, at: 
         with pytest.raises(grpc.RpcError) as raised:
             await asyncio.to_thread(call, b"\xff" * 9, metadata=[("x-api-key", "foo")], timeout=20)
     error: Any = raised.value
-    assert error.code() is grpc.StatusCode.UNKNOWN and "DecodeError" in error.details()
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT and "no archgw.v1.DecisionRequest" in error.details()
     told = await asyncio.to_thread(by_grpc, address, pb.DecisionRequest(body=b'{"prompt": "hi"}'), x_api_key="foo")
     assert told.models
 
@@ -275,7 +279,8 @@ async def their_envoy(
         resources["listeners"][0]["per_connection_buffer_limit_bytes"] = held
         hosts = resources["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["route_config"]
         route = {"match": {"prefix": "/"}, "route": {"cluster": "openai"}}
-        hosts["virtual_hosts"].append({"name": "files", "domains": ["files.example"], "routes": [route]})
+        kept_off = {"request_headers_to_remove": hosts["virtual_hosts"][0]["request_headers_to_remove"]}
+        hosts["virtual_hosts"].append({"name": "files", "domains": ["files.example"], "routes": [route]} | kept_off)
     if not modes:
         (filters,) = resources["listeners"][0]["filter_chains"]
         asking = filters["filters"][0]["typed_config"]["http_filters"][0]["typed_config"]
@@ -302,6 +307,8 @@ async def test_somebody_elses_envoy_routes_by_our_headers(running: Gateway, tmp_
                 return Answer(reply.status, dict(reply.headers), await reply.read())
 
         forged = {"x-arch-provider": "openai", "x-arch-model": "gpt-4o-mini", "x-arch-anything": "1"}
+        of_others = ("cookie", "forwarded", "proxy-authorization", "x-forwarded-host", "x-forwarded-port")
+        forged |= dict.fromkeys(of_others, "for=203.0.113.7") | {"x-forwarded-for": "203.0.113.7"}
         answer = await ask({"messages": said(CODE)}, **forged, **KEY)
         assert answer.status == 200, answer.body
         assert asked_of(running) == ["deepseek"]
@@ -382,6 +389,16 @@ async def test_the_client_in_python(running: Gateway) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{DEEPSEEK} (writing code (")
     assert last(running, "deepseek").header("authorization") == "Bearer key-of-deepseek"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], "usage: "), ([CODE], "nobody answers at http://127.0.0.1:1/routing")], ids=str
+)
+async def test_the_client_in_python_says_what_it_lacks(arguments: list[str], said: str) -> None:
+    command = [sys.executable, str(EXAMPLES / "ask.py"), *arguments]
+    environment = os.environ | KEYS | {"ARCHGW": "http://127.0.0.1:1"}
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and done.stderr.startswith(said) and len(done.stderr.splitlines()) == 1
 
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

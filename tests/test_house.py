@@ -40,7 +40,7 @@ def files(folder: str, *others: str) -> list[str]:
         ("cli/archgw/agents", ["agent", "shown", "texts"], AGENTS),
         (
             "cli/archgw/render/mesh",
-            ["foreign", "fragments", "manifests", "merge"],
+            ["foreign", "fragments", "manifests", "merge", "shapes"],
             {target.replace("-", "_"): files for target, files in TARGETS.items()},
         ),
     ],

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from archgw.render.mesh.foreign import managers, read
 from archgw.render.mesh.fragments import PREFIX, Fragments, fragments
 from archgw.render.mesh.manifests import Site
 from archgw.render.mesh.merge import CannotMerge, merge
+from archgw.render.mesh.shapes import NotEnvoys, check
 from archgw.simulate import Fault, Simulator
 from dialogue import plan_of
 from foreign import Edge, edge, envoy, fragments_for, theirs
@@ -32,10 +33,13 @@ CONFIG = """
 llm_providers:
   - {model: openai/gpt-4o-mini, access_key: $OPENAI_API_KEY, base_url: "$URL_OPENAI", default: true}
   - {model: anthropic/claude-sonnet-4-5, access_key: $ANTHROPIC_API_KEY, base_url: "$URL_ANTHROPIC"}
+listeners: {egress_traffic: {hosts: [models.shop.example]}}
 failover: {put_aside_after: 1000}
 limits: {body: 1MiB}
 """
-PLAN = plan_of("llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}]")
+MODELS = "llm_providers: [{model: openai/gpt-4o-mini}, {model: anthropic/claude-sonnet-4-5}]"
+HOSTS = "listeners: {egress_traffic: {hosts: [models.shop.example]}}\n"
+PLAN = plan_of(f"{HOSTS}{MODELS}")
 OURS = fragments(PLAN, Place(router_socket="/r.sock", prefix=PREFIX))
 
 Json = dict[str, Any]
@@ -350,7 +354,7 @@ def test_merging_again_changes_nothing_and_another_config_replaces_ours() -> Non
 def test_what_an_earlier_config_names_stays_beside_the_new_one_where_that_is_wanted() -> None:
     """Each service goes on to find its own clusters, whichever config it serves."""
     place = Place(router_socket="/r.sock", prefix=PREFIX)
-    new = plan_of("llm_providers: [{model: anthropic/claude-sonnet-4-5}, {model: deepseek/deepseek-chat}]")
+    new = plan_of(f"{HOSTS}llm_providers: [{{model: anthropic/claude-sonnet-4-5}}, {{model: deepseek/deepseek-chat}}]")
     both = merge(MERGED, fragments(new, place, beside=PLAN))
     assert troubles(both) == [] and not [
         one for one in whole.findings(read(both), fragments(new, place), new) if one.weight != "note"
@@ -504,7 +508,7 @@ def put(of: Json, **fields: Any) -> None:
             r"--host, .* there are: \*, b.shop",
         ),
         (lambda d: d.pop("staticResources"), {}, "over LDS, serve xds"),
-        (lambda d: put(d, staticResources=[]), {}, "static_resources is no object"),
+        (lambda d: put(d, staticResources=[]), {}, "staticResources: expected an object, found a list"),
         (lambda d: put(d, configs=[]), {}, "says of itself at /config_dump"),
         (lambda d: put(manager_of(d), http_filters=[]), {}, "no router filter"),
     ],
@@ -679,6 +683,32 @@ WRONG: dict[str, tuple[Callable[[Json], Any], str]] = {
 }
 
 
+KEY = "{name: app, key: 'sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae'}"
+LETS_IN = "clash: edge_http, shop: it lets in "
+
+
+@pytest.mark.parametrize(
+    ("domain", "more", "said"),
+    [
+        ("*", "", [f"{LETS_IN}any host (*), and the service refuses all but bare addresses"]),
+        ("*.example.com", "", [f"{LETS_IN}hosts (*.example.com)"]),
+        ("*.example.com", "listeners: {egress_traffic: {hosts: [llm.example.org]}}", [f"{LETS_IN}hosts (*.e"]),
+        ("llm.*", "", [f"{LETS_IN}hosts (llm.*)"]),
+        ("*", "listeners: {egress_traffic: {hosts: [llm.example.org]}}", []),
+        ("*.example.com", "listeners: {egress_traffic: {hosts: [llm.example.com]}}", []),
+        ("llm.*", "listeners: {egress_traffic: {hosts: [llm.example.com]}}", []),
+        ("*", f"clients: [{KEY}]", []),
+        ("*.svc.internal", "", []),
+    ],
+)
+def test_hosts_that_are_let_in_by_a_star_are_known_to_the_service(domain: str, more: str, said: list[str]) -> None:
+    looked_at = read(changed(lambda d: put(first_host(d), domains=[domain]), MERGED))
+    found = [one for one in whole.findings(looked_at, OURS, plan_of(f"{MODELS}\n{more}")) if one.weight != "note"]
+    assert len(found) == len(said)
+    for one, words in zip(found, said, strict=True):
+        assert f"{one.weight}: {one.what}".startswith(words) and "egress_traffic.hosts" in one.mend
+
+
 def theirs_filters() -> Any:
     return manager_of(theirs())["http_filters"]
 
@@ -792,7 +822,7 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("render mesh --for istio c.yaml --into e.yaml", 2, "--into is for plain alone"),
         ("render mesh --for plain c.yaml --into e.yaml --out d", 2, "no --out"),
         ("render mesh --for plain c.yaml --out d --prefix ", 2, "must not be empty"),
-        ("render mesh --for plain c.yaml --into nothing.yaml", 1, "cannot read nothing.yaml"),
+        ("render mesh --for plain c.yaml --into nothing.yaml", 1, "cannot read nothing.yaml: No such file"),
         ("render mesh --for plain c.yaml --into broken.yaml", 1, "neither JSON nor YAML"),
         ("render mesh --for plain c.yaml --into list.yaml", 1, "holds no object"),
         ("check-mesh empty.yaml c.yaml", 1, "holds no object"),
@@ -804,6 +834,10 @@ def test_what_comes_over_xds_is_found_in_a_dump() -> None:
         ("render mesh --for plain c.yaml --into e.yaml --listener other", 1, "there are: edge_http"),
         ("check-mesh dump.json c.yaml --validate", 2, "wants a bootstrap"),
         ("check-mesh bad.json c.yaml --validate", 1, "Envoy does not accept"),
+        ("check-mesh timeout.json c.yaml", 1, "typed_config.request_timeout: expected seconds such as 15s, found '1"),
+        ("check-mesh null.json c.yaml", 1, "null.json: this is not as Envoy's API has it: configs[0]: expected an"),
+        ("render mesh --for plain c.yaml --into timeout.json", 1, "expected seconds such as 15s, found '100ms'"),
+        ("render mesh --for plain c.yaml --into words.yaml", 1, "static_resources: expected an object, found 'x'"),
     ],
 )
 def test_what_the_commands_cannot_do_is_said(
@@ -823,16 +857,74 @@ def test_what_the_commands_cannot_do_is_said(
         "circle.yaml": "static_resources: &a [*a]",
         "dump.json": '{"configs": []}',
         "bad.json": json.dumps(bad),
+        "timeout.json": json.dumps(changed(lambda d: put(manager_of(d), request_timeout="100ms"))),
+        "null.json": '{"configs": [null]}',
+        "words.yaml": "static_resources: x",
     }.items():
         Path(name).write_text(content)
     result = CliRunner().invoke(app, arguments.split(" "))
     assert (result.exit_code, said in " ".join(result.output.split())) == (code, True), result.output
 
 
+@pytest.mark.parametrize("bytes", [32768, 32768.0, "32768"])
+def test_a_number_may_be_written_as_envoy_reads_it(bytes: Any) -> None:
+    with_it = changed(lambda d: put(listeners(d)[0], per_connection_buffer_limit_bytes=bytes), MERGED)
+    check(with_it)
+    assert any("per_connection_buffer_limit_bytes is 32,768" in one for one in found(with_it))
+
+
+def test_a_duration_may_be_an_object() -> None:
+    with_it = changed(lambda d: put(manager_of(d), request_timeout={"seconds": 15}), MERGED)
+    check(with_it)
+    assert "note: edge_http: request_timeout gives a request 15 s to arrive" in found(with_it)
+
+
+def places(of: Any) -> Iterator[tuple[Any, Any]]:
+    """All that holds something in a document, each with where in it that stands; of a list, its first and its last."""
+    for at, one in list(of.items()) if isinstance(of, dict) else list(enumerate(of))[:: max(len(of) - 1, 1)]:
+        yield of, at
+        if isinstance(one, dict | list):
+            yield from places(one)
+
+
+@pytest.mark.parametrize("odd", [None, "x", 7], ids=str)
+@pytest.mark.parametrize("dumped", [False, True], ids=["a bootstrap", "a dump"])
+def test_whatever_stands_anywhere_is_looked_at_or_refused_in_words(dumped: bool, odd: Any) -> None:
+    """And one that Envoy takes is refused nowhere."""
+    document = changed(lambda d: put(manager_of(d), request_timeout="30s"), MERGED)
+    put(listeners(document)[0], per_connection_buffer_limit_bytes=1000)
+    add_filter("buffer.v3.Buffer", max_request_bytes=1000)(document)
+    looked_at: Json = {"configs": [{"@type": "a.BootstrapConfigDump", "bootstrap": deepcopy(document)}]}
+    static = document["staticResources"]
+    of_listeners = {"static_listeners": [{"listener": one} for one in static["listeners"]]}
+    of_clusters = {"dynamic_active_clusters": [{"cluster": one} for one in static["clusters"]]}
+    looked_at["configs"] += [{"@type": "a.ListenersConfigDump"} | of_listeners]
+    looked_at["configs"] += [{"@type": "a.ClustersConfigDump"} | of_clusters]
+    looked_at = looked_at if dumped else document
+    check(looked_at)
+    tried = refused = 0
+    for holder, at in places(looked_at):
+        kept, holder[at] = holder[at], odd
+        tried += 1
+        try:
+            if dumped:
+                check(looked_at)
+                whole.findings(read(looked_at), OURS, PLAN)
+            else:
+                merge(looked_at, OURS)
+        except NotEnvoys as error:
+            refused += "expected " in str(error)
+        except ValueError as error:
+            assert isinstance(error, CannotMerge) or "neither a bootstrap" in str(error)
+        finally:
+            holder[at] = kept
+    assert tried > 100 and (refused or not dumped)
+
+
 async def test_envoy_takes_all_of_it_over_xds(tmp_path: Path) -> None:
     """As files, which it reads like what a control plane serves; filters stand in a listener of theirs."""
     models = "llm_providers: [{model: ollama/llama3.1, base_url: 'http://127.0.0.1:1'}]"
-    plan, admin = plan_of(models), free_port()
+    plan, admin = plan_of(f"{HOSTS}{models}"), free_port()
     ours = fragments(plan, Place(router_socket=str(tmp_path / "r.sock"), prefix=PREFIX))
     for name, content in TARGETS["plain"](ours, plan, Site()).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)

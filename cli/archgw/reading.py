@@ -25,8 +25,10 @@ def document(file: Path) -> Json:
     """The object that stands in it, of nothing but what JSON has. Exits where there is none."""
     try:
         text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        report.fail(f"cannot read {file}: {error}")
+    except UnicodeDecodeError:
+        report.fail(f"cannot read {file}: it is no text in UTF-8")
+    except OSError as error:
+        report.fail(f"cannot read {file}: {error.strerror}")
     try:
         found = _parsed(text)
     except (ValueError, TypeError, yaml.YAMLError) as error:

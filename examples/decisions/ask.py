@@ -3,16 +3,24 @@
 import json
 import os
 import sys
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 GATEWAY = os.environ.get("ARCHGW", "http://127.0.0.1:12000")
 
 
 def post(url: str, body: object, **headers: str) -> dict:
-    with urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json", **headers})) as reply:
-        return json.load(reply)
+    try:
+        with urlopen(Request(url, json.dumps(body).encode(), {"content-type": "application/json", **headers})) as reply:
+            return json.load(reply)
+    except HTTPError as error:
+        sys.exit(f"{url} answers {error.code}: {error.read().decode()}")
+    except URLError as error:
+        sys.exit(f"nobody answers at {url}: {error.reason}")
 
 
+if len(sys.argv) != 2:
+    sys.exit(f"usage: {sys.argv[0]} PROMPT")
 asked = {"model": "arch.main.v1", "messages": [{"role": "user", "content": sys.argv[1]}]}
 decided = post(f"{GATEWAY}/routing/v1/chat/completions", asked)  # a client key goes here, too, where one is wanted
 model = next(one for one in decided["models"] if one["dialect"] == "openai_chat")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf import json_format
+from google.protobuf.message import DecodeError
 
 from router_service import admission, decisions
 from router_service.dialects import DIALECTS
@@ -41,11 +42,30 @@ class Open(Protocol):
     def __call__(self, context: Any, *, role: str) -> Hop: ...
 
 
+def serve(server: Any, open: Open) -> None:
+    """As the generated code adds it, but that the caller is told of bytes that are no message."""
+    decide = grpc.unary_unary_rpc_method_handler(
+        DecisionsApi(open).Decide, request_deserializer=_message, response_serializer=pb.Decision.SerializeToString
+    )
+    service = pb.DESCRIPTOR.services_by_name["Decisions"].full_name
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Decide": decide}),))
+
+
+def _message(data: bytes) -> pb.DecisionRequest | None:
+    try:
+        return pb.DecisionRequest.FromString(data)
+    except DecodeError:
+        return None
+
+
 class DecisionsApi(router_pb2_grpc.DecisionsServicer):
     def __init__(self, open: Open) -> None:
         self._open = open
 
-    async def Decide(self, request: pb.DecisionRequest, context: Any) -> pb.Decision:  # noqa: N802
+    async def Decide(self, request: pb.DecisionRequest | None, context: Any) -> pb.Decision:  # noqa: N802
+        if request is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no archgw.v1.DecisionRequest")
+        assert request is not None
         if request.dialect and request.dialect not in DIALECTS:
             words = f"dialect: expected {', '.join(DIALECTS)}, or nothing, found '{request.dialect[:60]}'"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)

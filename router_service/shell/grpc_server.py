@@ -45,10 +45,9 @@ from router_service.pb import access_log_pb2 as log
 from router_service.pb import access_log_pb2_grpc, ext_proc_pb2_grpc, router_pb2_grpc
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Gateway, Selection
-from router_service.shell import envoy_admin, metrics, router_api, router_model, wire
+from router_service.shell import decisions_api, envoy_admin, metrics, router_api, router_model, wire
 from router_service.shell.cache import Cache
 from router_service.shell.cache_stores import Nowhere as NoStore
-from router_service.shell.decisions_api import DecisionsApi
 from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
 from router_service.shell.learner import LOOK_EVERY, Learner
@@ -394,7 +393,7 @@ async def serve(
     ext_proc_pb2_grpc.add_ExternalProcessorServicer_to_server(ExternalProcessor(serving), server)
     access_log_pb2_grpc.add_AccessLogServiceServicer_to_server(TornStreams(gateway), server)
     router_pb2_grpc.add_RouterServicer_to_server(RouterApi(serving), server)
-    router_pb2_grpc.add_DecisionsServicer_to_server(DecisionsApi(partial(_hop, serving)), server)
+    decisions_api.serve(server, partial(_hop, serving))
     wellness = health.aio.HealthServicer()  # type: ignore[attr-defined]  # its stubs are older than it
     health_pb2_grpc.add_HealthServicer_to_server(wellness, server)
     await wellness.set("", HealthCheckResponse.SERVING)

@@ -15,6 +15,7 @@ from archgw.reading import document
 from archgw.render.envoy import Place
 from archgw.render.mesh.foreign import read
 from archgw.render.mesh.fragments import PREFIX, fragments
+from archgw.render.mesh.shapes import check
 
 _COLOURS = {"missing": "red", "clash": "red", "note": "yellow"}
 
@@ -38,6 +39,7 @@ def check_mesh(
     plan = configs.complete(configs.find(config))
     theirs = document(file)
     try:
+        check(theirs)
         seen = read(theirs)
     except ValueError as error:
         report.fail(f"{file}: {error}")

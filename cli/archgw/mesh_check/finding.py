@@ -37,7 +37,9 @@ def metadata(filter: Json, name: str) -> Iterator[str]:
 
 
 def seconds(duration: object) -> float:
-    """Of `605s`; 0 where there is none."""
+    """Of `605s` or `{seconds: 605}`; 0 where there is none."""
+    if isinstance(duration, dict):
+        return float(duration.get("seconds") or 0) + float(duration.get("nanos") or 0) / 1e9
     try:
         return float(str(duration).removesuffix("s")) if duration else 0.0
     except ValueError:  # which Envoy would not take

@@ -8,6 +8,7 @@ from archgw.render.envoy_pieces import Json
 from archgw.render.mesh.foreign import Foreign, Manager, get
 from archgw.render.mesh.fragments import Fragments, answered, told
 from router_service import admission
+from router_service.config.addresses import is_nobodys
 from router_service.plan import Plan
 
 
@@ -166,12 +167,26 @@ def _admitted(where: str, domains: Iterable[str], plan: Plan) -> Iterator[Findin
         "let a filter of yours ask who it is, before ours, or give clients keys (`clients` in the config)",
     )
     for domain in domains:
+        if "*" in domain:
+            if not any(_covers(domain, host) for host in plan.listener.hosts) and not is_nobodys(domain.lstrip("*")):
+                yield Finding(
+                    "clash",
+                    f"{where}: it lets in {'any host' if domain == '*' else 'hosts'} ({domain}), and the service"
+                    " refuses all but bare addresses and names that nobody can own, such as localhost",
+                    "list the names that clients ask by in listeners.egress_traffic.hosts, or give clients keys",
+                )
+            continue
         try:
-            if not domain.startswith("*"):
-                admission.admit((), plan.listener, "/v1/models", {":authority": domain}, 0.0)
+            admission.admit((), plan.listener, "/v1/models", {":authority": domain}, 0.0)
         except admission.NotAdmitted:
             yield Finding(
                 "clash",
                 f"{where}: the service refuses what is asked of {domain}",
                 "list it in listeners.egress_traffic.hosts, or give clients keys",
             )
+
+
+def _covers(domain: str, host: str) -> bool:
+    """Whether a domain of Envoy's with a `*` at its beginning or its end lets in a host."""
+    begun, _, ended = domain.lower().partition("*")
+    return host.startswith(begun) and host.endswith(ended)

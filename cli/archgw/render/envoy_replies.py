@@ -18,6 +18,7 @@ _ANTHROPICS = ("/v1/messages", "/routing/v1/messages", decisions.PATH)  # beginn
 
 # How Envoy calls it where a provider has torn an answer of which nothing had gone out.
 TORN = "response.code_details.startsWith('upstream_reset_after_response_started')"
+_RESOURCE_EXHAUSTED = "8"
 _OURS = "response.code_details.startsWith('archgw')"
 _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_BODY% (%RESPONSE_CODE_DETAILS%)"
 
@@ -25,12 +26,22 @@ _REFUSED = "archgw: this is no HTTP request that can be answered: %LOCAL_REPLY_B
 def local_replies(most: Limits) -> list[Json]:
     """What Envoy itself must say, in the client's dialect. Our own replies carry the details `archgw`."""
     return [
+        _too_large_a_call(most),
         *_to_requests(most),
         # What could not be read as far as its path: who asked is not known, and both kinds of client read this one.
         _to_anybody("response.code == 431", "invalid_request_error", limits.headers_too_large(most)),
         _to_anybody("response.code == 408", "timeout_error", limits.paused_too_long(most)),
         _to_anybody("(response.code < 500 || response.code == 501)", "invalid_request_error", _REFUSED),
     ]
+
+
+def _too_large_a_call(most: Limits) -> Json:
+    """Of 413 Envoy would make UNKNOWN; a status of gRPC's that stands there already it keeps (seen on 1.40)."""
+    return {
+        "filter": _cel(f"request.path == '{decisions.CALL}' && response.code == 413"),
+        "body_format_override": {"text_format_source": {"inline_string": limits.body_too_large(most)}},
+        "headers_to_add": [{"header": {"key": "grpc-status", "value": _RESOURCE_EXHAUSTED}}],
+    }
 
 
 def lost_replies(within: str = "") -> list[Json]:

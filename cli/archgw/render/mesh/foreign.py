@@ -65,8 +65,12 @@ def key(of: Json, name: str) -> str:
 
 def kind(of: Any) -> str:
     """Of what type a filter, an extension or the like is: the last word of its @type."""
-    typed = get(of, "typed_config")
-    return str(typed.get("@type", "")).rpartition(".")[2] if isinstance(typed, dict) else ""
+    return last_word(get(of, "typed_config"))
+
+
+def last_word(typed: Any) -> str:
+    """Of its @type."""
+    return str(typed.get("@type") or "").rpartition(".")[2] if isinstance(typed, dict) else ""
 
 
 def expression(mapper: Any) -> object:
@@ -112,7 +116,7 @@ def _bootstrap(document: Json) -> Foreign:
 
 def _dump(configs: list[Json]) -> Foreign:
     """The parts of a dump; what Envoy has got over xDS stands beside what was static."""
-    parts = {str(get(part, "@type") or "").rpartition(".")[2]: part for part in configs}
+    parts = {last_word(part): part for part in configs}
     bootstrap = get(parts.get("BootstrapConfigDump"), "bootstrap") or {}
     clusters, listeners, routes = (parts.get(f"{kind}ConfigDump", {}) for kind in ("Clusters", "Listeners", "Routes"))
     active = [get(get(one, "active_state"), "listener") for one in get(listeners, "dynamic_listeners") or []]

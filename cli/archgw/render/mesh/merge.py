@@ -9,6 +9,7 @@ from typing import Any
 from archgw.render.envoy_pieces import Json
 from archgw.render.mesh.foreign import chains, expression, get, key, kind, managers, server_names
 from archgw.render.mesh.fragments import Fragments
+from archgw.render.mesh.shapes import NotEnvoys, check
 
 
 class CannotMerge(ValueError):
@@ -21,10 +22,12 @@ def merge(theirs: Json, ours: Fragments, *, listener: str = "", host: str = "") 
     """
     if get(theirs, "configs") is not None:
         raise CannotMerge("it is what Envoy says of itself at /config_dump; merging wants the file that it starts with")
+    try:
+        check(theirs)
+    except NotEnvoys as error:
+        raise CannotMerge(str(error)) from error
     merged: Json = json.loads(json.dumps(theirs))  # what YAML has under one anchor, two listeners would share
     static = _within(merged, "static_resources", {})
-    if not isinstance(static, dict):
-        raise CannotMerge("its static_resources is no object")
     for field, added in (("listeners", [ours.listener]), ("clusters", list(ours.clusters))):
         kept = [one for one in get(static, field) or [] if not _is_ours(one, ours)]
         static[key(static, field)] = [*kept, *added]
