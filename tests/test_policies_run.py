@@ -80,8 +80,11 @@ async def test_who_becomes_slow_is_left_after_a_few_answers(running: Gateway) ->
 
 
 async def test_who_fails_is_slow(running: Gateway) -> None:
-    for _ in range(4):
+    running.providers["openai"].latency = 1.0  # whatever else this machine does meanwhile
+    for _ in range(3):
         await served(running, CODE)
+    await until_served(running, CODE, SONNET)
+    running.providers["openai"].latency = 0.3
     running.providers["anthropic"].fault = Fault("status", status=500)
     asked = len(running.providers["anthropic"].requests)
     for _ in range(6):

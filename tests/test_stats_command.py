@@ -13,7 +13,7 @@ from test_ledger import CLAUDE, GPT, kept, opened, outcome
 
 from router_service.config import Ledger as Settings
 from router_service.conversation import Usage
-from router_service.shell.ledger_schema import budgets
+from router_service.shell.ledger_schema import budget_sums, budgets
 
 
 @pytest.fixture
@@ -119,6 +119,8 @@ def test_how_the_budgets_stand_without_a_gateway(recorded: Shell) -> None:
         for writer, spent in (("a", 5.0), ("b", 0.25)):
             row = {"key": f"dollars {today}", "writer": writer, "spent": spent, "until": time.time() + 60}
             connection.execute(insert(budgets).values(row))
+        whole = {"key": f"dollars {today}", "spent": 5.25, "until": time.time() + 60}
+        connection.execute(insert(budget_sums).values(whole))
     shown = told(recorded.run("stats", "--config", config))
     assert "budget spent then anew all of it $5.25 of $5 105 % block" in shown
     assert "2M tokens a month 0 tokens of 2M tokens 0 % warn" in shown
