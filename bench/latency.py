@@ -201,9 +201,13 @@ class Mock(asyncio.Protocol):
             length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
             self._wanted = end + 4 + int(length or 0)
         if self._wanted and len(self._received) >= self._wanted:
-            self._transport.write(_answer(bytes(self._received[: self._wanted])))
+            request = bytes(self._received[: self._wanted])
             self._received.clear()
             self._wanted = 0
+            self.on_request(request)
+
+    def on_request(self, request: bytes) -> None:
+        self._transport.write(_answer(request))
 
 
 def _answer(request: bytes) -> bytes:

@@ -31,6 +31,7 @@ from typing import Any
 from archgw.commands.demo import free_port
 from archgw.home import Home
 from archgw.supervisor import Supervisor
+from latency import Mock
 from load import Answer, Connection
 from targets import Target
 
@@ -350,24 +351,12 @@ def _connections(url: str) -> float:
 # -- the provider ------------------------------------------------------------------------------------------------------
 
 
-class Provider(asyncio.Protocol):
+class Provider(Mock):
     """Chat completions: `[[thinks gap events]]` in the last message says what it does, through any gateway."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport, self._received, self._wanted = transport, bytearray(), 0
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        if not self._wanted and (end := self._received.find(b"\r\n\r\n")) >= 0:
-            head = bytes(self._received[:end]).lower()
-            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
-            self._wanted = end + 4 + int(length or 0)
-        if self._wanted and len(self._received) >= self._wanted:
-            words = bytes(self._received[self._received.rindex(b"[[") + 2 :]).partition(b"]]")[0].split()
-            self._received.clear()
-            self._wanted = 0
-            self._task = asyncio.ensure_future(self._answer(float(words[0]), float(words[1]), int(words[2])))
+    def on_request(self, request: bytes) -> None:
+        words = request[request.rindex(b"[[") + 2 :].partition(b"]]")[0].split()
+        self._task = asyncio.ensure_future(self._answer(float(words[0]), float(words[1]), int(words[2])))
 
     async def _answer(self, thinks: float, gap: float, events: int) -> None:
         loop = asyncio.get_running_loop()
