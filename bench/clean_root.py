@@ -279,6 +279,8 @@ def started(folder: Path) -> None:
         done = subprocess.run(told, env=environment, capture_output=True, text=True)
         first = (done.stdout or done.stderr).strip().partition("\n")[0]
         _say(begun, f"archgw {words}: exit {done.returncode}: {re.sub('key=.*', 'key=...', first)}")
+        if done.returncode:
+            sys.exit(f"archgw {words} does not work in there: {done.stderr.strip()}")
     for process in (page, proxy, service):
         process.terminate()
         _say(begun, f"SIGTERM to {process.args[-1]}: exit {process.wait(timeout=60)}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from archgw import machine
 from archgw.agents import AGENTS
 from archgw.app import app
 from archgw.commands.up import _why_ended
@@ -188,6 +189,20 @@ def test_the_example_is_in_order(shell: Shell) -> None:
 
 
 # -- route ---------------------------------------------------------------------------------------------------------
+
+
+def test_check_in_a_container_asks_no_envoy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none beside it; before, that was told as an error."""
+
+    def none_here() -> Path:
+        raise CannotStart("no Envoy for this platform")
+
+    monkeypatch.setattr(machine, "envoy_binary", none_here)
+    config = shell.config()
+    assert shell.run("check", config).exit_code == 1
+    inside = shell.run("check", config, ARCHGW_RUN=str(shell.folder))
+    assert inside.exit_code == 0, inside.output
+    assert "Envoy is in a container of its own" in told(inside) and "archgw up" not in told(inside)
 
 
 PATIENT = f"{CONFIG}routing: {{deadline: 10s}}\n"
