@@ -100,7 +100,8 @@ def few(tmp_path: Path) -> Iterator[Served]:
 def test_a_hundred_thousand_requests_are_all_there(browser: Browser, much: Served) -> None:
     with looked_at(browser, much.address) as page:
         expect(page.locator("#headline .tile")).to_have_count(6)
-        assert page.locator(".tile .figure").first.inner_text().startswith("99,9")
+        counted = page.locator(".tile .figure").first.inner_text()  # the oldest may have left the week since
+        assert 99_900 <= int(counted.replace(",", "")) <= 100_000
         expect(rows(page)).to_have_count(50)
         expect(page.locator("#flow .band")).not_to_have_count(0)
         expect(page.locator("#money canvas, #latency canvas")).to_have_count(2)
