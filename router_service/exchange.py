@@ -76,7 +76,7 @@ class ResponseBody:
 
 @dataclass(frozen=True, slots=True)
 class ResponseTrailers:
-    pass
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -433,7 +433,7 @@ class Call:
 class Broken:
     """A hop whose error says what was asked."""
 
-    async def on_message(self, message: ext.ProcessingRequest) -> None:
+    def hear(self, message: ext.ProcessingRequest) -> None:
         raise RuntimeError("a prompt, or a key")
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ PROVOKED = """
 import sys
 if "router_service" in " ".join(sys.orig_argv):
     from router_service.attempt import Attempt
-    from router_service.shell.grpc_server import Hop
+    from router_service.shell.hop import Hop
 
     judge, answer = Attempt._judge_whole, Hop._answer
 
@@ -78,11 +78,11 @@ if "router_service" in " ".join(sys.orig_argv):
             raise ValueError(self._exchange.body.decode() + str(self._upstream.headers))
         return judge(self, now)
 
-    async def _answer(self, effect):
+    def _answer(self, effect):
         exchange = getattr(self._machine, "_exchange", None)
         if exchange and b"provoke-outside" in exchange.body:
             raise RuntimeError(exchange.body.decode() + str(self._machine._upstream.headers))
-        await answer(self, effect)
+        answer(self, effect)
 
     Attempt._judge_whole, Hop._answer = _judge_whole, _answer
 """

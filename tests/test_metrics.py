@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stack import gateway
 from test_ledger import CLAUDE, outcome
 
-from router_service.shell import grpc_server, metrics, unix_http
+from router_service.shell import hop, metrics, unix_http
 from router_service.shell.journal import Journal, facts
 
 ROOT = Path(__file__).parent.parent
@@ -179,7 +179,7 @@ def test_who_is_no_longer_in_the_config_is_on_the_page_no_more() -> None:
 
 
 def test_without_envoy_the_page_says_so(tmp_path: Path) -> None:
-    told = grpc_server._of_envoy(tmp_path / "nobody.sock")
+    told = hop.of_envoy(tmp_path / "nobody.sock")
     page = metrics.page(gateway_of(), Journal(), {}, told, 0.0).decode()
     assert "archgw_envoy_answers 0.0" in page and "envoy_cluster" not in page and "put_aside{" not in page
 

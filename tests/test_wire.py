@@ -123,7 +123,7 @@ def test_without_a_leaf_it_is_nobodys_turn() -> None:
 
 
 def answer(effect: Effect, last: pb.ProcessingRequest | None = None, **request: str) -> pb.ProcessingResponse:
-    told = wire.response(effect, last, request)
+    told = wire.response(effect, wire.event(last) if last else None, request)
     assert told is not None
     return told
 

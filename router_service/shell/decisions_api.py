@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import grpc
 from google.protobuf import json_format
-from google.protobuf.message import DecodeError
 
 from router_service import admission, decisions
 from router_service.dialects import DIALECTS
 from router_service.pb import ext_proc_pb2 as ext
 from router_service.pb import router_pb2 as pb
 from router_service.pb import router_pb2_grpc
+from router_service.shell.hop import Envoy, Hop
 from router_service.shell.logs import place
 
 _log = logging.getLogger("archgw")
@@ -30,42 +30,17 @@ _CODES = {
 }
 
 
-class Hop(Protocol):
-    async def on_message(self, message: ext.ProcessingRequest) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class Open(Protocol):
-    """A hop of this role, which writes to `context`."""
+    """A hop of this role, whose other end is `envoy`."""
 
-    def __call__(self, context: Any, *, role: str) -> Hop: ...
-
-
-def serve(server: Any, open: Open) -> None:
-    """As the generated code adds it, but that the caller is told of bytes that are no message."""
-    decide = grpc.unary_unary_rpc_method_handler(
-        DecisionsApi(open).Decide, request_deserializer=_message, response_serializer=pb.Decision.SerializeToString
-    )
-    service = pb.DESCRIPTOR.services_by_name["Decisions"].full_name
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Decide": decide}),))
-
-
-def _message(data: bytes) -> pb.DecisionRequest | None:
-    try:
-        return pb.DecisionRequest.FromString(data)
-    except DecodeError:
-        return None
+    def __call__(self, envoy: Envoy, *, role: str) -> Hop: ...
 
 
 class DecisionsApi(router_pb2_grpc.DecisionsServicer):
     def __init__(self, open: Open) -> None:
         self._open = open
 
-    async def Decide(self, request: pb.DecisionRequest | None, context: Any) -> pb.Decision:  # noqa: N802
-        if request is None:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "this is no archgw.v1.DecisionRequest")
-        assert request is not None
+    async def Decide(self, request: pb.DecisionRequest, context: Any) -> pb.Decision:  # noqa: N802
         if request.dialect and request.dialect not in DIALECTS:
             words = f"dialect: expected {', '.join(DIALECTS)}, or nothing, found '{request.dialect[:60]}'"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, words)
@@ -88,11 +63,15 @@ class DecisionsApi(router_pb2_grpc.DecisionsServicer):
             head = ext.ProcessingRequest(request_headers=ext.HttpHeaders(end_of_stream=not body))
             for name, value in headers.items():
                 head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
-            await hop.on_message(head)
+            hop.hear(head)
+            await hop.settled()
             if heard.answer is None:
-                await hop.on_message(ext.ProcessingRequest(request_body=ext.HttpBody(body=body, end_of_stream=True)))
+                hop.hear(ext.ProcessingRequest(request_body=ext.HttpBody(body=body, end_of_stream=True)))
+                await hop.settled()
         finally:
             hop.close()
+        if heard.error:
+            raise heard.error
         assert heard.answer is not None
         return heard.answer
 
@@ -102,10 +81,20 @@ class _Envoy:
 
     def __init__(self) -> None:
         self.answer: ext.ImmediateResponse | None = None
+        self.error: Exception | None = None
 
-    async def write(self, message: ext.ProcessingResponse) -> None:
+    def write(self, message: ext.ProcessingResponse) -> None:
         if message.HasField("immediate_response"):
             self.answer = message.immediate_response
+
+    async def drain(self) -> None:
+        pass
+
+    def busy(self, *, now: bool) -> None:
+        pass
+
+    def failed(self, error: Exception) -> None:
+        self.error = error
 
 
 def _headers(request: pb.DecisionRequest, metadata: Mapping[str, str | bytes]) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Envoy's messages <-> events and effects: a table each way, nothing decided here."""
 
-from collections.abc import Callable
-
 from router_service.exchange import (
     Advise,
     Ask,
@@ -43,7 +41,7 @@ def event(message: pb.ProcessingRequest) -> Event | None:
         case "response_body":
             return ResponseBody(message.response_body.body, message.response_body.end_of_stream)
         case "response_trailers":
-            return ResponseTrailers()
+            return ResponseTrailers(tuple(one.key for one in message.response_trailers.trailers.headers))
     return None
 
 
@@ -87,21 +85,19 @@ def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
 # -- effects ---------------------------------------------------------------------------------------------------
 
 
-def response(
-    effect: Effect, last: pb.ProcessingRequest | None, request: Headers, prefix: str = ""
-) -> pb.ProcessingResponse | None:
+def response(effect: Effect, heard: Event | None, request: Headers, prefix: str = "") -> pb.ProcessingResponse | None:
     """The message that carries an effect; None for effects that are not Envoy's business.
 
-    `last` is the message it answers, `request` the request's headers as Envoy showed them; `prefix` is what stands
+    `heard` is what it answers, `request` the request's headers as Envoy showed them; `prefix` is what stands
     before the names of our clusters there.
     """
     match effect:
         case Proceed():
-            return _proceed(last)
+            return _proceed(heard)
         case Respond():
             return _immediate(effect)
         case Advise():
-            return _advise(effect, last)
+            return _advise(effect, heard)
         case Choose():
             return _choose(effect, prefix)
         case Ask():
@@ -124,21 +120,16 @@ def patience(seconds: float) -> pb.ProcessingResponse:
     return told
 
 
-def _proceed(last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
-    phases: dict[str, Callable[[], pb.ProcessingResponse]] = {
-        "request_headers": lambda: pb.ProcessingResponse(request_headers=pb.HeadersResponse()),
-        "request_body": lambda: pb.ProcessingResponse(request_body=pb.BodyResponse()),
-        "response_headers": lambda: pb.ProcessingResponse(response_headers=pb.HeadersResponse()),
-        "response_trailers": lambda: pb.ProcessingResponse(response_trailers=_without_trailers(last)),
-    }
-    phase = last.WhichOneof("request") if last else None
-    return phases[phase or "request_headers"]()
-
-
-def _without_trailers(last: pb.ProcessingRequest | None) -> pb.TrailersResponse:
-    """An answer is complete without them, and no client knows what a vendor might say there."""
-    names = [trailer.key for trailer in last.response_trailers.trailers.headers] if last else []
-    return pb.TrailersResponse(header_mutation=pb.HeaderMutation(remove_headers=names))
+def _proceed(heard: Event | None) -> pb.ProcessingResponse:
+    match heard:
+        case RequestBody():
+            return pb.ProcessingResponse(request_body=pb.BodyResponse())
+        case ResponseHeaders():
+            return pb.ProcessingResponse(response_headers=pb.HeadersResponse())
+        case ResponseTrailers(names):  # an answer is complete without them, and no client knows what may stand there
+            gone = pb.HeaderMutation(remove_headers=names)
+            return pb.ProcessingResponse(response_trailers=pb.TrailersResponse(header_mutation=gone))
+    return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
 
 
 def _immediate(effect: Respond) -> pb.ProcessingResponse:
@@ -153,17 +144,21 @@ def _immediate(effect: Respond) -> pb.ProcessingResponse:
     )
 
 
-def _advise(effect: Advise, last: pb.ProcessingRequest | None) -> pb.ProcessingResponse:
+def _advise(effect: Advise, heard: Event | None) -> pb.ProcessingResponse:
     """Of an answer, which is routed nowhere any more, only what is set or taken away."""
-    phase = (last.WhichOneof("request") if last else None) or "request_headers"
     mutation = pb.HeaderMutation(set_headers=_options(effect.headers), remove_headers=effect.remove)
-    common = pb.CommonResponse(header_mutation=mutation, clear_route_cache=phase.startswith("request"))
-    answer = pb.ProcessingResponse()
-    if phase.endswith("trailers"):
-        getattr(answer, phase).header_mutation.CopyFrom(mutation)
-    else:
-        getattr(answer, phase).response.CopyFrom(common)
-    return answer
+    answered = pb.CommonResponse(header_mutation=mutation)
+    routed = pb.CommonResponse(header_mutation=mutation, clear_route_cache=True)
+    match heard:
+        case RequestBody():
+            return pb.ProcessingResponse(request_body=pb.BodyResponse(response=routed))
+        case ResponseHeaders():
+            return pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=answered))
+        case ResponseBody():
+            return pb.ProcessingResponse(response_body=pb.BodyResponse(response=answered))
+        case ResponseTrailers():
+            return pb.ProcessingResponse(response_trailers=pb.TrailersResponse(header_mutation=mutation))
+    return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=routed))
 
 
 def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:

@@ -12,11 +12,13 @@ from router_service.caching import Entry
 from router_service.exchange import Choose, Look
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
-from router_service.shell import grpc_server
+from router_service.selection import Gateway
 from router_service.shell.cache import Cache, Verdict
 from router_service.shell.cache import Nowhere as NoStore
-from router_service.shell.grpc_server import Hop
+from router_service.shell.hop import AT_ONCE, Hop
+from router_service.shell.identities import Identities
 from router_service.shell.journal import Journal
+from router_service.shell.serving import Serving
 from router_service.shell.state import Nowhere
 
 CHOICE = b'{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}'
@@ -26,18 +28,51 @@ REPLY = b'{"id":"1","model":"m","choices":[' + CHOICE + b"]}"
 class Envoy:
     """Takes what the service writes; hangs up at the end of an answer, as Envoy does."""
 
+    hop: Hop
+
     def __init__(self) -> None:
         self.heard: list[pb.ProcessingResponse] = []
+        self.errors: list[Exception] = []
 
-    async def write(self, message: pb.ProcessingResponse) -> None:
+    def write(self, message: pb.ProcessingResponse) -> None:
         self.heard.append(message)
         if message.response_body.response.body_mutation.streamed_response.end_of_stream:
-            raise asyncio.CancelledError
+            self.hop.close()
+
+    async def drain(self) -> None:
+        pass
+
+    def busy(self, *, now: bool) -> None:
+        pass
+
+    def failed(self, error: Exception) -> None:
+        self.errors.append(error)
 
 
 class Model:
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
         return Scores(trouble="no model here")
+
+
+def hop_of(
+    gateway: Gateway,
+    envoy: Envoy,
+    role: str,
+    *,
+    journal: Journal | None = None,
+    cache: Cache | None = None,
+    large: asyncio.Semaphore | None = None,
+) -> Hop:
+    model: Any = Model()
+    serving = Serving(gateway, model, journal or Journal(), Nowhere(), Identities(), cache=cache or Cache(NoStore()))
+    envoy.hop = Hop(serving, envoy, role=role, large=large)
+    return envoy.hop
+
+
+async def hear(hop: Hop, *messages: pb.ProcessingRequest) -> None:
+    for message in messages:
+        hop.hear(message)
+        await hop.settled()
 
 
 def request_headers(exchange: str, candidate: str, path: str = "/v1/messages") -> pb.ProcessingRequest:
@@ -59,14 +94,8 @@ async def test_an_outcome_is_kept_although_envoy_hangs_up_at_the_last_word() -> 
     gateway, journal, envoy = gateway_of(), Journal(), Envoy()
     _, (chosen,) = ask(gateway, model=GPT)
     assert isinstance(chosen, Choose)
-    context: Any = envoy
-    model: Any = Model()
-    hop = Hop(gateway, model, journal, Nowhere(), context, role="attempt")
-    head, body = response(200, REPLY)
-    await hop.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
-    await hop.on_message(head)
-    with pytest.raises(asyncio.CancelledError):
-        await hop.on_message(body)
+    hop = hop_of(gateway, envoy, "attempt", journal=journal)
+    await hear(hop, request_headers(chosen.exchange, "openai-gpt-4o-mini"), *response(200, REPLY))
     hop.close()
     (outcome,) = journal.recent
     assert (outcome.status, outcome.model_served) == (200, GPT)
@@ -76,10 +105,7 @@ async def test_an_outcome_is_kept_although_envoy_hangs_up_at_the_last_word() -> 
 @pytest.mark.parametrize(("path", "anthropic"), [("/v1/messages?beta=true", True), ("/v1/chat/completions", False)])
 async def test_an_attempt_whose_exchange_is_gone_is_told_so_in_the_clients_dialect(path: str, anthropic: bool) -> None:
     envoy = Envoy()
-    context: Any = envoy
-    model: Any = Model()
-    message = request_headers("gone", "openai-gpt-4o-mini", path)
-    await Hop(gateway_of(), model, Journal(), Nowhere(), context, role="attempt").on_message(message)
+    await hear(hop_of(gateway_of(), envoy, "attempt"), request_headers("gone", "openai-gpt-4o-mini", path))
     (answer,) = envoy.heard
     told = json.loads(answer.immediate_response.body)
     assert ("type" in told) == anthropic
@@ -92,15 +118,11 @@ async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a prompt could stand here")
 
-    gateway, journal, envoy = gateway_of(), Journal(), Envoy()
+    gateway, envoy = gateway_of(), Envoy()
     _, (chosen,) = ask(gateway, model=GPT)
     assert isinstance(chosen, Choose)
     monkeypatch.setattr(upstream, "render", broken)
-    context: Any = envoy
-    model: Any = Model()
-    await Hop(gateway, model, journal, Nowhere(), context, role="attempt").on_message(
-        request_headers(chosen.exchange, "openai-gpt-4o-mini")
-    )
+    await hear(hop_of(gateway, envoy, "attempt"), request_headers(chosen.exchange, "openai-gpt-4o-mini"))
     (answer,) = envoy.heard
     immediate = answer.immediate_response
     assert {option.header.key for option in immediate.headers.set_headers} >= {"x-archgw-retry"}
@@ -114,14 +136,16 @@ class SlowEnvoy(Envoy):
         super().__init__()
         self._let, self._taking = let, taking
 
-    async def write(self, message: pb.ProcessingResponse) -> None:
+    def write(self, message: pb.ProcessingResponse) -> None:
+        super().write(message)
         if message.HasField("immediate_response"):
             self._taking.append(len(message.immediate_response.body))
-            await self._let.wait()
-        await super().write(message)
+
+    async def drain(self) -> None:
+        await self._let.wait()
 
 
-@pytest.mark.parametrize(("size", "at_once"), [(100, 30), (4 * 1024 * 1024, grpc_server._AT_ONCE)])
+@pytest.mark.parametrize(("size", "at_once"), [(100, 30), (4 * 1024 * 1024, AT_ONCE)])
 async def test_large_answers_out_of_the_cache_go_out_a_few_at_a_time(size: int, at_once: int) -> None:
     """However many wait for them, for on its way each takes memory of its own."""
     gateway, cache, large = gateway_of(f"{THREE}cache: {{enabled: true}}\n"), Cache(NoStore()), asyncio.Semaphore(8)
@@ -130,17 +154,14 @@ async def test_large_answers_out_of_the_cache_go_out_a_few_at_a_time(size: int, 
     assert look is not None
     cache.keep(look.keeping.key, Entry(time.time(), float("inf"), GPT, GPT, "", "application/json", b" " * size))
     let, taking, envoys = asyncio.Event(), list[int](), list[SlowEnvoy]()
-    model: Any = Model()
     head, body = pb.ProcessingRequest(), json.dumps(request(model=GPT)).encode()
     for name, value in {":method": "POST", ":path": MESSAGES, ":authority": "127.0.0.1"}.items():
         head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
 
     async def asked() -> None:
         envoys.append(SlowEnvoy(let, taking))
-        context: Any = envoys[-1]
-        hop = Hop(gateway, model, Journal(), Nowhere(), context, role="selection", cache=cache, large=large)
-        await hop.on_message(head)
-        await hop.on_message(pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
+        hop = hop_of(gateway, envoys[-1], "selection", cache=cache, large=large)
+        await hear(hop, head, pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
 
     running = [asyncio.create_task(asked()) for _ in range(30)]
     for _ in range(100):
@@ -155,10 +176,8 @@ async def test_large_answers_out_of_the_cache_go_out_a_few_at_a_time(size: int, 
 async def test_whose_client_has_left_asks_for_nobody_any_more_unless_envoy_comes_back(
     returns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grpc_server, "_BETWEEN", 0.01)
-    gateway, context = gateway_of(), Envoy()
-    any_context: Any = context
-    model: Any = Model()
+    monkeypatch.setattr("router_service.shell.hop._BETWEEN", 0.01)
+    gateway = gateway_of()
 
     class Told(Cache):
         given_up: tuple[str, ...] = ()
@@ -171,13 +190,13 @@ async def test_whose_client_has_left_asks_for_nobody_any_more_unless_envoy_comes
     assert isinstance(chosen, Choose)
 
     def hop() -> Hop:
-        return Hop(gateway, model, Journal(), Nowhere(), any_context, role="attempt", cache=cache)
+        return hop_of(gateway, Envoy(), "attempt", cache=cache)
 
     first, second = hop(), hop()
-    await first.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+    await hear(first, request_headers(chosen.exchange, "openai-gpt-4o-mini"))
     first.close()
     if returns:
-        await second.on_message(request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+        await hear(second, request_headers(chosen.exchange, "openai-gpt-4o-mini"))
     await asyncio.sleep(0.05)
     assert cache.given_up == (() if returns else (chosen.exchange,))
     second.close()
@@ -192,16 +211,13 @@ async def test_an_error_of_our_own_lets_the_request_of_somebody_elses_envoy_pass
         raise ZeroDivisionError("a prompt could stand here")
 
     monkeypatch.setattr(decisions, "told", broken)
-    gateway, journal, envoy = gateway_of(), Journal(), Envoy()
-    context: Any = envoy
-    model: Any = Model()
-    hop = Hop(gateway, model, journal, Nowhere(), context, role="decide")
+    gateway, envoy = gateway_of(), Envoy()
+    hop = hop_of(gateway, envoy, "decide")
     head = pb.ProcessingRequest()
     for name, value in {":method": "POST", ":path": MESSAGES, "x-arch-model": "mine"}.items():
         head.request_headers.headers.headers.add(key=name, raw_value=value.encode())
-    await hop.on_message(head)
     body = json.dumps(request(model=GPT)).encode()
-    await hop.on_message(pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
+    await hear(hop, head, pb.ProcessingRequest(request_body=pb.HttpBody(body=body, end_of_stream=True)))
     first, second = envoy.heard
     assert first.request_headers.response.header_mutation.remove_headers == ["x-arch-model"]
     told = second.request_body.response.header_mutation
