@@ -39,6 +39,7 @@ from router_service.exchange import (
     Tick,
     Wake,
 )
+from router_service.pb import ext_proc_pb2 as pb
 from router_service.plan import Candidate
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
@@ -363,7 +364,7 @@ def written(effects: list[Effect]) -> list[Effect]:
     for effect in effects:
         message = wire.response(effect, None, {})
         if message is not None:
-            message.SerializeToString()
+            pb.ProcessingResponse.FromString(message)
         if isinstance(effect, Respond | Release | Ask):
             for name, text in effect.headers.items():
                 if any(char in text for char in "\r\n\0"):

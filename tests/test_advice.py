@@ -220,8 +220,9 @@ PHASES = ["request_headers", "request_body", "response_headers", "response_body"
 def test_advice_as_envoy_is_told_it(phase: Any) -> None:
     last = pb.ProcessingRequest()
     getattr(last, phase).SetInParent()
-    answer = wire.response(Advise({"x-arch-model": "m"}, ("x-arch-key",)), wire.event(last), {})
-    assert answer and answer.WhichOneof("response") == phase
+    said = wire.response(Advise({"x-arch-model": "m"}, ("x-arch-key",)), wire.event(last), {})
+    answer = pb.ProcessingResponse.FromString(said or b"")
+    assert answer.WhichOneof("response") == phase
     told = getattr(answer, phase)
     common = told if phase == "response_trailers" else told.response
     assert common.header_mutation.remove_headers == ["x-arch-key"]
@@ -233,4 +234,4 @@ def test_advice_as_envoy_is_told_it(phase: Any) -> None:
 def test_a_body_that_is_let_through_goes_on_as_it_is() -> None:
     last = pb.ProcessingRequest(request_body=pb.HttpBody(body=b"grpc"))
     passed = wire.response(Proceed(), wire.event(last), {})
-    assert passed == pb.ProcessingResponse(request_body=pb.BodyResponse())
+    assert passed == pb.ProcessingResponse(request_body=pb.BodyResponse()).SerializeToString()

@@ -34,9 +34,10 @@ class Envoy:
         self.heard: list[pb.ProcessingResponse] = []
         self.errors: list[Exception] = []
 
-    def write(self, message: pb.ProcessingResponse) -> None:
-        self.heard.append(message)
-        if message.response_body.response.body_mutation.streamed_response.end_of_stream:
+    def write(self, message: bytes) -> None:
+        told = pb.ProcessingResponse.FromString(message)
+        self.heard.append(told)
+        if told.response_body.response.body_mutation.streamed_response.end_of_stream:
             self.hop.close()
 
     async def drain(self) -> None:
@@ -136,10 +137,10 @@ class SlowEnvoy(Envoy):
         super().__init__()
         self._let, self._taking = let, taking
 
-    def write(self, message: pb.ProcessingResponse) -> None:
+    def write(self, message: bytes) -> None:
         super().write(message)
-        if message.HasField("immediate_response"):
-            self._taking.append(len(message.immediate_response.body))
+        if self.heard[-1].HasField("immediate_response"):
+            self._taking.append(len(self.heard[-1].immediate_response.body))
 
     async def drain(self) -> None:
         await self._let.wait()

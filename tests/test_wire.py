@@ -125,7 +125,7 @@ def test_without_a_leaf_it_is_nobodys_turn() -> None:
 def answer(effect: Effect, last: pb.ProcessingRequest | None = None, **request: str) -> pb.ProcessingResponse:
     told = wire.response(effect, wire.event(last) if last else None, request)
     assert told is not None
-    return told
+    return pb.ProcessingResponse.FromString(told)
 
 
 def set_headers(mutation: pb.HeaderMutation) -> dict[str, str]:
@@ -140,6 +140,7 @@ def test_in_anothers_envoy_our_clusters_have_a_name_before_theirs() -> None:
     chosen = wire.response(Choose("chain.default.gpt", "0123456789abcdef", 3, 60.0), None, {}, "archgw.")
     asked = wire.response(Ask("provider.gpt.a1b2c3", {}, b""), None, {}, "archgw.")
     assert chosen and asked
+    chosen, asked = map(pb.ProcessingResponse.FromString, (chosen, asked))
     named = set_headers(chosen.request_body.response.header_mutation)
     assert named["x-archgw-chain"] == "archgw.chain.default.gpt"
     named = set_headers(asked.request_headers.response.header_mutation)

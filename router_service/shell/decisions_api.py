@@ -83,9 +83,10 @@ class _Envoy:
         self.answer: ext.ImmediateResponse | None = None
         self.error: Exception | None = None
 
-    def write(self, message: ext.ProcessingResponse) -> None:
-        if message.HasField("immediate_response"):
-            self.answer = message.immediate_response
+    def write(self, message: bytes) -> None:
+        told = ext.ProcessingResponse.FromString(message)
+        if told.HasField("immediate_response"):
+            self.answer = told.immediate_response
 
     async def drain(self) -> None:
         pass

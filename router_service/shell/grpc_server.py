@@ -75,8 +75,8 @@ class Processing:
 
     # -- what the hop asks of it ------------------------------------------------------------------------------
 
-    def write(self, message: pb.ProcessingResponse) -> None:
-        self._line.write(message.SerializeToString())
+    def write(self, message: bytes) -> None:
+        self._line.write(message)
 
     async def drain(self) -> None:
         await self._line.drain()

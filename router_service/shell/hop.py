@@ -64,9 +64,9 @@ _WAITS = Recall | Score | Look | Rate | Tell
 
 
 class Envoy(Protocol):
-    """The other end of the stream. `busy`: whether the hop takes its time over what it has heard."""
+    """The other end of the stream. `write`: a ProcessingResponse. `busy`: whether the hop takes its time."""
 
-    def write(self, message: pb.ProcessingResponse) -> None: ...
+    def write(self, message: bytes) -> None: ...
 
     async def drain(self) -> None: ...
 

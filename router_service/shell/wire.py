@@ -1,5 +1,9 @@
 """Envoy's messages <-> events and effects: a table each way, nothing decided here."""
 
+from collections.abc import Iterable
+
+from google.protobuf.struct_pb2 import Struct, Value
+
 from router_service.exchange import (
     Advise,
     Ask,
@@ -19,13 +23,13 @@ from router_service.exchange import (
 )
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
+from router_service.protobuf import sized, tag, varint
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
 RETRY = "x-archgw-retry"
 NEXT = "x-archgw-next"
 _BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which fails with better words
 
-_OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 # Taken away by the attempt route instead: the route match still needs them.
 _LEFT_TO_ROUTE = frozenset({"x-archgw-provider", "x-forwarded-proto", "host", "content-length"})
 
@@ -85,8 +89,8 @@ def _response_headers(message: pb.ProcessingRequest) -> ResponseHeaders:
 # -- effects ---------------------------------------------------------------------------------------------------
 
 
-def response(effect: Effect, heard: Event | None, request: Headers, prefix: str = "") -> pb.ProcessingResponse | None:
-    """The message that carries an effect; None for effects that are not Envoy's business.
+def response(effect: Effect, heard: Event | None, request: Headers, prefix: str = "") -> bytes | None:
+    """The ProcessingResponse that carries an effect; None for effects that are not Envoy's business.
 
     `heard` is what it answers, `request` the request's headers as Envoy showed them; `prefix` is what stands
     before the names of our clusters there.
@@ -103,65 +107,43 @@ def response(effect: Effect, heard: Event | None, request: Headers, prefix: str 
         case Ask():
             return _ask(effect, request, prefix)
         case Release(set, remove):
-            mutation = pb.HeaderMutation(set_headers=_options(set), remove_headers=remove)
-            common = pb.CommonResponse(header_mutation=mutation)
-            return pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=common))
+            return sized(_RESPONSE_HEADERS, _common(_mutation(set, remove)))
         case Send(chunk, end):
-            streamed = pb.StreamedBodyResponse(body=chunk, end_of_stream=end)
-            common = pb.CommonResponse(body_mutation=pb.BodyMutation(streamed_response=streamed))
-            return pb.ProcessingResponse(response_body=pb.BodyResponse(response=common))
+            streamed = sized(_CHUNK, chunk) + (_END if end else b"")
+            return sized(_RESPONSE_BODY, _common(sized(_BODY_MUTATION, sized(_STREAMED, streamed))))
     return None
 
 
-def patience(seconds: float) -> pb.ProcessingResponse:
+def patience(seconds: float) -> bytes:
     """That the answer to the message at hand will take up to so long; Envoy heeds it once for each message."""
     told = pb.ProcessingResponse()
     told.override_message_timeout.FromMilliseconds(int((seconds + _BACKSTOP) * 1000))
-    return told
+    return told.SerializeToString()
 
 
-def _proceed(heard: Event | None) -> pb.ProcessingResponse:
-    match heard:
-        case RequestBody():
-            return pb.ProcessingResponse(request_body=pb.BodyResponse())
-        case ResponseHeaders():
-            return pb.ProcessingResponse(response_headers=pb.HeadersResponse())
-        case ResponseTrailers(names):  # an answer is complete without them, and no client knows what may stand there
-            gone = pb.HeaderMutation(remove_headers=names)
-            return pb.ProcessingResponse(response_trailers=pb.TrailersResponse(header_mutation=gone))
-    return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
+def _proceed(heard: Event | None) -> bytes:
+    if isinstance(heard, ResponseTrailers):  # an answer is complete without them, and no client knows what they say
+        return sized(_RESPONSE_TRAILERS, sized(_TRAILERS_MUTATION, _removed(heard.names)))
+    return sized(_PHASES.get(type(heard), _REQUEST_HEADERS), b"")
 
 
-def _immediate(effect: Respond) -> pb.ProcessingResponse:
+def _immediate(effect: Respond) -> bytes:
     set = dict(effect.headers) | ({RETRY: "1"} if effect.retry else {}) | ({NEXT: "1"} if effect.next else {})
-    return pb.ProcessingResponse(
-        immediate_response=pb.ImmediateResponse(
-            status=pb.HttpStatus(code=effect.status),
-            headers=pb.HeaderMutation(set_headers=_options(set)),
-            body=effect.body,
-            details=DETAILS,
-        )
-    )
+    reply = pb.ImmediateResponse(status=pb.HttpStatus(code=effect.status), body=effect.body, details=DETAILS)
+    return sized(_IMMEDIATE, reply.SerializeToString() + sized(_REPLY_HEADERS, _set(set)))
 
 
-def _advise(effect: Advise, heard: Event | None) -> pb.ProcessingResponse:
+def _advise(effect: Advise, heard: Event | None) -> bytes:
     """Of an answer, which is routed nowhere any more, only what is set or taken away."""
-    mutation = pb.HeaderMutation(set_headers=_options(effect.headers), remove_headers=effect.remove)
-    answered = pb.CommonResponse(header_mutation=mutation)
-    routed = pb.CommonResponse(header_mutation=mutation, clear_route_cache=True)
-    match heard:
-        case RequestBody():
-            return pb.ProcessingResponse(request_body=pb.BodyResponse(response=routed))
-        case ResponseHeaders():
-            return pb.ProcessingResponse(response_headers=pb.HeadersResponse(response=answered))
-        case ResponseBody():
-            return pb.ProcessingResponse(response_body=pb.BodyResponse(response=answered))
-        case ResponseTrailers():
-            return pb.ProcessingResponse(response_trailers=pb.TrailersResponse(header_mutation=mutation))
-    return pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=routed))
+    if isinstance(heard, ResponseTrailers):
+        both = _set(effect.headers) + _removed(effect.remove)
+        return sized(_RESPONSE_TRAILERS, sized(_TRAILERS_MUTATION, both))
+    anew = b"" if isinstance(heard, ResponseHeaders | ResponseBody) else _ROUTE_ANEW
+    phase = _PHASES.get(type(heard), _REQUEST_HEADERS)
+    return sized(phase, _common(_mutation(effect.headers, effect.remove) + anew))
 
 
-def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
+def _choose(effect: Choose, prefix: str) -> bytes:
     body = effect.exchange.encode()
     set = {
         "x-archgw-chain": f"{prefix}{effect.chain}",
@@ -170,15 +152,10 @@ def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
         "x-envoy-upstream-rq-per-try-timeout-ms": str(int((effect.patience + _BACKSTOP) * 1000)),
         "content-length": str(len(body)),  # Envoy answers 500 when the replaced body has another length
     }
-    common = pb.CommonResponse(
-        header_mutation=pb.HeaderMutation(set_headers=_options(set)),
-        body_mutation=pb.BodyMutation(body=body),
-        clear_route_cache=True,
-    )
-    return pb.ProcessingResponse(request_body=pb.BodyResponse(response=common))
+    return sized(_REQUEST_BODY, _common(_mutation(set) + sized(_BODY_MUTATION, sized(_BODY, body)) + _ROUTE_ANEW))
 
 
-def _ask(effect: Ask, request: Headers, prefix: str) -> pb.ProcessingResponse:
+def _ask(effect: Ask, request: Headers, prefix: str) -> bytes:
     """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
     gone = [
         name
@@ -186,21 +163,75 @@ def _ask(effect: Ask, request: Headers, prefix: str) -> pb.ProcessingResponse:
         if not name.startswith(":") and name not in effect.headers and name not in _LEFT_TO_ROUTE
     ]
     set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
-    common = pb.CommonResponse(
-        status=pb.CommonResponse.CONTINUE_AND_REPLACE,
-        header_mutation=pb.HeaderMutation(set_headers=_options(set), remove_headers=gone),
-        body_mutation=pb.BodyMutation(body=effect.body),
-        clear_route_cache=True,
-    )
-    answer = pb.ProcessingResponse(request_headers=pb.HeadersResponse(response=common))
+    common = _mutation(set, gone) + sized(_BODY_MUTATION, sized(_BODY, effect.body)) + _ROUTE_ANEW + _REPLACED
     known = {"attempt": effect.attempt, "id": effect.attempt.partition("/")[0]}
-    known |= {"dialect": effect.dialect, "model": effect.model}
-    answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body)), **known}})
-    return answer
+    known |= {"dialect": effect.dialect, "model": effect.model, "content_length": str(len(effect.body))}
+    ours = _entry("archgw", sized(_STRUCT, b"".join(_entry(name, _text(told)) for name, told in known.items())))
+    return sized(_REQUEST_HEADERS, _common(common)) + sized(_METADATA, ours)
 
 
-def _options(headers: Headers) -> list[pb.HeaderValueOption]:
-    return [
-        pb.HeaderValueOption(header=pb.HeaderValue(key=name, raw_value=value.encode()), append_action=_OVERWRITE)
-        for name, value in headers.items()
-    ]
+# -- messages as bytes -----------------------------------------------------------------------------------------
+
+_REQUEST_HEADERS = tag(pb.ProcessingResponse, "request_headers")
+_REQUEST_BODY = tag(pb.ProcessingResponse, "request_body")
+_RESPONSE_HEADERS = tag(pb.ProcessingResponse, "response_headers")
+_RESPONSE_BODY = tag(pb.ProcessingResponse, "response_body")
+_RESPONSE_TRAILERS = tag(pb.ProcessingResponse, "response_trailers")
+_IMMEDIATE = tag(pb.ProcessingResponse, "immediate_response")
+_METADATA = tag(pb.ProcessingResponse, "dynamic_metadata")
+_PHASES: dict[type, bytes] = {
+    RequestHeaders: _REQUEST_HEADERS,
+    RequestBody: _REQUEST_BODY,
+    ResponseHeaders: _RESPONSE_HEADERS,
+    ResponseBody: _RESPONSE_BODY,
+}
+_COMMON = tag(pb.HeadersResponse, "response")  # of a body's answer, too
+_HEADER_MUTATION = tag(pb.CommonResponse, "header_mutation")
+_BODY_MUTATION = tag(pb.CommonResponse, "body_mutation")
+_REPLACED = tag(pb.CommonResponse, "status") + varint(pb.CommonResponse.CONTINUE_AND_REPLACE)
+_ROUTE_ANEW = tag(pb.CommonResponse, "clear_route_cache") + varint(1)
+_TRAILERS_MUTATION = tag(pb.TrailersResponse, "header_mutation")
+_REPLY_HEADERS = tag(pb.ImmediateResponse, "headers")
+_BODY = tag(pb.BodyMutation, "body")
+_STREAMED = tag(pb.BodyMutation, "streamed_response")
+_CHUNK = tag(pb.StreamedBodyResponse, "body")
+_END = tag(pb.StreamedBodyResponse, "end_of_stream") + varint(1)
+_SET = tag(pb.HeaderMutation, "set_headers")
+_REMOVE = tag(pb.HeaderMutation, "remove_headers")
+_HEADER = tag(pb.HeaderValueOption, "header")
+_OVERWRITE = tag(pb.HeaderValueOption, "append_action") + varint(pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD)
+_KEY = tag(pb.HeaderValue, "key")
+_RAW_VALUE = tag(pb.HeaderValue, "raw_value")
+_FIELD = tag(Struct, "fields")
+_FIELD_NAME = tag(Struct.FieldsEntry, "key")
+_FIELD_VALUE = tag(Struct.FieldsEntry, "value")
+_STRING = tag(Value, "string_value")
+_STRUCT = tag(Value, "struct_value")
+
+
+def _common(fields: bytes) -> bytes:
+    return sized(_COMMON, fields)
+
+
+def _mutation(set: Headers, remove: Iterable[str] = ()) -> bytes:
+    return sized(_HEADER_MUTATION, _set(set) + _removed(remove))
+
+
+def _set(headers: Headers) -> bytes:
+    return b"".join(_option(name, value.encode()) for name, value in headers.items())
+
+
+def _option(name: str, value: bytes) -> bytes:
+    return sized(_SET, sized(_HEADER, sized(_KEY, name.encode()) + sized(_RAW_VALUE, value)) + _OVERWRITE)
+
+
+def _removed(names: Iterable[str]) -> bytes:
+    return b"".join(sized(_REMOVE, name.encode()) for name in names)
+
+
+def _entry(name: str, value: bytes) -> bytes:
+    return sized(_FIELD, sized(_FIELD_NAME, name.encode()) + sized(_FIELD_VALUE, value))
+
+
+def _text(told: str) -> bytes:
+    return sized(_STRING, told.encode())
