@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from router_service.http2 import messages
 from router_service.http2.connection import Connection, Headers, Listener, Stream
@@ -89,8 +89,7 @@ class _Peer(asyncio.Protocol):
         return len(self._connection) > 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's is one, and is none of its class
         transport.set_write_buffer_limits(high=_TRANSPORT)
         self._server.peer_came(self)
         self._flush()
