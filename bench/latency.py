@@ -60,6 +60,8 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="archgw-latency-") as folder:
         async with _targets(Path(folder)) as targets:
             for mode in modes:
+                for target in targets:
+                    await asyncio.to_thread(target.begin, mode)
                 for kb in sizes:
                     rounds = await _rounds(targets, mode, kb * 1024, options.rounds, options.requests)
                     print(_row(mode, kb, rounds), flush=True)
@@ -134,7 +136,7 @@ async def _targets(folder: Path) -> AsyncIterator[list[Target]]:
         yield [
             Target("direct", f"http://127.0.0.1:{upstream}"),
             Target("envoy", envoy),
-            Target("archgw", us, models=models),
+            Target("archgw", us, models=models, headers={m: dict(h) for m, h in known["archgw"].headers.items()}),
         ]
 
 
