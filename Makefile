@@ -73,4 +73,4 @@ streams: $(BIN)/archgw      ## how many streams at once a core carries; needs gc
 	$(BIN)/python bench/streams.py
 
 speed: $(BIN)/archgw        ## write anew what tests/test_speed.py compares with (look at the diff before you commit it)
-	$(BIN)/python tests/work.py --write
+	$(BIN)/python bench/speed.py --write

@@ -15,7 +15,8 @@ _CPUCLOCK_SCHED = 2  # of linux/posix-timers.h: a process's clock id is made of 
 
 @dataclass(slots=True)
 class Target:
-    """`pid` is the leader of its session: with it, CPU and memory of all its processes are known.
+    """`pid` is the leader of its session: with it, CPU and memory of all its processes are known. Where there is none,
+    `pids` may be those that count.
 
     `models`, `headers` and `paths` are by mode, where the usual ones do not do. `broken` says, by mode (and
     "<mode> stream"), why it cannot be measured.
@@ -24,6 +25,7 @@ class Target:
     name: str
     url: str
     pid: int | None = None
+    pids: tuple[int, ...] = ()
     start_s: float | None = None
     models: dict[str, str] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Target:
     def processes(self) -> list[int]:
         """The target's process, its descendants, and what shares its session."""
         if not self.pid:
-            return []
+            return list(self.pids)
         parents, mine = {}, set()
         for file in Path("/proc").glob("[0-9]*/stat"):
             stat = _stat(file)
