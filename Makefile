@@ -62,8 +62,8 @@ BENCH := $(BIN)/python bench/bench.py --concurrency 1,16 --out bench/.work/resul
 bench: $(BIN)/archgw        ## needs wrk and gcc; takes about twenty minutes (bench/README.md)
 	$(BENCH) --up direct,envoy,archgw
 
-PEERS ?= ccr,litellm,portkey
-bench-peers: $(BIN)/archgw  ## the same beside other gateways, which it installs; needs npm, too; about fifty minutes
+PEERS ?= ccr,litellm,portkey,sglang
+bench-peers: $(BIN)/archgw  ## the same beside other gateways, which it installs; needs npm, too; about an hour
 	$(BENCH) --up direct,envoy,archgw,$(PEERS)
 
 growth: $(BIN)/archgw       ## whether cost grows linearly; draws docs/performance-growth.svg; needs gcc; about five minutes

@@ -116,6 +116,19 @@ def gateways(work: Path) -> dict[str, Gateway]:
                 "continued": _portkey_headers("openai"),
             },
         ),
+        # OpenAI in, OpenAI out: it passes requests on
+        "sglang": Gateway(
+            port=UPSTREAM_PORT + 8,
+            install=(f"{sys.executable} -m venv sglang", "sglang/bin/pip install -q sglang-router==0.3.2"),
+            command=(
+                _program("SGLANG", work / "sglang/bin/python"),
+                *("-m", "sglang_router.launch_router", "--backend", "openai"),
+                *("--worker-urls", f"http://127.0.0.1:{UPSTREAM_PORT}", "--host", "127.0.0.1", "--port", "@PORT@"),
+                *("--prometheus-host", "127.0.0.1", "--prometheus-port", str(UPSTREAM_PORT + 9)),
+                *("--disable-health-check", "--log-level", "warn"),  # the mock has no page of its health
+            ),
+            models={"openai": "mock"},
+        ),
     }
 
 

@@ -242,8 +242,13 @@ def _drawn(found: Measured) -> str:
     back = min(last - math.log10(term.sizes[0]), top)
     lines.append(Line("linear", "#57606a", ((last - back, top - back), (last, top)), dashed=True))
     ticks = [(math.log10(size), f"{size:,}") for size in term.sizes]
-    steps = [(decade - low, f"{10**decade / 1000:g} ms") for decade in range(low, high + 1)]
-    return plot(lines, ticks, term.unit, "CPU", most=high - low, steps=steps)
+    steps = [(decade - low, _shown(decade)) for decade in range(low, high + 1)]
+    return plot(lines, ticks, term.unit, "", most=high - low, steps=steps)
+
+
+def _shown(decade: int) -> str:
+    """10 to this power, in microseconds."""
+    return f"{10**decade / 1e6:g} s" if decade >= 6 else f"{10**decade / 1e3:g} ms"
 
 
 def _parser() -> argparse.ArgumentParser:
