@@ -2,7 +2,8 @@
 
 `calls` are the calls of functions that CPython makes, its own in C among them. `held` is the most memory that is held
 meanwhile, in bytes. `parses` is CPU time, in that of `json.loads` of the same body: the least of several rounds.
-`envoys` is CPU time of router service and Envoy, in that of a plain Envoy that is asked the same, likewise.
+`envoys` is CPU time of router service and Envoy, in that of a plain Envoy that is asked the same, likewise; told is the
+median of three runs.
 
 `--write` writes all of them anew into bench/speed.json, with which tests/test_speed.py compares (`make speed`).
 """
@@ -10,6 +11,7 @@ meanwhile, in bytes. `parses` is CPU time, in that of `json.loads` of the same b
 import argparse
 import asyncio
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -80,7 +82,7 @@ def figures() -> Figures:
     return found
 
 
-async def envoys(*, rounds: int = 4, requests: int = 20) -> dict[str, float]:
+async def envoys(*, rounds: int = 10, requests: int = 10) -> dict[str, float]:
     """CPU time of router service and Envoy for a request, over that of a plain Envoy; the least of the rounds each."""
     with tempfile.TemporaryDirectory(prefix="archgw-speed-") as folder:
         async with running(Path(folder)) as (_, envoy, us):
@@ -176,7 +178,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="into bench/speed.json")
     options = parser.parse_args()
-    found = figures() | {"envoys": asyncio.run(envoys())}
+    runs = [asyncio.run(envoys()) for _ in range(3)]
+    found = figures() | {"envoys": {case: statistics.median(run[case] for run in runs) for case in runs[0]}}
     before: Figures = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     print("| figure | of | before | now |\n|---|---|---|---|")
     for kind, cases in found.items():
