@@ -26,7 +26,7 @@ import report
 from gateways import HERE, gateways
 from learning_plots import Line, grid, plot
 from load import Answer, Connection, drain
-from targets import Target, cpu_of
+from targets import Target, cpu_of_parts
 
 LIMIT = 1.25
 UPPER = 16  # the exponent is that from a sixteenth of the largest on
@@ -153,14 +153,14 @@ async def _cost(target: Target, term: str, mode: str, size: int, seconds: float)
             await _ask(connections[0], request)
         parts = target.parts()
         await asyncio.to_thread(drain, target)
-        before, end, took = _cpu(parts), time.monotonic() + seconds, []
+        before, end, took = cpu_of_parts(parts), time.monotonic() + seconds, []
         rounds = 0
         while rounds < 1 or (term != "streams" and (rounds < 3 or time.monotonic() < end)):
             answers = await asyncio.gather(*(_ask(c, request, begin=n / BEGUN) for n, c in enumerate(connections)))
             took += [answer.ended for answer in answers]
             rounds += 1
         await asyncio.to_thread(drain, target)
-        after = _cpu(parts)
+        after = cpu_of_parts(parts)
     finally:
         for connection in connections:
             connection.close()
@@ -186,10 +186,6 @@ async def _ask(connection: Connection, request: bytes, *, begin: float = 0.0) ->
     if not answer.ok:
         raise SystemExit(f"the gateway says: {answer.head.decode(errors='replace')}")
     return answer
-
-
-def _cpu(parts: dict[str, list[int]]) -> dict[str, float]:
-    return {part: sum(map(cpu_of, pids)) for part, pids in parts.items()}
 
 
 # -- what it says --------------------------------------------------------------------------------------------------

@@ -17,12 +17,13 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import peers
 import report
 from load import Connection, drain, percentile
-from targets import Target, cpu_of, memory_mb
+from targets import Target, cpu_of_parts, memory_mb
 
 from bench import set_priority
 
@@ -92,22 +93,19 @@ async def measure(target: Target, mode: str, streams: int, *, rate: float, secon
         connection = await Reader.open(target.url)
         assert isinstance(connection, Reader)
         connection.seen = seen
-        try:
+        with suppress(TimeoutError):
             await connection.ask(request, timeout=ramp + 4 * seconds + 60)
-        except TimeoutError:
-            pass
-        finally:
-            connection.close()
-            seen.cut += connection.events != events
+        connection.close()
+        seen.cut += connection.events != events
 
     begin = time.monotonic()
     running = [asyncio.create_task(client(number)) for number in range(streams)]
     await asyncio.sleep(ramp + 0.5)
     parts, steady = target.parts(), time.monotonic()
-    before = {part: sum(map(cpu_of, pids)) for part, pids in parts.items()}
+    before = cpu_of_parts(parts)
     await asyncio.sleep(seconds)
     end = time.monotonic()
-    after = {part: sum(map(cpu_of, pids)) for part, pids in parts.items()}
+    after = cpu_of_parts(parts)
     memory = {part: memory_mb(pids) for part, pids in parts.items()}
     await asyncio.gather(*running)
     third = seconds / 3

@@ -2,7 +2,7 @@
 
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,10 @@ def cpu_of(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
     except OSError:
         return 0.0
+
+
+def cpu_of_parts(parts: Mapping[str, Iterable[int]]) -> dict[str, float]:
+    return {part: sum(map(cpu_of, pids)) for part, pids in parts.items()}
 
 
 def memory_mb(pids: Iterable[int]) -> float:
