@@ -66,7 +66,7 @@ PEERS ?= ccr,litellm,portkey,sglang
 bench-peers: $(BIN)/archgw  ## the same beside other gateways, which it installs; needs npm, too; about an hour
 	$(BENCH) --up direct,envoy,archgw,$(PEERS)
 
-growth: $(BIN)/archgw       ## whether cost grows linearly; draws docs/performance-growth.svg; needs gcc; about five minutes
+growth: $(BIN)/archgw       ## whether cost grows linearly; draws docs/performance-growth.svg; needs gcc; about fifteen minutes
 	$(BIN)/python bench/growth.py --write
 
 streams: $(BIN)/archgw      ## how many streams at once a core carries; needs gcc; about five minutes

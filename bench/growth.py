@@ -3,7 +3,7 @@
     python bench/growth.py [--quick] [--only bytes,streams] [--write]
 
 Prints a table of every point and one of exponents; `--write` draws docs/performance-growth.svg. Needs gcc. Exit 1 where
-a cost grows faster than that.
+a cost grows faster, or a request was refused.
 
 The exponent is the slope of log(CPU) over log(size), over the upper sixteenfold of what is measured: below, fixed costs
 hide it. A slope of 1.25 there is twice what linear growth comes to (16 ** 0.25 = 2), and quadratic growth 2; what
@@ -30,7 +30,7 @@ from targets import Target, cpu_of_parts
 
 LIMIT = 1.25
 UPPER = 16  # the exponent is that from a sixteenth of the largest on
-BEGUN = 62.5  # streams that begin in a second: all are under way before the first ends
+BEGUN = 30  # streams that begin in a second: all are under way before the first ends
 KB = 1024
 PICTURE = HERE.parent / "docs" / "performance-growth.svg"
 _PARTS = {"router": "router service", "envoy": "Envoy"}
@@ -56,22 +56,37 @@ class Term:
     sizes: tuple[int, ...]
 
 
+class Refused(Exception):
+    """A request was not answered well: in the gateway's words."""
+
+
 @dataclass(slots=True)
 class Measured:
-    """By (mode, size), the rounds."""
+    """By (mode, size), the rounds; and what the gateway said where it refused."""
 
     term: Term
     costs: dict[tuple[str, int], list[Cost]] = field(default_factory=dict)
+    refused: dict[tuple[str, int], str] = field(default_factory=dict)
 
-    def add(self, mode: str, size: int, cost: Cost) -> None:
-        self.costs.setdefault((mode, size), []).append(cost)
+    def measure(self, target: Target, mode: str, size: int, seconds: float) -> None:
+        try:
+            cost = asyncio.run(_cost(target, self.term.name, mode, size, seconds))
+        except Refused as error:
+            self.refused[mode, size] = str(error)
+        else:
+            self.costs.setdefault((mode, size), []).append(cost)
+
+    def sizes(self, mode: str) -> list[int]:
+        return [size for size in self.term.sizes if (mode, size) in self.costs]
 
     def least(self, mode: str, size: int) -> Cost:
         rounds = self.costs[mode, size]
         return Cost(*(min(getattr(cost, name) for cost in rounds) for name in ("router", "envoy", "p50")))
 
     def exponent(self, mode: str, part: str) -> float:
-        sizes = [size for size in self.term.sizes if size * UPPER >= self.term.sizes[-1]]
+        sizes = [size for size in self.sizes(mode) if size * UPPER >= self.term.sizes[-1]]
+        if len(sizes) < 2:
+            return math.nan
         costs = [max(1.0, getattr(self.least(mode, size), part)) for size in sizes]
         return statistics.linear_regression([math.log(size) for size in sizes], list(map(math.log, costs))).slope
 
@@ -80,7 +95,7 @@ TERMS = (
     Term("bytes", "KB, in 21 messages", ("openai", "translate"), (1, 8, 64, 512, 1024, 2048, 4096, 8192)),
     Term("messages", "messages, 150 KB in all", ("openai", "translate"), (1, 5, 31, 61, 125, 251, 501)),
     Term("preferences", "preferences, 1 KB", ("routed",), (2, 4, 8, 16, 32, 64)),
-    Term("streams", "streams at once, of 16 tokens in 8 s", ("translate",), (1, 32, 64, 128, 256, 500)),
+    Term("streams", "streams at once, of 16 tokens in 20 s", ("translate",), (1, 64, 128, 256, 500)),
 )
 
 
@@ -113,14 +128,14 @@ def _in_one_gateway(found: Measured, seconds: float) -> None:
     with _up() as target:
         for size in found.term.sizes:
             for mode in found.term.modes:
-                found.add(mode, size, asyncio.run(_cost(target, found.term.name, mode, size, seconds)))
+                found.measure(target, mode, size, seconds)
 
 
 def _preferences(found: Measured, seconds: float) -> None:
     """A gateway for each number of them."""
     for size in found.term.sizes:
         with _up(preferences=size) as target:
-            found.add("routed", size, asyncio.run(_cost(target, "preferences", "routed", size, seconds)))
+            found.measure(target, "routed", size, seconds)
 
 
 @contextmanager
@@ -150,13 +165,14 @@ async def _cost(target: Target, term: str, mode: str, size: int, seconds: float)
     connections = [await Connection.open(target.url) for _ in range(streams)]
     try:
         for _ in range(0 if term == "streams" else 2):  # warm-up: connections on the way are opened, too
-            await _ask(connections[0], request)
+            _well([await _ask(connections[0], request)])
         parts = target.parts()
         await asyncio.to_thread(drain, target)
         before, end, took = cpu_of_parts(parts), time.monotonic() + seconds, []
         rounds = 0
         while rounds < 1 or (term != "streams" and (rounds < 3 or time.monotonic() < end)):
-            answers = await asyncio.gather(*(_ask(c, request, begin=n / BEGUN) for n, c in enumerate(connections)))
+            asked = (_ask(c, request, begin=n / BEGUN) for n, c in enumerate(connections))
+            answers = _well(await asyncio.gather(*asked))
             took += [answer.ended for answer in answers]
             rounds += 1
         await asyncio.to_thread(drain, target)
@@ -176,16 +192,21 @@ def _body(target: Target, term: str, mode: str, size: int) -> bytes:
         case "messages":
             return bodies.sized(mode, 150 * KB, model, messages=size)
         case "streams":
-            return bodies.body(mode, KB, model, stream=True, directive="chunks=16 delay=500")
+            return bodies.body(mode, KB, model, stream=True, directive="chunks=16 delay=1250")
     return bodies.body(mode, KB, model)
 
 
 async def _ask(connection: Connection, request: bytes, *, begin: float = 0.0) -> Answer:
     await asyncio.sleep(begin)
-    answer = await connection.ask(request, timeout=120)
-    if not answer.ok:
-        raise SystemExit(f"the gateway says: {answer.head.decode(errors='replace')}")
-    return answer
+    return await connection.ask(request, timeout=120)
+
+
+def _well(answers: Sequence[Answer]) -> Sequence[Answer]:
+    bad = [answer for answer in answers if not answer.ok]
+    if bad:
+        said = bad[0].head[9:].partition(b"\r\n")[0].decode() or "cut off"
+        raise Refused(f"{len(bad)} of {len(answers)}: {said}")
+    return answers
 
 
 # -- what it says --------------------------------------------------------------------------------------------------
@@ -197,15 +218,17 @@ def _tell(found: Measured) -> None:
     head = [term.unit, "mode", f"router service, CPU ms of {each}", "Envoy, CPU ms", "p50 ms"]
     rows = []
     for mode in term.modes:
-        for size in term.sizes:
+        for size in found.sizes(mode):
             cost = found.least(mode, size)
             rows.append([size, mode, *(report.ms(us) for us in (cost.router, cost.envoy, cost.p50))])
     report.table(f"By {term.name}", head, rows)
+    for (mode, size), words in found.refused.items():
+        print(f"\n{size} {term.unit}, {mode}: not answered, {words}")
 
 
 def _verdict(measured: Sequence[Measured]) -> bool:
-    """Print the exponents; whether one is too large."""
-    rows, worse = [], False
+    """Print the exponents; whether one is too large, or requests were refused."""
+    rows, worse = [], any(found.refused for found in measured)
     for found in measured:
         for mode in found.term.modes:
             exponents = {part: found.exponent(mode, part) for part in _PARTS}
@@ -228,10 +251,10 @@ def _drawn(found: Measured) -> str:
     low = math.floor(math.log10(max(1.0, min(costs))))
     high = math.ceil(math.log10(max(costs)))
     for part, name in _PARTS.items():
-        for mode, color in zip(term.modes, _COLORS[part], strict=False):
+        for mode, color in zip(filter(found.sizes, term.modes), _COLORS[part], strict=False):
             points = [
                 (math.log10(size), math.log10(max(1.0, getattr(found.least(mode, size), part))) - low)
-                for size in term.sizes
+                for size in found.sizes(mode)
             ]
             lines.append(Line(f"{name}, {mode}", color, tuple(points)))
     last, top = math.log10(term.sizes[-1]), max(line.points[-1][1] for line in lines)
