@@ -260,9 +260,21 @@ def _drawn(found: Measured) -> str:
     last, top = math.log10(term.sizes[-1]), max(line.points[-1][1] for line in lines)
     back = min(last - math.log10(term.sizes[0]), top)
     lines.append(Line("linear", "#57606a", ((last - back, top - back), (last, top)), dashed=True))
-    ticks = [(math.log10(size), f"{size:,}") for size in term.sizes]
+    ticks = _ticks(term.sizes)
     steps = [(decade - low, _shown(decade)) for decade in range(low, high + 1)]
     return plot(lines, ticks, term.unit, "", most=high - low, steps=steps)
+
+
+def _ticks(sizes: Sequence[int]) -> list[tuple[float, str]]:
+    """From the largest down, those are labelled that have room."""
+    ticks: list[tuple[float, str]] = []
+    room = math.log10(sizes[-1] / sizes[0]) / 9
+    last = math.inf
+    for at, size in sorted(((math.log10(size), size) for size in sizes), reverse=True):
+        label = f"{size:,}" if last - at > room else ""
+        last = at if label else last
+        ticks.append((at, label))
+    return ticks[::-1]
 
 
 def _shown(decade: int) -> str:
