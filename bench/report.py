@@ -134,7 +134,8 @@ def streams_against(reference: str, by_streams: Mapping[tuple[str, int, int], Ce
         for name, at in cells.items()
         if name != reference
     ]
-    table(f"Streams against {reference}", head, rows)
+    if rows:
+        table(f"Streams against {reference}", head, rows)
 
 
 def beside(ours: str, others: Iterable[str], by_size: Mapping[tuple[str, int], Mapping[int, Cells]]) -> None:
