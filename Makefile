@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: check lint format proto golden assets lock test bench clean-root
+.PHONY: check lint format proto golden assets lock test bench bench-peers growth streams speed clean-root
 
 $(BIN)/archgw: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -58,5 +58,19 @@ lock: $(BIN)/archgw         ## pin every dependency anew, in requirements.lock a
 clean-root: $(BIN)/archgw   ## carry out deploy/Dockerfile in a clean Debian and start what comes of it; root, debootstrap, minutes
 	$(BIN)/python bench/clean_root.py
 
+BENCH := $(BIN)/python bench/bench.py --concurrency 1,16 --out bench/.work/results.json
 bench: $(BIN)/archgw        ## needs wrk and gcc; takes about twenty minutes (bench/README.md)
-	$(BIN)/python bench/bench.py --up direct,envoy,archgw --concurrency 1,16 --out bench/.work/results.json
+	$(BENCH) --up direct,envoy,archgw
+
+PEERS ?= ccr,litellm,portkey,sglang
+bench-peers: $(BIN)/archgw  ## the same beside other gateways, which it installs; needs npm, too; about an hour
+	$(BENCH) --up direct,envoy,archgw,$(PEERS)
+
+growth: $(BIN)/archgw       ## whether cost grows linearly; draws docs/performance-growth.svg; needs gcc; about fifteen minutes
+	$(BIN)/python bench/growth.py --write
+
+streams: $(BIN)/archgw      ## how many streams at once a core carries; needs gcc; about five minutes
+	$(BIN)/python bench/streams.py
+
+speed: $(BIN)/archgw        ## write anew what tests/test_speed.py compares with (look at the diff before you commit it)
+	$(BIN)/python bench/speed.py --write

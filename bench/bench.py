@@ -45,6 +45,7 @@ class Bench:
         self._prefix = ["taskset", "-c", str(options.client_cpu)] if pinned else []
         self.results: dict[str, dict[str, dict[str, Any]]] = {}
         self.by_size: dict[tuple[str, int], dict[int, Any]] = {}
+        self.by_streams: dict[tuple[str, int, int], Any] = {}  # by mode, KB and number of streams
 
     def measure_json(self, mode: str) -> None:
         targets = [target for target in self._targets if mode not in target.broken]
@@ -73,6 +74,7 @@ class Bench:
             for kb in self._options.stream_sizes
             for streams in _alone(mode, self._options.stream_concurrency)
         }
+        self.by_streams |= {(mode, *cell): found for cell, found in by_cell.items()}
         report.stream_table(f"{mode}, SSE, {tokens} tokens {delay} ms apart", targets, by_cell)
 
     def _json_cell(self, mode: str, kb: int, load: int, targets: Sequence[Target], files: dict[str, Path]) -> Any:
@@ -88,7 +90,7 @@ class Bench:
 
     def _stream_cell(self, mode: str, kb: int, streams: int, targets: Sequence[Target]) -> Any:
         tokens, delay = self._options.tokens, self._options.token_delay
-        directive = f"chunks={tokens} delay={delay}"
+        directive = f"chunks={tokens} delay={delay} clock=1"
 
         def measure(target: Target, *, seconds: float = self._options.stream_seconds) -> Figures:
             body = target.body(mode, kb * 1024, stream=True, directive=directive)
@@ -157,6 +159,10 @@ def set_priority(pids: Sequence[int], nice: int) -> None:
 def main() -> None:
     parser = _parser()
     options = parser.parse_args()
+    if options.quick:
+        quick = {"rounds": 1, "seconds": 1, "sizes": [1, 150], "concurrency": [1, 16], "stream_seconds": 1.5}
+        parser.set_defaults(**quick)
+        options = parser.parse_args()
     if not shutil.which("wrk") and options.sizes and not options.check_only:
         sys.exit("wrk is not installed: apt-get install wrk   (without it: python bench/latency.py)")
     with ExitStack() as stack:
@@ -181,6 +187,7 @@ def _run(options: argparse.Namespace, targets: Sequence[Target]) -> None:
         set_priority(pids, options.nice)
         atexit.register(set_priority, pids, 0)
     modes = options.only.split(",")
+    at_rest = {target.name: target.memory_mb() for target in targets if target.pid}
     check(targets, modes)
     if options.check_only:
         return
@@ -191,7 +198,10 @@ def _run(options: argparse.Namespace, targets: Sequence[Target]) -> None:
         if options.stream_sizes:
             bench.measure_streams(mode)
     report.against(options.reference, bench.by_size)
-    report.footprint(targets)
+    report.streams_against(options.reference, bench.by_streams)
+    for ours in [target.name for target in targets if target.name == options.ours]:
+        report.beside(ours, [target.name for target in targets], bench.by_size)
+    report.footprint(targets, at_rest)
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(bench.results, indent=1))
@@ -225,6 +235,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokens", type=int, default=20, help="in a stream")
     add("--token-delay", type=int, default=10, help="ms between tokens")
     add("--reference", default="envoy", help="the target that ratios are to")
+    add("--ours", default="archgw", help="the target that is compared with each of the others")
+    add("--quick", action="store_true", help="one short round of little: whether it runs, and about how it stands")
     add("--client-cpu", type=int, default=1, help="core of the load generator; -1: any")
     add("--nice", type=int, help="priority of targets (with a pid) and load, such as -15 on a busy machine; needs root")
     add("--lock", type=Path, help="a file to lock (flock) while a round is measured")

@@ -16,8 +16,10 @@ PATHS = {  # mode -> the path that is asked
     "openai": OPENAI_PATH,  # chat completions in, chat completions at the provider
     "anthropic": ANTHROPIC_PATH,  # messages in, messages at the provider
     "translate": ANTHROPIC_PATH,  # messages in, chat completions at the provider
+    "continued": ANTHROPIC_PATH,  # as translate; a tool's result, in a session whose model has been chosen
     "routed": ANTHROPIC_PATH,  # as translate, and the gateway chooses the model by what is asked
 }
+BEFORE = {"continued": "routed"}  # mode -> what its session has been asked before, so that a model has been chosen
 CREDENTIALS = {"authorization": "Bearer sk-mock", "x-api-key": "sk-mock", "anthropic-version": "2023-06-01"}
 
 _SMALL = 2048  # bytes; up to here a request is one short question
@@ -52,7 +54,7 @@ def body(mode: str, size: int, model: str, *, stream: bool = False, directive: s
     """A request of about `size` bytes. `directive` steers the mock's answer: see mockllm.c."""
     random_words = random.Random(1)
     ask = f"Hello. [[mock {directive}]]" if directive else "Hello."
-    render = _openai if PATHS[mode] == OPENAI_PATH else _anthropic
+    render = _RENDERERS.get(mode, _anthropic)
     if size <= _SMALL:
         system = _text(random_words, min(400, size // 4))
         bare = len(json.dumps(render(model, system, [], [], ask, stream=stream)))
@@ -64,6 +66,23 @@ def body(mode: str, size: int, model: str, *, stream: bool = False, directive: s
     while (length := len(json.dumps(render(model, system, tools, turns, ask, stream=stream)))) < size:
         turns.append(_turn(random_words, len(turns) + 1, room=size - length))
     return json.dumps(render(model, system, tools, turns, ask, stream=stream)).encode()
+
+
+def sized(mode: str, size: int, model: str, *, messages: int = 21, stream: bool = False, directive: str = "") -> bytes:
+    """A request of about `size` bytes in so many messages of one length, without tools; an odd number of them.
+
+    `body` has the shape of an agent's request, in which the messages grow with the size: here each can grow alone.
+    """
+    roles = ["user" if number % 2 == 0 else "assistant" for number in range(messages)]
+    bare = len(json.dumps([{"role": role, "content": ""} for role in roles])) + 200
+    text = _text(random.Random(1), max(4, (size - bare) // messages))
+    while len(json.dumps(text)) > max(10, (size - bare) // messages):  # escaping makes it longer
+        text = text[: int(len(text) * 0.98)]
+    asked = [{"role": role, "content": text} for role in roles]
+    if directive:
+        asked[-1] = {"role": "user", "content": f"{text} [[mock {directive}]]"}
+    extra = {"stream_options": {"include_usage": True}} if stream and PATHS[mode] == OPENAI_PATH else {}
+    return json.dumps({"model": model, "max_tokens": 256, "stream": stream, "messages": asked} | extra).encode()
 
 
 def _text(words: random.Random, length: int) -> str:
@@ -119,6 +138,15 @@ def _anthropic_turn(turn: Turn) -> Iterator[Json]:
     yield {"role": "assistant", "content": turn.concluded}
 
 
+def _continued(model: str, system: str, tools: list[Tool], turns: list[Turn], ask: str, *, stream: bool) -> Json:
+    """As `_anthropic`, one step later: the model has called a tool, and here is what it said."""
+    asked = _anthropic(model, system, tools, turns, "Read it.", stream=stream)
+    call = {"type": "tool_use", "id": "toolu_0", "name": "tool_0", "input": {"path": "a.py"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_0", "content": ask}
+    loop = [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    return asked | {"messages": [*asked["messages"], *loop]}
+
+
 def _openai(model: str, system: str, tools: list[Tool], turns: list[Turn], ask: str, *, stream: bool) -> Json:
     messages = [message for turn in turns for message in _openai_turn(turn)]
     listed = [
@@ -148,3 +176,6 @@ def _openai_turn(turn: Turn) -> Iterator[Json]:
     }
     yield {"role": "tool", "tool_call_id": id, "content": turn.result}
     yield {"role": "assistant", "content": turn.concluded}
+
+
+_RENDERERS = {"openai": _openai, "continued": _continued}  # of the others: _anthropic

@@ -25,6 +25,10 @@ def check(targets: Iterable[Target], modes: Iterable[str]) -> None:
     notes = []
     for target in targets:
         for mode in modes:
+            if not target.offers(mode):
+                target.broken |= {mode: "not offered", f"{mode} stream": "not offered"}
+                print(f"| {target.name} | {mode} | - | - | - | - |", flush=True)
+                continue
             cells = []
             for kind, verify in (("JSON", check_json), ("SSE", check_stream)):
                 for tool in (False, True):
@@ -35,6 +39,11 @@ def check(targets: Iterable[Target], modes: Iterable[str]) -> None:
                         cells.append("wrong usage" if isinstance(error, Minor) else "FAIL")
                         what = f"{target.name} {mode} {kind}{' tool' * tool}: {type(error).__name__}: {error}"
                         notes.append(f"- {' '.join(what.split())}")
+            try:
+                target.begin(mode)
+            except ValueError as error:
+                cells[0] = cells[2] = "FAIL"
+                notes.append(f"- {error}")
             if cells[0] == "FAIL":
                 target.broken[mode] = "fails the check"
             if cells[2] == "FAIL":

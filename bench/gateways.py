@@ -1,7 +1,7 @@
 """The gateways that can be compared: how each is installed and run, and what its clients must send.
 
 A gateway is an entry here, and a configuration in peers/ where it wants one: @PORT@ and @UPSTREAM_PORT@ are filled in.
-A program can be overridden by the variable named beside it.
+A program can be overridden by the variable named beside it, the first port by BENCH_PORT.
 """
 
 import os
@@ -13,8 +13,8 @@ from pathlib import Path
 from archgw.machine import envoy_binary
 
 HERE = Path(__file__).resolve().parent
-UPSTREAM_PORT = 9100
-_EXPLICIT_MODES = ("openai", "anthropic", "translate")
+UPSTREAM_PORT = int(os.environ.get("BENCH_PORT", "9100"))  # of the mock; the gateways have the numbers above it
+_PEERS_MODES = ("openai", "anthropic", "translate", "continued")
 _LITELLM_KEY = "sk-benchmark-only-7f3a9c51d2e84b60"  # LiteLLM refuses to start without a long key; it guards nothing
 
 ByMode = Mapping[str, str]
@@ -52,7 +52,7 @@ def gateways(work: Path) -> dict[str, Gateway]:
         ),
         # The same binary that archgw runs, as a plain proxy.
         "envoy": Gateway(
-            port=9101,
+            port=UPSTREAM_PORT + 1,
             config="envoy.yaml",
             command=(
                 _program("ENVOY", envoy_binary()),
@@ -60,7 +60,7 @@ def gateways(work: Path) -> dict[str, Gateway]:
             ),
         ),
         "archgw": Gateway(
-            port=9102,
+            port=UPSTREAM_PORT + 2,
             config="archgw.yaml",
             command=(sys.executable, "-m", "archgw.supervisor", "@CONFIG@"),
             environment={"ARCHGW_HOME": str(work / "archgw-home"), "MOCK_KEY": "sk-mock"},
@@ -68,14 +68,16 @@ def gateways(work: Path) -> dict[str, Gateway]:
                 "openai": "mock/openai",
                 "anthropic": "mock/anthropic",
                 "translate": "mock/openai",
+                "continued": "arch.main.v1",
                 "routed": "arch.main.v1",
             },
+            headers={"continued": {"x-session-id": "bench"}},
         ),
-        "litellm": _litellm(work, port=9104),
+        "litellm": _litellm(work, port=UPSTREAM_PORT + 4),
         # the same program with its opt-in Rust path (Anthropic to Anthropic only, in 1.106)
-        "litellm-rust": _litellm(work, port=9105, LITELLM_RUST="1"),
+        "litellm-rust": _litellm(work, port=UPSTREAM_PORT + 5, LITELLM_RUST="1"),
         "ccr": Gateway(
-            port=9106,
+            port=UPSTREAM_PORT + 6,
             # 3.x needs @the-next-ai/ai-gateway, which the npm registry did not serve when this was written
             install=("npm install --prefix ccr @musistudio/claude-code-router@2.0.0",),
             stale="ccr-home/.claude-code-router/.claude-code-router.pid",  # what it names may be a zombie
@@ -87,10 +89,15 @@ def gateways(work: Path) -> dict[str, Gateway]:
                 "start",
             ),
             environment={"HOME": str(work / "ccr-home")},
-            models={"openai": "mock,mock-openai", "anthropic": "mocka,mock-anthropic", "translate": "mock,mock-openai"},
+            models={
+                "openai": "mock,mock-openai",
+                "anthropic": "mocka,mock-anthropic",
+                "translate": "mock,mock-openai",
+                "continued": "mock,mock-openai",
+            },
         ),
         "portkey": Gateway(
-            port=9107,
+            port=UPSTREAM_PORT + 7,
             # as npm resolves it today (@hono/node-server 1.19, and 1.14 too) all its streams fail with
             # 'TypeError: immutable': github.com/Portkey-AI/gateway/issues/1389
             files={"portkey/package.json": '{"overrides": {"@hono/node-server": "1.13.0"}}'},
@@ -106,7 +113,21 @@ def gateways(work: Path) -> dict[str, Gateway]:
                 "openai": _portkey_headers("openai"),
                 "anthropic": _portkey_headers("anthropic"),
                 "translate": _portkey_headers("openai"),
+                "continued": _portkey_headers("openai"),
             },
+        ),
+        # OpenAI in, OpenAI out: it passes requests on
+        "sglang": Gateway(
+            port=UPSTREAM_PORT + 8,
+            install=(f"{sys.executable} -m venv sglang", "sglang/bin/pip install -q sglang-router==0.3.2"),
+            command=(
+                _program("SGLANG", work / "sglang/bin/python"),
+                *("-m", "sglang_router.launch_router", "--backend", "openai"),
+                *("--worker-urls", f"http://127.0.0.1:{UPSTREAM_PORT}", "--host", "127.0.0.1", "--port", "@PORT@"),
+                *("--prometheus-host", "127.0.0.1", "--prometheus-port", str(UPSTREAM_PORT + 9)),
+                *("--disable-health-check", "--log-level", "warn"),  # the mock has no page of its health
+            ),
+            models={"openai": "mock"},
         ),
     }
 
@@ -118,7 +139,7 @@ def _program(variable: str, usual: str | Path) -> str:
 def _litellm(work: Path, *, port: int, **environment: str) -> Gateway:
     return Gateway(
         port=port,
-        install=(f"{sys.executable} -m venv litellm", "litellm/bin/pip install -q litellm[proxy]"),
+        install=(f"{sys.executable} -m venv litellm", "litellm/bin/pip install -q litellm[proxy]==1.108.7"),
         config="litellm.yaml",
         command=(
             _program("LITELLM", work / "litellm/bin/litellm"),
@@ -134,10 +155,13 @@ def _litellm(work: Path, *, port: int, **environment: str) -> Gateway:
             "LITELLM_USE_CHAT_COMPLETIONS_URL_FOR_ANTHROPIC_MESSAGES": "true",
             **environment,
         },
-        models={"openai": "mock-openai", "anthropic": "mock-anthropic", "translate": "mock-openai"},
-        headers={
-            mode: {"authorization": f"Bearer {_LITELLM_KEY}", "x-api-key": _LITELLM_KEY} for mode in _EXPLICIT_MODES
+        models={
+            "openai": "mock-openai",
+            "anthropic": "mock-anthropic",
+            "translate": "mock-openai",
+            "continued": "mock-openai",
         },
+        headers={mode: {"authorization": f"Bearer {_LITELLM_KEY}", "x-api-key": _LITELLM_KEY} for mode in _PEERS_MODES},
     )
 
 

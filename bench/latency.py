@@ -4,6 +4,7 @@
 
 One request at a time on one kept connection: latency, not throughput (that is bench.py). In every round each target
 answers `requests` times, in turns and in another order; a figure is the median over the rounds of a round's median.
+CPU is that of router service and Envoy, for a request that is not streamed.
 """
 
 import argparse
@@ -36,6 +37,7 @@ class Round:
 
     whole: float
     first_token: float
+    cpu: float  # of its processes, for a request that is not streamed
     late: int  # answers that the router model was to choose for, and did not in time
 
 
@@ -52,14 +54,17 @@ async def main() -> None:
         "archgw",
         "over Envoy",
         "ratio",
+        "CPU of Envoy's",
         "TTFT Envoy",
         "TTFT archgw",
         "over Envoy",
     ]
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     with tempfile.TemporaryDirectory(prefix="archgw-latency-") as folder:
-        async with _targets(Path(folder)) as targets:
+        async with running(Path(folder)) as targets:
             for mode in modes:
+                for target in targets:
+                    await asyncio.to_thread(target.begin, mode)
                 for kb in sizes:
                     rounds = await _rounds(targets, mode, kb * 1024, options.rounds, options.requests)
                     print(_row(mode, kb, rounds), flush=True)
@@ -85,7 +90,9 @@ async def _round(target: Target, mode: str, size: int, requests: int) -> Round:
     try:
         for request in (whole, streamed):  # warm-up: connections on the way are opened, too
             await connection.ask(request)
+        before = target.cpu_seconds()
         answers = [await connection.ask(whole) for _ in range(requests)]
+        cpu = (target.cpu_seconds() - before) / requests
         streams = [await connection.ask(streamed) for _ in range(requests)]
     finally:
         connection.close()
@@ -94,17 +101,42 @@ async def _round(target: Target, mode: str, size: int, requests: int) -> Round:
     return Round(
         statistics.median(answer.ended for answer in answers),
         statistics.median(stream.tokens[0] for stream in streams),
+        cpu=cpu,
         late=sum(b"x-arch-reason: the router model" in answer.head for answer in (*answers, *streams)),
     )
+
+
+async def spent(target: Target, mode: str, size: int, requests: int) -> float:
+    """Seconds of CPU for a request, one after another."""
+    request = target.request(mode, target.body(mode, size))
+    connection = await Connection.open(target.url)
+    try:
+        await connection.ask(request)
+        before = target.cpu_seconds()
+        answers = [await connection.ask(request) for _ in range(requests)]
+        after = target.cpu_seconds()
+    finally:
+        connection.close()
+    assert all(answer.ok for answer in answers), answers[-1].head
+    return (after - before) / requests
 
 
 def _row(mode: str, kb: int, rounds: list[list[Round]]) -> str:
     direct, envoy, ours = ([r.whole for r in target] for target in rounds)
     _, envoy_first, ours_first = ([r.first_token for r in target] for target in rounds)
     ratio = statistics.median(ours) / statistics.median(envoy)
-    cells = [*map(_ms, (direct, envoy, ours)), _added(ours, envoy), f"{ratio:.1f}x"]
+    cells = [
+        *map(_ms, (direct, envoy, ours)),
+        _added(ours, envoy),
+        f"{ratio:.1f}x",
+        f"{_cpu(rounds[2]) / _cpu(rounds[1]):.1f}x",
+    ]
     cells += [_ms(envoy_first), _ms(ours_first), _added(ours_first, envoy_first)]
     return f"| {mode} | {kb} KB | {' | '.join(cells)} |"
+
+
+def _cpu(rounds: Sequence[Round]) -> float:
+    return statistics.median(round_.cpu for round_ in rounds)
 
 
 def _ms(seconds: Sequence[float]) -> str:
@@ -120,7 +152,7 @@ def _added(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 @asynccontextmanager
-async def _targets(folder: Path) -> AsyncIterator[list[Target]]:
+async def running(folder: Path) -> AsyncIterator[list[Target]]:
     """The mock itself, a plain Envoy and archgw in front of it, on free ports."""
     mock = await asyncio.get_running_loop().create_server(Mock, "127.0.0.1", 0)
     upstream = mock.sockets[0].getsockname()[1]
@@ -130,34 +162,31 @@ async def _targets(folder: Path) -> AsyncIterator[list[Target]]:
         _envoy(known["envoy"], folder, upstream) as envoy,
         _archgw(known["archgw"], folder, upstream) as us,
     ):
-        models = dict(known["archgw"].models)
-        yield [
-            Target("direct", f"http://127.0.0.1:{upstream}"),
-            Target("envoy", envoy),
-            Target("archgw", us, models=models),
-        ]
+        yield [Target("direct", f"http://127.0.0.1:{upstream}"), envoy, us]
 
 
 @asynccontextmanager
-async def _envoy(gateway: Gateway, folder: Path, upstream: int) -> AsyncIterator[str]:
+async def _envoy(gateway: Gateway, folder: Path, upstream: int) -> AsyncIterator[Target]:
     config, port = _configured(gateway, folder, upstream)
     command = [argument.replace("@CONFIG@", str(config)) for argument in gateway.command]
     with (folder / "envoy.log").open("w") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
         try:
             await _accepts(port)
-            yield f"http://127.0.0.1:{port}"
+            yield Target("envoy", f"http://127.0.0.1:{port}", pids=(process.pid,))
         finally:
             process.terminate()
             await process.wait()
 
 
 @asynccontextmanager
-async def _archgw(gateway: Gateway, folder: Path, upstream: int) -> AsyncIterator[str]:
+async def _archgw(gateway: Gateway, folder: Path, upstream: int) -> AsyncIterator[Target]:
     config, _ = _configured(gateway, folder, upstream)
     supervisor = Supervisor(config, Home(folder / "home"), environment=gateway.environment)
     async with supervisor.running() as stack:
-        yield stack.url
+        pids = (supervisor.pids["router"], supervisor.pids["envoy"])
+        headers = {mode: dict(headers) for mode, headers in gateway.headers.items()}
+        yield Target("archgw", stack.url, pids=pids, models=dict(gateway.models), headers=headers)
 
 
 def _configured(gateway: Gateway, folder: Path, upstream: int) -> tuple[Path, int]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 _WIDTH, _HEIGHT = 680, 340
+_TITLE = 30
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 210, 16, 44
 
 
@@ -19,8 +20,16 @@ class Line:
     band: tuple[tuple[float, float], ...] = ()
 
 
-def plot(lines: Sequence[Line], ticks: Sequence[tuple[float, str]], along: str, up: str, *, most: float) -> str:
-    """Y from 0 to `most`; `ticks` are (x, label)."""
+def plot(
+    lines: Sequence[Line],
+    ticks: Sequence[tuple[float, str]],
+    along: str,
+    up: str,
+    *,
+    most: float,
+    steps: Sequence[tuple[float, str]] = (),
+) -> str:
+    """Y from 0 to `most`; `ticks` are (x, label), and `steps` (y, label): without them, quarters of `most`."""
     first, last = ticks[0][0], ticks[-1][0]
 
     def at(x: float, y: float) -> str:
@@ -32,10 +41,8 @@ def plot(lines: Sequence[Line], ticks: Sequence[tuple[float, str]], along: str, 
         ' font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
     ]
-    for step in range(5):
-        y = most * step / 4
+    for y, label in steps or [(most * step / 4, _label(most * step / 4, most)) for step in range(5)]:
         (x1, y1), (x2, _) = (at(x, y).split(",") for x in (first, last))
-        label = f"{y:.2f}" if most <= 1 else f"{y:,.0f}"
         parts.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y1}" stroke="#d8dee4"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{float(y1) + 4:.1f}" text-anchor="end" fill="#57606a">{label}</text>')
     for x, label in ticks:
@@ -61,3 +68,20 @@ def plot(lines: Sequence[Line], ticks: Sequence[tuple[float, str]], along: str, 
         parts.append(f'<line x1="{x}" y1="{y}" x2="{x + 22}" y2="{y}" stroke="{line.color}" stroke-width="2"{dash}/>')
         parts.append(f'<text x="{x + 28}" y="{y + 4}" fill="#24292f">{escape(line.name)}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def grid(plots: Sequence[tuple[str, str]], *, columns: int = 2) -> str:
+    """(title, plot), side by side in one picture."""
+    rows = -(-len(plots) // columns)
+    width, height = columns * _WIDTH, rows * (_HEIGHT + _TITLE)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">']
+    parts.append(f'<rect width="{width}" height="{height}" fill="#ffffff"/>')
+    for number, (title, drawn) in enumerate(plots):
+        x, y = number % columns * _WIDTH, number // columns * (_HEIGHT + _TITLE)
+        parts.append(f'<text x="{x + _LEFT}" y="{y + 22}" font-size="15" fill="#24292f">{escape(title)}</text>')
+        parts.append(drawn.replace("<svg ", f'<svg x="{x}" y="{y + _TITLE}" ', 1).rstrip())
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _label(y: float, most: float) -> str:
+    return f"{y:.2f}" if most <= 1 else f"{y:,.0f}"

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ from targets import Target
 HERE = Path(__file__).resolve().parent
 Figures = dict[str, float | None]
 
-_TOKEN_MARKS = (b'tok "', b'tok \\"')  # how a text delta of the mock ends, in either dialect; re-encoded, too
+_TOKEN = re.compile(rb'(?:@(\d+) )?tok \\?"')  # how a text delta of the mock ends, in either dialect; re-encoded, too
+_LONGEST = 48  # bytes of a token that may be in two reads
 _IDLE_CPU = 0.02  # seconds of CPU in _IDLE_FOR, below which a target has nothing left to do
 _IDLE_FOR = 0.15
 _MAX_ERRORS = 50
@@ -61,10 +63,14 @@ def drain(target: Target, limit: float = 30) -> None:
 
 @dataclass(slots=True)
 class Answer:
-    """When each token came and when the answer ended, in seconds after the request was sent."""
+    """When each token came and when the answer ended, in seconds after the request was sent.
+
+    `lags` are seconds from where the mock made a token to where it was read; of streams with `clock=1` only.
+    """
 
     head: bytes = b""
     tokens: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
     ended: float = 0.0
 
     @property
@@ -95,7 +101,7 @@ class Connection(asyncio.Protocol):
         assert self._transport
         self._clear()
         self._done = asyncio.get_running_loop().create_future()
-        self._begun = time.perf_counter()
+        self._begun = time.monotonic()
         self._transport.write(request)
         await asyncio.wait_for(self._done, timeout)
         return self._answer
@@ -114,7 +120,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        now = time.perf_counter() - self._begun
+        read = time.monotonic()  # the clock of the mock's `clock=1`
+        now = read - self._begun
         if not self._answer.head.endswith(b"\r\n\r\n"):
             head, end, data = (self._answer.head + data).partition(b"\r\n\r\n")
             self._answer.head = head + end
@@ -122,8 +129,13 @@ class Connection(asyncio.Protocol):
                 return
             self._left = _content_length(head)
         joined = self._tail + data
-        self._answer.tokens += [now] * sum(map(joined.count, _TOKEN_MARKS))
-        self._tail = joined[-4:]  # shorter than a token's mark, so none is counted twice; ends the last chunk, too
+        told = 0  # bytes in which each token has been counted
+        for token in _TOKEN.finditer(joined):
+            told = token.end()
+            self._answer.tokens.append(now)
+            if token[1]:
+                self._answer.lags.append(read - int(token[1]) / 1e6)
+        self._tail = joined[max(told, len(joined) - _LONGEST) :]
         if self._left is not None:
             self._left -= len(data)
         if self._left == 0 or (self._left is None and joined.endswith(b"0\r\n\r\n")):
@@ -155,6 +167,7 @@ class _Seen:
     first: list[float] = field(default_factory=list)
     last: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
     answers: int = 0
     bad: int = 0
 
@@ -177,6 +190,8 @@ async def run_streams(
         "p90": percentile(seen.first, 0.9),
         "p99": percentile(seen.first, 0.99),
         "gap_p99": percentile(seen.gaps, 0.99),
+        "lag_p50": percentile(seen.lags, 0.5),
+        "lag_p99": percentile(seen.lags, 0.99),
         "total_p50": percentile(seen.last, 0.5),
         "n": seen.answers,
         "errors": seen.bad,
@@ -201,6 +216,7 @@ async def _ask_until(end: float, url: str, request: bytes, tokens: int, seen: _S
             continue
         seen.first.append(answer.tokens[0])
         seen.last.append(answer.tokens[-1])
+        seen.lags += answer.lags
         seen.gaps += [after - before for before, after in pairwise(answer.tokens)]
     if connection:
         connection.close()

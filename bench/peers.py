@@ -38,10 +38,13 @@ Specs = dict[str, dict[str, Any]]  # name -> the fields of a Target, but for the
 
 
 @contextmanager
-def running(names: Iterable[str]) -> Iterator[Specs]:
-    """These gateways, installed where that has not been done, up for as long as the context is open."""
+def running(names: Iterable[str], **changed: Gateway) -> Iterator[Specs]:
+    """These gateways, installed where that has not been done, up for as long as the context is open.
+
+    `changed` are run in place of those of the same name.
+    """
     WORK.mkdir(parents=True, exist_ok=True)
-    known = _chosen(WORK, names)
+    known = _chosen(WORK, names) | changed
     up: Specs = {}
     try:
         for name, gateway in known.items():

@@ -69,7 +69,7 @@ def json_table(mode: str, kb: int, targets: Sequence[Target], by_load: Mapping[i
 
 def stream_table(title: str, targets: Sequence[Target], by_cell: Mapping[tuple[int, int], Cells]) -> None:
     """`by_cell` is by (KB, number of streams)."""
-    head = ["body", "streams", "target", "TTFT p50 ms", "added p50", "TTFT p99 ms", "added p99", "gap p99 ms"]
+    head = ["body", "streams", "target", "TTFT p50 ms", "added p50", "TTFT p99 ms", "added p99", "event p50", "added"]
     rows = []
     for (kb, streams), cells in by_cell.items():
         base = cells[targets[0].name]
@@ -78,21 +78,36 @@ def stream_table(title: str, targets: Sequence[Target], by_cell: Mapping[tuple[i
             row = [f"{kb} KB", streams, target.name]
             for figure in ("p50", "p99"):
                 row += [ms(at[figure]), ms(minus(at[figure], base[figure]))]
-            rows.append([*row, ms(at["gap_p99"]), number(at["tok_s"]), ms(at["cpu_us"]), at["errors"]])
-    table(title, [*head, "tokens/s", "CPU ms/stream", "errors"], rows)
+            row += [ms(at["lag_p50"]), ms(minus(at["lag_p50"], base["lag_p50"])), ms(at["gap_p99"])]
+            rows.append([*row, number(at["tok_s"]), ms(at["cpu_us"]), at["errors"]])
+    table(title, [*head, "gap p99 ms", "tokens/s", "CPU ms/stream", "errors"], rows)
 
 
-def footprint(targets: Iterable[Target]) -> None:
-    head = ["target", "memory after the load, MB (PSS)", "processes", "start to first answer, s"]
+def footprint(targets: Iterable[Target], at_rest: Mapping[str, float]) -> None:
+    """`at_rest` is memory before anything was asked, by target, in MB."""
+    head = ["target", "memory at rest, MB (PSS)", "after the load", "processes", "start to first answer, s"]
     rows = [
-        [t.name, number(t.memory_mb()) if t.pid else "-", len(t.processes()) or "-", t.start_s or "-"] for t in targets
+        [
+            *(t.name, number(at_rest.get(t.name)), number(t.memory_mb()) if t.pid else "-"),
+            *(len(t.processes()) or "-", t.start_s or "-"),
+        ]
+        for t in targets
     ]
     table("Footprint", head, rows)
 
 
 def against(reference: str, by_size: Mapping[tuple[str, int], Mapping[int, Cells]]) -> None:
     """What each target adds to `reference`, in one table: the figures to quote. `by_size` is by (mode, KB)."""
-    head = ["mode", "body", "target", f"p50 over {reference}, ms", "p50 ratio", "best RPS", f"RPS vs {reference}"]
+    head = [
+        "mode",
+        "body",
+        "target",
+        f"p50 over {reference}, ms",
+        "p50 ratio",
+        "p99/p50",
+        "best RPS",
+        f"RPS vs {reference}",
+    ]
     rows = []
     for (mode, kb), by_load in by_size.items():
         lowest = next(iter(by_load.values()))
@@ -101,9 +116,36 @@ def against(reference: str, by_size: Mapping[tuple[str, int], Mapping[int, Cells
         floor = lowest[reference]["p50"]
         for name, at in lowest.items():
             best, least = best_rps(by_load, name), best_rps(by_load, reference)
-            added = [ms(minus(at["p50"], floor)), ratio(at["p50"], floor)]
+            added = [ms(minus(at["p50"], floor)), ratio(at["p50"], floor), ratio(at["p99"], at["p50"])]
             rows.append([mode, f"{kb} KB", name, *added, number(best), ratio(best, least)])
     table(f"Against {reference}", head, rows)
+
+
+def streams_against(reference: str, by_streams: Mapping[tuple[str, int, int], Cells]) -> None:
+    """What each target adds to `reference`'s first token and to each event. `by_streams` is by (mode, KB, streams)."""
+    head = ["mode", "body", "streams", "target", f"TTFT p50 over {reference}, ms", "event p50 over it", "event p99"]
+    rows = [
+        [
+            *(mode, f"{kb} KB", streams, name),
+            *(ms(minus(at[figure], cells[reference][figure])) for figure in ("p50", "lag_p50", "lag_p99")),
+        ]
+        for (mode, kb, streams), cells in by_streams.items()
+        if reference in cells
+        for name, at in cells.items()
+        if name != reference
+    ]
+    if rows:
+        table(f"Streams against {reference}", head, rows)
+
+
+def beside(ours: str, others: Iterable[str], by_size: Mapping[tuple[str, int], Mapping[int, Cells]]) -> None:
+    """Best requests a second of ours in those of each other. `by_size` is by (mode, KB)."""
+    names = [name for name in others if name != ours]
+    rows = []
+    for (mode, kb), by_load in by_size.items():
+        best = best_rps(by_load, ours)
+        rows.append([mode, f"{kb} KB", number(best), *(ratio(best, best_rps(by_load, name)) for name in names)])
+    table(f"{ours}: best RPS, and how many times that of each", ["mode", "body", ours, *names], rows)
 
 
 def best_rps(by_load: Mapping[int, Cells], name: str) -> float:
