@@ -184,18 +184,18 @@ class Listed(TyperGroup):
         super().__init__(**given)
         self.commands = Commands()  # type: ignore[assignment]  # nobody puts anything in
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_help(self, ctx: Any, formatter: Any) -> None:
         with _without("rich.markdown", "rich.traceback"):
             super().format_help(ctx, formatter)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         entry = COMMANDS.get(cmd_name)
         return TyperCommand(cmd_name, help=entry.says, rich_help_panel=entry.panel) if entry else None
 
-    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, found, rest = super().resolve_command(ctx, args)
         return name, loaded(name) if name and found else None, rest
 
@@ -252,7 +252,7 @@ def _print_version(wanted: bool) -> None:
 
 
 if "_ARCHGW_COMPLETE" in os.environ:  # a shell asks; see docs/operations.md
-    from typer.completion import completion_init
+    from typer.completion import completion_init  # type: ignore[attr-defined]  # it is what typer calls itself
 
     completion_init()
 
