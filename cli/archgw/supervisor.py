@@ -366,7 +366,8 @@ class Supervisor:
     async def _answers(self, within: float) -> bool:
         """Whether a request passes through Envoy and the service, in so many seconds."""
         listener = self._started_with.listener
-        asked = f"GET /healthz HTTP/1.1\r\nhost: {listener.address}:{listener.port}\r\nconnection: close\r\n\r\n"
+        host = f"[{listener.address}]" if ":" in listener.address else listener.address
+        asked = f"GET /healthz HTTP/1.1\r\nhost: {host}:{listener.port}\r\nconnection: close\r\n\r\n"
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(within):
                 reader, writer = await asyncio.open_connection(listener.address, listener.port)
