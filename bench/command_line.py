@@ -28,7 +28,8 @@ SESSION = "5c9f6b0e-8c59-4d0b-9d0f-0d6b3f1f2b11"
 GIVEN = json.dumps({"session_id": SESSION, "prompt_id": "p", "model": {"id": "claude-opus-5-5"}}).encode()
 NOTHING, TYPER = "python doing nothing", "python importing typer"
 COMMANDS = (
-    "statusline", "prompt-hook", "--version", "--help", "up --help", "status", "why last", "route hello", "stats", "check",
+    "statusline", "prompt-hook", "--version", "--help", "up --help",
+    "status", "why last", "route hello", "stats", "check",
 )  # fmt: skip
 SAYS = {"statusline": b"openai/gpt-4o-mini", "--help": b"Start the gateway", "status": b"openai/gpt-4o-mini"}
 
