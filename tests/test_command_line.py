@@ -59,7 +59,7 @@ def test_the_table_is_the_command_line() -> None:
         *(([name, "--help"], LOOK) for name in ("status", "why", "top")),
         *(([name, "--help"], LOOK | {"grpc"}) for name in ("cli-agent", "check")),
         *(([name, "--help"], LOOK - {"router_service.detectors"} | {"grpc"}) for name in ("render", "check-mesh")),
-        (["up", "--help"], LOOK - {"archgw.supervisor"}),
+        (["up", "--help"], LOOK - {"archgw.supervisor"} | {"grpc"}),
         (["stats", "--help"], LOOK - {"sqlalchemy"} | {"grpc"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
