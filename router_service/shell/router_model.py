@@ -1,7 +1,6 @@
 """What routes by content: the ONNX model that comes with archgw, one of the user's own, or an LLM somewhere."""
 
 import asyncio
-import ctypes
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,7 +60,6 @@ async def ready(plan: Plan) -> Model:
     try:
         model = of(plan)
         await model.warm_up()
-        _give_back()
     except Exception as error:  # whatever is wrong with a file, requests go on
         words = str(error) if isinstance(error, BadModel) else f"it failed with {type(error).__name__}"
         _log.warning("the router model cannot be used, and the default model answers instead: %s", words)
@@ -69,12 +67,6 @@ async def ready(plan: Plan) -> Model:
         told = f"the router model cannot be used ({Path(path).name}{colon}{rest})"
         return Nobody(trouble=f"the router model cannot be used: {words}", told=told)
     return model
-
-
-def _give_back() -> None:
-    """To the system, what it took to load a model: of what is freed glibc keeps twenty megabytes otherwise."""
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 class Nobody:
