@@ -14,13 +14,11 @@ from router_service.dialects.dialect import Dialect
 from router_service.exchange import Headers, header_value
 from router_service.feedback import PATH as FEEDBACK
 from router_service.offers import Offer, offer, offers
+from router_service.paths import DECIDE, METRICS, ROUTING
 from router_service.plan import CLAUDE_CODES, FAST_MODELS, Candidate, Plan
 from router_service.session import Session
 
 _SERVED = ("model", "route", "reason", "kind", "request", "attempts", "cached", "prompt")
-SESSION, METRICS = "/archgw/sessions/", "/archgw/metrics"
-ROUTING = "/routing"  # before the path of a request that is to be decided about, and no more
-DECIDE = f"{ROUTING}/v1/decide"
 ESTIMATE = {"x-arch-warnings": "input_tokens is an estimate"}  # beside every number that no vendor has counted
 _SINCE = "2026-01-01T00:00:00Z"  # the models API wants a birthday; the gateway's models have none
 _LONGEST_PAGE = 1000  # of Anthropic's

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from router_service import answers, upstream
+from router_service import paths, upstream
 from router_service.conversation import BadRequest, Conversation, Message, Text
 from router_service.dialects import DIALECTS, by_path
 from router_service.dialects.dialect import Dialect
@@ -18,11 +18,9 @@ from router_service.plan import DEFAULT, ROUTED_MODELS, Candidate
 from router_service.policies.policy import Scores
 from router_service.session import session_key
 
-_ROOT = answers.ROUTING
-PATH = answers.DECIDE  # a question of its own, and no whole request: it belongs to no session
-CALL = "/archgw.v1.Decisions/Decide"  # the same by gRPC; the front listener lets it through to the service
+PATH, CALL = paths.DECIDE, paths.CALL
 ABOUT = tuple(path for dialect in DIALECTS.values() for path in dialect.paths)
-PATHS = (PATH, *(f"{_ROOT}{path}" for path in ABOUT))
+PATHS = (PATH, *(f"{paths.ROUTING}{path}" for path in ABOUT))
 EMPTY = 'the request has no body; send JSON such as {"prompt": "Fix this syntax error"}'
 _FIELDS = ("prompt", "context", "messages", "model")
 _ROLES = ("user", "assistant")
@@ -54,7 +52,7 @@ def dialect(path: str) -> Dialect | None:
     """In which a decision is asked for at this path; None where none is. Errors of PATH look like Anthropic's."""
     if path == PATH:
         return DIALECTS["anthropic_messages"]
-    return by_path(path.removeprefix(_ROOT)) if path.startswith(f"{_ROOT}/") else None
+    return by_path(path.removeprefix(paths.ROUTING)) if path.startswith(f"{paths.ROUTING}/") else None
 
 
 def asked(path: str) -> str:
@@ -62,7 +60,7 @@ def asked(path: str) -> str:
 
     His own prefix may stand before it, as in /anthropic/v1/messages.
     """
-    return next((f"{_ROOT}{known}" for known in ABOUT if path.endswith(known)), "")
+    return next((f"{paths.ROUTING}{known}" for known in ABOUT if path.endswith(known)), "")
 
 
 def conversation(path: str, body: Mapping[str, Any]) -> Conversation:

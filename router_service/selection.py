@@ -17,6 +17,7 @@ from router_service import (
     learning,
     limits,
     needs,
+    paths,
     request_json,
     signals,
 )
@@ -171,9 +172,9 @@ class Selection:
         plan = self._gateway.plan
         caller = self._admit(plan.clients, plan.listener, self._path, headers, self._wall)
         self._headers, self._caller = caller.headers, caller.name
-        if (method, self._path) == ("GET", answers.METRICS):
+        if (method, self._path) == ("GET", paths.METRICS):
             return [Tell(self._reply_headers())]
-        id = self._path.removeprefix(answers.SESSION)
+        id = self._path.removeprefix(paths.SESSION)
         if method == "GET" and id not in ("", self._path):
             return self._on_shown(id)
         local = answers.answer(plan, method, self._path, self._headers, self._query)

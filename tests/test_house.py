@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import typer
 from archgw.agents import AGENTS
-from archgw.app import app
+from archgw.app import COMMANDS, loaded
 from archgw.render.mesh import TARGETS
+from typer.core import TyperGroup
 
 from router_service.detectors import DETECTORS
 from router_service.dialects import DIALECTS
@@ -51,11 +51,10 @@ def test_every_file_is_in_its_table(folder: str, others: list[str], table: dict[
 
 
 def test_every_file_of_a_command_is_in_the_command_line() -> None:
-    groups = [app, *(group.typer_instance for group in app.registered_groups)]
-    callbacks = [
-        command.callback for group in groups if isinstance(group, typer.Typer) for command in group.registered_commands
-    ]
-    used = {callback.__module__.rpartition(".")[2] for callback in callbacks if callback}
+    groups = [command for command in map(loaded, COMMANDS) if isinstance(command, TyperGroup)]
+    callbacks = [command.callback for group in groups for command in group.commands.values()]
+    used = {entry.place.partition(":")[0] for entry in COMMANDS.values()}
+    used |= {callback.__module__.rpartition(".")[2] for callback in callbacks if callback}
     assert sorted(used) == files("cli/archgw/commands")
 
 

@@ -19,11 +19,11 @@ from archgw.machine import refusal
 from archgw.render import kubernetes
 from terminal import Shell, told
 
-from router_service.answers import SESSION
 from router_service.config import parse
 from router_service.decisions import PATHS as DECISIONS
 from router_service.dialects import DIALECTS
 from router_service.feedback import PATH as FEEDBACK
+from router_service.paths import SESSION
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -16,7 +16,6 @@ from router_service.budgets import Spending, all_standings, standing_keys
 from router_service.config.budgets import Unit, amount
 from router_service.pb import router_pb2 as pb
 from router_service.plan import Plan, plan
-from router_service.shell import purse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ def table(lines: Iterable[Line], now: float) -> Table:
 
 
 async def _kept(plan: Plan) -> list[Line]:
+    from router_service.shell import purse  # with a database's library, which who asks a gateway that runs does without
+
     store, spending, now = purse.of(plan, home().ledger), Spending(), time.time()
     clients = [client.name for client in plan.clients]
     await store.keep(spending, standing_keys(plan.budgets, clients, plan.preferences, now))

@@ -1,12 +1,18 @@
-"""The supervisor's own door: a unix socket at which `archgw reload`, `down` and `status` ask."""
+"""The supervisor's own door: a unix socket at which `archgw reload`, `down` and `status` ask.
 
+They are its only clients (`shell/unix_http.py`), with three questions: a library for HTTP would be half of what a
+supervisor has in memory.
+"""
+
+import asyncio
+import json
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
-
-from aiohttp import web
 
 from router_service.shell.private import close_to_others, make_way
 
@@ -45,36 +51,42 @@ class Controlled(Protocol):
 @asynccontextmanager
 async def door(at: Path, controlled: Controlled) -> AsyncIterator[None]:
     """Answer there for as long as the context is open."""
-    asked = _Asked(controlled)
-    application = web.Application()
-    application.add_routes(
-        [web.post("/reload", asked.reload), web.get("/config", asked.config), web.post("/stop", asked.stop)]
-    )
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
     make_way(at)
-    await web.UnixSite(runner, str(at)).start()
+    server = await asyncio.start_unix_server(partial(_serve, controlled), at)
     close_to_others(at)
     try:
         yield
     finally:
-        await runner.cleanup()
+        server.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    controlled: Controlled
+async def _serve(controlled: Controlled, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One question a connection; who asks otherwise, or leaves, is told nothing."""
+    try:
+        with suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            length = re.search(r"\r\ncontent-length: *(\d+)", head, re.I)
+            body = await reader.readexactly(int(length[1])) if length else b""
+            status, told = await _answer(controlled, " ".join(head.split(" ")[:2]), json.loads(body or b"{}"))
+            said = json.dumps(told).encode()
+            writer.write(
+                f"HTTP/1.1 {status}\r\ncontent-length: {len(said)}\r\nconnection: close\r\n\r\n".encode() + said
+            )
+            await writer.drain()
+    finally:
+        writer.close()
 
-    async def reload(self, _: web.Request) -> web.Response:
-        try:
-            return web.json_response(asdict(await self.controlled.reload()))
-        except CannotReload as error:
-            return web.json_response({"trouble": str(error)}, status=422)
 
-    async def config(self, _: web.Request) -> web.Response:
-        return web.json_response({"trouble": self.controlled.trouble})
-
-    async def stop(self, request: web.Request) -> web.Response:
-        asked: Any = await request.json()
-        self.controlled.stop(float(asked.get("within", STOP_WITHIN)))
-        return web.json_response({})
+async def _answer(controlled: Controlled, asked: str, given: Any) -> tuple[str, dict[str, Any]]:
+    match asked:
+        case "POST /reload":
+            try:
+                return "200 OK", asdict(await controlled.reload())
+            except CannotReload as error:
+                return "422 Unprocessable Content", {"trouble": str(error)}
+        case "GET /config":
+            return "200 OK", {"trouble": controlled.trouble}
+        case "POST /stop":
+            controlled.stop(float(given.get("within", STOP_WITHIN)))
+            return "200 OK", {}
+    return "404 Not Found", {}

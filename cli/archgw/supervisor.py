@@ -19,11 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import aiohttp
-import grpc
-from watchfiles import awatch
-
-from archgw import client, control
+from archgw import control
 from archgw.changes import changes
 from archgw.control import STOP_WITHIN, CannotReload, Reloaded
 from archgw.envoy_files import EnvoyFiles, NotTaken
@@ -33,7 +29,7 @@ from archgw.processes import Processes, Service, tail
 from router_service.config import MOST_WORKERS as MOST
 from router_service.config import Config, ConfigErrors, usable, with_workers
 from router_service.plan import Plan, plan
-from router_service.shell import envoy_admin, probe
+from router_service.shell import envoy_admin
 from router_service.shell.files import Source, source
 from router_service.workers import ROUTER, Worker
 
@@ -244,6 +240,10 @@ class Supervisor:
 
     async def _adopted_by(self, worker: Worker, fresh: Source) -> None:
         """While it is being restarted, wait for it. Raises CannotReload."""
+        import grpc  # a reload may never come
+
+        from archgw import client
+
         deadline = time.monotonic() + _ADOPTED_WITHIN
         while True:
             try:
@@ -259,6 +259,8 @@ class Supervisor:
 
     async def _watch_files(self) -> None:
         """Reload when the config is written, or the .env beside it."""
+        from watchfiles import awatch  # when everything runs
+
         names = {self._config.name, ".env"}
         watched = awatch(
             self._config.parent, watch_filter=lambda _, path: Path(path).name in names, recursive=False, debounce=300
@@ -329,18 +331,17 @@ class Supervisor:
         """What runs but does not answer is as good as dead: it is ended, and `_keep` starts it again. The router
         service goes first; Envoy, if that did not help."""
         suspects, heard = itertools.cycle((ROUTER, "envoy")), time.monotonic()
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._silence)) as client:
-            while True:
-                await asyncio.sleep(self._silence / 6)
-                with suppress(OSError):  # what should have left stays until the disk has room again
-                    self._envoy_files.tidy()
-                if await self._answers(client):
-                    suspects, heard = itertools.cycle((ROUTER, "envoy")), time.monotonic()
-                elif time.monotonic() - max(heard, self._able_since()) > self._silence:
-                    name = next(suspects)
-                    _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
-                    for one in [worker.name for worker in self._workers] if name == ROUTER else [name]:
-                        self._processes.kill(one)
+        while True:
+            await asyncio.sleep(self._silence / 6)
+            with suppress(OSError):  # what should have left stays until the disk has room again
+                self._envoy_files.tidy()
+            if await self._answers(self._silence):
+                suspects, heard = itertools.cycle((ROUTER, "envoy")), time.monotonic()
+            elif time.monotonic() - max(heard, self._able_since()) > self._silence:
+                name = next(suspects)
+                _log.warning("nothing was answered for %g s; ending %s", self._silence, name)
+                for one in [worker.name for worker in self._workers] if name == ROUTER else [name]:
+                    self._processes.kill(one)
 
     def _able_since(self) -> float:
         """When those were started without whom nothing is answered: Envoy, and at least one router service."""
@@ -349,6 +350,8 @@ class Supervisor:
 
     async def _watch_worker(self, worker: Worker) -> None:
         """One of several may hang while the others answer for it."""
+        from router_service.shell import probe  # with gRPC, which a supervisor of one does without
+
         process, heard = self.pids[worker.name], time.monotonic()
         while True:
             await asyncio.sleep(self._silence / 6)
@@ -360,10 +363,19 @@ class Supervisor:
                 self._processes.kill(worker.name)
                 heard = now
 
-    async def _answers(self, client: aiohttp.ClientSession) -> bool:
-        with suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with client.get(f"{self.url}/healthz") as reply:
-                return reply.status == 200
+    async def _answers(self, within: float) -> bool:
+        """Whether a request passes through Envoy and the service, in so many seconds."""
+        listener = self._started_with.listener
+        host = f"[{listener.address}]" if ":" in listener.address else listener.address
+        asked = f"GET /healthz HTTP/1.1\r\nhost: {host}:{listener.port}\r\nconnection: close\r\n\r\n"
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(within):
+                reader, writer = await asyncio.open_connection(listener.address, listener.port)
+                try:
+                    writer.write(asked.encode())
+                    return (await reader.readline()).split(b" ")[1:2] == [b"200"]
+                finally:
+                    writer.close()
         return False
 
     async def _until(self, true: Callable[[], bool]) -> None:
@@ -377,11 +389,10 @@ class Supervisor:
     async def _until_ready(self) -> Stack:
         """Ready is when a probe request passes through Envoy and the service."""
         deadline = time.monotonic() + READY_WITHIN
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client:
-            while time.monotonic() < deadline and max(self.restarts.values(), default=0) <= 2:
-                if await self._answers(client):
-                    return self._describe()
-                await asyncio.sleep(0.05)
+        while time.monotonic() < deadline and max(self.restarts.values(), default=0) <= 2:
+            if await self._answers(2):
+                return self._describe()
+            await asyncio.sleep(0.05)
         raise CannotStart(self._why())
 
     def _describe(self) -> Stack:

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router_service.evidence import EVERYTHING, NONE, Asked, Said, lesson_id, target
 from router_service.shell import lessons
-from router_service.shell.ledger_schema import left_out, signals, vectors
+from router_service.shell.ledger_schema import left_out, signals, upsert, vectors
 
 _VERSION = 1
 _WIDEST = 65_536  # numbers of a vector
@@ -63,12 +62,11 @@ def imported(connection: Connection, found: Any, *, caller: str | None = None) -
     _fit(asked, here.asked)
     known = {(one.about, one.signal) for one in here.said}
     said = [one for one in said if (one["request"], one["signal"]) not in known]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     new = []
     for table, rows in ((vectors, asked), (signals, said), (left_out, gone)):
         before = connection.scalar(select(func.count()).select_from(table)) or 0
         if rows:
-            connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+            connection.execute(upsert(connection, table).on_conflict_do_nothing(), rows)
         new.append((connection.scalar(select(func.count()).select_from(table)) or 0) - before)
     return new[0], new[1]
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 
 from router_service.bookkeeping import attempt_rows, request_row, signal_rows, vector_rows
@@ -23,7 +22,7 @@ from router_service.evidence import THUMBS
 from router_service.feedback import LAST, Feedback
 from router_service.outcome import Outcome
 from router_service.plan import Plan
-from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals, vectors
+from router_service.shell.ledger_schema import NewerLedger, attempts, migrate, requests, signals, upsert, vectors
 from router_service.shell.private import make_private
 from router_service.shell.waiting import Waiting
 
@@ -235,10 +234,9 @@ class Ledger:
             tries = [row for outcome in outcomes for row in attempt_rows(outcome)]
             told = [row for outcome in outcomes for row in signal_rows(outcome)]
             seen = [row for outcome in outcomes for row in vector_rows(outcome)]
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             for table, more in ((requests, kept), (attempts, tries), (signals, told), (vectors, seen)):
                 if more:
-                    connection.execute(dialect.insert(table).on_conflict_do_nothing(), more)
+                    connection.execute(upsert(connection, table).on_conflict_do_nothing(), more)
             for one in batch:  # of a request that is written by now
                 if isinstance(one, Rating):
                     rate(connection, one.request, one.feedback)

@@ -219,6 +219,18 @@ def version(connection: Connection) -> int:
     return _known(connection.scalar(select(func.max(_version.c.number))) or 0)
 
 
+def upsert(connection: Connection, table: Table) -> Any:
+    """An insert that can say what to do about a row that is there: each database has its own, and PostgreSQL's is
+    loaded where it is spoken."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
 def migrate(connection: Connection) -> None:
     """Bring the tables to where this archgw wants them. Raises NewerLedger."""
     if connection.dialect.name == "postgresql":

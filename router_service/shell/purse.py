@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, and_, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from router_service.budgets import Spending
 from router_service.plan import Plan
 from router_service.shell import redis_client
 from router_service.shell.ledger import engine
-from router_service.shell.ledger_schema import MIGRATIONS, budget_sums, budgets, migrate, version
+from router_service.shell.ledger_schema import MIGRATIONS, budget_sums, budgets, migrate, upsert, version
 from router_service.shell.private import make_private
 
 _log = logging.getLogger("archgw.budgets")
@@ -211,8 +210,9 @@ class Database(Shared):
         """A write that was given up for late may still come through, after the next, and then adds nothing."""
         self._make_ready()
         with self._engine.begin() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-            connection.execute(insert(budgets).on_conflict_do_nothing(), [row | {"spent": 0.0} for row in rows])
+            connection.execute(
+                upsert(connection, budgets).on_conflict_do_nothing(), [row | {"spent": 0.0} for row in rows]
+            )
             mine = budgets.c.writer == writer, budgets.c.key.in_([row["key"] for row in rows])
             asked = select(budgets.c.key, budgets.c.spent).where(*mine).with_for_update()
             before = {row.key: row.spent for row in connection.execute(asked)}
@@ -222,7 +222,7 @@ class Database(Shared):
                 # Each adds in the order of the keys, so that no two wait for each other.
                 _add(
                     connection,
-                    insert(budget_sums),
+                    upsert(connection, budget_sums),
                     [row | {"more": row["spent"] - before[row["key"]]} for row in greater],
                 )
             if time.monotonic() - self._tidied > _TIDY_EVERY or not self._tidied:

@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.markup import escape
 
 from archgw import configs, lint, report
-from archgw.commands.learned import nothing_outlives
 from archgw.home import home
 from archgw.machine import CannotStart, ca_file, refusal
 from archgw.render import envoy
@@ -41,7 +40,7 @@ def check(config: configs.Argument = None) -> None:
         out.print(f"  budget {escape(_limit(budget))}", soft_wrap=True)
     remote = isinstance(settings.routing.model, RemoteModel)
     _note(lint.idle(plan, learns=settings.learning.enabled, tells_difficulty=not remote))
-    report.warn(filter(None, [nothing_outlives(plan)]))
+    report.warn(filter(None, [_nothing_learned(plan)]))
     _lint(settings)
     if home().sockets:
         out.print("\nEnvoy is in a container of its own, and checks what it is told when it starts.")
@@ -132,3 +131,10 @@ def _validate(plan: Plan) -> None:
     if refused:
         report.fail(refused)
     report.console.print("\nEnvoy accepts its configuration.")
+
+
+def _nothing_learned(plan: Plan) -> str:
+    """Why nothing is learned from feedback, in words; empty where it is."""
+    if plan.learning.enabled and plan.ledger.url == "none":
+        return "nothing is learned from feedback: that is kept in the ledger, and the config keeps none (ledger.url)"
+    return ""

@@ -20,8 +20,6 @@ from router_service.conversation import BadRequest
 from router_service.plan import Plan
 from router_service.policies import explicit
 
-PASSED_ON = {"ignore_unknown_options": True}  # --resume and friends are the agent's
-
 
 def cli_agent(
     agent: Annotated[

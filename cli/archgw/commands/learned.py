@@ -20,7 +20,6 @@ from archgw.books import Unreadable
 from archgw.learned import Found
 from router_service.evidence import EVERYTHING, NONE
 from router_service.lessons import Lesson
-from router_service.plan import Plan
 from router_service.shell import carried, fingerprint, lessons
 from router_service.shell.private import open_private
 
@@ -331,10 +330,3 @@ def _told(found: Found) -> dict[str, object]:
         "lessons": [asdict(lesson) for lesson in found.lessons],
         "left_out": [asdict(one) for one in found.left_out()],
     }
-
-
-def nothing_outlives(plan: Plan) -> str:
-    """For `archgw check`: why nothing is learned, in words; empty where it is."""
-    if plan.learning.enabled and plan.ledger.url == "none":
-        return "nothing is learned from feedback: that is kept in the ledger, and the config keeps none (ledger.url)"
-    return ""

@@ -15,7 +15,6 @@ from archgw.render import kubernetes, kubernetes_overlays
 from archgw.render.config_text import url_in, variables, without
 from archgw.render.containers import Several
 from archgw.render.kubernetes_overlays import Simulated
-from archgw.simulate import VENDORS
 from router_service.config import Config, ConfigErrors, LocalModel, RemoteModel
 from router_service.config.addresses import host_of, is_local
 from router_service.config.keys import redact
@@ -136,6 +135,8 @@ def _variables(config: Config, text: str) -> tuple[str, ...]:
 
 def _simulated(path: Path, text: str) -> Simulated | None:
     """With a stand-in for each vendor; None where one has none."""
+    from archgw.simulate import VENDORS  # with the server that simulates them
+
     try:
         names = simulated.vendors(text)
         urls = {name: f"http://127.0.0.1:{kubernetes_overlays.FIRST_VENDOR + n}" for n, name in enumerate(names)}

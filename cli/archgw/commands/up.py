@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import grpc
 import typer
 from rich.markup import escape
 
-from archgw import client, configs, docker, report
+from archgw import configs, docker, report
 from archgw.control import STOP_WITHIN
 from archgw.dashboard import keys
 from archgw.home import AlreadyRunning, Home, NotPrivate, NotWritable, Stack, home, written_to
@@ -252,6 +251,10 @@ def _in_foreground(path: Path, at: Home, settings: Config, plan: Plan, *, watch:
 
 def _troubles(at: Home) -> None:
     """What does not work from the start, and is done without."""
+    import grpc  # when the stack is up: nobody waits for it any more
+
+    from archgw import client
+
     with suppress(grpc.RpcError):
         report.warn(client.status(at).troubles)
 

@@ -29,7 +29,7 @@ from archgw.render.envoy_pieces import (
     typed,
 )
 from archgw.render.envoy_replies import TORN, local_replies, lost_replies, torn_replies
-from router_service.decisions import CALL
+from router_service.paths import CALL
 from router_service.plan import Plan
 
 __all__ = ["Files", "Place", "files", "render", "resources"]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from archgw.render.envoy_pieces import Json, typed
-from router_service import decisions, limits
+from router_service import limits, paths
 from router_service.config import Limits
 
 _EXPLAINED = {  # what every reply carries, whoever gives it
@@ -14,7 +14,7 @@ _EXPLAINED = {  # what every reply carries, whoever gives it
     "x-arch-request-id": "%REQ(X-REQUEST-ID)%",
 }
 
-_ANTHROPICS = ("/v1/messages", "/routing/v1/messages", decisions.PATH)  # beginnings of paths
+_ANTHROPICS = ("/v1/messages", "/routing/v1/messages", paths.DECIDE)  # beginnings of paths
 
 # How Envoy calls it where a provider has torn an answer of which nothing had gone out.
 TORN = "response.code_details.startsWith('upstream_reset_after_response_started')"
@@ -38,7 +38,7 @@ def local_replies(most: Limits) -> list[Json]:
 def _too_large_a_call(most: Limits) -> Json:
     """Of 413 Envoy would make UNKNOWN; a status of gRPC's that stands there already it keeps (seen on 1.40)."""
     return {
-        "filter": _cel(f"request.path == '{decisions.CALL}' && response.code == 413"),
+        "filter": _cel(f"request.path == '{paths.CALL}' && response.code == 413"),
         "body_format_override": {"text_format_source": {"inline_string": limits.body_too_large(most)}},
         "headers_to_add": [{"header": {"key": "grpc-status", "value": _RESOURCE_EXHAUSTED}}],
     }

@@ -9,7 +9,7 @@ from archgw.render import kubernetes_network
 from archgw.render.envoy_pieces import Json
 from archgw.render.kubernetes_pod import KEYS, LABELS, NAME
 from archgw.render.kubernetes_text import file_of
-from router_service.answers import SESSION
+from router_service.paths import SESSION
 from router_service.plan import Plan
 
 _TERMINATING = "__meta_kubernetes_endpointslice_endpoint_conditions_terminating"

@@ -19,10 +19,10 @@ from archgw.render.envoy import (
 )
 from archgw.render.envoy_pieces import Json, Place, typed
 from archgw.render.envoy_replies import replies_on
-from router_service.answers import SESSION
 from router_service.decisions import PATHS as DECISIONS
 from router_service.dialects import DIALECTS
 from router_service.feedback import PATH as FEEDBACK
+from router_service.paths import SESSION
 from router_service.plan import Plan
 
 PREFIX = "archgw."
