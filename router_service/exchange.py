@@ -435,8 +435,8 @@ class Exchanges:
 
     A request is expected from its headers on, so that a body that is still on its way has its room, too. An exchange
     is dropped when its answer ends. One whose client left between two attempts is never told so: it goes once it has
-    had no attempt under way for `idle` seconds, or when its room is needed. One whose answer was cut off goes after
-    `lingering` seconds: by then Envoy has said who did it, or has come back.
+    had no attempt under way for `idle` seconds, or, with none at all, for `unasked`; sooner when its room is needed. One
+    whose answer was cut off goes after `lingering` seconds: by then Envoy has said who did it, or has come back.
     """
 
     def __init__(
@@ -445,11 +445,12 @@ class Exchanges:
         limit: int = 2048,
         max_bytes: int = 512 * 1024 * 1024,
         idle: float = _BETWEEN,
+        unasked: float = 30.0,
         lingering: float = 1.0,
     ) -> None:
         self._kept: OrderedDict[str, Exchange] = OrderedDict()
         self._limit, self._max_bytes = limit, max_bytes
-        self._idle, self._lingering = idle, lingering
+        self._idle, self._unasked, self._lingering = idle, unasked, lingering
         self._expected: dict[str, int] = {}  # the bytes of a body that is on its way, as far as they are told
         self._made_way: list[Outcome] = []
         self.bytes = 0
@@ -493,11 +494,15 @@ class Exchanges:
 
     def expire(self, now: float) -> list[Outcome]:
         """Drop what has been left alone. The outcomes of that, and of what had to make room, for the record."""
-        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._patience(e)]
+        left = [e for e in self._kept.values() if not e.active and now - e.touched > self._at_most(e)]
         for exchange in left:
             self.drop(exchange.id)
         made_way, self._made_way = self._made_way, []
         return [*made_way, *map(_left, left)]
+
+    def _at_most(self, exchange: Exchange) -> float:
+        """Under more load than there is processor for, a first attempt has been seen to take ten seconds to come."""
+        return self._patience(exchange) if exchange.tried else self._unasked
 
     def _patience(self, exchange: Exchange) -> float:
         return self._lingering if exchange.cut else self._idle

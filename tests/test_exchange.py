@@ -11,9 +11,9 @@ from router_service.exchange import Exchange, Exchanges, Full, error_reply, head
 from router_service.outcome import AttemptOutcome
 
 
-def exchange(id: str, *, size: int = 0, active: int = 0, touched: float = 0.0) -> Exchange:
+def exchange(id: str, *, size: int = 0, active: int = 0, touched: float = 0.0, tried: int = 0) -> Exchange:
     made = exchange_of(gateway_of(), model=GPT)
-    made.id, made.body, made.active, made.touched = id, b"x" * size, active, touched
+    made.id, made.body, made.active, made.touched, made.tried = id, b"x" * size, active, touched, tried
     return made
 
 
@@ -84,14 +84,16 @@ def test_one_that_is_larger_than_all_the_room_is_taken_alone() -> None:
 
 
 def test_what_is_left_alone_goes_with_a_record() -> None:
-    exchanges = Exchanges(idle=30)
-    exchanges.add(exchange("left", touched=5.0))
+    exchanges = Exchanges(idle=30, unasked=100)
+    exchanges.add(exchange("left", touched=5.0, tried=1))
     exchanges.add(exchange("busy", touched=5.0, active=1))
+    exchanges.add(exchange("waits for its first attempt", touched=5.0))
     exchanges.add(exchange("fresh", touched=20.0))
     assert exchanges.expire(35.0) == [], "just not yet"
     (outcome,) = exchanges.expire(36.0)
     assert (outcome.id, outcome.status, outcome.duration) == ("left", 499, 5.0)
-    assert len(exchanges) == 2 and exchanges.expire(36.0) == []
+    assert len(exchanges) == 3 and exchanges.expire(36.0) == []
+    assert [outcome.id for outcome in exchanges.expire(106.0)] == ["waits for its first attempt", "fresh"]
 
 
 def test_what_made_room_is_recorded_once() -> None:
