@@ -1,4 +1,4 @@
-"""JSON as fast as it goes, for what comes and goes with every request; read and written as the standard library does it.
+"""JSON as fast as it goes, for what comes and goes with every request; read and written as the standard library does.
 
 What msgspec will not have (NaN, numbers beyond a float, half characters, a mark of the byte order), the standard
 library itself reads and writes, and says what is wrong where it will not either.

@@ -3,7 +3,6 @@
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
-import json
 from collections.abc import Iterator
 
 from router_service.conversation import (
@@ -31,6 +30,7 @@ from router_service.dialects.anthropic.reply import (
 from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
+from router_service.fast_json import loads
 from router_service.sse import ServerSentEvent
 
 BROKEN_OFF = "The stream ended before the answer did."
@@ -60,7 +60,7 @@ class Reader:
         if event.event in UNREAD:
             return list(self._on(event.event, {}))
         try:
-            data = json.loads(event.data)
+            data = loads(event.data)
             kind = data.get("type") or ("error" if "error" in data else "")
             return list(self._on(kind, data))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -153,7 +153,7 @@ class Reader:
             return
         block, self._opaque = self._opaque, None
         if self._input:
-            block = block | {"input": json.loads(self._input)}
+            block = block | {"input": loads(self._input)}
         yield from self._pairs.feed(block)
 
     def _end(self) -> Iterator[ReplyEvent]:

@@ -32,8 +32,9 @@ from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import merged
+from router_service.fast_json import dumps
 from router_service.provenance import seal, seal_call
-from router_service.sse import ServerSentEvent
+from router_service.sse import encoded
 
 
 @dataclass(slots=True)
@@ -198,11 +199,11 @@ class Writer:
 
 
 def render_error(failure: Failure) -> bytes:
-    return fit.compact(_error(failure)).encode()
+    return dumps(_error(failure))
 
 
 def render_error_event(failure: Failure) -> bytes:
-    return ServerSentEvent(fit.compact(_error(failure)), "error").encode()
+    return encoded(dumps(_error(failure)), "error")
 
 
 def _error(failure: Failure) -> Json:
@@ -210,4 +211,4 @@ def _error(failure: Failure) -> Json:
 
 
 def _event(kind: str, **fields: Any) -> bytes:
-    return ServerSentEvent(fit.compact({"type": kind} | fields), kind).encode()
+    return encoded(dumps({"type": kind} | fields), kind)

@@ -23,7 +23,8 @@ from router_service.dialects.openai.messages import ID_LENGTH
 from router_service.dialects.openai.reply import finish_reason, render_detail, render_usage
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
-from router_service.sse import ServerSentEvent
+from router_service.fast_json import dumps
+from router_service.sse import encoded
 
 DONE = b"data: [DONE]\n\n"
 # type and code; see https://platform.openai.com/docs/guides/error-codes
@@ -153,7 +154,7 @@ class Writer:
             "created": self._to.created,
             "model": self._to.model,
         }
-        return ServerSentEvent(fit.compact(head | fields)).encode()
+        return encoded(dumps(head | fields))
 
 
 def render_error(failure: Failure) -> bytes:
@@ -161,8 +162,8 @@ def render_error(failure: Failure) -> bytes:
     if TOO_LONG in failure.message:
         code = "context_length_exceeded"
     error = {"message": failure.message, "type": kind, "param": None, "code": code}
-    return fit.compact({"error": error}).encode()
+    return dumps({"error": error})
 
 
 def render_error_event(failure: Failure) -> bytes:
-    return ServerSentEvent(render_error(failure).decode()).encode()
+    return encoded(render_error(failure))

@@ -120,9 +120,14 @@ def text_of(blocks: Sequence[Block]) -> Text:
 
 def merged(before: Usage, after: Usage) -> Usage:
     """The later word counts, but a vendor that ends with zeros or nothing has not taken the earlier one back."""
-    told = {f.name: getattr(after, f.name) or getattr(before, f.name) for f in fields(Usage)}
-    known = {name: getattr(after, name) if value is None else value for name, value in told.items()}
-    return Usage(**known)
+    return Usage(*(_later(getattr(before, name), getattr(after, name)) for name in _COUNTS))
+
+
+_COUNTS = tuple(count.name for count in fields(Usage))
+
+
+def _later(before: int | None, after: int | None) -> int | None:
+    return after or (after if before is None else before)
 
 
 MOST_TOKENS = 2**31 - 1  # what every column holds, and a thousand times any window

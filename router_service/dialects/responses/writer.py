@@ -41,7 +41,8 @@ from router_service.dialects.responses.reply import (
     text_part,
 )
 from router_service.dialects.responses.request import NAME
-from router_service.sse import ServerSentEvent
+from router_service.fast_json import dumps
+from router_service.sse import encoded
 
 
 @dataclass(slots=True)
@@ -238,7 +239,7 @@ class Writer:
 
     def _encoded(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1
-        return ServerSentEvent(fit.compact({"type": kind, "sequence_number": number, **fields}), kind).encode()
+        return encoded(dumps({"type": kind, "sequence_number": number, **fields}), kind)
 
 
 def render_error_event(failure: Failure) -> bytes:
@@ -255,6 +256,6 @@ def _failed(failure: Failure, response: Json, number: int) -> bytes:
         ("error", {"code": code, "message": failure.message, "param": None, "error": error}),
     )
     return b"".join(
-        ServerSentEvent(fit.compact({"type": kind, "sequence_number": at, **fields}), kind).encode()
+        encoded(dumps({"type": kind, "sequence_number": at, **fields}), kind)
         for at, (kind, fields) in enumerate(events, number)
     )
