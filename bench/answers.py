@@ -50,6 +50,7 @@ from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
 from router_service.shell import ledger, logs
 from router_service.shell.journal import Journal
+from router_service.shell.request_log import RequestLog
 
 ROUNDS = 7
 CONFIG = """
@@ -219,7 +220,9 @@ def books(*, one_by_one: bool) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         kept = ledger.of(planned(), Path(folder) / "ledger.sqlite")
         assert kept is not None
-        journal = Journal(kept)
+        log = RequestLog()
+        journal = Journal(kept, log=log.record)
+        log.start()
         kept.start()
         journal.record(replace(outcomes[0], id="first"))
         until(lambda: kept.tally.written == 1)
@@ -242,6 +245,7 @@ def books(*, one_by_one: bool) -> tuple[float, float]:
             answering.append(here / len(wanted))
             behind.append((time.process_time() - all_of_it - here - beside) / len(wanted))
         kept.close()
+        log.close()
     return least(iter(answering)), least(iter(behind))
 
 

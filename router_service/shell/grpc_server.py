@@ -56,6 +56,7 @@ from router_service.shell.logs import place
 from router_service.shell.private import close_to_others, make_way
 from router_service.shell.proof import NoProof
 from router_service.shell.purse import Nowhere, Purse
+from router_service.shell.request_log import RequestLog
 from router_service.shell.router_api import RouterApi
 from router_service.shell.router_model import Model
 from router_service.shell.serving import Serving
@@ -379,10 +380,12 @@ async def serve(
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
     alone = worker.count == 1 and not (ledger and ledger.shared)
-    journal, socket = Journal(ledger, telemetry, alone=alone), worker.socket
+    request_log, socket = RequestLog(), worker.socket
+    journal = Journal(ledger, telemetry, alone=alone, log=request_log.record)
     cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
     serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache, learner)
     serving.siblings = Siblings(worker)
+    request_log.start()
     if ledger:
         ledger.start()
     if telemetry:
@@ -420,6 +423,7 @@ async def serve(
         await serving.purse.close()
         await cache.close()
         await serving.close()
+        await asyncio.to_thread(request_log.close)
         if ledger:
             await asyncio.to_thread(ledger.close)
         if telemetry:

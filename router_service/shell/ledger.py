@@ -35,6 +35,10 @@ _TIDY_EVERY = 600.0
 _CONNECTED_WITHIN = 5  # seconds; a host that is not there would be waited for for minutes
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
 _TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
+_ADDS = {  # made once: SQLAlchemy compiles a statement that it knows no second time
+    name: [dialect.insert(table).on_conflict_do_nothing() for table in (requests, attempts, signals, vectors)]
+    for name, dialect in {"postgresql": postgresql, "sqlite": sqlite}.items()
+}
 
 
 class BadLedger(Exception):
@@ -235,10 +239,9 @@ class Ledger:
             tries = [row for outcome in outcomes for row in attempt_rows(outcome)]
             told = [row for outcome in outcomes for row in signal_rows(outcome)]
             seen = [row for outcome in outcomes for row in vector_rows(outcome)]
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            for table, more in ((requests, kept), (attempts, tries), (signals, told), (vectors, seen)):
+            for add, more in zip(_ADDS[connection.dialect.name], (kept, tries, told, seen), strict=True):
                 if more:
-                    connection.execute(dialect.insert(table).on_conflict_do_nothing(), more)
+                    connection.execute(add, more)
             for one in batch:  # of a request that is written by now
                 if isinstance(one, Rating):
                     rate(connection, one.request, one.feedback)
