@@ -543,4 +543,6 @@ def traceparent(headers: Headers) -> str:
 def header_value(text: str) -> str:
     """Text as a header may carry it: one line, other scripts as percent-encoded UTF-8 (like a URL)."""
     line = " ".join(text.split())
+    if line.isascii() and line.isprintable():
+        return line
     return "".join(char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line)
