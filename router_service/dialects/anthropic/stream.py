@@ -45,7 +45,7 @@ class Reader:
         self._count = 0
         self._opaque: Json | None = None
         self._pairs = Pairs()
-        self._input = ""
+        self._input: list[str] = []
         self._last = ""  # kind of the block under way, or of the last
         self._letters = 0  # of its text
         self._cited: list[Json] = []
@@ -126,7 +126,7 @@ class Reader:
                 if given := block.get("input"):
                     yield ToolCallDelta(self._calls[index], fit.compact(given))
             case _:
-                self._opaque, self._input = block, ""
+                self._opaque, self._input = block, []
 
     def _delta(self, index: int, delta: Json) -> Iterator[ReplyEvent]:
         match delta:
@@ -141,7 +141,7 @@ class Reader:
                 yield ThinkingDelta("", signature)
             case {"type": "input_json_delta", "partial_json": str(arguments)}:
                 if self._opaque is not None:
-                    self._input += arguments
+                    self._input.append(arguments)
                 elif index in self._calls and arguments:
                     yield ToolCallDelta(self._calls[index], arguments)
 
@@ -152,8 +152,8 @@ class Reader:
         if self._opaque is None:
             return
         block, self._opaque = self._opaque, None
-        if self._input:
-            block = block | {"input": loads(self._input)}
+        if any(self._input):
+            block = block | {"input": loads("".join(self._input))}
         yield from self._pairs.feed(block)
 
     def _end(self) -> Iterator[ReplyEvent]:
