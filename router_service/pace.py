@@ -64,6 +64,8 @@ class _Mean:
 
     def at_time(self, now: float) -> float:
         """What it weighs by now."""
+        if not self.weight:
+            return 0.0
         return self.weight * exp2(-max(0.0, now - self.at) / self.half)
 
     def add(self, value: float, now: float, share: float = 1.0) -> None:
@@ -199,7 +201,9 @@ def _with_waiting(since: Iterable[float], expected: float, weight: float, now: f
 
 def _mean(means: Iterable[_Mean], before: float, now: float) -> float:
     """Of what is usual, and of what was thought before."""
-    weighed = [(mean.at_time(now), mean.value) for mean in means]
-    return (_GUESS * before + sum(weight * value for weight, value in weighed)) / (
-        _GUESS + sum(weight for weight, _ in weighed)
-    )
+    told, all_of_it = _GUESS * before, _GUESS
+    for mean in means:
+        weight = mean.at_time(now)
+        told += weight * mean.value
+        all_of_it += weight
+    return told / all_of_it
