@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -74,6 +75,7 @@ def main() -> None:
         work = serve(gateway, worker, store, books, arguments.envoy_admin, told, spent, kept, taught)
         if arguments.drain_time is not None:
             work = drain.beside(work, arguments.envoy_admin, arguments.drain_time)
+        gc.freeze()  # what is loaded by now stays: a full collection would look at all of it, and hold up every request
         asyncio.run(_until_told_to_stop(work, until_stdin_ends=arguments.until_stdin_ends))
     except (state.BadStore, ledger.BadLedger) as error:
         sys.exit(str(error))
