@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -73,7 +72,6 @@ def main() -> None:
         kept = cache.of(gateway.plan, arguments.cache)
         taught = learner.of(gateway.plan, arguments.ledger)
         work = serve(gateway, worker, store, books, arguments.envoy_admin, told, spent, kept, taught)
-        gc.freeze()  # what was imported stays; to look through it takes each full collection fifty milliseconds
         if arguments.drain_time is not None:
             work = drain.beside(work, arguments.envoy_admin, arguments.drain_time)
         asyncio.run(_until_told_to_stop(work, until_stdin_ends=arguments.until_stdin_ends))

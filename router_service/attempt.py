@@ -333,7 +333,8 @@ class Attempt:
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        return [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
+        effects = [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
+        return effects if self._state == "done" else [*effects, Wake(self._next_look(0.0, now))]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
         told, kind = self._retelling.tell_whole(self._events, body)
@@ -433,7 +434,9 @@ class Attempt:
             self._trouble = self._said(failure)
             out = self._scrubbed_bytes(out)
             self._mark(now)
-        return [Send(out, end), *(self._done(now, status=200) if end else [Wake(self._next_look(0.0, now))])]
+        if end:
+            return [Send(out, end=True), *self._done(now, status=200)]
+        return [Send(out)] if out else []
 
     def _break(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """The stream went wrong after content, by the candidate's doing."""
@@ -446,9 +449,13 @@ class Attempt:
         _leave_alone(self._gateway, self._exchange, self._candidate, now, _IN_AN_ANSWER)
 
     def _next_look(self, silent: float, now: float) -> float:
-        """Seconds until the client is to hear a ping, or that nothing more comes, or that its time is up."""
+        """Seconds until the client is to hear a ping, or that nothing more comes, or that its time is up.
+
+        A look that comes while the provider speaks finds when the next one is due, so that no event has to move it.
+        """
         exchange = self._exchange
-        return max(0.0, min(PING_AFTER, exchange.plan.failover.stall_timeout - silent, exchange.left(now)))
+        ping = PING_AFTER - silent if silent < PING_AFTER else PING_AFTER
+        return max(0.0, min(ping, exchange.plan.failover.stall_timeout - silent, exchange.left(now)))
 
     def _end_with(self, trouble: str, now: float, *, first: bytes = b"") -> list[Effect]:
         """Say what went wrong in the client's dialect, and end the stream cleanly."""

@@ -32,14 +32,16 @@ def settle(
     stayed = usage if alone else pricing.had_it_stayed(usage, session.known(at))
     other = pricing.cost(baseline.price if baseline else None, stayed, at=at)
     if kind in kinds.TURNS:
-        session = session.answered(candidate.id, usage, at, opens_turn=kind == "user turn")
-        served = _served(exchange, candidate, usage, at, ended)
-        session = session.told(served, opens_turn=kind == "user turn")
-    sessions.put(exchange.session, session.paid(cost, other))
+        served, opens_turn = _served(exchange, candidate, usage, at, ended), kind == "user turn"
+        session = session.settled(candidate.id, usage, served, opens_turn=opens_turn, cost=cost, baseline=other)
+    else:
+        session = session.paid(cost, other)
+    sessions.put(exchange.session, session)
     main = main_thread(exchange.session)
     if main != exchange.session:  # what a sub-agent costs is the session's cost
         sessions.put(main, sessions.get(main).paid(cost, other))
-    budgets.account(spending, exchange.plan.budgets, exchange.asker, cost=cost, usage=usage, at=at)
+    if exchange.plan.budgets:
+        budgets.account(spending, exchange.plan.budgets, exchange.asker, cost=cost, usage=usage, at=at)
     return cost, other
 
 

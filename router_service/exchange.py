@@ -435,8 +435,9 @@ class Exchanges:
 
     A request is expected from its headers on, so that a body that is still on its way has its room, too. An exchange
     is dropped when its answer ends. One whose client left between two attempts is never told so: it goes once it has
-    had no attempt under way for `idle` seconds, or, with none at all, for `unasked`; sooner when its room is needed. One
-    whose answer was cut off goes after `lingering` seconds: by then Envoy has said who did it, or has come back.
+    had no attempt under way for `idle` seconds, or for `unasked` where none has begun yet; sooner when its room is
+    needed. One whose answer was cut off goes after `lingering` seconds: by then Envoy has said who did it, or has come
+    back.
     """
 
     def __init__(
@@ -548,4 +549,6 @@ def traceparent(headers: Headers) -> str:
 def header_value(text: str) -> str:
     """Text as a header may carry it: one line, other scripts as percent-encoded UTF-8 (like a URL)."""
     line = " ".join(text.split())
+    if line.isascii() and line.isprintable():
+        return line
     return "".join(char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line)

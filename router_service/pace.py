@@ -14,6 +14,7 @@ Averages are those of logarithms: one answer of a minute among many of a second 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from math import exp, exp2, log
 
 from router_service.plan import Candidate
@@ -63,6 +64,8 @@ class _Mean:
 
     def at_time(self, now: float) -> float:
         """What it weighs by now."""
+        if not self.weight:
+            return 0.0
         return self.weight * exp2(-max(0.0, now - self.at) / self.half)
 
     def add(self, value: float, now: float, share: float = 1.0) -> None:
@@ -94,6 +97,7 @@ class _Known:
     usual_rate: _Mean = field(default_factory=_usually)
     written: _Mean = field(default_factory=_usually)
     asked: float = float("-inf")  # when it last was
+    waits: dict[str, float] = field(default_factory=dict)  # since when, by the try's name, the oldest first
 
 
 class Paces:
@@ -101,19 +105,22 @@ class Paces:
 
     def __init__(self) -> None:
         self._known: dict[str, _Known] = {}
-        self._waiting: dict[str, tuple[str, float]] = {}
+        self._waiting: dict[str, str] = {}  # the candidate, by the try's name
 
     # -- what attempts tell ---------------------------------------------------------------------------------------
 
     def asked(self, attempt: str, candidate: str, now: float, *, streamed: bool) -> None:
         """A try begins. `streamed`: its first content will be seen when it comes."""
-        self._of(candidate).asked = now
+        known = self._of(candidate)
+        known.asked = now
         if streamed:
-            self._waiting[attempt] = candidate, now
+            self._waiting[attempt] = candidate
+            known.waits[attempt] = now
 
     def over(self, attempt: str) -> None:
         """Nobody waits for its first content any more, whatever became of it."""
-        self._waiting.pop(attempt, None)
+        if candidate := self._waiting.pop(attempt, None):
+            self._of(candidate).waits.pop(attempt, None)
 
     def began(self, candidate: str, seconds: float, now: float) -> None:
         """First content came after so many seconds."""
@@ -151,12 +158,9 @@ class Paces:
     def speeds(self, candidates: Iterable[Candidate], now: float) -> Mapping[str, Speed]:
         """By id. Who is unknown is taken to be as his vendor's other models, else as anybody."""
         candidates = tuple(candidates)
-        waits: dict[str, list[float]] = {}
-        for id, since in self._waiting.values():
-            waits.setdefault(id, []).append(log(max(now - since, _LEAST)))
-        return {one.id: self._speed(one, candidates, waits.get(one.id, []), now) for one in candidates}
+        return {one.id: self._speed(one, candidates, now) for one in candidates}
 
-    def _speed(self, candidate: Candidate, among: tuple[Candidate, ...], waits: list[float], now: float) -> Speed:
+    def _speed(self, candidate: Candidate, among: tuple[Candidate, ...], now: float) -> Speed:
         known = self._known.get(candidate.id) or _Known()
         others = [one for one in among if one.provider.name == candidate.provider.name and one is not candidate]
         kin = [self._known[one.id] for one in others if one.id in self._known]
@@ -165,7 +169,7 @@ class Paces:
         measured = known.first.at_time(now)
         lately = (first + measured * known.first.value) / (1 + measured)
         return Speed(
-            first=exp(_with_waiting(waits, lately, 1 + measured)),
+            first=exp(_with_waiting(known.waits.values(), lately, 1 + measured, now)),
             rate=exp((rate + known.rate.at_time(now) * known.rate.value) / (1 + known.rate.at_time(now))),
             written=known.written.value if known.written.weight else None,
             measured=measured,
@@ -188,16 +192,18 @@ class Paces:
         known.usual_rate.add(value, now, min(1.0, known.usual_rate.since(now) / LATELY))
 
 
-def _with_waiting(waits: list[float], expected: float, weight: float) -> float:
+def _with_waiting(since: Iterable[float], expected: float, weight: float, now: float) -> float:
     """Who is waited for longer than expected counts as having answered now: nobody need wait to the end to learn that a
-    vendor hangs."""
-    late = [wait for wait in waits if wait > expected]
+    vendor hangs. Those who have waited longest are looked at first, and no more than are late."""
+    late = list(takewhile(lambda wait: wait > expected, (log(max(now - one, _LEAST)) for one in since)))
     return (expected * weight + sum(late)) / (weight + len(late))
 
 
 def _mean(means: Iterable[_Mean], before: float, now: float) -> float:
     """Of what is usual, and of what was thought before."""
-    weighed = [(mean.at_time(now), mean.value) for mean in means]
-    return (_GUESS * before + sum(weight * value for weight, value in weighed)) / (
-        _GUESS + sum(weight for weight, _ in weighed)
-    )
+    told, all_of_it = _GUESS * before, _GUESS
+    for mean in means:
+        weight = mean.at_time(now)
+        told += weight * mean.value
+        all_of_it += weight
+    return told / all_of_it

@@ -89,15 +89,15 @@ class Price:
     ) -> float:
         """Dollars for so many tokens, each counted once, and so many searches of the web."""
         each = self.at(input + cached + cache_write + hour_write)
-        pairs = (
-            (input, each.input),
-            (cached, each.cached),
-            (cache_write, each.cache_write),
-            (hour_write, each.cache_write if each.hour_write is None else each.hour_write),
-            (output, each.output),
-            (searches, each.search),
-        )
-        return sum(min(count, _BEYOND) * price for count, price in pairs) / _MILLION
+        hourly = each.cache_write if each.hour_write is None else each.hour_write
+        return (
+            min(input, _BEYOND) * each.input
+            + min(cached, _BEYOND) * each.cached
+            + min(cache_write, _BEYOND) * each.cache_write
+            + min(hour_write, _BEYOND) * hourly
+            + min(output, _BEYOND) * each.output
+            + min(searches, _BEYOND) * each.search
+        ) / _MILLION
 
 
 _BEYOND = 10**15  # tokens; a vendor may send any number, and not every number is one that can be counted with

@@ -3,9 +3,7 @@
 Pure. What becomes of the answer is `attempt`'s to say.
 """
 
-import json
-from collections.abc import Iterable
-
+from router_service import fast_json
 from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, TextDelta, Usage
 from router_service.dialects.dialect import Addressee, Dialect, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
@@ -57,8 +55,7 @@ class Retelling:
         self._unreadable = None
         for at, sse in enumerate(self._decoder.feed(chunk)):
             read = self._reader.feed(sse)
-            failure = failure_in(read)
-            if failure and failure.odd:
+            if (failure := failure_in(read)) and failure.odd:
                 self._unreadable = at
             fresh += read
         if end:
@@ -74,18 +71,18 @@ class Retelling:
     def _noted(self, events: list[ReplyEvent]) -> list[ReplyEvent]:
         for event in events:
             match event:
+                case TextDelta(refusal=refusal):  # most are
+                    self.declined = self.declined or refusal
                 case ReplyStarted(model=model, usage=usage):
                     self.model, self.usage = model, usage
                 case ReplyEnded(usage=usage):  # of all that was told
                     self.usage = usage
                     self.ended = event
-                case TextDelta(refusal=True):
-                    self.declined = True
-        return restored(events, self._long_names)
+        return restored(events, self._long_names) if self._long_names else events
 
     # -- told again -------------------------------------------------------------------------------------------
 
-    def begin(self, held: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
+    def begin(self, held: bytes, events: list[ReplyEvent], *, end: bool) -> bytes:
         """All of a stream up to its first content."""
         if not self.same:
             self._writer = self._new_writer()
@@ -93,7 +90,7 @@ class Retelling:
             held = rename_stream(held, self._exchange.conversation.model)
         return self.tell(held, events, end=end)
 
-    def tell(self, chunk: bytes, events: Iterable[ReplyEvent], *, end: bool) -> bytes:
+    def tell(self, chunk: bytes, events: list[ReplyEvent], *, end: bool) -> bytes:
         """A piece of a stream that has begun; `events` is what was read of it. `end`: and it ends well with it."""
         end = end and not self.broke_off
         if self.same:
@@ -111,8 +108,7 @@ class Retelling:
             return b"".join(map(self._new_writer().feed, events)), EVENT_STREAM
         if body is None or not self.same:
             reply = self._exchange.dialect.render_reply(events, self._addressee())
-            told = json.dumps(reply, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-            return told, "application/json"
+            return fast_json.dumps(reply), "application/json"
         body = self._sealer.whole(body) if self._sealer else body
         if self._exchange.names_models_strictly:
             body = replace_fields(body, {"model": conversation.model})

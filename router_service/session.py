@@ -9,7 +9,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from router_service.conversation import Conversation, Text, Usage
 from router_service.pricing import total
@@ -93,6 +93,38 @@ class Session:
 
     def answered(self, candidate: str, usage: Usage, at: float, *, opens_turn: bool) -> "Session":
         """A request of one of the thread's turns has been answered; it is what the model knows from now on."""
+        return replace(self, **self._read(candidate, usage, at, opens_turn=opens_turn))
+
+    def told(self, served: Served, *, opens_turn: bool) -> "Session":
+        """This answer is the last; one that opens a turn comes after the last of the turn before."""
+        return replace(self, **self._last(served, opens_turn=opens_turn))
+
+    def paid(self, cost: float | None, baseline: float | None) -> "Session":
+        return replace(self, **self._sums(cost, baseline))
+
+    def settled(
+        self,
+        candidate: str,
+        usage: Usage,
+        served: Served,
+        *,
+        opens_turn: bool,
+        cost: float | None,
+        baseline: float | None,
+    ) -> "Session":
+        """All three at once, for every answer comes here."""
+        return replace(
+            self,
+            **self._read(candidate, usage, served.at, opens_turn=opens_turn),
+            **self._last(served, opens_turn=opens_turn),
+            **self._sums(cost, baseline),
+        )
+
+    def known(self, now: float) -> int:
+        """How many of the thread's tokens a single model would still know, had it answered all along."""
+        return max((read.tokens for read in self.reads.values() if read.warm(now)), default=0)
+
+    def _read(self, candidate: str, usage: Usage, at: float, *, opens_turn: bool) -> dict[str, Any]:
         read = total(usage)
         written = usage.output or 0
         known = {id: one for id, one in self.reads.items() if id != candidate and one.warm(at)}
@@ -100,24 +132,19 @@ class Session:
         if read or before:  # who does not say what it read has read what it knew
             known[candidate] = Read((read or before) + written, at)
         turns = self.turns + opens_turn
-        return replace(self, reads=known, turns=turns, requests=self.requests + 1, written=self.written + written)
+        return {"reads": known, "turns": turns, "requests": self.requests + 1, "written": self.written + written}
 
-    def told(self, served: Served, *, opens_turn: bool) -> "Session":
-        """This answer is the last; one that opens a turn comes after the last of the turn before."""
+    def _last(self, served: Served, *, opens_turn: bool) -> dict[str, Any]:
         last = self.served
         if last is None or last.caller != served.caller:
-            return replace(self, served=served, before=())
+            return {"served": served, "before": ()}
         before = (last.request, *self.before)[:_TURNS] if opens_turn else self.before
-        return replace(self, served=served, before=before)
+        return {"served": served, "before": before}
 
-    def known(self, now: float) -> int:
-        """How many of the thread's tokens a single model would still know, had it answered all along."""
-        return max((read.tokens for read in self.reads.values() if read.warm(now)), default=0)
-
-    def paid(self, cost: float | None, baseline: float | None) -> "Session":
+    def _sums(self, cost: float | None, baseline: float | None) -> dict[str, Any]:
         if cost is None or baseline is None:
-            return replace(self, unpriced=self.unpriced + 1)
-        return replace(self, spent=self.spent + cost, baseline=self.baseline + baseline)
+            return {"unpriced": self.unpriced + 1}
+        return {"spent": self.spent + cost, "baseline": self.baseline + baseline}
 
 
 NEW = Session()

@@ -21,7 +21,13 @@ class ServerSentEvent:
         return f"{name}{lines}\n".encode("utf-8", "replace")
 
 
+def encoded(data: bytes, event: str = "") -> bytes:
+    """The same for data that is in bytes already, and one line, as JSON is."""
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), data) if event else b"data: %b\n\n" % data
+
+
 _BLANK_LINES = (b"\n\n", b"\r\n\r\n", b"\r\r")  # which end an event
+_LONGEST_BLANK = 4
 
 
 class EventDecoder:
@@ -30,19 +36,27 @@ class EventDecoder:
     __slots__ = ("_data", "_event", "_rest", "_started")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # of a line; one of a megabyte may come in a thousand chunks, and is looked at once
         self._event = ""
         self._data: list[str] = []
         self._started = False
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        *lines, self._rest = _lines(self._rest + chunk)
+        if self._rest:
+            if b"\n" not in chunk and b"\r" not in chunk and not self._rest.endswith(b"\r"):
+                self._rest += chunk
+                return []
+            chunk = bytes(self._rest) + chunk
+        *lines, rest = _lines(chunk)
+        self._rest = bytearray(rest)
         if lines and not self._started:
             lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
             self._started = True
         events = []
         for line in lines:
-            if line:
+            if line.startswith(b"data: "):  # most are
+                self._data.append(line[6:].decode("utf-8", "replace"))
+            elif line:
                 self._field(line)
             elif self._data:
                 events.append(ServerSentEvent("\n".join(self._data), self._event))
@@ -77,14 +91,19 @@ class WholeEvents:
     __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._kept = b""
+        self._kept = bytearray()
 
     def feed(self, chunk: bytes, *, end: bool) -> bytes:
         """`end`: the stream has ended well, and what is kept is its last event."""
-        data = self._kept + chunk
-        cut = len(data) if end else max((data.rfind(it) + len(it) for it in _BLANK_LINES if it in data), default=0)
-        self._kept = data[cut:]
-        return data[:cut]
+        if not self._kept and (end or chunk.endswith(_BLANK_LINES)):
+            return chunk
+        seen = max(0, len(self._kept) - _LONGEST_BLANK + 1)  # where a blank line cannot begin any more
+        self._kept += chunk
+        ends = (at + len(it) for it in _BLANK_LINES if (at := self._kept.rfind(it, seen)) >= 0)
+        cut = len(self._kept) if end else max(ends, default=0)
+        whole = bytes(self._kept[:cut])
+        del self._kept[:cut]
+        return whole
 
 
 def _lines(data: bytes) -> list[bytes]:

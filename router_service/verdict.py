@@ -1,12 +1,12 @@
 """Small judgements about a provider's answer: what it is, whether it failed, and how to call that."""
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
+from router_service import fast_json
 from router_service.conversation import KIND_BY_STATUS, TOO_LONG, Conversation, Failure, ReplyEvent, ReplyFailed
 
 Headers = Mapping[str, str]
@@ -52,7 +52,7 @@ def wants_usage(conversation: Conversation) -> bool:
 
 def json_object(body: bytes) -> dict[str, object]:
     try:
-        parsed = json.loads(body)
+        parsed = fast_json.loads(body)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     if not isinstance(parsed, dict):
@@ -60,17 +60,16 @@ def json_object(body: bytes) -> dict[str, object]:
     return parsed
 
 
-def until_failure(events: Iterable[ReplyEvent]) -> list[ReplyEvent]:
-    kept: list[ReplyEvent] = []
-    for event in events:
-        if isinstance(event, ReplyFailed):
-            break
-        kept.append(event)
-    return kept
+def until_failure(events: list[ReplyEvent]) -> list[ReplyEvent]:
+    failure = failure_in(events)
+    return events if failure is None else events[: events.index(failure)]
 
 
 def failure_in(events: Iterable[ReplyEvent]) -> ReplyFailed | None:
-    return next((event for event in events if isinstance(event, ReplyFailed)), None)
+    for event in events:
+        if isinstance(event, ReplyFailed):
+            return event
+    return None
 
 
 def status_of(failure: ReplyFailed) -> int:

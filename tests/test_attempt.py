@@ -68,7 +68,8 @@ from router_service.exchange import (
 from router_service.outcome import Outcome
 from router_service.selection import Gateway
 from router_service.session import Pin
-from router_service.shell.journal import Journal, facts
+from router_service.shell.journal import Journal
+from router_service.shell.request_log import facts
 from router_service.shell.router_api import told as shown
 from router_service.sse import EventDecoder
 
@@ -744,7 +745,8 @@ def test_a_client_hears_a_comment_every_fifteen_seconds_of_silence() -> None:
 def test_no_comment_while_the_provider_speaks() -> None:
     story = streamed(MESSAGES, CLAUDE)
     story.tell(A_TEXT, at=10.0)
-    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Wake(PING_AFTER)]
+    assert story.tell(Tick(), at=1.0 + PING_AFTER) == [Wake(9.0)], "fifteen seconds after its last word"
+    assert story.tell(Tick(), at=10.0 + PING_AFTER) == [Send(b": ping\n\n"), Wake(PING_AFTER)]
 
 
 @pytest.mark.parametrize(

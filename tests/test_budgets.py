@@ -62,7 +62,7 @@ from router_service.exchange import (
 )
 from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
-from router_service.shell.journal import facts
+from router_service.shell.request_log import facts
 
 SESSION = {"x-claude-code-session-id": "s"}
 KEY = 'clients: [{name: alice, key: "sha256:' + "0a" * 32 + '"}, {name: bob, key: "sha256:' + "0b" * 32 + '"}]\n'

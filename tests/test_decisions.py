@@ -50,7 +50,8 @@ from router_service.policies.policy import Scores
 from router_service.selection import Gateway, Selection
 from router_service.session import Pin, Served, Session, Sessions
 from router_service.shell import decisions_api
-from router_service.shell.journal import Journal, facts
+from router_service.shell.journal import Journal
+from router_service.shell.request_log import facts
 from router_service.shell.router_api import told as told_of
 
 CODING, TALK = {"coding": 0.9, "small-talk": 0.05}, {"coding": 0.05, "small-talk": 0.9}

@@ -93,7 +93,7 @@ def test_what_is_left_alone_goes_with_a_record() -> None:
     (outcome,) = exchanges.expire(36.0)
     assert (outcome.id, outcome.status, outcome.duration) == ("left", 499, 5.0)
     assert len(exchanges) == 3 and exchanges.expire(36.0) == []
-    assert [outcome.id for outcome in exchanges.expire(106.0)] == ["waits for its first attempt", "fresh"]
+    assert [outcome.id for outcome in exchanges.expire(106.0)] == ["waits for its first attempt"]
 
 
 def test_what_made_room_is_recorded_once() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from router_service.figures import Tally
 from router_service.outcome import AttemptOutcome, Outcome
-from router_service.shell.journal import Journal, facts
+from router_service.shell.journal import Journal
+from router_service.shell.request_log import RequestLog, facts
 
 WELL = AttemptOutcome("gpt", 200, "", 0.51234)
 ILL = AttemptOutcome("claude", 529, "answered 529 (overloaded)", 0.1)
@@ -95,3 +96,26 @@ def test_the_facts() -> None:
 
 def test_what_was_asked_is_no_fact() -> None:
     assert "secret" not in json.dumps(facts(replace(DONE, error="the secret part of a vendor's words")))
+
+
+def test_lines_are_written_behind_the_requests_backs_in_their_order(caplog: pytest.LogCaptureFixture) -> None:
+    log = RequestLog(gather=60.0)
+    with caplog.at_level(logging.INFO, "archgw.requests"):
+        log.start()
+        for number in range(450):
+            log.record(replace(DONE, id=str(number)))
+        log.close()
+    lines = [json.loads(line) for message in caplog.messages for line in message.splitlines()]
+    assert lines == [facts(replace(DONE, id=str(number))) for number in range(450)]
+
+
+def test_a_log_that_nobody_reads_fast_enough_costs_lines_which_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    log = RequestLog(waiting=2, gather=60.0)
+    for number in range(5):  # its thread does not run yet
+        log.record(replace(DONE, id=str(number)))
+    with caplog.at_level(logging.INFO):
+        log.start()
+        log.close()
+    lines, lost = caplog.messages
+    assert [json.loads(line)["id"] for line in lines.splitlines()] == ["0", "1"]
+    assert lost == "the log cannot be written as fast as requests end; 3 are not in it"

@@ -23,7 +23,8 @@ from stack import gateway
 from test_ledger import CLAUDE, outcome
 
 from router_service.shell import hop, metrics, unix_http
-from router_service.shell.journal import Journal, facts
+from router_service.shell.journal import Journal
+from router_service.shell.request_log import facts
 
 ROOT = Path(__file__).parent.parent
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")

@@ -1,6 +1,7 @@
 """The service on its unix socket: Envoy's external processing, what it logs of torn streams, our own API, how it is."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from router_service.shell.ledger import Ledger
 from router_service.shell.line import Code, Line, Metadata
 from router_service.shell.private import close_to_others, make_way
 from router_service.shell.purse import Nowhere, Purse
+from router_service.shell.request_log import RequestLog
 from router_service.shell.router_api import RouterApi
 from router_service.shell.serving import Serving
 from router_service.shell.siblings import Siblings
@@ -129,10 +131,12 @@ async def serve(
     """Serve until cancelled. The socket is readable by its owner alone. `admin`: that of Envoy's own page."""
     model = await router_model.ready(gateway.plan)
     alone = worker.count == 1 and not (ledger and ledger.shared)
-    journal, socket = Journal(ledger, telemetry, alone=alone), worker.socket
+    request_log, socket = RequestLog(), worker.socket
+    journal = Journal(ledger, telemetry, alone=alone, log=request_log.record)
     cache = cache or Cache(NoStore(), gateway.plan.cache.at_most)
     serving = Serving(gateway, model, journal, store, Identities(), admin, purse or Nowhere(), cache, learner)
     serving.siblings = Siblings(worker)
+    request_log.start()
     if ledger:
         ledger.start()
     if telemetry:
@@ -151,6 +155,7 @@ async def serve(
     await server.start(socket)
     serving.find_identities()
     close_to_others(socket)
+    gc.freeze()  # what is loaded by now stays: a full collection would look at all of it, and hold up every request
     _log.info("serving on %s", socket)
     try:
         await asyncio.gather(
@@ -169,6 +174,7 @@ async def serve(
         await serving.purse.close()
         await cache.close()
         await serving.close()
+        await asyncio.to_thread(request_log.close)
         if ledger:
             await asyncio.to_thread(ledger.close)
         if telemetry:

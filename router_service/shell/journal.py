@@ -1,12 +1,9 @@
 """Keeps what came of requests: the most recent ones, counts by candidate, a line in the log, a row in the ledger."""
 
 import asyncio
-import json
-import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,16 +13,15 @@ from router_service.figures import Figures
 from router_service.kinds import SIDE
 from router_service.outcome import Outcome
 from router_service.shell.ledger import Kept, Ledger, Rating
-from router_service.shell.logs import REQUESTS
+from router_service.shell.request_log import tell
 from router_service.shell.telemetry import Telemetry
 
-_log = logging.getLogger(REQUESTS)
 _WATCHER_BACKLOG = 1000  # a watcher that reads slower loses lines; requests never wait for one
 _BEHIND = 0.5  # seconds after which the ledger holds what another service has answered
 
 
 class Journal:
-    """`alone`: no other service writes into the ledger, behind the same Envoy or elsewhere."""
+    """`alone`: no other service writes into the ledger, behind the same Envoy or elsewhere. `log`: of each outcome."""
 
     def __init__(
         self,
@@ -34,8 +30,9 @@ class Journal:
         *,
         recent: int = 500,
         alone: bool = True,
+        log: Callable[[Outcome], None] = tell,
     ) -> None:
-        self._alone = alone
+        self._alone, self._log = alone, log
         self.ledger, self.telemetry = ledger, telemetry
         self.recent: deque[Outcome] = deque(maxlen=recent)
         self.ended = 0
@@ -53,7 +50,7 @@ class Journal:
             self.ledger.record(outcome)
         if self.telemetry and not outcome.decided:
             self.telemetry.record(outcome)
-        _log.info("%s", json.dumps(facts(outcome)))
+        self._log(outcome)
 
     @property
     def ledger_trouble(self) -> str:
@@ -126,23 +123,3 @@ class Journal:
             yield queue
         finally:
             self._watchers.discard(queue)
-
-
-def facts(outcome: Outcome) -> dict[str, object]:
-    """What the log may say: facts about the request, never its words."""
-    began = datetime.fromtimestamp(outcome.started, UTC).isoformat(timespec="milliseconds")
-    return {
-        "time": began.replace("+00:00", "Z"),
-        "id": outcome.id,
-        "kind": outcome.kind,
-        **({"decided": True} if outcome.decided else {}),
-        "client": outcome.client,
-        **({"caller": outcome.caller} if outcome.caller else {}),
-        "route": outcome.route,
-        "asked": outcome.model_asked,
-        "served": outcome.model_served,
-        "status": outcome.status,
-        "attempts": [[a.candidate, a.status, round(a.seconds, 3)] for a in outcome.attempts],
-        "first_content": None if outcome.first_content is None else round(outcome.first_content, 3),
-        "duration": round(outcome.duration, 3),
-    }

@@ -34,6 +34,7 @@ _TIDY_EVERY = 600.0
 _CONNECTED_WITHIN = 5  # seconds; a host that is not there would be waited for for minutes
 _BACK_OFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the next attempt; the last one repeats
 _TIDY_SHARE = 0.1  # of the rows that leave when the ledger is too large
+_ADDED = (requests, attempts, signals, vectors)
 
 
 class BadLedger(Exception):
@@ -146,6 +147,7 @@ class Ledger:
         self._waiting: Waiting[Entry] = Waiting(_WAITING, at_once=_AT_ONCE, gather=_GATHER)
         self._thread = threading.Thread(target=self._write_all, name="ledger", daemon=True)
         self._ready = False
+        self._adds: list[Any] = []  # made once: SQLAlchemy compiles a statement that it knows no second time
         self._give_up = float("inf")
         self.tally = Tally()
 
@@ -234,9 +236,10 @@ class Ledger:
             tries = [row for outcome in outcomes for row in attempt_rows(outcome)]
             told = [row for outcome in outcomes for row in signal_rows(outcome)]
             seen = [row for outcome in outcomes for row in vector_rows(outcome)]
-            for table, more in ((requests, kept), (attempts, tries), (signals, told), (vectors, seen)):
+            self._adds = self._adds or [upsert(connection, table).on_conflict_do_nothing() for table in _ADDED]
+            for add, more in zip(self._adds, (kept, tries, told, seen), strict=True):
                 if more:
-                    connection.execute(upsert(connection, table).on_conflict_do_nothing(), more)
+                    connection.execute(add, more)
             for one in batch:  # of a request that is written by now
                 if isinstance(one, Rating):
                     rate(connection, one.request, one.feedback)

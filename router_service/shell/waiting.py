@@ -1,9 +1,10 @@
-"""Outcomes that wait for a thread of their own, behind the requests' backs: bounded, so that nobody waits for them."""
+"""Outcomes that wait for a thread of their own, behind the requests' backs: bounded, so that nobody waits for them.
 
-import queue
+That thread is woken for a batch, not for each outcome: waking it costs more than all else that is done with one.
+"""
+
 import threading
-import time
-from contextlib import suppress
+from collections import deque
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -13,37 +14,33 @@ class Waiting(Generic[Item]):
     """`room`: for so many. A batch has at most `at_once`, and what comes within `gather` seconds."""
 
     def __init__(self, room: int, *, at_once: int, gather: float) -> None:
-        self._queue: queue.Queue[Item | None] = queue.Queue(room)
-        self._at_once, self._gather = at_once, gather
+        self._items: deque[Item] = deque()
+        self._room, self._at_once, self._gather = room, at_once, gather
+        self._enough = threading.Event()  # for a batch, or there will be no more
         self.ending = threading.Event()
 
     def __len__(self) -> int:
-        return self._queue.qsize()
+        return len(self._items)
 
     def put(self, item: Item) -> bool:
         """At once; whether there was room."""
-        try:
-            self._queue.put_nowait(item)
-        except queue.Full:
+        if len(self._items) >= self._room:
             return False
+        self._items.append(item)
+        if len(self._items) >= self._at_once and not self._enough.is_set():
+            self._enough.set()
         return True
 
     def end(self) -> None:
         """What waits is the last."""
         self.ending.set()
-        with suppress(queue.Full):  # then it is the last when nothing is left
-            self._queue.put_nowait(None)
+        self._enough.set()
 
     def batch(self) -> tuple[list[Item], bool]:
         """What has come; and whether it is the last."""
-        found: list[Item] = []
-        until = time.monotonic() + self._gather
-        while len(found) < self._at_once:
-            try:
-                one = self._queue.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                return found, self.ending.is_set()
-            if one is None:
-                return found, True
-            found.append(one)
-        return found, False
+        if len(self._items) < self._at_once and not self.ending.is_set():
+            self._enough.wait(self._gather)
+        self._enough.clear()
+        ending = self.ending.is_set()
+        found = [self._items.popleft() for _ in range(min(len(self._items), self._at_once))]
+        return found, ending and not self._items

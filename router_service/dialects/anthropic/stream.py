@@ -3,7 +3,6 @@
 https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
-import json
 from collections.abc import Iterator
 
 from router_service.conversation import (
@@ -31,6 +30,7 @@ from router_service.dialects.anthropic.reply import (
 from router_service.dialects.anthropic.searches import Pairs
 from router_service.dialects.parts import errors, fit
 from router_service.dialects.parts.replies import merged
+from router_service.fast_json import loads
 from router_service.sse import ServerSentEvent
 
 BROKEN_OFF = "The stream ended before the answer did."
@@ -45,7 +45,7 @@ class Reader:
         self._count = 0
         self._opaque: Json | None = None
         self._pairs = Pairs()
-        self._input = ""
+        self._input: list[str] = []
         self._last = ""  # kind of the block under way, or of the last
         self._letters = 0  # of its text
         self._cited: list[Json] = []
@@ -60,7 +60,7 @@ class Reader:
         if event.event in UNREAD:
             return list(self._on(event.event, {}))
         try:
-            data = json.loads(event.data)
+            data = loads(event.data)
             kind = data.get("type") or ("error" if "error" in data else "")
             return list(self._on(kind, data))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -126,7 +126,7 @@ class Reader:
                 if given := block.get("input"):
                     yield ToolCallDelta(self._calls[index], fit.compact(given))
             case _:
-                self._opaque, self._input = block, ""
+                self._opaque, self._input = block, []
 
     def _delta(self, index: int, delta: Json) -> Iterator[ReplyEvent]:
         match delta:
@@ -141,7 +141,7 @@ class Reader:
                 yield ThinkingDelta("", signature)
             case {"type": "input_json_delta", "partial_json": str(arguments)}:
                 if self._opaque is not None:
-                    self._input += arguments
+                    self._input.append(arguments)
                 elif index in self._calls and arguments:
                     yield ToolCallDelta(self._calls[index], arguments)
 
@@ -152,8 +152,8 @@ class Reader:
         if self._opaque is None:
             return
         block, self._opaque = self._opaque, None
-        if self._input:
-            block = block | {"input": json.loads(self._input)}
+        if any(self._input):
+            block = block | {"input": loads("".join(self._input))}
         yield from self._pairs.feed(block)
 
     def _end(self) -> Iterator[ReplyEvent]:

@@ -1,6 +1,5 @@
 """An Anthropic stream, written: blocks one after another, each opened, filled and closed."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,8 +31,9 @@ from router_service.dialects.anthropic.request import NAME
 from router_service.dialects.dialect import Addressee
 from router_service.dialects.parts import fit
 from router_service.dialects.parts.replies import merged
+from router_service.fast_json import dumps, loads
 from router_service.provenance import seal, seal_call
-from router_service.sse import ServerSentEvent
+from router_service.sse import encoded
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class _Block:
     start: Json
     unsaid: list[Json] = field(default_factory=list)
     arguments: str = ""
+    more: list[str] = field(default_factory=list)  # of them, since it was last looked whether they are complete
     signed: bool = False
     said: list[str] = field(default_factory=list)
     ended: bool = False
@@ -55,8 +56,12 @@ class _Block:
         """Whether nothing can follow, now that another block has begun."""
         if self.kind != "tool_use":
             return True
+        if not self.more:
+            return False
+        self.arguments += "".join(self.more)
+        self.more.clear()
         try:
-            return isinstance(json.loads(self.arguments), dict)
+            return isinstance(loads(self.arguments), dict)
         except (ValueError, RecursionError):
             return False
 
@@ -117,7 +122,7 @@ class Writer:
                 start = {"type": "tool_use", "id": fit.tool_id(call_id), "name": name, "input": {}}
                 self._calls[index] = self._begin(start)
             case ToolCallDelta(index, arguments) if arguments:
-                self._calls[index].arguments += arguments
+                self._calls[index].more.append(arguments)
                 self._calls[index].unsaid.append({"type": "input_json_delta", "partial_json": arguments})
             case Search():
                 for raw in searches.blocks(event):
@@ -198,11 +203,11 @@ class Writer:
 
 
 def render_error(failure: Failure) -> bytes:
-    return fit.compact(_error(failure)).encode()
+    return dumps(_error(failure))
 
 
 def render_error_event(failure: Failure) -> bytes:
-    return ServerSentEvent(fit.compact(_error(failure)), "error").encode()
+    return encoded(dumps(_error(failure)), "error")
 
 
 def _error(failure: Failure) -> Json:
@@ -210,4 +215,4 @@ def _error(failure: Failure) -> Json:
 
 
 def _event(kind: str, **fields: Any) -> bytes:
-    return ServerSentEvent(fit.compact({"type": kind} | fields), kind).encode()
+    return encoded(dumps({"type": kind} | fields), kind)

@@ -1,6 +1,5 @@
 """A streamed chat completion, read as leniently as its many vendors write it."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from router_service.dialects.openai import citations, details, reply
 from router_service.dialects.openai.request import call_state
 from router_service.dialects.parts import errors, fit, plain
 from router_service.dialects.parts.replies import merged
+from router_service.fast_json import loads
 from router_service.sse import ServerSentEvent
 
 
@@ -56,7 +56,7 @@ class Reader:
         if event.data.strip() == "[DONE]":
             return self._end()
         try:
-            return list(self._on(json.loads(event.data), event))
+            return list(self._on(loads(event.data), event))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return [self._fail("The provider sent something that is no chunk of its API.")]
 
@@ -90,7 +90,8 @@ class Reader:
             self._started = True
             self._id = str(chunk.get("id") or fit.fingerprint(event.data))
             yield ReplyStarted(self._id, str(chunk.get("model") or ""))
-        self._usage = merged(self._usage, reply.parse_usage(chunk.get("usage")))
+        if usage := chunk.get("usage"):
+            self._usage = merged(self._usage, reply.parse_usage(usage))
         for choice in choices:
             yield from self._on_delta(choice.get("delta") or {})
             self._finish = str(choice.get("finish_reason") or self._finish)

@@ -23,7 +23,8 @@ from router_service.dialects.openai.messages import ID_LENGTH
 from router_service.dialects.openai.reply import finish_reason, render_detail, render_usage
 from router_service.dialects.parts import fit, plain
 from router_service.dialects.parts.replies import Block, merged
-from router_service.sse import ServerSentEvent
+from router_service.fast_json import dumps
+from router_service.sse import encoded
 
 DONE = b"data: [DONE]\n\n"
 # type and code; see https://platform.openai.com/docs/guides/error-codes
@@ -50,7 +51,9 @@ class Writer:
         self._apart = self._refused = self._speaking = False
         self._usage = Usage()
         self._empty_calls: set[int] = set()
-        self._texts: dict[int, str] = {}  # arguments of calls of plain text, which can be read when they are all there
+        self._texts: dict[
+            int, list[str]
+        ] = {}  # arguments of calls of plain text, which can be read when they are all there
         self._started = self._done = False
 
     def feed(self, event: ReplyEvent) -> bytes:
@@ -80,13 +83,13 @@ class Writer:
             case ToolCallStarted(index, call_id, name):
                 call = {"id": fit.tool_id(call_id, ID_LENGTH)}
                 if name in self._to.plain:
-                    self._texts[index] = ""
+                    self._texts[index] = []
                     yield self._call(index, call | {"type": "custom", "custom": {"name": name, "input": ""}})
                     return
                 self._empty_calls.add(index)
                 yield self._call(index, call | {"type": "function", "function": {"name": name, "arguments": ""}})
             case ToolCallDelta(index, arguments) if index in self._texts:
-                self._texts[index] += arguments
+                self._texts[index].append(arguments)
             case ToolCallDelta(index, arguments) if arguments:
                 self._empty_calls.discard(index)
                 yield self._call(index, {"function": {"arguments": arguments}})
@@ -108,7 +111,7 @@ class Writer:
         if event.hidden:
             yield from self._thought_through()
         self._thought = self._thought or Block("thinking", hidden=event.hidden)
-        self._thought.text += event.text
+        self._thought.more.append(event.text)
         self._thought.signature = event.signature
         if event.text:
             yield self._chunk({"reasoning_content": event.text})
@@ -118,6 +121,7 @@ class Writer:
     def _thought_through(self) -> Iterator[bytes]:
         """Says whose thinking it was, once that has ended."""
         if self._thought and self._to.maker:
+            self._thought.gather()
             yield self._chunk({"reasoning_details": [render_detail(self._thoughts, self._thought, self._to.maker)]})
             self._thoughts += 1
         self._thought = None
@@ -130,7 +134,7 @@ class Writer:
         """Clients parse the arguments, so a call without any gets an empty object."""
         self._done = True
         for index, arguments in self._texts.items():
-            yield self._call(index, {"custom": {"input": plain.text(arguments)}})
+            yield self._call(index, {"custom": {"input": plain.text("".join(arguments))}})
         for index in sorted(self._empty_calls):
             yield self._call(index, {"function": {"arguments": "{}"}})
         yield self._chunk({}, finish=finish_reason(event.reason, refused=self._refused))
@@ -153,7 +157,7 @@ class Writer:
             "created": self._to.created,
             "model": self._to.model,
         }
-        return ServerSentEvent(fit.compact(head | fields)).encode()
+        return encoded(dumps(head | fields))
 
 
 def render_error(failure: Failure) -> bytes:
@@ -161,8 +165,8 @@ def render_error(failure: Failure) -> bytes:
     if TOO_LONG in failure.message:
         code = "context_length_exceeded"
     error = {"message": failure.message, "type": kind, "param": None, "code": code}
-    return fit.compact({"error": error}).encode()
+    return dumps({"error": error})
 
 
 def render_error_event(failure: Failure) -> bytes:
-    return ServerSentEvent(render_error(failure).decode()).encode()
+    return encoded(render_error(failure))

@@ -1,7 +1,7 @@
 """The events of a reply, gathered: what stream writers and whole replies have in common."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from router_service.conversation import (
@@ -30,6 +30,8 @@ class Block:
     """One block as far as it has come; of a tool call, `text` is its arguments, `signature` what it was signed with.
 
     Of a text, `citations` are told at its end; `ended`: what follows is another piece, and `apart` another text.
+    `more`: what has come of the text and is not in it yet, for a text that grows by each of a thousand pieces is copied
+    as often; `gather` puts it there.
     """
 
     kind: Literal["text", "thinking", "tool_call", "search", "opaque"]
@@ -45,6 +47,14 @@ class Block:
     search: Search | None = None
     ended: bool = field(default=False, compare=False)
     apart: bool = field(default=False, compare=False)
+    more: list[str] = field(default_factory=list, compare=False)
+
+    def gather(self) -> str:
+        """All of the text."""
+        if self.more:
+            self.text += "".join(self.more)
+            self.more.clear()
+        return self.text
 
 
 @dataclass(slots=True)
@@ -66,20 +76,20 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
             case ReplyStarted():
                 reply.id, reply.model, reply.usage = event.id, event.model, event.usage
             case TextDelta(text, refusal):
-                _open(reply, "text", refusal=refusal).text += text
+                _open(reply, "text", refusal=refusal).more.append(text)
             case TextEnded(citations, apart):
                 _end_text(reply, citations, apart=apart)
             case ThinkingDelta(signature=signature, hidden=True):
                 reply.blocks.append(Block("thinking", signature=signature, hidden=True))
             case ThinkingDelta(text, signature):
                 block = _open(reply, "thinking")
-                block.text += text
+                block.more.append(text)
                 block.signature = signature
             case ToolCallStarted(index, call_id, name, state):
                 calls[index] = Block("tool_call", id=call_id, name=name, signature=state)
                 reply.blocks.append(calls[index])
             case ToolCallDelta(index, arguments):
-                calls[index].text += arguments
+                calls[index].more.append(arguments)
             case Search():
                 reply.blocks.append(Block("search", search=event))
             case OpaqueBlock(dialect, _, raw):
@@ -89,6 +99,8 @@ def collect(events: Sequence[ReplyEvent]) -> Reply:
                 reply.usage = merged(reply.usage, event.usage)
             case ReplyFailed(_, message):
                 raise ValueError(message)
+    for block in reply.blocks:
+        block.gather()
     return reply
 
 
@@ -120,9 +132,19 @@ def text_of(blocks: Sequence[Block]) -> Text:
 
 def merged(before: Usage, after: Usage) -> Usage:
     """The later word counts, but a vendor that ends with zeros or nothing has not taken the earlier one back."""
-    told = {f.name: getattr(after, f.name) or getattr(before, f.name) for f in fields(Usage)}
-    known = {name: getattr(after, name) if value is None else value for name, value in told.items()}
-    return Usage(**known)
+    return Usage(
+        input=_later(before.input, after.input),
+        cached=_later(before.cached, after.cached),
+        cache_write=_later(before.cache_write, after.cache_write),
+        output=_later(before.output, after.output),
+        reasoning=_later(before.reasoning, after.reasoning),
+        hour_write=_later(before.hour_write, after.hour_write),
+        searches=_later(before.searches, after.searches),
+    )
+
+
+def _later(before: int | None, after: int | None) -> int | None:
+    return after or (after if before is None else before)
 
 
 MOST_TOKENS = 2**31 - 1  # what every column holds, and a thousand times any window

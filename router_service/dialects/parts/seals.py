@@ -3,11 +3,10 @@
 Only the lines that carry a state of reasoning are read; every other byte passes as it came.
 """
 
-import json
-
 from router_service.conversation import Json
 from router_service.dialects.dialect import Dialect
 from router_service.dialects.parts.fit import compact
+from router_service.fast_json import loads
 
 
 class Sealer:
@@ -15,12 +14,15 @@ class Sealer:
 
     def __init__(self, dialect: Dialect, maker: str) -> None:
         self._dialect, self._maker = dialect, maker
-        self._kept = b""
+        self._kept = bytearray()
 
     def feed(self, chunk: bytes, *, end: bool) -> bytes:
-        data = self._kept + chunk
-        cut = len(data) if end else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        lines, self._kept = data[:cut], data[cut:]
+        cut = len(chunk) if end else max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
+        if not (cut or end):
+            self._kept += chunk
+            return b""
+        lines = bytes(self._kept) + chunk[:cut]
+        self._kept = bytearray(chunk[cut:])
         if not self._carries(lines):
             return lines
         return b"".join(self._line(line) if self._carries(line) else line for line in lines.splitlines(keepends=True))
@@ -41,7 +43,7 @@ class Sealer:
 
     def _sealed(self, data: bytes) -> bytes:
         try:
-            told = json.loads(data)
+            told = loads(data)
         except (ValueError, RecursionError):
             return data
         if not isinstance(told, dict):

@@ -4,7 +4,6 @@ https://platform.openai.com/docs/api-reference/responses-streaming. Followers of
 items only, so what was not said in deltas is said when its item is done.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from router_service.conversation import (
 )
 from router_service.dialects.parts import errors
 from router_service.dialects.responses import citations, reply
+from router_service.fast_json import loads
 from router_service.sse import ServerSentEvent
 
 UNREAD = frozenset(
@@ -59,7 +59,7 @@ class Reader:
         if self._done or event.event in UNREAD:
             return []
         try:
-            data = json.loads(event.data)
+            data = loads(event.data)
             return list(self._on(str(data.get("type") or ("error" if data.get("error") else "")), data))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if event.data.strip() == "[DONE]":

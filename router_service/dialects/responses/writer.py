@@ -41,7 +41,8 @@ from router_service.dialects.responses.reply import (
     text_part,
 )
 from router_service.dialects.responses.request import NAME
-from router_service.sse import ServerSentEvent
+from router_service.fast_json import dumps, loads
+from router_service.sse import encoded
 
 
 @dataclass(slots=True)
@@ -66,8 +67,10 @@ class _Item:
         """Whether nothing can follow, now that another item has begun."""
         if self.block.kind != "tool_call":
             return True
+        if not self.block.more:  # nothing has come since it was looked at
+            return False
         try:
-            return isinstance(json.loads(self.block.text), dict)
+            return isinstance(loads(self.block.gather()), dict)
         except (ValueError, RecursionError):
             return False
 
@@ -132,7 +135,7 @@ class Writer:
             self._refused = self._refused or refusal
             item = self._begin(Block("text", refusal=refusal))
             item.say("content_part.added", content_index=0, part=text_part(item.block))
-        item.block.text += text
+        item.block.more.append(text)
         if refusal:
             item.say("refusal.delta", content_index=0, delta=text)
         else:
@@ -143,7 +146,7 @@ class Writer:
         if item is None or item.block.refusal:
             return
         for citation in told:
-            if raw := citations.render(citation, len(item.block.text)):
+            if raw := citations.render(citation, len(item.block.gather())):
                 at = {"content_index": 0, "annotation_index": len(item.annotations)}
                 item.say("output_text.annotation.added", **at, annotation=raw)
                 item.annotations.append(raw)
@@ -153,10 +156,10 @@ class Writer:
         item = None if event.hidden else self._last("thinking")
         item = item or self._begin(Block("thinking", hidden=event.hidden))
         if event.text:
-            if not item.block.text:
+            if not (item.block.text or item.block.more):
                 part = {"type": "summary_text", "text": ""}
                 item.say("reasoning_summary_part.added", summary_index=0, part=part)
-            item.block.text += event.text
+            item.block.more.append(event.text)
             item.say("reasoning_summary_text.delta", summary_index=0, delta=event.text)
         if event.signature:
             item.block.signature = event.signature
@@ -164,7 +167,7 @@ class Writer:
 
     def _argue(self, item: _Item, arguments: str) -> None:
         """The text for a tool of plain text can only be read when it is all there."""
-        item.block.text += arguments
+        item.block.more.append(arguments)
         if item.block.name not in self._to.plain:
             item.say("function_call_arguments.delta", delta=arguments)
 
@@ -197,6 +200,7 @@ class Writer:
     def _close(self, item: _Item) -> Json:
         """The item as it is in the end; its last events are still to be said."""
         block = item.block
+        block.gather()
         done = block_item(block, item_id(self._id, item.at), self._to) or item.opening
         match block.kind:
             case "text":
@@ -238,7 +242,7 @@ class Writer:
 
     def _encoded(self, kind: str, **fields: Any) -> bytes:
         number, self._number = self._number, self._number + 1
-        return ServerSentEvent(fit.compact({"type": kind, "sequence_number": number, **fields}), kind).encode()
+        return encoded(dumps({"type": kind, "sequence_number": number, **fields}), kind)
 
 
 def render_error_event(failure: Failure) -> bytes:
@@ -255,6 +259,6 @@ def _failed(failure: Failure, response: Json, number: int) -> bytes:
         ("error", {"code": code, "message": failure.message, "param": None, "error": error}),
     )
     return b"".join(
-        ServerSentEvent(fit.compact({"type": kind, "sequence_number": at, **fields}), kind).encode()
+        encoded(dumps({"type": kind, "sequence_number": at, **fields}), kind)
         for at, (kind, fields) in enumerate(events, number)
     )
