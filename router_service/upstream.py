@@ -4,12 +4,11 @@ Same dialect, and a target that takes what the client sent: the client's bytes, 
 that must differ replaced, so that prompt caches and signatures stay valid. Otherwise: through the neutral model.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from router_service import needs, prompt_cache
-from router_service.conversation import Conversation, Json
+from router_service import compact_json, needs, prompt_cache
+from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect, Target
 from router_service.exchange import Exchange
@@ -71,7 +70,7 @@ def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:
         body = replace_fields(exchange.body, {name: value for name, value in changes.items() if name in counter.fields})
     else:
         rendered = dialect.render_request(_addressed(conversation, to), to).body
-        body = _json({name: value for name, value in rendered.items() if name in counter.fields})
+        body = compact_json.encode({name: value for name, value in rendered.items() if name in counter.fields})
     return Upstream(_headers(exchange, candidate, dialect, counter.upstream_path, same=same), body, dialect)
 
 
@@ -198,11 +197,7 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
     rendered = dialect.render_request(_addressed(conversation, to), to)
     changes = prompt_cache.rewritten(rendered.body, conversation, candidate) if claude else {}
     fields = together | rendered.body | changes | fixed
-    return _json({name: value for name, value in fields.items() if value is not None}), rendered.warnings
-
-
-def _json(body: Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    return compact_json.encode({name: value for name, value in fields.items() if value is not None}), rendered.warnings
 
 
 def _addressed(conversation: Conversation, to: Target) -> Conversation:
