@@ -1,7 +1,4 @@
-"""Values -> JSON without white space, other scripts unescaped: what providers are sent. As `json.dumps`, much faster.
-
-Numbers below 0.0001 or from 1e16 on may be spelt otherwise than `json.dumps` spells them; they are the same numbers.
-"""
+"""Values -> JSON without white space, other scripts unescaped: what providers are sent."""
 
 import json
 from typing import Any
@@ -9,23 +6,21 @@ from typing import Any
 import msgspec
 
 _ENCODER = msgspec.json.Encoder()
+_SLOWLY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def encode(value: Any) -> bytes:
-    """Of characters that were cut in half a question mark is left."""
+    """A whole body. Of characters that were cut in half a question mark is left.
+
+    Ten times as fast as `text`; numbers nearer to 0 than 0.0001, or from 1e16 on, are spelt without zeros or plus in
+    their exponents, or without exponents.
+    """
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
-        return _slowly(value).encode("utf-8", "replace")
+        return text(value).encode("utf-8", "replace")
 
 
 def text(value: Any) -> str:
-    """With characters that were cut in half as they are."""
-    try:
-        return _ENCODER.encode(value).decode()
-    except UnicodeEncodeError:
-        return _slowly(value)
-
-
-def _slowly(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """Spelt as Python spells it, with characters that were cut in half as they are."""
+    return _SLOWLY.encode(value)

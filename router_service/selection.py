@@ -383,6 +383,7 @@ class Selection:
             body=understood.body,
             conversation=understood.conversation,
             intent=understood.intent,
+            needs=understood.needs,
             session=understood.session,
             decision=decision,
             plan=self._gateway.plan,

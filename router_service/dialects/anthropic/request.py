@@ -99,7 +99,10 @@ def _messages(value: Any) -> tuple[Message, ...]:
 def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
     role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
-    parts = with_call_states(read_parts(message.get("content"), f"{path}.content", _part, called="blocks"))
+    content = message.get("content")
+    if isinstance(content, str):  # as most are
+        return Message(role, (Text(content),) if content else ())  # type: ignore[arg-type]  # just checked
+    parts = with_call_states(read_parts(content, f"{path}.content", _part, called="blocks"))
     if any(isinstance(part, Opaque) for part in parts):
         parts = tuple(searches.paired(parts))
     return Message(role, parts)  # type: ignore[arg-type]  # just checked
