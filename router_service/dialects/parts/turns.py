@@ -54,7 +54,7 @@ def _without(message: Message, gone: Sequence[Part]) -> Message:
 
 def with_call_states(parts: Sequence[Part]) -> tuple[Part, ...]:
     """Calls with what their maker had signed them with, which the client kept as hidden thinking before them."""
-    if not any(isinstance(part, Thinking) for part in parts):
+    if Thinking not in map(type, parts):
         return tuple(parts)
     signed: dict[str, tuple[str, str]] = {}
     kept: list[Part] = []
