@@ -277,8 +277,9 @@ def _growth_line(name: str, make: Callable[[str], Run]) -> None:
     print(f"{name:<36}{told}", flush=True)
 
 
-def _of_messages(mode: str, many: int) -> Run:
-    said = [{"role": ("user", "assistant")[at % 2], "content": f"{at} " + "words of it " * 25} for at in range(many)]
+def _of_messages(mode: str, many: int, letters: int = 300) -> Run:
+    words = 'words of "it"\n' * (letters // 14)
+    said = [{"role": ("user", "assistant")[at % 2], "content": f"{at} {words}"} for at in range(many)]
     if many % 2 == 0:
         said.append({"role": "user", "content": "go on"})
     told = {"model": MODELS[mode], "max_tokens": 256, "messages": said}
@@ -286,7 +287,8 @@ def _of_messages(mode: str, many: int) -> Run:
 
 
 def _of_size(mode: str, size: int) -> Run:
-    return Run(Case(mode, size))
+    """In messages of 4 KB, 500 at the most: as much in the shape of an agent's takes minutes to make."""
+    return _of_messages(mode, max(1, min(500, size // 4)), letters=1000 * size // max(1, min(500, size // 4)))
 
 
 def _timed(work: Callable[[], object]) -> float:
