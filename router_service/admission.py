@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -122,6 +123,7 @@ def _host(authority: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)  # clients have one name for us, and ask by it each time
 def _is_ours(host: str) -> bool:
     """An address, or a name that no stranger can have."""
     try:

@@ -9,6 +9,7 @@ and plain SDKs in November 2026.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from router_service.conversation import Conversation, Message, Opaque, Text, ToolCall, ToolResult
 
@@ -29,9 +30,11 @@ _NOT_THE_USER = re.compile(
     r"|Your response was cut off because it exceeded the output token limit)",
     re.S,
 )
-# At the beginning of a line only: a tool may read a file that has these words, this one for instance.
+# At the beginning of a line only: a tool may read a file that has these words, this one for instance. Tools return
+# much, and to look for words is a hundred times cheaper than to try a pattern at every letter.
+_QUEUED_WORDS = "The user sent a new message while you were working:"
 _QUEUED = re.compile(
-    r"^(?:<system-reminder>)?The user sent a new message while you were working:\s*"
+    rf"^(?:<system-reminder>)?{_QUEUED_WORDS}\s*"
     r"(.*?)(?:\n\nThis is how Claude Code surfaces|\n\nIMPORTANT: After completing your current task"
     r"|</system-reminder>|\Z)",
     re.S | re.M,
@@ -51,11 +54,11 @@ class Turn:
 
 def ask_and_context(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
     """The user's last words (empty when there are none), and the turns before them, newest first."""
-    said = list(turns(conversation))
+    said = turns(conversation)
     ask = next((turn for turn in said if turn.role == "user"), None)
     if ask is None:
         return "", ()
-    before = [turn for turn in said if turn.position < ask.position][:MOST_TURNS]
+    before = islice(said, MOST_TURNS)
     return shortened(ask.words, most=_ASK), tuple(f"{turn.role}: {_of_before(turn)}" for turn in before)
 
 
@@ -135,7 +138,7 @@ def _of_before(turn: Turn) -> str:
 
 
 def _words(text: str) -> str:
-    if _QUEUED.search(text):
+    if _QUEUED_WORDS in text and _QUEUED.search(text):
         return ""
     text = unwrapped(text)
     if not text or _NOT_THE_USER.match(text):
@@ -147,7 +150,7 @@ def _words(text: str) -> str:
 
 def _queued(text: str) -> str:
     """A message typed while a tool ran: Claude Code delivers it in three places, always with these first words."""
-    match = _QUEUED.search(text)
+    match = _QUEUED.search(text) if _QUEUED_WORDS in text else None
     return match.group(1).strip() if match else ""
 
 

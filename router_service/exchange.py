@@ -16,6 +16,7 @@ from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
 from router_service.feedback import Feedback
 from router_service.intent import Intent
+from router_service.needs import Needs
 from router_service.outcome import AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
@@ -284,6 +285,7 @@ class Exchange:
     body: bytes
     conversation: Conversation
     intent: Intent
+    needs: Needs
     session: str
     decision: Decision
     plan: Plan  # as it was when the request began: a reload changes nothing for it

@@ -11,14 +11,15 @@ import msgspec
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+_SLOWLY = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-def loads(text: bytes | str) -> Any:
+def loads(said: bytes | str) -> Any:
     """What `json.loads` gives. Raises ValueError; RecursionError where it is nested too deeply."""
     try:
-        return _decode(text)
+        return _decode(said)
     except (msgspec.MsgspecError, UnicodeError):
-        return json.loads(text)
+        return json.loads(said)
 
 
 def dumps(value: Any) -> bytes:
@@ -28,4 +29,9 @@ def dumps(value: Any) -> bytes:
     try:
         return _encode(value)
     except (UnicodeError, TypeError, OverflowError):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        return text(value).encode("utf-8", "replace")
+
+
+def text(value: Any) -> str:
+    """Spelt as Python spells it, ten times as slowly, with characters that were cut in half as they are."""
+    return _SLOWLY.encode(value)

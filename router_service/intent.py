@@ -17,6 +17,7 @@ Headers = Mapping[str, str]
 _TITLES = ({"title"}, {"title", "branch"})  # the properties of the object that Claude Code wants, and nothing else
 _VERDICTS = {"</block>", "</severity>"}  # where Claude Code stops the classifier of its auto mode
 _SUMMARY = "This session is being continued from a previous conversation"
+_ALL_MARKS = tuple(mark.system or mark.user for mark in MARKS)
 _SUBAGENT = ("x-claude-code-agent-id", "x-openai-subagent", "x-parent-session-id")  # Claude Code, Codex, opencode
 
 
@@ -67,8 +68,11 @@ def _hinted(headers: Headers) -> Hint | None:
 
 
 def _of_codex(headers: Headers, field: str) -> str:
+    metadata = headers.get("x-codex-turn-metadata")
+    if metadata is None:
+        return ""
     try:
-        told = json.loads(headers.get("x-codex-turn-metadata", "{}"))
+        told = json.loads(metadata)
     except (ValueError, RecursionError):
         return ""
     return str(told.get(field, "")) if isinstance(told, dict) else ""
@@ -76,10 +80,8 @@ def _of_codex(headers: Headers, field: str) -> str:
 
 def _shaped(conversation: Conversation, headers: Headers) -> Kind | None:
     """The kind of a request that is not the user's, by its fields or by how it begins."""
-    shapes = (kind for kind, has_shape in _SHAPES if has_shape(conversation, headers))
-    begun = list(_begun(conversation))
-    marks = (mark.kind for mark in MARKS if _bears(conversation, begun, mark))
-    return next(shapes, None) or next(marks, None)
+    shape = next((kind for kind, has_shape in _SHAPES if has_shape(conversation, headers)), None)
+    return shape or _marked(conversation)
 
 
 def _is_probe(conversation: Conversation, headers: Headers) -> bool:
@@ -113,11 +115,18 @@ _SHAPES: tuple[tuple[Kind, Callable[[Conversation, Headers], bool]], ...] = (
 )
 
 
-def _bears(conversation: Conversation, begun: list[str], mark: Mark) -> bool:
-    if mark.bare and conversation.tools:
-        return False
-    texts = (block.text for block in conversation.system) if mark.system else begun
-    return any(text.lstrip().startswith(mark.system or mark.user) for text in texts)
+def _marked(conversation: Conversation) -> Kind | None:
+    """Most requests bear no mark at all, which is seen at once."""
+    system = [block.text.lstrip() for block in conversation.system]
+    begun = [text.lstrip() for text in _begun(conversation)]
+    if not any(text.startswith(_ALL_MARKS) for text in (*system, *begun)):
+        return None
+    bare = not conversation.tools
+    return next((mark.kind for mark in MARKS if _bears(system if mark.system else begun, mark, bare=bare)), None)
+
+
+def _bears(texts: list[str], mark: Mark, *, bare: bool) -> bool:
+    return (bare or not mark.bare) and any(text.startswith(mark.system or mark.user) for text in texts)
 
 
 def _begun(conversation: Conversation) -> Iterator[str]:

@@ -64,16 +64,19 @@ def check_size(limits: Limits, body: bytes) -> None:
         raise _refusal("values", values, limits.values, "JSON values")
 
 
-def check_shape(limits: Limits, parsed: dict[str, Any]) -> None:
-    """How deep it is, level by level, and how much is listed in it. Raises BadRequest."""
+def check_shape(limits: Limits, parsed: dict[str, Any]) -> int:
+    """How deep it is, level by level, and how much is listed in it. Raises BadRequest. How many members its objects
+    have together."""
     level: list[Any] = [parsed]
+    members = 0
     for _ in range(limits.depth):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) is dict or type(inner) is list
-        ]
+        within: list[Any] = []
+        for outer in level:
+            if type(outer) is dict:
+                members += len(outer)
+                outer = outer.values()
+            within += [inner for inner in outer if type(inner) is dict or type(inner) is list]
+        level = within
         if not level:
             break
     else:
@@ -84,6 +87,7 @@ def check_shape(limits: Limits, parsed: dict[str, Any]) -> None:
         most = limits.tools if key == "tools" else limits.messages
         if isinstance(listed, list) and len(listed) > most:
             raise _refusal(key, len(listed), most, name)
+    return members
 
 
 def too_deep(limits: Limits) -> BadRequest:

@@ -7,7 +7,7 @@ to a long session. Where nobody fits, everybody is left in: the nearest adapts t
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from router_service.conversation import Conversation, Document, Image, Part, Text, ToolCall, ToolResult
+from router_service.conversation import Conversation, Document, Image, Text, ToolCall, ToolResult
 from router_service.plan import Candidate, Plan, Route
 
 USUAL_LETTERS_PER_TOKEN = 3.5  # of text and code together
@@ -44,12 +44,26 @@ class Fitting:
 
 
 def of(conversation: Conversation) -> Needs:
-    parts = [part for message in conversation.messages for part in _flat(message.parts)]
-    tools = sum(len(tool.description) + len(str(tool.schema)) for tool in conversation.tools)
-    letters = tools + sum(map(_letters, (*conversation.system, *parts)))
+    """One walk, as a conversation is long: what nobody can count cheaply (pictures, reasoning, blocks of one vendor's)
+    counts nothing."""
+    letters = sum(len(tool.description) + len(str(tool.schema)) for tool in conversation.tools)
+    letters += sum(len(part.text) for part in conversation.system)
+    images = documents = False
+    for message in conversation.messages:
+        for outer in message.parts:
+            for part in outer.parts if isinstance(outer, ToolResult) else (outer,):
+                if isinstance(part, Text):
+                    letters += len(part.text)
+                elif isinstance(part, ToolCall):
+                    letters += len(part.arguments)
+                elif isinstance(part, Image):
+                    images = True
+                elif isinstance(part, Document):
+                    letters += len(part.text)
+                    documents = documents or bool(part.data or part.url)
     return Needs(
-        images=any(isinstance(part, Image) for part in parts),
-        documents=any(isinstance(part, Document) and (part.data or part.url) for part in parts),
+        images=images,
+        documents=documents,
         tools=bool(conversation.tools),
         tokens=letters // MOST_LETTERS_PER_TOKEN,
         vendor_tools=_vendor_tools(conversation),
@@ -63,22 +77,6 @@ def _vendor_tools(conversation: Conversation) -> frozenset[str]:
     forced = choice.name if choice and choice.name not in {tool.name for tool in conversation.tools} else ""
     needed = (kind for kind in conversation.vendor_tools if kind == forced or not conversation.tools)
     return frozenset(needed)
-
-
-def _letters(part: Part) -> int:
-    """What nobody can count cheaply (pictures, reasoning, blocks of one vendor's) counts nothing."""
-    match part:
-        case Text(words):
-            return len(words)
-        case Document(text=words):
-            return len(words)
-        case ToolCall(arguments=words):
-            return len(words)
-    return 0
-
-
-def _flat(parts: tuple[Part, ...]) -> list[Part]:
-    return [inner for part in parts for inner in (part.parts if isinstance(part, ToolResult) else (part,))]
 
 
 def obstacle(candidate: Candidate, needs: Needs) -> str:

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -354,6 +355,7 @@ def _chain(route: Route, first: Candidate, default: Route, failover: Failover) -
     return Chain(route.id, candidates, attempts=min(failover.attempts, len(candidates)))
 
 
+@lru_cache(maxsize=1024)  # each request names a chain and a cluster
 def _mark(*parts: str) -> str:
     """A few letters that differ when one of the parts does."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]

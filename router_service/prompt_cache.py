@@ -17,6 +17,7 @@ from router_service.dialects.anthropic.request import NAME as ANTHROPIC
 from router_service.dialects.parts.fit import BILLING, fingerprint
 from router_service.exchange import Exchange
 from router_service.model_field import values
+from router_service.needs import Needs
 from router_service.plan import Candidate
 from router_service.session import is_named, main_thread
 
@@ -59,10 +60,10 @@ def _session(exchange: Exchange, candidate: Candidate, word: str) -> str:
 # -- what Claude keeps -----------------------------------------------------------------------------------------------
 
 
-def rewritten(body: Json, conversation: Conversation, candidate: Candidate) -> Json:
+def rewritten(body: Json, conversation: Conversation, candidate: Candidate, needed: Needs) -> Json:
     """The fields that a Messages request which we wrote ourselves has otherwise. None: to be left out."""
     changes = _without_billing(body, candidate)
-    mark = _given(conversation) or _ours(conversation, candidate)
+    mark = _given(conversation) or _ours(conversation, candidate, needed)
     if not mark:
         return changes
     return changes | marked(_unmarked(body | changes), mark) | {_MARK_OF_ALL: None}
@@ -71,7 +72,7 @@ def rewritten(body: Json, conversation: Conversation, candidate: Candidate) -> J
 def in_clients_bytes(exchange: Exchange, candidate: Candidate, changes: Mapping[str, Any]) -> Json:
     """The same for the client's own bytes, of which `changes` are made anyway. Who marks anything has marked all."""
     conversation, marks = exchange.conversation, b'"cache_control"' in exchange.body
-    mark = None if marks or _given(conversation) else _ours(conversation, candidate)
+    mark = None if marks or _given(conversation) else _ours(conversation, candidate, exchange.needs)
     refused = marks and _MARK_OF_ALL in candidate.provider.refuses
     moved = values(exchange.body, (_MARK_OF_ALL,)).get(_MARK_OF_ALL) if refused else None
     billed = not candidate.provider.accounts and BILLING.encode() in exchange.body
@@ -97,13 +98,12 @@ def marked(body: Json, mark: Json) -> Json:
     return found | {"messages": _marked_messages(body["messages"], mark, most=2)}
 
 
-def _ours(conversation: Conversation, candidate: Candidate) -> Json | None:
+def _ours(conversation: Conversation, candidate: Candidate, needed: Needs) -> Json | None:
     """Our mark, where the user wants one and the prompt is long enough to be kept."""
     asked = candidate.prompt_cache.breakpoints
     agent = conversation.dialect != ANTHROPIC and bool(conversation.tools)
     if asked == "never" or (asked == "agents" and not agent):
         return None
-    needed = needs.of(conversation)
     most = needed.tokens * needs.MOST_LETTERS_PER_TOKEN // needs.FEWEST_LETTERS_PER_TOKEN + needs.UNSEEN
     seen = needed.images or needed.documents  # nobody counts them, and they are long
     return MARK if seen or most >= candidate.facts.cache_from else None

@@ -1,9 +1,17 @@
-"""Bytes -> the JSON object of a request, read strictly: what two parsers may read differently is refused, in words."""
+"""Bytes -> the JSON object of a request, read strictly: what two parsers may read differently is refused, in words.
+
+A long body is read by msgspec, in half the time, where it is certain that ours would read the same: msgspec takes
+nothing that ours refuses but a key that is given twice, and so the keys are counted. All else is ours to read, and to
+find words for.
+"""
 
 import json
 import math
 import re
 from typing import Any
+
+import msgspec
+import numpy as np
 
 from router_service import limits
 from router_service.config import Limits
@@ -11,6 +19,7 @@ from router_service.conversation import BadRequest
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_LONG = 4096  # bytes from which on the faster reader is faster
 _SHOWN = 40  # characters of a key or a number in a message
 
 
@@ -20,6 +29,35 @@ def read(body: bytes, most: Limits) -> dict[str, Any]:
     Raises BadRequest.
     """
     limits.check_size(most, body)
+    return _quickly(body, most) or _strictly(body, most)
+
+
+def _quickly(body: bytes, most: Limits) -> dict[str, Any] | None:
+    """None where it is not certain that the other way would come to the same."""
+    if len(body) < _LONG:
+        return None
+    try:
+        parsed = _MSGSPEC.decode(body)
+        if not isinstance(parsed, dict):
+            return None
+        members = limits.check_shape(most, parsed)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # BadRequest, too: there may be worse to tell
+        return None
+    return parsed if members == _most_keys(body) else None
+
+
+def _most_keys(body: bytes) -> int:
+    """As many keys as a valid JSON object may have, and hardly ever more than it has: the colons behind a quote, or
+    behind white space that follows one, unless that quote is surely an escaped one."""
+    letters = np.frombuffer(body, np.uint8)
+    colons = np.flatnonzero(letters == _COLON)
+    before, second, third = (letters[colons - back] for back in (1, 2, 3))
+    escaped = (before == _QUOTE) & (second == _BACKSLASH) & (third != _BACKSLASH)
+    spaced = (before <= _SPACE) & ((second == _QUOTE) | (second <= _SPACE))
+    return int(np.count_nonzero(((before == _QUOTE) & ~escaped) | spaced))
+
+
+def _strictly(body: bytes, most: Limits) -> dict[str, Any]:
     try:
         parsed = _DECODER.decode(body.decode())
         if isinstance(parsed, dict):
@@ -75,4 +113,6 @@ def _broken(digits: str) -> float:
     return number
 
 
+_COLON, _QUOTE, _BACKSLASH, _SPACE = b':"\\ '
+_MSGSPEC = msgspec.json.Decoder()
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole, parse_float=_broken)

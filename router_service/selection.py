@@ -384,6 +384,7 @@ class Selection:
             body=understood.body,
             conversation=understood.conversation,
             intent=understood.intent,
+            needs=understood.needs,
             session=understood.session,
             decision=decision,
             plan=self._gateway.plan,
@@ -493,11 +494,13 @@ class Selection:
     def _trace(self, understood: _Understood, decision: Decision, now: float) -> Trace:
         plan, scores, before = understood.fitting.plan, self._scores, self._session(understood).pin
         served = self._gateway.plan.candidate(before.candidate) if before else None
-        labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates}
+        obstacles, cooling = understood.fitting.obstacles, self._gateway.cooling.all(now)
+        troubled = obstacles or cooling
+        labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates} if troubled else {}
         asked = Trace(
             candidates=tuple(candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]),
-            passed_over=tuple((labels[id], why) for id, why in understood.fitting.obstacles.items()),
-            cooling=tuple((labels[id], left) for id, left in self._gateway.cooling.all(now).items() if id in labels),
+            passed_over=tuple((labels[id], why) for id, why in obstacles.items()),
+            cooling=tuple((labels[id], left) for id, left in cooling.items() if id in labels),
             served_before=served.label if served else "",
             switch=decision.switch.words if decision.switch else "",
         )

@@ -236,8 +236,11 @@ def session_key(conversation: Conversation, headers: Mapping[str, str]) -> str:
 
 def _session_in_metadata(conversation: Conversation) -> str:
     """Claude Code's metadata.user_id is a JSON string that holds session_id."""
+    told = str(conversation.metadata.get("user_id", ""))
+    if not told.lstrip().startswith("{"):
+        return ""
     try:
-        user = json.loads(str(conversation.metadata.get("user_id", "")))
+        user = json.loads(told)
     except (ValueError, RecursionError):
         return ""
     return str(user.get("session_id") or "") if isinstance(user, dict) else ""

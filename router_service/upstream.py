@@ -4,16 +4,16 @@ Same dialect, and a target that takes what the client sent: the client's bytes, 
 that must differ replaced, so that prompt caches and signatures stay valid. Otherwise: through the neutral model.
 """
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from router_service import needs, prompt_cache
-from router_service.conversation import Conversation, Json
+from router_service import fast_json, needs, prompt_cache
+from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect, Target
 from router_service.exchange import Exchange
-from router_service.model_field import replace_fields
+from router_service.model_field import replace_fields, replace_model
 from router_service.plan import Candidate
 
 # Headers of the client's that a provider of the same dialect may see. Everything else stays here.
@@ -71,7 +71,7 @@ def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:
         body = replace_fields(exchange.body, {name: value for name, value in changes.items() if name in counter.fields})
     else:
         rendered = dialect.render_request(_addressed(conversation, to), to).body
-        body = _json({name: value for name, value in rendered.items() if name in counter.fields})
+        body = fast_json.dumps({name: value for name, value in rendered.items() if name in counter.fields})
     return Upstream(_headers(exchange, candidate, dialect, counter.upstream_path, same=same), body, dialect)
 
 
@@ -84,7 +84,8 @@ def dialect_of(candidate: Candidate, spoken: str, conversation: Conversation) ->
     return DIALECTS[asked]
 
 
-def target(candidate: Candidate) -> Target:
+def target(candidate: Candidate, room: int | None = None) -> Target:
+    """`room`: what its window leaves for the answer, in tokens."""
     facts, provider = candidate.facts, candidate.provider
     return Target(
         model=candidate.model,
@@ -119,6 +120,7 @@ def target(candidate: Candidate) -> Target:
         knows=provider.knows,
         vendor_tools=provider.vendor_tools,
         accounts=provider.accounts,
+        room=room,
     )
 
 
@@ -185,7 +187,7 @@ def _credential(exchange: Exchange, candidate: Candidate) -> dict[str, str]:
 
 def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: bool) -> tuple[bytes, tuple[str, ...]]:
     conversation = exchange.conversation
-    to = replace(target(candidate), room=needs.room(candidate, needs.of(conversation)))
+    to = target(candidate, needs.room(candidate, exchange.needs))
     call = candidate.provider.call(dialect.name)
     fixed: dict[str, str | None] = dict(call.fields) if call else {}
     together, claude = prompt_cache.fields(exchange, candidate, dialect.name), dialect.name == "anthropic_messages"
@@ -194,15 +196,17 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
         changes = {"model": to.model} | dialect.adapt(conversation, to, warnings) | fixed
         changes |= prompt_cache.in_clients_bytes(exchange, candidate, changes) if claude else {}
         changes |= {name: value for name, value in together.items() if name not in conversation.extras}
-        return replace_fields(exchange.body, changes), tuple(warnings)
+        return _changed(exchange.body, conversation.model, changes), tuple(warnings)
     rendered = dialect.render_request(_addressed(conversation, to), to)
-    changes = prompt_cache.rewritten(rendered.body, conversation, candidate) if claude else {}
+    changes = prompt_cache.rewritten(rendered.body, conversation, candidate, exchange.needs) if claude else {}
     fields = together | rendered.body | changes | fixed
-    return _json({name: value for name, value in fields.items() if value is not None}), rendered.warnings
+    return fast_json.dumps({name: value for name, value in fields.items() if value is not None}), rendered.warnings
 
 
-def _json(body: Json) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+def _changed(body: bytes, model: str, changes: Mapping[str, Any]) -> bytes:
+    """Many requests need nothing but another name for the model, which is found sooner than all fields are."""
+    only_model = changes.keys() == {"model"}
+    return replace_model(body, model, changes["model"]) if only_model else replace_fields(body, changes)
 
 
 def _addressed(conversation: Conversation, to: Target) -> Conversation:

@@ -24,7 +24,7 @@ from router_service.shell.fingerprint import MODEL
 from router_service.shell.llm_router import LlmRouter
 from router_service.shell.onnx_model import BadModel, OnnxModel
 from router_service.shell.onnx_router import OnnxRouter
-from router_service.shell.router_model import InThread
+from router_service.shell.router_model import InThread, Remembered
 
 PREFERENCES = [("a", "code generation", "writing new functions"), ("b", "mail", "writing e-mails to customers")]
 ROUTES = gateway_of().plan.routes
@@ -192,6 +192,42 @@ async def test_a_model_in_a_thread(slow: Slow, trouble: str) -> None:
     await model.close()
     assert scores.trouble == trouble and (scores.routes == {"a": 1.0}) is not bool(trouble)
     assert slow.threads and threading.get_ident() not in slow.threads
+
+
+async def test_who_asks_the_same_once_more_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+    router = Slow()
+
+    def score(ask: str, context: Sequence[str] = ()) -> Scores:
+        asked.append((ask, *context))
+        return Scores({"a": len(asked) / 10}, 0.0, seconds=0.2)
+
+    monkeypatch.setattr(router, "score", score)
+    model = InThread(router, 5.0)  # type: ignore[arg-type]
+    first, again = await model.score("hi", ("before",)), await model.score("hi", ("before",))
+    await model.score("hi", ())
+    await model.score("hibefore", ())
+    await model.close()
+    assert asked == [("hi", "before"), ("hi",), ("hibefore",)]
+    assert again.routes == first.routes and (first.seconds, again.seconds) == (0.2, 0.0)
+
+
+def test_what_is_remembered_has_a_bound_and_holds_no_words() -> None:
+    remembered = Remembered(most=2)
+    asks = ("a secret", "another secret", "the last secret")
+    for ask in asks:
+        remembered.keep(ask, (ask,), Scores({"a": 1.0}))
+    assert [remembered.get(ask, (ask,)) is not None for ask in asks] == [False, True, True]
+    assert len(remembered) == 2 and "secret" not in str(vars(remembered))
+
+
+async def test_a_failure_is_not_remembered() -> None:
+    slow = Slow(error=ZeroDivisionError("a prompt"))
+    model = InThread(slow, 5.0)  # type: ignore[arg-type]
+    assert (await model.score("hi", ())).trouble
+    slow.error = None
+    assert not (await model.score("hi", ())).trouble
+    await model.close()
 
 
 # -- an LLM ------------------------------------------------------------------------------------------------------------

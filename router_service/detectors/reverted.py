@@ -45,11 +45,15 @@ def finds(given: Next) -> int | None:
     failed = _failed(messages[last:])
     calls = [call for call in _calls(messages[last : last + 1]) if call.id not in failed]
     said = next(filter(None, map(user_words, reversed(messages[:last]))), "") if calls else ""
-    wanted = bool(WANTED.search(ends(said)))
     undoing = next((call for call in calls if brings_back(command_of(call)) or _UNDOES.search(_doing(call))), None)
-    if wanted and undoing:
+    if undoing and _is_wanted(said):
         return _undone(messages[:last], said, put_back(command_of(undoing)) or list(filter(None, [path_of(undoing)])))
-    return next((back for call in calls if (back := _opposite(call, messages[:last], wanted=wanted))), None)
+    return next((back for call in calls if (back := _opposite(call, messages[:last], said))), None)
+
+
+def _is_wanted(said: str) -> bool:
+    """Whether he wants something undone. Looked for only where something is: it takes a millisecond."""
+    return bool(WANTED.search(ends(said)))
 
 
 def _by_hand(given: Next, before: tuple[Message, ...]) -> int | None:
@@ -73,12 +77,12 @@ def _undone(before: tuple[Message, ...], said: str, paths: list[str]) -> int | N
     return next((back for back, edit in made if is_among(edit.path, paths)), None)
 
 
-def _opposite(call: ToolCall, before: tuple[Message, ...], *, wanted: bool) -> int | None:
+def _opposite(call: ToolCall, before: tuple[Message, ...], said: str) -> int | None:
     """The turn whose edit this call takes back by itself; a model may well undo a step of the turn that is going on."""
     now, gone = edits(call), removed(call)
     whole = next((edit for edit in now if edit.whole), None)
     if not gone and whole is None and not any(edit.old or edit.new for edit in now):
-        return _taken(call, before) if wanted and _TAKES.search(call.name) else None
+        return _taken(call, before) if _TAKES.search(call.name) and _is_wanted(said) else None
     names = {re.split(r"[/\\]", path.strip("'\""))[-1] for path in [*gone, *(edit.path for edit in now)]}
     for back, edit in _edited(before, names - {""}):
         if back and any(one.undoes(edit) for one in now) and not _PASSING.search(edit.new):

@@ -16,11 +16,15 @@ DIALECTS: dict[str, Dialect] = {
 }
 
 
+_BY_PATH = {path: dialect for dialect in DIALECTS.values() for path in dialect.paths}
+_BY_COUNT_PATH = {dialect.counter.path: dialect for dialect in DIALECTS.values() if dialect.counter}
+
+
 def by_path(path: str) -> Dialect | None:
     """The dialect whose clients ask at this path, given without its query."""
-    return next((dialect for dialect in DIALECTS.values() if path in dialect.paths), None)
+    return _BY_PATH.get(path)
 
 
 def by_count_path(path: str) -> Dialect | None:
     """The dialect whose clients ask at this path how many tokens a request comes to."""
-    return next((one for one in DIALECTS.values() if one.counter and one.counter.path == path), None)
+    return _BY_COUNT_PATH.get(path)

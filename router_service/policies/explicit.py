@@ -7,6 +7,7 @@ model name is one as it stands.
 
 import difflib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from router_service.conversation import BadRequest
@@ -35,7 +36,7 @@ def resolve(plan: Plan, model: str, *, claude_code: bool) -> Named:
     offered = _SUFFIX.sub("", model.strip())
     bare = offered.removeprefix(CLAUDE_CODES)
     guessed = claude_code and bare == offered and bare.startswith("claude-")
-    for name in (bare, _undated(bare), _dated(plan, bare)):
+    for name in _spellings(plan, bare):
         if name in plan.aliases:
             named = plan.aliases[name]
             if name in FAST_MODELS:
@@ -55,6 +56,13 @@ def choose(plan: Plan, named: Named, model: str) -> Decision:
     words = "the client asked for" if named.lane == "explicit" else "fast lane:"
     reason = f"{words} {model} -> {candidate.label}"
     return Decision(plan.default, plan.chain(plan.default, candidate), reason, lane=named.lane)
+
+
+def _spellings(plan: Plan, model: str) -> Iterator[str]:
+    """What it may be called here, the likeliest first: the last takes a look at all names."""
+    yield model
+    yield _undated(model)
+    yield _dated(plan, model)
 
 
 def _undated(model: str) -> str:

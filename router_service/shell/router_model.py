@@ -1,8 +1,12 @@
 """What routes by content: the ONNX model that comes with archgw, one of the user's own, or an LLM somewhere."""
 
 import asyncio
+import hashlib
 import logging
+import secrets
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -100,13 +104,51 @@ def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
     return opened()
 
 
+_REMEMBERED = 2048  # asks; the vector of each is some kilobytes
+
+
+class Remembered:
+    """What the model said of asks, the latest ones. Of their words there is only a hash, by a key that nobody else has
+    and that ends with the process."""
+
+    def __init__(self, most: int = _REMEMBERED) -> None:
+        self._key, self._most = secrets.token_bytes(32), most
+        self._scores: OrderedDict[bytes, Scores] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def get(self, ask: str, context: tuple[str, ...]) -> Scores | None:
+        """As it was said; `seconds` are those of the model, which was not asked."""
+        hashed = self._hashed(ask, context)
+        if known := self._scores.get(hashed):
+            self._scores.move_to_end(hashed)
+            return replace(known, seconds=0.0)
+        return None
+
+    def keep(self, ask: str, context: tuple[str, ...], scores: Scores) -> None:
+        self._scores[self._hashed(ask, context)] = scores
+        if len(self._scores) > self._most:
+            self._scores.popitem(last=False)
+
+    def _hashed(self, ask: str, context: tuple[str, ...]) -> bytes:
+        """Each text with its length before it, so that no two asks are one."""
+        hashed = hashlib.blake2b(key=self._key, digest_size=16)
+        for text in (ask, *context):
+            told = text.encode("utf-8", "surrogatepass")
+            hashed.update(len(told).to_bytes(8))
+            hashed.update(told)
+        return hashed.digest()
+
+
 class InThread:
-    """An ONNX router off the event loop, under its deadline."""
+    """An ONNX router off the event loop, under its deadline. Who asks the same once more is told the same."""
 
     trouble = ""
 
     def __init__(self, router: OnnxRouter, deadline: float) -> None:
         self._router, self._deadline = router, deadline
+        self._remembered = Remembered()  # of this router, for other preferences have other scores
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="router-model")
 
     @property
@@ -118,14 +160,18 @@ class InThread:
         return self._router.seen_as
 
     async def score(self, ask: str, context: tuple[str, ...]) -> Scores:
+        if known := self._remembered.get(ask, context):
+            return known
         job = asyncio.get_running_loop().run_in_executor(self._pool, self._router.score, ask, context)
         try:
-            return await asyncio.wait_for(job, self._deadline)  # late, a job that still waits is taken back
+            scores = await asyncio.wait_for(job, self._deadline)  # late, a job that still waits is taken back
         except TimeoutError:
             return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
         except Exception as error:  # whatever the model does, the request goes on
             _log.warning("the router model failed: %s", type(error).__name__)
             return Scores(trouble="the router model failed")
+        self._remembered.keep(ask, context, scores)
+        return scores
 
     def reading(self, ask: str, context: tuple[str, ...]) -> Reading:
         return self._router.reading(ask, context)

@@ -44,6 +44,7 @@ COUNTED = frozenset(  # https://platform.claude.com/docs/en/api/messages/count_t
         "context_management", "mcp_servers", "cache_control",
     }
 )  # fmt: skip
+ROLES = ("user", "assistant", "system")
 THOUGHTS = ("thinking", "redacted_thinking")
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 
@@ -98,19 +99,24 @@ def _messages(value: Any) -> tuple[Message, ...]:
 
 def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
-    role = check.one_of(message.get("role"), f"{path}.role", ("user", "assistant", "system"))
-    parts = with_call_states(read_parts(message.get("content"), f"{path}.content", _part, called="blocks"))
-    if any(isinstance(part, Opaque) for part in parts):
+    role = message.get("role")
+    if role not in ROLES:
+        check.one_of(role, f"{path}.role", ROLES)
+    content = message.get("content")
+    if isinstance(content, str):  # as most are
+        return Message(role, (Text(content),) if content else ())  # type: ignore[arg-type]  # just checked
+    parts = with_call_states(read_parts(content, f"{path}.content", _part, called="blocks"))
+    if Opaque in map(type, parts):
         parts = tuple(searches.paired(parts))
     return Message(role, parts)  # type: ignore[arg-type]  # just checked
 
 
 def _part(value: Any, path: str) -> Part:
     block = check.mapping(value, path)
-    kind = check.filled(block.get("type"), f"{path}.type")
+    kind = check.filled_at(block, "type", path)
     match kind:
         case "text":
-            words = check.string(block.get("text"), f"{path}.text")
+            words = check.string_at(block, "text", path)
             given = block.get("citations")
             return Text(words, citations.read(given, f"{path}.citations", len(words))) if given else Text(words)
         case "image":
@@ -120,9 +126,9 @@ def _part(value: Any, path: str) -> Part:
         case "thinking" | "redacted_thinking":
             return read_thinking(block, path)
         case "tool_use":
-            call_id = check.filled(block.get("id"), f"{path}.id")
-            name = check.filled(block.get("name"), f"{path}.name")
-            return ToolCall(call_id, name, compact(check.mapping(block.get("input"), f"{path}.input")))
+            call_id = check.filled_at(block, "id", path)
+            name = check.filled_at(block, "name", path)
+            return ToolCall(call_id, name, compact(check.mapping_at(block, "input", path)))
         case "tool_result":
             return _tool_result(block, path)
     return Opaque(NAME, kind, block)
@@ -131,14 +137,14 @@ def _part(value: Any, path: str) -> Part:
 def read_thinking(block: Json, path: str) -> Thinking:
     """A state without a seal is Anthropic's own: the client had it from there."""
     hidden = block["type"] == "redacted_thinking"
-    text = "" if hidden else check.string(block.get("thinking"), f"{path}.thinking")
+    text = "" if hidden else check.string_at(block, "thinking", path)
     sealed = check.optional(check.string, block, "data" if hidden else "signature", path) or ""
     maker, state = opened(sealed)
     return Thinking(text, state, maker or (NAME if state else ""), hidden)
 
 
 def _image(block: Json, path: str) -> Part:
-    source = check.mapping(block.get("source"), f"{path}.source")
+    source = check.mapping_at(block, "source", path)
     match source.get("type"):
         case "base64":
             return Image(
@@ -151,7 +157,7 @@ def _image(block: Json, path: str) -> Part:
 
 
 def _document(block: Json, path: str) -> Part:
-    source = check.mapping(block.get("source"), f"{path}.source")
+    source = check.mapping_at(block, "source", path)
     told = partial(
         Document,
         title=check.optional(check.string, block, "title", path) or "",
@@ -177,7 +183,7 @@ def _tool_result(block: Json, path: str) -> ToolResult:
     if len(parts) < len(inner):
         raise check.refusal(f"{path}.content", "no tool calls or thinking in a tool's result", content)
     return ToolResult(
-        call_id=check.filled(block.get("tool_use_id"), f"{path}.tool_use_id"),
+        call_id=check.filled_at(block, "tool_use_id", path),
         parts=parts,
         is_error=check.optional(check.boolean, block, "is_error", path) or False,
     )
@@ -197,9 +203,9 @@ def _tools(values: list[Any]) -> tuple[tuple[Tool, ...], list[Json]]:
 
 def _tool(tool: Json, path: str) -> Tool:
     return Tool(
-        name=check.filled(tool.get("name"), f"{path}.name"),
+        name=check.filled_at(tool, "name", path),
         description=check.optional(check.string, tool, "description", path) or "",
-        schema=check.mapping(tool.get("input_schema"), f"{path}.input_schema"),
+        schema=check.mapping_at(tool, "input_schema", path),
         strict=check.optional(check.boolean, tool, "strict", path),
     )
 

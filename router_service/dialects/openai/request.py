@@ -167,15 +167,15 @@ def _detail(detail: Json) -> Thinking:
 def _tool_call(value: Any, path: str) -> Part:
     call = check.mapping(value, path)
     if call.get("type") == "custom":
-        custom = check.mapping(call.get("custom"), f"{path}.custom")
-        id_, name = check.filled(call.get("id"), f"{path}.id"), check.filled(custom.get("name"), f"{path}.custom.name")
+        custom = check.mapping_at(call, "custom", path)
+        id_, name = check.filled_at(call, "id", path), check.filled(custom.get("name"), f"{path}.custom.name")
         return ToolCall(id_, name, plain.arguments(check.string(custom.get("input"), f"{path}.custom.input")))
     if call.get("type", "function") != "function":
         return Opaque(NAME, str(call["type"]), call)
-    function = check.mapping(call.get("function"), f"{path}.function")
+    function = check.mapping_at(call, "function", path)
     state = call_state(call)
     return ToolCall(
-        id=check.filled(call.get("id"), f"{path}.id"),
+        id=check.filled_at(call, "id", path),
         name=check.filled(function.get("name"), f"{path}.function.name"),
         arguments=check.optional(check.string, function, "arguments", f"{path}.function") or "{}",
         state=state,
@@ -195,14 +195,14 @@ def _tool_result(message: Json, path: str) -> ToolResult:
     content = message.get("content")
     inner = () if content is None else read_parts(content, f"{path}.content", _part)
     return ToolResult(
-        call_id=check.filled(message.get("tool_call_id"), f"{path}.tool_call_id"),
+        call_id=check.filled_at(message, "tool_call_id", path),
         parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
     )
 
 
 def _part(value: Any, path: str) -> Part:
     part = check.mapping(value, path)
-    kind = check.filled(part.get("type"), f"{path}.type")
+    kind = check.filled_at(part, "type", path)
     match kind:
         case "text" | "refusal":
             return Text(check.string(part.get(kind), f"{path}.{kind}"), refusal=kind == "refusal")
@@ -220,7 +220,7 @@ def _part(value: Any, path: str) -> Part:
 
 
 def _file(part: Json, path: str) -> Part:
-    file = check.mapping(part.get("file"), f"{path}.file")
+    file = check.mapping_at(part, "file", path)
     data = DATA_URL.fullmatch(check.optional(check.string, file, "file_data", f"{path}.file") or "")
     if data is None:  # the id of a file that was uploaded to OpenAI
         return Opaque(NAME, "file", part)
@@ -251,13 +251,13 @@ def _search(options: Any) -> WebSearch:
 
 def _tool(tool: Json, path: str) -> Tool:
     if tool["type"] == "custom":
-        custom = check.mapping(tool.get("custom"), f"{path}.custom")
+        custom = check.mapping_at(tool, "custom", path)
         description = check.optional(check.string, custom, "description", f"{path}.custom") or ""
         return Tool(check.filled(custom.get("name"), f"{path}.custom.name"), description, plain.SCHEMA, freeform=tool)
     path = f"{path}.function"
     function = check.mapping(tool.get("function"), path)
     return Tool(
-        name=check.filled(function.get("name"), f"{path}.name"),
+        name=check.filled_at(function, "name", path),
         description=check.optional(check.string, function, "description", path) or "",
         schema=check.optional(check.mapping, function, "parameters", path) or {"type": "object", "properties": {}},
         strict=check.optional(check.boolean, function, "strict", path),

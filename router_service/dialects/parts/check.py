@@ -26,6 +26,24 @@ def mapping(value: Any, path: str) -> Json:
     return value
 
 
+# Of a member: where it stands is put into words only for a refusal, as a request has thousands.
+
+
+def string_at(holder: Json, key: str, path: str) -> str:
+    value = holder.get(key)
+    return value if isinstance(value, str) else string(value, f"{path}.{key}")
+
+
+def filled_at(holder: Json, key: str, path: str) -> str:
+    value = holder.get(key)
+    return value if isinstance(value, str) and value else filled(value, f"{path}.{key}")
+
+
+def mapping_at(holder: Json, key: str, path: str) -> Json:
+    value = holder.get(key)
+    return value if isinstance(value, dict) else mapping(value, f"{path}.{key}")
+
+
 def sequence(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise refusal(path, "a list", value)

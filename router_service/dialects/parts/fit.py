@@ -1,12 +1,12 @@
 """Making a conversation fit a target that takes less than the client asked for, and saying so."""
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from router_service import fast_json
 from router_service.conversation import Conversation, Document, Image, Json, Message, Part, Text, ToolResult
 from router_service.dialects.dialect import Target
 from router_service.dialects.parts import vendor_tools
@@ -57,7 +57,7 @@ def reply_id(prefix: str, given: str) -> str:
 
 
 def compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return fast_json.text(value)
 
 
 def max_tokens(wanted: int, target: Target, warnings: list[str]) -> int:

@@ -54,6 +54,8 @@ def _without(message: Message, gone: Sequence[Part]) -> Message:
 
 def with_call_states(parts: Sequence[Part]) -> tuple[Part, ...]:
     """Calls with what their maker had signed them with, which the client kept as hidden thinking before them."""
+    if Thinking not in map(type, parts):
+        return tuple(parts)
     signed: dict[str, tuple[str, str]] = {}
     kept: list[Part] = []
     for part in parts:

@@ -164,12 +164,12 @@ def read_reasoning(item: Json, path: str) -> Thinking:
 
 
 def _call(item: Json, path: str) -> ToolCall:
-    call_id = check.filled(item.get("call_id"), f"{path}.call_id")
-    name = check.filled(item.get("name"), f"{path}.name")
+    call_id = check.filled_at(item, "call_id", path)
+    name = check.filled_at(item, "name", path)
     if space := check.optional(check.string, item, "namespace", path):
         name = flat(space, name)
     if item["type"] == "custom_tool_call":
-        return ToolCall(call_id, name, plain.arguments(check.string(item.get("input"), f"{path}.input")))
+        return ToolCall(call_id, name, plain.arguments(check.string_at(item, "input", path)))
     return ToolCall(call_id, name, check.optional(check.string, item, "arguments", path) or "{}")
 
 
@@ -177,20 +177,20 @@ def _result(item: Json, path: str) -> ToolResult:
     output = item.get("output")
     inner = () if output is None else read_parts(output, f"{path}.output", _part)
     return ToolResult(
-        call_id=check.filled(item.get("call_id"), f"{path}.call_id"),
+        call_id=check.filled_at(item, "call_id", path),
         parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
     )
 
 
 def _part(value: Any, path: str) -> Part:
     part = check.mapping(value, path)
-    kind = check.filled(part.get("type"), f"{path}.type")
+    kind = check.filled_at(part, "type", path)
     match kind:
         case "input_text" | "output_text" | "text":
-            words = check.string(part.get("text"), f"{path}.text")
+            words = check.string_at(part, "text", path)
             return Text(words, citations.read(given, len(words))) if (given := part.get("annotations")) else Text(words)
         case "refusal":
-            return Text(check.string(part.get("refusal"), f"{path}.refusal"), refusal=True)
+            return Text(check.string_at(part, "refusal", path), refusal=True)
         case "input_image" if part.get("image_url"):
             url = check.string(part["image_url"], f"{path}.image_url")
             return image(url, check.optional(check.string, part, "detail", path) or "")
@@ -245,7 +245,7 @@ OWN = ("function", "custom")
 
 
 def _tool(tool: Json, path: str) -> Tool:
-    name = check.filled(tool.get("name"), f"{path}.name")
+    name = check.filled_at(tool, "name", path)
     description = check.optional(check.string, tool, "description", path) or ""
     if tool["type"] == "custom":
         return Tool(name, description, plain.SCHEMA, freeform=tool)
