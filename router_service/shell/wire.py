@@ -30,6 +30,7 @@ _BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which f
 _OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 # Taken away by the attempt route instead: the route match still needs them.
 _LEFT_TO_ROUTE = frozenset({"x-archgw-provider", "x-forwarded-proto", "host", "content-length"})
+_NAMED_BY_ENVOY = _LEFT_TO_ROUTE | {"x-request-id"}  # where it must answer itself
 
 
 def event(message: pb.ProcessingRequest) -> Event | None:
@@ -66,8 +67,8 @@ def attribute(message: pb.ProcessingRequest, name: str) -> str:
 
 
 def candidate(message: pb.ProcessingRequest) -> str:
-    """The id of the candidate whose turn it is, as the leaf's endpoint names it."""
-    return message.metadata_context.filter_metadata["archgw"].fields["candidate"].string_value
+    """The id of the candidate whose turn it is: the leaf's door to the attempt hop, envoy://attempt/ID, names it."""
+    return attribute(message, "destination.address").removeprefix("envoy://").partition("/")[2]
 
 
 def torn(message: log.StreamAccessLogsMessage) -> list[str]:
@@ -103,7 +104,7 @@ def response(
         case Advise():
             return _advise(effect, last)
         case Choose():
-            return _choose(effect, prefix)
+            return _choose(effect, request, prefix)
         case Ask():
             return _ask(effect, request, prefix)
         case Release(set, remove):
@@ -166,8 +167,12 @@ def _advise(effect: Advise, last: pb.ProcessingRequest | None) -> pb.ProcessingR
     return answer
 
 
-def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
+def _choose(effect: Choose, request: Headers, prefix: str) -> pb.ProcessingResponse:
+    """The exchange keeps the client's headers, so no attempt need be shown them; in an Envoy of others' they may be
+    read on their way.
+    """
     body = effect.exchange.encode()
+    gone = [] if prefix else _names(request, but=_NAMED_BY_ENVOY)
     set = {
         "x-archgw-chain": f"{prefix}{effect.chain}",
         "x-archgw-exchange": effect.exchange,
@@ -176,7 +181,7 @@ def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
         "content-length": str(len(body)),  # Envoy answers 500 when the replaced body has another length
     }
     common = pb.CommonResponse(
-        header_mutation=pb.HeaderMutation(set_headers=_options(set)),
+        header_mutation=pb.HeaderMutation(set_headers=_options(set), remove_headers=gone),
         body_mutation=pb.BodyMutation(body=body),
         clear_route_cache=True,
     )
@@ -185,11 +190,7 @@ def _choose(effect: Choose, prefix: str) -> pb.ProcessingResponse:
 
 def _ask(effect: Ask, request: Headers, prefix: str) -> pb.ProcessingResponse:
     """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
-    gone = [
-        name
-        for name in request
-        if not name.startswith(":") and name not in effect.headers and name not in _LEFT_TO_ROUTE
-    ]
+    gone = _names(request, but=_LEFT_TO_ROUTE.union(effect.headers))
     set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
     common = pb.CommonResponse(
         status=pb.CommonResponse.CONTINUE_AND_REPLACE,
@@ -202,6 +203,10 @@ def _ask(effect: Ask, request: Headers, prefix: str) -> pb.ProcessingResponse:
     known |= {"dialect": effect.dialect, "model": effect.model}
     answer.dynamic_metadata.update({"archgw": {"content_length": str(len(effect.body)), **known}})
     return answer
+
+
+def _names(headers: Headers, *, but: frozenset[str]) -> list[str]:
+    return [name for name in headers if not name.startswith(":") and name not in but]
 
 
 def _options(headers: Headers) -> list[pb.HeaderValueOption]:

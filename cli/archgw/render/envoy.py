@@ -9,6 +9,7 @@ Why two hops, and each odd line below: docs/architecture.md. Seen on Envoy 1.40.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from archgw.render import envoy_workers
 from archgw.render.envoy_clusters import (
@@ -321,7 +322,6 @@ def _torn_log(cluster: str, when: str) -> Json:
 def selection_filter(plan: Plan, place: Place) -> Json:
     retry = envoy_workers.retry() if plan.workers > 1 else {}
     return _ext_proc(
-        role="selection",
         service=_service("selection", place) | retry,
         message_timeout="10s",
         max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
@@ -338,7 +338,6 @@ def selection_filter(plan: Plan, place: Place) -> Json:
 
 def _attempt_filter(plan: Plan, place: Place) -> Json:
     return _ext_proc(
-        role="attempt",
         service=_service("attempt", place),
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
         message_timeout=_total(plan),
@@ -350,6 +349,10 @@ def _attempt_filter(plan: Plan, place: Place) -> Json:
             "request_trailer_mode": "SKIP",
             "response_trailer_mode": "SEND",
         },
+        metadata_options={"receiving_namespaces": {"untyped": ["archgw"]}},
+        # Through which leaf's door it came: whose turn it is. Metadata of the leaf would go with every event of a stream.
+        request_attributes=["destination.address"],
+        response_attributes=["response.code_details"],
     )
 
 
@@ -360,7 +363,7 @@ def _service(role: str, place: Place) -> Json:
     return {"envoy_grpc": {"cluster_name": place.named("router")}, "timeout": "0s", "initial_metadata": told}
 
 
-def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode: Json, **more: str) -> Json:
+def _ext_proc(*, service: Json, message_timeout: str, processing_mode: Json, **more: Any) -> Json:
     return typed(
         "envoy.filters.http.ext_proc",
         "filters.http.ext_proc.v3.ExternalProcessor",
@@ -370,12 +373,6 @@ def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode
         # allow_all_routing: the service sets :authority; allow_envoy: it sets x-envoy-max-retries.
         mutation_rules={"allow_all_routing": True, "allow_envoy": True},
         processing_mode=processing_mode,
-        metadata_options={
-            "receiving_namespaces": {"untyped": ["archgw"]},
-            # Carries the leaf's metadata: which candidate's turn it is.
-            "forwarding_namespaces": {"untyped": ["archgw"]},
-        },
-        response_attributes=["response.code_details", "response.flags"] if role == "attempt" else [],
     )
 
 
