@@ -350,7 +350,7 @@ def _attempt_filter(plan: Plan, place: Place) -> Json:
             "response_trailer_mode": "SEND",
         },
         metadata_options={"receiving_namespaces": {"untyped": ["archgw"]}},
-        # Through which leaf's door it came: whose turn it is. Metadata of the leaf would go with every event of a stream.
+        # Through which door it came: whose turn it is. Metadata of the leaf would go with every event of a stream.
         request_attributes=["destination.address"],
         response_attributes=["response.code_details"],
     )
