@@ -80,7 +80,7 @@ def request_headers(exchange: str, candidate: str, path: str = "/v1/messages") -
     message = pb.ProcessingRequest()
     for name, value in {":method": "POST", ":path": path, "x-archgw-exchange": exchange}.items():
         message.request_headers.headers.headers.add(key=name, raw_value=value.encode())
-    message.metadata_context.filter_metadata["archgw"].update({"candidate": candidate})
+    message.attributes["envoy.filters.http.ext_proc"].update({"destination.address": f"envoy://attempt/{candidate}"})
     return message
 
 

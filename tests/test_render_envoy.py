@@ -1,6 +1,7 @@
 """The Envoy configuration of a plan: its parts, and what must never be among them."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -196,6 +197,30 @@ def test_a_route_keeps_the_idle_timeout_of_the_one_before_it_unless_it_has_its_o
     to_chain, _, unrouted = manager(FRONT)["route_config"]["virtual_hosts"][0]["routes"]
     assert unrouted["route"]["idle_timeout"] == "30s"
     assert to_chain["route"]["idle_timeout"] == to_chain["route"]["timeout"] == "605s"
+
+
+@pytest.mark.parametrize(
+    ("name", "counted"),
+    [
+        ("cluster.leaf.gpt-4o.outlier_detection.ejections_active", True),
+        ("cluster.leaf.gpt-4o.outlier_detection.ejections_enforced_total", True),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_retry", True),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_retry_overflow", True),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_timeout", True),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_per_try_timeout", True),
+        ("cluster.provider.gpt-4o.1f2e3d.upstream_cx_total", True),
+        ("cluster.provider.gpt-4o.1f2e3d.upstream_rq_2xx", True),
+        ("cluster.router.upstream_rq_total", True),
+        ("http.front.downstream_rq_active", True),
+        ("cluster.leaf.gpt-4o.upstream_cx_total", False),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_cx_length_ms", False),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_total", False),
+        ("cluster.chain.coding.gpt-4o.1f2e3d.upstream_rq_503", False),
+    ],
+)
+def test_of_leaves_and_chains_is_counted_what_is_told_of_them(name: str, counted: bool) -> None:
+    (excluded,) = RENDERED["stats_config"]["stats_matcher"]["exclusion_list"]["patterns"]
+    assert (re.fullmatch(excluded["safe_regex"]["regex"], name) is None) == counted
 
 
 def test_the_attempt_listener_names_no_candidate() -> None:

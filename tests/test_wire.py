@@ -109,10 +109,9 @@ def test_an_attribute_that_was_not_sent_is_empty() -> None:
     assert wire.attribute(with_attributes(message(), request__id="x"), "response.code_details") == ""
 
 
-def test_the_leaf_tells_whose_turn_it_is() -> None:
-    told = message()
-    told.metadata_context.filter_metadata["archgw"].update({"candidate": "openai-gpt-4o"})
-    assert wire.candidate(told) == "openai-gpt-4o"
+@pytest.mark.parametrize("door", ["envoy://attempt/openai-gpt-4o", "envoy://archgw.attempt/openai-gpt-4o"])
+def test_the_leaf_tells_whose_turn_it_is(door: str) -> None:
+    assert wire.candidate(with_attributes(message(), destination__address=door)) == "openai-gpt-4o"
 
 
 def test_without_a_leaf_it_is_nobodys_turn() -> None:
@@ -183,6 +182,23 @@ def test_a_choice_sends_the_exchanges_id_down_its_chain() -> None:
         "x-envoy-upstream-rq-per-try-timeout-ms": "62000",
         "content-length": "16",
     }
+
+
+@pytest.mark.parametrize(
+    ("prefix", "gone"), [("", ["cookie", "x-api-key"]), ("archgw.", [])], ids=["our own Envoy", "another's"]
+)
+def test_what_the_exchange_keeps_of_a_request_goes_no_further(prefix: str, gone: list[str]) -> None:
+    seen = {
+        ":path": "/",
+        "cookie": "c",
+        "x-api-key": "k",
+        "host": "h",
+        "x-request-id": "r",
+        "x-forwarded-proto": "http",
+    }
+    told = wire.response(Choose("chain.default.gpt", "0123456789abcdef", 3, 60.0), None, seen, prefix)
+    assert told
+    assert sorted(told.request_body.response.header_mutation.remove_headers) == gone
 
 
 def test_a_provider_gets_what_the_effect_names_and_nothing_else() -> None:

@@ -1,6 +1,6 @@
 """Envoy's messages <-> events and effects: a table each way, nothing decided here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -32,6 +32,7 @@ _BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which f
 
 # Taken away by the attempt route instead: the route match still needs them.
 _LEFT_TO_ROUTE = frozenset({"x-archgw-provider", "x-forwarded-proto", "host", "content-length"})
+_NAMED_BY_ENVOY = _LEFT_TO_ROUTE | {"x-request-id"}  # where it must answer itself
 
 
 def event(message: pb.ProcessingRequest) -> Event | None:
@@ -68,8 +69,8 @@ def attribute(message: pb.ProcessingRequest, name: str) -> str:
 
 
 def candidate(message: pb.ProcessingRequest) -> str:
-    """The id of the candidate whose turn it is, as the leaf's endpoint names it."""
-    return message.metadata_context.filter_metadata["archgw"].fields["candidate"].string_value
+    """The id of the candidate whose turn it is: the leaf's door to the attempt hop, envoy://attempt/ID, names it."""
+    return attribute(message, "destination.address").removeprefix("envoy://").partition("/")[2]
 
 
 def torn(message: log.StreamAccessLogsMessage) -> list[str]:
@@ -103,7 +104,7 @@ def response(effect: Effect, heard: Event | None, request: Headers, prefix: str 
         case Advise():
             return _advise(effect, heard)
         case Choose():
-            return _choose(effect, prefix)
+            return _choose(effect, request, prefix)
         case Ask():
             return _ask(effect, request, prefix)
         case Release(set, remove):
@@ -143,8 +144,12 @@ def _advise(effect: Advise, heard: Event | None) -> bytes:
     return sized(phase, _common(_mutation(effect.headers, effect.remove) + anew))
 
 
-def _choose(effect: Choose, prefix: str) -> bytes:
+def _choose(effect: Choose, request: Headers, prefix: str) -> bytes:
+    """The exchange keeps the client's headers, so no attempt need be shown them; in an Envoy of others' they may be
+    read on their way.
+    """
     body = effect.exchange.encode()
+    gone = [] if prefix else _names(request, but=_NAMED_BY_ENVOY)
     set = {
         "x-archgw-chain": f"{prefix}{effect.chain}",
         "x-archgw-exchange": effect.exchange,
@@ -152,16 +157,16 @@ def _choose(effect: Choose, prefix: str) -> bytes:
         "x-envoy-upstream-rq-per-try-timeout-ms": str(int((effect.patience + _BACKSTOP) * 1000)),
         "content-length": str(len(body)),  # Envoy answers 500 when the replaced body has another length
     }
-    return sized(_REQUEST_BODY, _common(_mutation(set) + sized(_BODY_MUTATION, sized(_BODY, body)) + _ROUTE_ANEW))
+    return sized(_REQUEST_BODY, _common(_mutation(set, gone) + sized(_BODY_MUTATION, sized(_BODY, body)) + _ROUTE_ANEW))
+
+
+def _names(headers: Headers, *, but: Set[str]) -> list[str]:
+    return [name for name in headers if not name.startswith(":") and name not in but]
 
 
 def _ask(effect: Ask, request: Headers, prefix: str) -> bytes:
     """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
-    gone = [
-        name
-        for name in request
-        if not name.startswith(":") and name not in effect.headers and name not in _LEFT_TO_ROUTE
-    ]
+    gone = _names(request, but=_LEFT_TO_ROUTE.union(effect.headers))
     set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
     common = _mutation(set, gone) + sized(_BODY_MUTATION, sized(_BODY, effect.body)) + _ROUTE_ANEW + _REPLACED
     known = {"attempt": effect.attempt, "id": effect.attempt.partition("/")[0]}

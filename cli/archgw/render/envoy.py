@@ -9,6 +9,7 @@ Why two hops, and each odd line below: docs/architecture.md. Seen on Envoy 1.40.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from archgw.render import envoy_workers
 from archgw.render.envoy_clusters import (
@@ -50,6 +51,13 @@ _TAGS = [
     {"tag_name": "envoy.cluster_name", "regex": rf"^cluster\.(({_OUR_CLUSTERS}|[^.]+)\.)"},
     *({"tag_name": f"envoy.{name}"} for name in _ENVOYS_TAGS),
 ]
+# There is a chain for each preference and who answers it first, and nobody reads of it, or of a leaf, more than how
+# often it was tried again or put aside: the rest would be a third of what Envoy does to take a chain in.
+_UNREAD = (
+    r"cluster\.(leaf\.[^.]+|chain\.[^.]+\.[^.]+\.[^.]+)\.(assignment|bind|circuit|default|external|http1|internal|lb_|max_host"
+    r"|membership|original|retry_or|update|upstream_cx|upstream_flow|upstream_internal|version|warming"
+    r"|upstream_rq_(\d|active|cancel|complete|maint|max|pending|per_cx|retry_(backoff|limit)|rx|total|tx)).*"
+)
 _LONGEST_WAIT = "3600s"  # the most that Envoy 1.40 takes
 _KEPT_OPEN = 300.0  # seconds of a client's connection on which nothing is asked
 
@@ -103,7 +111,11 @@ def _bootstrap(place: Place, listeners: list[Json], clusters: list[Json]) -> Jso
         },
         "bootstrap_extensions": [internal_listeners()],
         "static_resources": {"listeners": listeners, "clusters": clusters},
-        "stats_config": {"use_all_default_tags": False, "stats_tags": _TAGS},
+        "stats_config": {
+            "use_all_default_tags": False,
+            "stats_tags": _TAGS,
+            "stats_matcher": {"exclusion_list": {"patterns": [{"safe_regex": {"regex": _UNREAD}}]}},
+        },
         "overload_manager": {
             "resource_monitors": [
                 typed(
@@ -145,7 +157,7 @@ def _front_listener(plan: Plan, place: Place, routes: Json) -> Json:
     manager = _connection_manager(
         "front",
         place,
-        http_filters=[selection_filter(plan, place), _router_filter(suppress_envoy_headers=True)],
+        http_filters=[selection_filter(plan, place), _router_filter(dynamic_stats=False)],
         routes=routes,
     ) | {
         # Copies of our own headers that a client made up must not steer anything.
@@ -221,7 +233,7 @@ def attempt_listener(plan: Plan, place: Place) -> Json:
                     ]
                 },
             ),
-            _router_filter(suppress_envoy_headers=True),
+            _router_filter(),
         ],
         routes={"route_config": _attempt_routes(plan, place)},
     ) | {
@@ -321,7 +333,6 @@ def _torn_log(cluster: str, when: str) -> Json:
 def selection_filter(plan: Plan, place: Place) -> Json:
     retry = envoy_workers.retry() if plan.workers > 1 else {}
     return _ext_proc(
-        role="selection",
         service=_service("selection", place) | retry,
         message_timeout="10s",
         max_message_timeout=_LONGEST_WAIT,  # the service asks for more where a request waits for another's answer
@@ -338,7 +349,6 @@ def selection_filter(plan: Plan, place: Place) -> Json:
 
 def _attempt_filter(plan: Plan, place: Place) -> Json:
     return _ext_proc(
-        role="attempt",
         service=_service("attempt", place),
         # While an answer is held for its first content, Envoy waits for us: longer than our own timer.
         message_timeout=_total(plan),
@@ -350,6 +360,10 @@ def _attempt_filter(plan: Plan, place: Place) -> Json:
             "request_trailer_mode": "SKIP",
             "response_trailer_mode": "SEND",
         },
+        metadata_options={"receiving_namespaces": {"untyped": ["archgw"]}},
+        # Through which door it came: whose turn it is. Metadata of the leaf would go with every event of a stream.
+        request_attributes=["destination.address"],
+        response_attributes=["response.code_details"],
     )
 
 
@@ -360,7 +374,7 @@ def _service(role: str, place: Place) -> Json:
     return {"envoy_grpc": {"cluster_name": place.named("router")}, "timeout": "0s", "initial_metadata": told}
 
 
-def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode: Json, **more: str) -> Json:
+def _ext_proc(*, service: Json, message_timeout: str, processing_mode: Json, **more: Any) -> Json:
     return typed(
         "envoy.filters.http.ext_proc",
         "filters.http.ext_proc.v3.ExternalProcessor",
@@ -370,20 +384,16 @@ def _ext_proc(*, role: str, service: Json, message_timeout: str, processing_mode
         # allow_all_routing: the service sets :authority; allow_envoy: it sets x-envoy-max-retries.
         mutation_rules={"allow_all_routing": True, "allow_envoy": True},
         processing_mode=processing_mode,
-        metadata_options={
-            "receiving_namespaces": {"untyped": ["archgw"]},
-            # Carries the leaf's metadata: which candidate's turn it is.
-            "forwarding_namespaces": {"untyped": ["archgw"]},
-        },
-        response_attributes=["response.code_details", "response.flags"] if role == "attempt" else [],
     )
 
 
-def _router_filter(*, suppress_envoy_headers: bool) -> Json:
+def _router_filter(**more: bool) -> Json:
+    """`dynamic_stats`: whether answers are counted by their status, which nobody reads of chains."""
     return typed(
         "envoy.filters.http.router",
         "filters.http.router.v3.Router",
-        suppress_envoy_headers=suppress_envoy_headers,
+        suppress_envoy_headers=True,
+        **more,
     )
 
 

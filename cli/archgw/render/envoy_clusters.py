@@ -41,7 +41,10 @@ def nobody_cluster(place: Place) -> Json:
 
 
 def leaf_cluster(candidate: Candidate, failover: Failover, place: Place) -> Json:
-    """The candidate as the front sees it: a door to the attempt hop that tells it whose turn it is."""
+    """The candidate as the front sees it: a door to the attempt hop that tells it whose turn it is.
+
+    The metadata is for the access log.
+    """
     door = {"envoy_internal_address": {"server_listener_name": place.named("attempt"), "endpoint_id": candidate.id}}
     metadata = {"filter_metadata": {"archgw": {"candidate": candidate.id}}}
     protocol = {"explicit_http_config": {"http_protocol_options": {"enable_trailers": True}}}
@@ -57,12 +60,6 @@ def leaf_cluster(candidate: Candidate, failover: Failover, place: Place) -> Json
             "base_ejection_time": seconds(failover.put_aside_for),
             "max_ejection_percent": 100,
         },
-        "transport_socket": typed(
-            "envoy.transport_sockets.internal_upstream",
-            "transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
-            passthrough_metadata=[{"kind": {"host": {}}, "name": "archgw"}],
-            transport_socket=typed("envoy.transport_sockets.raw_buffer", "transport_sockets.raw_buffer.v3.RawBuffer"),
-        ),
     }
 
 
