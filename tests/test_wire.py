@@ -198,7 +198,8 @@ def test_what_the_exchange_keeps_of_a_request_goes_no_further(prefix: str, gone:
     }
     told = wire.response(Choose("chain.default.gpt", "0123456789abcdef", 3, 60.0), None, seen, prefix)
     assert told
-    assert sorted(told.request_body.response.header_mutation.remove_headers) == gone
+    common = pb.ProcessingResponse.FromString(told).request_body.response
+    assert sorted(common.header_mutation.remove_headers) == gone
 
 
 def test_a_provider_gets_what_the_effect_names_and_nothing_else() -> None:
