@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from archgw.home import Home, Stack
@@ -19,6 +19,7 @@ from archgw.supervisor import Supervisor
 
 from router_service.shell import envoy_admin
 
+T = TypeVar("T")
 CODE = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}  # where a checkout is not installed
 
 
@@ -42,6 +43,15 @@ async def until(true: Callable[[], object], *, patience: float = 60.0) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError("it did not come about")
+
+
+async def settled(read: Callable[[], T], *, quiet: float = 0.5) -> T:
+    """What it says when it says nothing new for so long: of a log, which is written behind the requests' backs."""
+    before, now = None, read()
+    while now != before:
+        await asyncio.sleep(quiet)
+        before, now = now, read()
+    return now
 
 
 @dataclass

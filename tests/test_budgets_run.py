@@ -21,7 +21,7 @@ from archgw.simulate import Simulator
 from postgres import binaries, postgres
 from redises import fake_redis, installed, real_redis
 from sdks import AnthropicClient, OpenAIClient, ResponsesClient, User
-from stack import Gateway, free_port, gateway
+from stack import Gateway, free_port, gateway, settled
 from test_reload import rewrite
 from typer.testing import CliRunner
 
@@ -50,8 +50,9 @@ def hello(**more: Any) -> dict[str, Any]:
     return {"model": "arch.main.v1", "max_tokens": 100, "messages": [{"role": "user", "content": "hello"}]} | more
 
 
-def log(it: Gateway) -> str:
-    return it.home.log("router").read_text()
+async def log(it: Gateway) -> str:
+    """As it is when nothing more is added: lines are written a moment after their requests."""
+    return await settled(it.home.log("router").read_text)
 
 
 def archgw(it: Gateway, *arguments: str) -> str:
@@ -84,7 +85,7 @@ async def test_who_is_refused_reads_why_and_asks_no_second_time(tmp_path: Path, 
         assert error["type"] == ("billing_error" if kind is AnthropicClient else "insufficient_quota")
         headers = refused.value.response.headers
         assert headers["x-should-retry"] == "false" and 0 < int(headers["retry-after"]) <= 86_400
-        assert log(it).count('"status": 429') == 1, "no second time"
+        assert (await log(it)).count('"status": 429') == 1, "no second time"
         assert sum(len(provider.requests) for provider in it.providers.values()) == 1
         await client.close()
 

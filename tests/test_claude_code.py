@@ -24,7 +24,7 @@ import pytest
 import pytest_asyncio
 from archgw.simulate import Fault, Simulator
 from programs import finished, installed, node
-from stack import CODE, Gateway, gateway, until
+from stack import CODE, Gateway, gateway, settled, until
 
 OLD, NEW = "2.1.197", "2.1.330"
 PATIENCE = 60.0  # seconds for one run
@@ -126,10 +126,10 @@ class Client:
 
     async def ask(self, prompt: str, *arguments: str) -> Run:
         """`archgw cli-agent claude -- -p prompt`, with nothing of ours around it."""
-        before = len(self.log())
+        before = len(await settled(self.log))
         command = self.launch("-p", prompt, "--output-format", "json", *arguments)
         told = await finished(command, self.work, self.environment, patience=PATIENCE)
-        return Run(*told, self.log()[before:])
+        return Run(*told, (await settled(self.log))[before:])
 
     def log(self) -> list[dict[str, Any]]:
         """The requests of this generation that have ended, as the gateway logs them."""
@@ -538,14 +538,14 @@ async def test_a_budget_that_blocks_is_told_on_the_screen_and_nothing_is_tried_i
         await until(lambda: PROMPT in terminal.screen(), patience=PATIENCE)
         await terminal.type(f"what do you say {script([{'text': 'As long as it lasts.'}])}")
         await until(lambda: [line for line in client.log() if line["kind"] == "user turn"][2:], patience=PATIENCE)
-        before = len(client.log())
+        before = len(await settled(client.log))
         await terminal.type("and what do you say now")
         await until(lambda: SPENT in terminal.words(), patience=PATIENCE)
         told = terminal.words()
         assert "To go on before, raise it in config.yaml (budgets)" in told
         await until(lambda: "budget spent: $" in terminal.words(), patience=PATIENCE)  # status line
-        assert {line["status"] for line in client.log()[before:] if line["kind"] == "user turn"} == {429}
-        assert sum(line["kind"] == "user turn" for line in client.log()[before:]) == 1, "it is not tried again"
+        turns = [line for line in (await settled(client.log))[before:] if line["kind"] == "user turn"]
+        assert [line["status"] for line in turns] == [429], "it is not tried again"
 
     async with gateway(tmp_path / "gateway", CONFIG + BUDGET, providers, KEYS) as thrifty:
         await both(clients_of(thrifty, programs, tmp_path / "clients"), dialogue)
@@ -561,8 +561,8 @@ def said_of(running: Gateway, request: str) -> set[tuple[str, str | None]]:
         return {(signal, told) for signal, told in rows if signal in ("good", "bad", "should be")}
 
 
-def turns_of(client: Client) -> list[dict[str, Any]]:
-    return [line for line in client.log() if line["kind"] == "user turn"]
+async def turns_of(client: Client) -> list[dict[str, Any]]:
+    return [line for line in await settled(client.log) if line["kind"] == "user turn"]
 
 
 async def test_feedback_commands_rate_this_sessions_last_answer_and_ask_no_model(
@@ -610,15 +610,15 @@ async def test_feedback_commands_are_listed_and_typed_in_a_terminal(
     clients: list[Client], running: Gateway, terminals: list[Terminal]
 ) -> None:
     async def dialogue(client: Client) -> None:
-        client, before = replace(client, options=("--feedback-commands",)), len(turns_of(client))
+        client, before = replace(client, options=("--feedback-commands",)), len(await turns_of(client))
         terminal = Terminal(client)
         terminals.append(terminal)
         terminal.open()
         await until(lambda: PROMPT in terminal.screen(), patience=PATIENCE)
         await terminal.type(f"what do you say {script([{'text': 'As you see.'}])}")
         await until(lambda: "As you see." in terminal.screen(), patience=PATIENCE)
-        await until(lambda: turns_of(client)[before:], patience=PATIENCE)
-        (turn,) = turns_of(client)[before:]
+        await until(lambda: [line for line in client.log() if line["kind"] == "user turn"][before:], patience=PATIENCE)
+        (turn,) = (await turns_of(client))[before:]
         terminal.tmux("send-keys", "-t", "s", "-l", "/goo")
         await until(lambda: "Tell archgw that the last answer was good" in terminal.words(), patience=PATIENCE)
         terminal.tmux("send-keys", "-t", "s", "-l", "d")
@@ -628,6 +628,6 @@ async def test_feedback_commands_are_listed_and_typed_in_a_terminal(
             terminal.tmux("send-keys", "-t", "s", "Enter")
         await until(lambda: f"archgw: kept, good: {GPT}" in terminal.words(), patience=PATIENCE)
         await until(lambda: said_of(running, turn["id"]) == {("good", None)}, patience=PATIENCE)
-        assert turns_of(client)[before:] == [turn], "no model was asked"
+        assert (await turns_of(client))[before:] == [turn], "no model was asked"
 
     await both(clients, dialogue)
