@@ -112,7 +112,7 @@ async def test_a_router_model_that_cannot_be_made_is_nobody(
 ) -> None:
     """The one that ships, too: an installation may be incomplete."""
 
-    def broken(_: object) -> object:
+    def broken(_: object, **__: object) -> object:
         raise error
 
     monkeypatch.setattr(router_model, "onnx_model", broken)

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -22,7 +24,7 @@ from router_service.shell import fingerprint, router_model
 from router_service.shell.ensemble import Ensemble, opened
 from router_service.shell.fingerprint import MODEL
 from router_service.shell.llm_router import LlmRouter
-from router_service.shell.onnx_model import BadModel, OnnxModel
+from router_service.shell.onnx_model import BadModel, Judgement, OnnxModel
 from router_service.shell.onnx_router import OnnxRouter
 from router_service.shell.router_model import InThread, Remembered
 
@@ -118,6 +120,27 @@ def test_a_group_answers_with_the_mean_of_its_parts(tmp_path: Path) -> None:
     assert group.judge("hello", (), vectors).logits == pytest.approx([0.5, 0, 0.5, 0.5])
 
 
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_parts_are_asked_on_threads_of_their_own_where_they_are_asked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, side_by_side: bool
+) -> None:
+    for name, sees, none in (("a", 0, 1), ("b", 2, 0)):
+        _part(tmp_path / name, sees=sees, none=none, width=2)
+    (tmp_path / "router.json").write_text('{"parts": ["a", "b"]}')
+    threads: list[int] = []
+    judge = OnnxModel.judge
+
+    def watched(self: OnnxModel, *asked: Any) -> Judgement:
+        threads.append(threading.get_ident())
+        return judge(self, *asked)
+
+    monkeypatch.setattr(OnnxModel, "judge", watched)
+    group = opened(tmp_path, side_by_side=side_by_side)
+    vectors = np.stack([group.preference(name, "") for name in "xyz"])
+    assert group.judge("hello", (), vectors).logits == pytest.approx([1, 0, 1, 0.5])
+    assert threading.get_ident() in threads and len(set(threads)) == 1 + side_by_side
+
+
 def test_a_part_stays_out_of_letters_that_it_does_not_know(tmp_path: Path) -> None:
     parts = [_part(tmp_path / "a", sees=0, none=1, width=2), _part(tmp_path / "b", sees=2, none=0, width=2)]
     (parts[1] / "router.json").write_text('{"scale": 1, "tau": 0, "latin": true}')
@@ -157,6 +180,34 @@ def test_a_part_of_what_ships_can_be_used_by_itself(shell: Shell, part: str) -> 
         "route", "write a function", "-c", shell.config(CONFIG + f"routing: {{model: {part}}}\n"), "--explain", "--json"
     )
     assert json.loads(result.stdout)["read"]["model"] == str(MODEL / part), result.output
+
+
+def test_a_model_that_was_optimized_is_run_as_it_is(tmp_path: Path) -> None:
+    """Optimised once more, it would fuse what it did not, and round otherwise."""
+    part = _part(tmp_path / "a", sees=0, none=0, width=2)
+
+    def level() -> onnxruntime.GraphOptimizationLevel:
+        found: onnxruntime.GraphOptimizationLevel = (
+            OnnxModel(part)._session.get_session_options().graph_optimization_level
+        )
+        return found
+
+    assert level() == onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    (part / "router.json").write_text('{"scale": 1, "tau": 0, "optimized": true}')
+    assert level() == onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+
+
+@pytest.mark.parametrize(
+    ("folder", "seen_as"),
+    [
+        (MODEL, "130ba0e730b2f5dc"),
+        (MODEL / "multilingual", "392b3c952ca1f751"),
+        (MODEL / "english", "af051e75d46d3388"),
+    ],
+    ids=["both", "multilingual", "english"],
+)
+def test_what_was_learned_before_the_graphs_were_made_lean_still_counts(folder: Path, seen_as: str) -> None:
+    assert fingerprint.fingerprint(folder) == seen_as
 
 
 # -- off the loop, under a deadline ------------------------------------------------------------------------------------

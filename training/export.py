@@ -18,6 +18,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.lean import lean
 from training.model import Router, unit
 from training.train import ASK_TOKENS, Texts, by_author, load, score_all
 
@@ -64,6 +65,7 @@ def export(model: Router, folder: Path) -> None:
         reduce_range=True,  # processors without VNNI add pairs of products in 16 bits, which eight bits overflow
         extra_options={"MatMulConstBOnly": True}, nodes_to_exclude=_heads(folder / "router.float.onnx"),
     )  # fmt: skip
+    lean(folder / "router.onnx")
 
 
 def _heads(file: Path) -> list[str]:
@@ -113,6 +115,7 @@ def main() -> None:
         "tau": round(model.tau.item() + shift / scale, 5),
         "temperature": round(t, 4),
         "tokens": ASK_TOKENS + 3,
+        "optimized": True,
     }
     if arguments.latin:
         calibration["latin"] = True
@@ -124,7 +127,12 @@ def main() -> None:
 
 def _parity(folder: Path, texts: Texts) -> float:
     """The least cosine between the two files' vectors over a few texts."""
-    sessions = [onnxruntime.InferenceSession(str(folder / name)) for name in ("router.float.onnx", "router.onnx")]
+    as_it_is = onnxruntime.SessionOptions()
+    as_it_is.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    sessions = [
+        onnxruntime.InferenceSession(str(folder / "router.float.onnx")),
+        onnxruntime.InferenceSession(str(folder / "router.onnx"), as_it_is),
+    ]
     least = 1.0
     for text in ("why is this slow?", "write a parser for TOML dates", "und jetzt bitte noch die Tests dazu"):
         x = texts.padded([texts.preference(("", text))])

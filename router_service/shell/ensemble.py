@@ -6,6 +6,7 @@ such a group, each part a folder in it; `none` (added to the logit of none) and 
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,24 @@ from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxMode
 
 
 class Ensemble:
-    def __init__(self, folder: Path, parts: Sequence[Judge], *, temperature: float = 1.0, none: float = 0.0) -> None:
+    """`side_by_side`: the parts are asked at once, on a thread each, and an ask takes as long as the slowest of them.
+    Nothing for who asks from many threads: all would wait for the same ones."""
+
+    def __init__(
+        self,
+        folder: Path,
+        parts: Sequence[Judge],
+        *,
+        temperature: float = 1.0,
+        none: float = 0.0,
+        side_by_side: bool = False,
+    ) -> None:
         self.folder = folder
         self.parts = list(parts)
         self.temperature, self.none = temperature, none
         self._ends = [int(end) for end in np.cumsum([part.width for part in self.parts])]
+        threads = len(self.parts) - 1 if side_by_side else 0
+        self._others = ThreadPoolExecutor(threads, "router-model-part") if threads else None
 
     @property
     def width(self) -> int:
@@ -36,13 +50,18 @@ class Ensemble:
 
     def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement:
         """The parts that know the letters of the ask have a say. One alone is calibrated as it is."""
-        asked = {
-            at: part.judge(ask, context, np.ascontiguousarray(vectors))
-            for at, (part, vectors) in enumerate(
-                zip(self.parts, np.split(preferences, self._ends[:-1], axis=1), strict=True)
-            )
-            if part.reads(ask) or not self.reads(ask)
-        }
+        vectors = np.split(preferences, self._ends[:-1], axis=1)
+        reading = [at for at, part in enumerate(self.parts) if part.reads(ask)] or list(range(len(self.parts)))
+
+        def judged(at: int) -> Judgement:
+            return self.parts[at].judge(ask, context, np.ascontiguousarray(vectors[at]))
+
+        first, *others = reading
+        if self._others is None:
+            asked = {at: judged(at) for at in reading}
+        else:
+            jobs = {at: self._others.submit(judged, at) for at in others}
+            asked = {first: judged(first)} | {at: job.result() for at, job in jobs.items()}
         judgements, vector = list(asked.values()), self._vector(asked)
         if len(judgements) == 1:
             return replace(judgements[0], vector=vector)
@@ -66,8 +85,8 @@ class Ensemble:
         return replace(self.parts[0].reading(ask, context), model=str(self.folder))
 
 
-def opened(folder: Path = MODEL) -> Judge:
-    """The model in a folder. Raises BadModel when its files are of no use."""
+def opened(folder: Path = MODEL, *, side_by_side: bool = False) -> Judge:
+    """The model in a folder; `side_by_side` as of a group. Raises BadModel when its files are of no use."""
     file = folder / "router.json"
     try:
         found = json.loads(file.read_text("utf-8"))
@@ -80,4 +99,5 @@ def opened(folder: Path = MODEL) -> Judge:
         raise BadModel(f"{file}: parts: expected a list of folders")
     if not all(isinstance(number, int | float) for number in (temperature, none)) or temperature <= 0:
         raise BadModel(f"{file}: temperature and none: expected numbers, temperature above 0")
-    return Ensemble(folder, [OnnxModel(folder / part) for part in parts], temperature=temperature, none=none)
+    models = [OnnxModel(folder / part) for part in parts]
+    return Ensemble(folder, models, temperature=temperature, none=none, side_by_side=side_by_side)

@@ -8,6 +8,13 @@ from router_service.config import LocalModel, RemoteModel, Routing, ShippedModel
 
 MODEL = Path(str(files("router_service") / "model"))
 
+# Files that see the same to the bit as those that shipped before them: what was learned with these still counts.
+_SEES_AS = {
+    "1c08a049b801e446": "130ba0e730b2f5dc",
+    "fd21ae9e3f7af964": "392b3c952ca1f751",  # multilingual alone
+    "cbe5dbb220e93530": "af051e75d46d3388",  # english alone
+}
+
 
 def of(routing: Routing) -> str:
     """Of the model that the config asks for; empty where it is an LLM, which tells no vectors. Of one that is in use,
@@ -31,4 +38,5 @@ def fingerprint(folder: Path) -> str:
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
                 digest.update(block)
-    return digest.hexdigest()[:16]
+    found = digest.hexdigest()[:16]
+    return _SEES_AS.get(found, found)

@@ -36,6 +36,7 @@ class Calibration:
     """What router.json says. `tokens` is the most that is read of an ask and its context together.
 
     `latin`: knows only languages in Latin letters; in a group, it stays out of what is asked in others.
+    `optimized`: the graph is run as it is.
     """
 
     scale: float
@@ -45,6 +46,7 @@ class Calibration:
     ask_prefix: str = ""
     preference_prefix: str = ""
     latin: bool = False
+    optimized: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class OnnxModel:
         self.folder = folder
         self.calibration = _calibration(folder / "router.json")
         self._tokenizer = _tokenizer(folder / "tokenizer.json")
-        self._session = _session(folder / "router.onnx")
+        self._session = _session(folder / "router.onnx", optimized=self.calibration.optimized)
         self._inputs = {item.name for item in self._session.get_inputs()}
         self._outputs = [item.name for item in self._session.get_outputs()]
         self.compares = "preferences" in self._inputs and "logits" in self._outputs
@@ -191,8 +193,10 @@ def _unit(vector: Vectors) -> Vectors:
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
-def _session(path: Path) -> Any:
+def _session(path: Path, *, optimized: bool) -> Any:
     options = onnxruntime.SessionOptions()
+    if optimized:  # once more would take time, and fuse what was not fused before: other roundings
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import os
 import secrets
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +57,9 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
     if isinstance(like, InThread):
         return InThread(OnnxRouter(preferences, like.judge, like.seen_as), plan.routing.deadline)
-    return InThread(OnnxRouter(preferences, onnx_model(wanted)), plan.routing.deadline)
+    # On two cores, the second is for who answers meanwhile, and for Envoy.
+    judge = onnx_model(wanted, side_by_side=(os.cpu_count() or 1) > 2)
+    return InThread(OnnxRouter(preferences, judge), plan.routing.deadline)
 
 
 async def ready(plan: Plan) -> Model:
@@ -95,13 +98,14 @@ class Nobody:
         return
 
 
-def onnx_model(wanted: LocalModel | ShippedModel | None) -> Judge:
+def onnx_model(wanted: LocalModel | ShippedModel | None, *, side_by_side: bool = False) -> Judge:
+    """`side_by_side`: for who asks from one thread, and has cores to spare (see Ensemble). Raises BadModel."""
     match wanted:
         case LocalModel(folder):
-            return opened(Path(folder))
+            return opened(Path(folder), side_by_side=side_by_side)
         case ShippedModel(part):
             return opened(MODEL / part)
-    return opened()
+    return opened(side_by_side=side_by_side)
 
 
 _REMEMBERED = 2048  # asks; the vector of each is some kilobytes
