@@ -145,7 +145,7 @@ class Paces:
 
     def whole(self, candidate: Candidate, tokens: int | None, seconds: float, now: float) -> None:
         """An answer has come as one piece: both its parts took longer, or shorter, than expected by the same factor."""
-        expected = self.speeds([candidate], now)[candidate.id]
+        expected = self._speed(candidate, (candidate,), now)
         factor = log(max(seconds, _LEAST) / expected.seconds(WRITTEN if tokens is None else tokens))
         self._learn_first(candidate.id, log(expected.first) + factor, now)
         if tokens is not None:
@@ -179,7 +179,7 @@ class Paces:
     # -- keeping --------------------------------------------------------------------------------------------------
 
     def _of(self, candidate: str) -> _Known:
-        return self._known.setdefault(candidate, _Known())
+        return self._known.get(candidate) or self._known.setdefault(candidate, _Known())
 
     def _learn_first(self, candidate: str, value: float, now: float) -> None:
         known = self._of(candidate)

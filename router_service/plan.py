@@ -187,6 +187,7 @@ class Plan:
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     workers: int = 1  # router services behind one Envoy
+    sealed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by dialect; see _sealed
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -201,15 +202,6 @@ class Plan:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
         inside = first in route.candidates
         return self.chains[route.id if inside else DEFAULT, first.id]
-
-    def makers(self, dialect: str) -> set[str]:
-        """The models that have a state of reasoning and may be asked in this dialect."""
-        asked = [candidate for candidate in self.candidates if candidate.dialect(dialect) == dialect]
-        return {one.maker for one in asked if dialect != "openai_chat" or one.facts.thoughts}
-
-    def several(self, dialect: str) -> bool:
-        """Whether more than one model may be asked in this dialect."""
-        return sum(candidate.dialect(dialect) == dialect for candidate in self.candidates) > 1
 
     def candidate(self, id: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.id == id), None)
@@ -246,7 +238,22 @@ def plan(config: Config) -> Plan:
         cache=config.cache,
         learning=config.learning,
         workers=config.workers,
+        sealed=_sealed(candidates),
     )
+
+
+def _sealed(candidates: Sequence[Candidate]) -> dict[str, frozenset[str]]:
+    """By dialect, where more than one model may be asked in it: the makers of those that have a state of reasoning."""
+    asked: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        for spoken in {one.facts.dialect, one.provider.dialect, *one.provider.also}:
+            if one.dialect(spoken) == spoken:
+                asked.setdefault(spoken, []).append(one)
+    return {
+        spoken: frozenset(one.maker for one in those if spoken != "openai_chat" or one.facts.thoughts)
+        for spoken, those in asked.items()
+        if len(those) > 1
+    }
 
 
 def slug(text: str) -> str:

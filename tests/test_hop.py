@@ -183,6 +183,9 @@ async def test_whose_client_has_left_asks_for_nobody_any_more_unless_envoy_comes
     class Told(Cache):
         given_up: tuple[str, ...] = ()
 
+        def leads(self, exchange: str) -> bool:
+            return True
+
         def give_up(self, exchange: str, verdict: Verdict = "next") -> None:
             self.given_up += (exchange,)
 

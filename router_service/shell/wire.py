@@ -39,14 +39,15 @@ _NAMED_BY_ENVOY = _LEFT_TO_ROUTE | {"x-request-id"}  # where it must answer itse
 
 def event(message: pb.ProcessingRequest) -> Event | None:
     match message.WhichOneof("request"):
+        case "response_body":  # most are
+            told = message.response_body
+            return ResponseBody(told.body, told.end_of_stream)
         case "request_headers":
             return RequestHeaders(headers(message.request_headers.headers), message.request_headers.end_of_stream)
         case "request_body":
             return RequestBody(message.request_body.body)
         case "response_headers":
             return _response_headers(message)
-        case "response_body":
-            return ResponseBody(message.response_body.body, message.response_body.end_of_stream)
         case "response_trailers":
             return ResponseTrailers(tuple(one.key for one in message.response_trailers.trailers.headers))
     return None
@@ -56,7 +57,7 @@ def headers(map: pb.HeaderMap) -> dict[str, str]:
     """Header names in lower case; of repeated ones, the values joined with commas (RFC 9110, 5.3)."""
     found: dict[str, str] = {}
     for header in map.headers:
-        value = header.value or header.raw_value.decode("utf-8", "replace")
+        value = header.raw_value.decode("utf-8", "replace") or header.value  # Envoy 1.40 fills in the former
         name = header.key.lower()
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
