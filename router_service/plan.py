@@ -181,13 +181,13 @@ class Plan:
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
+    sealed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by dialect; see _sealed
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     workers: int = 1  # router services behind one Envoy
-    sealed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by dialect; see _sealed
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -232,13 +232,13 @@ def plan(config: Config) -> Plan:
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
+        sealed=_sealed(candidates),
         clients=config.clients,
         budgets=config.budgets,
         telemetry=config.telemetry,
         cache=config.cache,
         learning=config.learning,
         workers=config.workers,
-        sealed=_sealed(candidates),
     )
 
 
