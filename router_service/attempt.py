@@ -252,7 +252,7 @@ class Attempt:
             if not self._retelling.same and self._passed > MAX_HELD:
                 return self._break("answered more than the gateway can hold", now)
             fresh = self._retelling.read(chunk, end)
-            return self._pass_on(self._retelling.tell(chunk, fresh, end=end), fresh, end, now)
+            return self._pass_on(self._retelling.tell(chunk, fresh, end=end), end, now)
         self._held += chunk
         if self._streamed:
             return self._judge_stream(chunk, end, now)
@@ -267,7 +267,7 @@ class Attempt:
             if len(self._held) > MAX_HELD:
                 return self._fail("answered more than the gateway can hold", now)
             return self._judge_events(None, now) if self._retelling.ended or end else []
-        failure = failure_in(fresh)
+        failure = self._retelling.failed
         if failure:  # nothing has gone out yet, whatever came before it
             words = f"failed before its first content: {self._said(failure)}"
             return self._fail(words, now, status=status_of(failure))
@@ -327,13 +327,12 @@ class Attempt:
 
     def _release(self, end: bool, now: float) -> list[Effect]:
         """First content of a stream: from here on the client sees it as it comes."""
-        events = self._events
-        first = self._retelling.begin(bytes(self._held), events, end=end)
+        first = self._retelling.begin(bytes(self._held), self._events, end=end)
         self._commit(now)
         self._held.clear()
         self._events = []
         headers = self._reply_headers() | {"content-type": EVENT_STREAM}
-        effects = [Release(headers, self._kept_back()), *self._pass_on(first, events, end, now)]
+        effects = [Release(headers, self._kept_back()), *self._pass_on(first, end, now)]
         return effects if self._state == "done" else [*effects, Wake(self._next_look(0.0, now))]
 
     def _release_whole(self, body: bytes | None, now: float) -> list[Effect]:
@@ -426,8 +425,8 @@ class Attempt:
 
     # -- streaming --------------------------------------------------------------------------------------------
 
-    def _pass_on(self, out: bytes, events: list[ReplyEvent], end: bool, now: float) -> list[Effect]:
-        failure = failure_in(events)
+    def _pass_on(self, out: bytes, end: bool, now: float) -> list[Effect]:
+        failure = self._retelling.failed
         if failure and (self._retelling.broke_off or not self._retelling.same or failure.odd):
             return self._break(self._said(failure), now, first=out)
         if failure:  # the vendor's own error event, in the client's dialect already

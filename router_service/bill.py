@@ -8,7 +8,7 @@ from router_service.conversation import Usage
 from router_service.detectors import retried
 from router_service.exchange import Exchange
 from router_service.plan import Candidate
-from router_service.session import Ended, Served, Sessions, main_thread
+from router_service.session import Ended, Served, Session, Sessions, main_thread
 
 
 def settle(
@@ -29,8 +29,7 @@ def settle(
     session, kind = sessions.get(exchange.session), exchange.intent.kind
     cost = pricing.cost(candidate.price, usage, at=at)
     alone = candidate == baseline and not session.reads.keys() - {candidate.id}  # then what it cost is what it costs
-    stayed = usage if alone else pricing.had_it_stayed(usage, session.known(at))
-    other = pricing.cost(baseline.price if baseline else None, stayed, at=at)
+    other = cost if alone else _had_it_stayed(baseline, usage, session, at)
     if kind in kinds.TURNS:
         served, opens_turn = _served(exchange, candidate, usage, at, ended), kind == "user turn"
         session = session.settled(candidate.id, usage, served, opens_turn=opens_turn, cost=cost, baseline=other)
@@ -50,6 +49,11 @@ def broke_off(sessions: Sessions, exchange: Exchange) -> None:
     session = sessions.get(exchange.session)
     if session.served and session.served.request == exchange.id:
         sessions.put(exchange.session, replace(session, served=replace(session.served, ended="broken")))
+
+
+def _had_it_stayed(baseline: Candidate | None, usage: Usage, session: Session, at: float) -> float | None:
+    stayed = pricing.had_it_stayed(usage, session.known(at))
+    return pricing.cost(baseline.price if baseline else None, stayed, at=at)
 
 
 def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float, ended: Ended) -> Served:

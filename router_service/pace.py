@@ -25,6 +25,7 @@ USUALLY = 86_400.0
 ANEW = 6 * 3600.0  # seconds after which what nobody has measured is looked at again
 LOOKED = 60.0  # seconds in which one look is enough
 FIRST, RATE = 1.0, 60.0  # seconds to first content, tokens a second: a guess, of whom nobody has measured
+_FIRST, _RATE = log(FIRST), log(RATE)
 FAILED = 10.0  # seconds that a failed try counts besides its own: somebody else has to begin anew
 _LATELY_MOST, _USUALLY_MOST = 3.0, 50.0  # answers: more weigh no more, or a crowd would be remembered for longer
 _GUESS = 0.25  # of an answer: what others of the vendor's, or anybody, say of the usual
@@ -145,7 +146,7 @@ class Paces:
 
     def whole(self, candidate: Candidate, tokens: int | None, seconds: float, now: float) -> None:
         """An answer has come as one piece: both its parts took longer, or shorter, than expected by the same factor."""
-        expected = self.speeds([candidate], now)[candidate.id]
+        expected = self._speed(candidate, (candidate,), now)
         factor = log(max(seconds, _LEAST) / expected.seconds(WRITTEN if tokens is None else tokens))
         self._learn_first(candidate.id, log(expected.first) + factor, now)
         if tokens is not None:
@@ -164,13 +165,13 @@ class Paces:
         known = self._known.get(candidate.id) or _Known()
         others = [one for one in among if one.provider.name == candidate.provider.name and one is not candidate]
         kin = [self._known[one.id] for one in others if one.id in self._known]
-        first = _mean([known.usual_first], _mean([one.usual_first for one in kin], log(FIRST), now), now)
-        rate = _mean([known.usual_rate], _mean([one.usual_rate for one in kin], log(RATE), now), now)
-        measured = known.first.at_time(now)
+        first = _mean([known.usual_first], _mean([one.usual_first for one in kin], _FIRST, now), now)
+        rate = _mean([known.usual_rate], _mean([one.usual_rate for one in kin], _RATE, now), now)
+        measured, rated = known.first.at_time(now), known.rate.at_time(now)
         lately = (first + measured * known.first.value) / (1 + measured)
         return Speed(
             first=exp(_with_waiting(known.waits.values(), lately, 1 + measured, now)),
-            rate=exp((rate + known.rate.at_time(now) * known.rate.value) / (1 + known.rate.at_time(now))),
+            rate=exp((rate + rated * known.rate.value) / (1 + rated)),
             written=known.written.value if known.written.weight else None,
             measured=measured,
             unseen=known.first.since(now) > ANEW and now - known.asked > LOOKED,
@@ -179,7 +180,10 @@ class Paces:
     # -- keeping --------------------------------------------------------------------------------------------------
 
     def _of(self, candidate: str) -> _Known:
-        return self._known.setdefault(candidate, _Known())
+        known = self._known.get(candidate)
+        if known is None:
+            known = self._known[candidate] = _Known()
+        return known
 
     def _learn_first(self, candidate: str, value: float, now: float) -> None:
         known = self._of(candidate)

@@ -181,6 +181,7 @@ class Plan:
     baseline: Candidate | None = None  # whose bill others are compared with
     disabled: tuple[Disabled, ...] = ()
     names: Mapping[str, Candidate] = field(default_factory=dict)
+    sealed: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by dialect; see _sealed
     clients: tuple[Client, ...] = ()
     budgets: tuple[Budget, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -201,15 +202,6 @@ class Plan:
         """The chain of a route that begins with `first`; a candidate from elsewhere leads the default's."""
         inside = first in route.candidates
         return self.chains[route.id if inside else DEFAULT, first.id]
-
-    def makers(self, dialect: str) -> set[str]:
-        """The models that have a state of reasoning and may be asked in this dialect."""
-        asked = [candidate for candidate in self.candidates if candidate.dialect(dialect) == dialect]
-        return {one.maker for one in asked if dialect != "openai_chat" or one.facts.thoughts}
-
-    def several(self, dialect: str) -> bool:
-        """Whether more than one model may be asked in this dialect."""
-        return sum(candidate.dialect(dialect) == dialect for candidate in self.candidates) > 1
 
     def candidate(self, id: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.id == id), None)
@@ -240,6 +232,7 @@ def plan(config: Config) -> Plan:
         baseline=by_entry.get(config.routing.baseline) or default.candidates[0],
         disabled=tuple(_disabled(config, by_entry)),
         names=_names(by_entry),
+        sealed=_sealed(candidates),
         clients=config.clients,
         budgets=config.budgets,
         telemetry=config.telemetry,
@@ -247,6 +240,20 @@ def plan(config: Config) -> Plan:
         learning=config.learning,
         workers=config.workers,
     )
+
+
+def _sealed(candidates: Sequence[Candidate]) -> dict[str, frozenset[str]]:
+    """By dialect, where more than one model may be asked in it: the makers of those that have a state of reasoning."""
+    asked: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        for spoken in {one.facts.dialect, one.provider.dialect, *one.provider.also}:
+            if one.dialect(spoken) == spoken:
+                asked.setdefault(spoken, []).append(one)
+    return {
+        spoken: frozenset(one.maker for one in those if spoken != "openai_chat" or one.facts.thoughts)
+        for spoken, those in asked.items()
+        if len(those) > 1
+    }
 
 
 def slug(text: str) -> str:

@@ -70,10 +70,12 @@ class Price:
 
     def at(self, tokens: int) -> "Price":
         """The price of a request with so many tokens of input."""
-        return next((price for start, price in reversed(self.above) if tokens > start), self)
+        return next((price for start, price in reversed(self.above) if tokens > start), self) if self.above else self
 
     def when(self, at: float) -> "Price":
         """The price at this time, in seconds since the epoch."""
+        if not self.hours:  # most cost the same around the clock
+            return self
         minute = at // 60 % _DAY
         return next((price for start, end, price in self.hours if start <= minute < end), self)
 
@@ -168,7 +170,7 @@ def _at(price: Any, tokens: int) -> float | None:
 
 def total(usage: Usage) -> int:
     """All tokens that were read, from wherever."""
-    return sum(count or 0 for count in (usage.input, usage.cached, usage.cache_write))
+    return (usage.input or 0) + (usage.cached or 0) + (usage.cache_write or 0)
 
 
 def had_it_stayed(usage: Usage, known: int) -> Usage:

@@ -24,8 +24,22 @@ def sized(tag: bytes, value: bytes) -> bytes:
     return tag + (_SHORT[length] if length < 0x80 else varint(length)) + value
 
 
+def nested(tags: tuple[bytes, ...], value: bytes) -> bytes:
+    """A field that is all there is of a message, which is a field itself, and so on; the outermost first.
+
+    The value, which may be long, is copied once.
+    """
+    head, length = b"", len(value)
+    for tag in reversed(tags):
+        whole = len(head) + length
+        head = tag + (_SHORT[whole] if whole < 0x80 else varint(whole)) + head
+    return head + value
+
+
 def varint(value: int) -> bytes:
     """A number that is not negative; seven bits a byte, the lowest first."""
+    if 0x80 <= value < 0x4000:  # most lengths that are not a byte
+        return bytes((value & 0x7F | 0x80, value >> 7))
     written = bytearray()
     while value >= 0x80:
         written.append(value & 0x7F | 0x80)

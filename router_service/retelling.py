@@ -4,7 +4,7 @@ Pure. What becomes of the answer is `attempt`'s to say.
 """
 
 from router_service import fast_json
-from router_service.conversation import ReplyEnded, ReplyEvent, ReplyStarted, TextDelta, Usage
+from router_service.conversation import ReplyEnded, ReplyEvent, ReplyFailed, ReplyStarted, TextDelta, Usage
 from router_service.dialects.dialect import Addressee, Dialect, Reader, Writer
 from router_service.dialects.parts.names import long_names, restored
 from router_service.dialects.parts.seals import Sealer
@@ -18,7 +18,7 @@ from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_
 
 class Retelling:
     """`usage`, `model` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it
-    did; `declined`: the model will not.
+    did; `declined`: the model will not; `failed`: what failed in the piece of a stream that was read last.
     """
 
     def __init__(self, exchange: Exchange, candidate: Candidate, dialect: Dialect) -> None:
@@ -30,7 +30,8 @@ class Retelling:
         self.ended: ReplyEnded | None = None
         self.broke_off = False
         self.declined = False
-        self._inflater = Inflater("")
+        self.failed: ReplyFailed | None = None
+        self._inflater: Inflater | None = None  # none where nothing is packed
         self._decoder = EventDecoder()
         self._reader: Reader = dialect.reader()
         self._long_names = {} if self.same else long_names(exchange.conversation)
@@ -43,24 +44,27 @@ class Retelling:
 
     def expect(self, encoding: str) -> None:
         """How the body is packed. Raises ValueError where we cannot unpack it."""
-        self._inflater = Inflater(encoding)
+        self._inflater = Inflater(encoding) if encoding else None
 
     def unpack(self, chunk: bytes) -> bytes:
         """Raises ValueError."""
-        return self._inflater.feed(chunk)
+        return self._inflater.feed(chunk) if self._inflater else chunk
 
     def read(self, chunk: bytes, end: bool) -> list[ReplyEvent]:
         """What a piece of a stream says."""
         fresh: list[ReplyEvent] = []
-        self._unreadable = None
+        self._unreadable = self.failed = None
         for at, sse in enumerate(self._decoder.feed(chunk)):
             read = self._reader.feed(sse)
-            if (failure := failure_in(read)) and failure.odd:
-                self._unreadable = at
+            if failure := failure_in(read):
+                self.failed = self.failed or failure
+                self._unreadable = at if failure.odd else self._unreadable
             fresh += read
         if end:
             unsaid = self._reader.close()
-            self.broke_off = failure_in(unsaid) is not None
+            failure = failure_in(unsaid)
+            self.broke_off = failure is not None
+            self.failed = self.failed or failure
             fresh += unsaid
         return self._noted(fresh)
 
@@ -97,7 +101,7 @@ class Retelling:
             chunk = chunk if self._unreadable is None else first_events(chunk, self._unreadable)
             return self._whole_events.feed(self._sealer.feed(chunk, end=end) if self._sealer else chunk, end=end)
         assert self._writer is not None
-        return b"".join(map(self._writer.feed, until_failure(events)))
+        return b"".join(map(self._writer.feed, until_failure(events) if self.failed else events))
 
     def tell_whole(self, events: list[ReplyEvent], body: bytes | None) -> tuple[bytes, str]:
         """The answer in the form that the client asked for, and its content type. `body` is its JSON, None when it came
@@ -116,9 +120,10 @@ class Retelling:
 
     def _new_sealer(self) -> Sealer | None:
         """Where several models speak the client's dialect, it must come back whose reasoning is whose."""
-        dialect, maker, plan = self._dialect, self._candidate.maker, self._exchange.plan
-        needed = self.same and plan.several(dialect.name) and maker in plan.makers(dialect.name)
-        return Sealer(dialect, maker) if needed else None
+        if not self.same:
+            return None
+        dialect, maker = self._dialect, self._candidate.maker
+        return Sealer(dialect, maker) if maker in self._exchange.plan.sealed.get(dialect.name, ()) else None
 
     def _new_writer(self) -> Writer:
         return self._exchange.dialect.writer(self._addressee())

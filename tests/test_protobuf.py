@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router_service.pb import ext_proc_pb2 as pb
-from router_service.protobuf import sized, tag, varint
+from router_service.protobuf import nested, sized, tag, varint
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -26,3 +26,9 @@ def test_fields_of_fields_and_of_a_high_number() -> None:
     assert Value.FromString(inner).string_value == "hi"
     told = sized(tag(pb.ProcessingResponse, "override_message_timeout"), varint(8) + varint(3))
     assert pb.ProcessingResponse.FromString(told).override_message_timeout.seconds == 3
+
+
+@given(st.binary(max_size=70_000))
+def test_a_field_within_a_field(value: bytes) -> None:
+    tags = (tag(pb.BodyMutation, "streamed_response"), tag(pb.StreamedBodyResponse, "body"))
+    assert nested(tags, value) == sized(tags[0], sized(tags[1], value))

@@ -239,6 +239,23 @@ def test_released_headers_are_set_and_taken_away() -> None:
     assert (set_headers(mutation), list(mutation.remove_headers)) == ({"x-arch-model": "gpt"}, ["content-length"])
 
 
+# Around what has a length of one byte: of the value itself, and of what stands around it.
+@pytest.mark.parametrize("length", [0, 1, *range(90, 131), 300, 20_000])
+def test_headers_and_what_envoy_is_told_are_of_any_length(length: int) -> None:
+    value = "v" * length
+    told = answer(Ask("provider.gpt", {"x-long": value}, b"{1}", dialect=value, model="é" * length))
+    assert set_headers(told.request_headers.response.header_mutation)["x-long"] == value
+    assert told.dynamic_metadata["archgw"]["dialect"] == value
+    assert told.dynamic_metadata["archgw"]["model"] == "é" * length
+
+
+@pytest.mark.parametrize("length", [0, 1, *range(100, 131), 20_000])
+@pytest.mark.parametrize("end", [True, False])
+def test_a_chunk_of_any_length(length: int, end: bool) -> None:
+    streamed = answer(Send(b"c" * length, end)).response_body.response.body_mutation.streamed_response
+    assert (streamed.body, streamed.end_of_stream) == (b"c" * length, end)
+
+
 @pytest.mark.parametrize("end", [True, False])
 def test_a_chunk_for_the_client(end: bool) -> None:
     streamed = answer(Send(b"data", end)).response_body.response.body_mutation.streamed_response

@@ -37,6 +37,8 @@ class Messages:
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises TooLong, Compressed."""
+        if not self._parts and len(data) >= 5 and len(data) == 5 + self._length(data):  # as most come
+            return [data[5:]]
         if self._parts:
             self._parts.append(data)
             self._have += len(data)

@@ -133,6 +133,10 @@ class Cache:
         verdict: Verdict = "next" if outcome.status == _LEFT else "failed" if outcome.status >= 400 else "alone"
         self.give_up(outcome.id, verdict)
 
+    def leads(self, exchange: str) -> bool:
+        """Whether others may wait for its answer."""
+        return exchange in self._leads
+
     def give_up(self, exchange: str, verdict: Verdict = "next") -> None:
         flight = self._leads.get(exchange)
         if flight:

@@ -95,7 +95,7 @@ class Processing:
         self._hop.close()
 
     def _look_whether_done(self) -> None:
-        if not self._hop.waits and (self._ended or self._hop.done):
+        if (self._ended or self._hop.done) and not self._hop.waits:
             self._end()
 
     def _end(self, code: Code = Code.OK, words: str = "") -> None:

@@ -60,7 +60,8 @@ _BEGIN: dict[str, Callable[..., Selection | Advice]] = {
     "decide": Advice,  # in somebody else's Envoy
     "call": partial(Selection, admit=admission.introduced),  # by gRPC
 }
-_WAITS = Recall | Score | Look | Rate | Tell
+_BOOKS = frozenset({Record, Keep})
+_WAITS = frozenset({Recall, Score, Look, Rate, Tell})
 
 
 class Envoy(Protocol):
@@ -134,7 +135,7 @@ class Hop:
         cache = self._serving.cache
         if self._looked and not self._gateway.exchanges.get(self._looked):  # it has come to nothing, or has ended
             cache.give_up(self._looked)
-        if self._exchange and not self._exchange.active:
+        if self._exchange and not self._exchange.active and cache.leads(self._exchange.id):
             self._loop.call_later(_BETWEEN, _let_go, cache, self._exchange)
 
     def _take(self, message: pb.ProcessingRequest | Tick) -> None:
@@ -142,7 +143,7 @@ class Hop:
             self._feed(message)
             return
         self._heard = event = wire.event(message)
-        if isinstance(event, RequestHeaders):
+        if type(event) is RequestHeaders:
             self._request = event.headers
             if not self._open(event, message):
                 self._perform([_exchange_gone(event)])
@@ -192,9 +193,9 @@ class Hop:
     def _keep_books(self, effects: Iterable[Effect]) -> None:
         """First: at the last word of an answer Envoy closes the stream."""
         for effect in effects:
-            if isinstance(effect, Record):
+            if type(effect) is Record:
                 self._record(effect)
-            elif isinstance(effect, Keep):
+            elif type(effect) is Keep:
                 self._serving.cache.keep(effect.key, effect.entry)
 
     def _record(self, record: Record) -> None:
@@ -203,14 +204,12 @@ class Hop:
 
     def _done_at_once(self, effect: Effect) -> bool:
         """Whether it could be."""
-        if isinstance(effect, Record | Keep):
-            return True
-        if isinstance(effect, Wake):
+        if type(effect) is Wake:
             self._wake(effect.after)
-            return True
-        if isinstance(effect, _WAITS) or (isinstance(effect, Ask) and effect.identity):
+        elif type(effect) in _WAITS or (type(effect) is Ask and effect.identity):
             return False
-        self._answer(effect)
+        elif type(effect) not in _BOOKS:
+            self._answer(effect)
         return True
 
     def _answer(self, effect: Effect) -> None:

@@ -17,6 +17,7 @@ from router_service.shell.logs import place
 
 _log = logging.getLogger("archgw")
 WINDOW = 256 * 1024  # bytes of one stream that its client may have sent and we have not taken
+_ENOUGH = WINDOW // 2  # bytes that are asked for again at once
 _QUEUED = 256 * 1024  # bytes of one stream that its client has not taken, above which we take nothing either
 
 Metadata = Mapping[str, str]
@@ -115,7 +116,7 @@ class Line:
         except Exception as error:
             self.fail(error, "a call")
             self.gone()
-        if not end:
+        if self._owed >= _ENOUGH and not end:
             self._settle()
 
     def gone(self) -> None:
@@ -137,6 +138,6 @@ class Line:
         self.gone()
 
     def _settle(self) -> None:
-        if self._owed >= WINDOW // 2 and not self._held and self._stream.queued <= _QUEUED:
+        if self._owed >= _ENOUGH and not self._held and self._stream.queued <= _QUEUED:
             self._stream.take(self._owed)
             self._owed = 0

@@ -1,6 +1,7 @@
 """Envoy's messages <-> events and effects: a table each way, nothing decided here."""
 
 from collections.abc import Iterable, Set
+from functools import lru_cache
 
 from google.protobuf.struct_pb2 import Struct, Value
 
@@ -23,11 +24,12 @@ from router_service.exchange import (
 )
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
-from router_service.protobuf import sized, tag, varint
+from router_service.protobuf import nested, sized, tag, varint
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
 RETRY = "x-archgw-retry"
 NEXT = "x-archgw-next"
+_NAMES = 256  # of headers, whose bytes are kept: a client may send any
 _BACKSTOP = 2.0  # seconds that Envoy's own timer runs longer than ours, which fails with better words
 
 # Taken away by the attempt route instead: the route match still needs them.
@@ -37,14 +39,15 @@ _NAMED_BY_ENVOY = _LEFT_TO_ROUTE | {"x-request-id"}  # where it must answer itse
 
 def event(message: pb.ProcessingRequest) -> Event | None:
     match message.WhichOneof("request"):
+        case "response_body":  # most are
+            told = message.response_body
+            return ResponseBody(told.body, told.end_of_stream)
         case "request_headers":
             return RequestHeaders(headers(message.request_headers.headers), message.request_headers.end_of_stream)
         case "request_body":
             return RequestBody(message.request_body.body)
         case "response_headers":
             return _response_headers(message)
-        case "response_body":
-            return ResponseBody(message.response_body.body, message.response_body.end_of_stream)
         case "response_trailers":
             return ResponseTrailers(tuple(one.key for one in message.response_trailers.trailers.headers))
     return None
@@ -54,7 +57,7 @@ def headers(map: pb.HeaderMap) -> dict[str, str]:
     """Header names in lower case; of repeated ones, the values joined with commas (RFC 9110, 5.3)."""
     found: dict[str, str] = {}
     for header in map.headers:
-        value = header.value or header.raw_value.decode("utf-8", "replace")
+        value = header.raw_value.decode("utf-8", "replace") or header.value  # Envoy 1.40 fills in the former
         name = header.key.lower()
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
@@ -109,9 +112,10 @@ def response(effect: Effect, heard: Event | None, request: Headers, prefix: str 
             return _ask(effect, request, prefix)
         case Release(set, remove):
             return sized(_RESPONSE_HEADERS, _common(_mutation(set, remove)))
-        case Send(chunk, end):
-            streamed = sized(_CHUNK, chunk) + (_END if end else b"")
-            return sized(_RESPONSE_BODY, _common(sized(_BODY_MUTATION, sized(_STREAMED, streamed))))
+        case Send(chunk, False):
+            return nested(_SENT_CHUNK, chunk)
+        case Send(chunk):
+            return nested(_SENT, sized(_CHUNK, chunk) + _END)
     return None
 
 
@@ -169,10 +173,10 @@ def _ask(effect: Ask, request: Headers, prefix: str) -> bytes:
     gone = _names(request, but=_LEFT_TO_ROUTE.union(effect.headers))
     set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
     common = _mutation(set, gone) + sized(_BODY_MUTATION, sized(_BODY, effect.body)) + _ROUTE_ANEW + _REPLACED
-    known = {"attempt": effect.attempt, "id": effect.attempt.partition("/")[0]}
-    known |= {"dialect": effect.dialect, "model": effect.model, "content_length": str(len(effect.body))}
-    ours = _entry("archgw", sized(_STRUCT, b"".join(_entry(name, _text(told)) for name, told in known.items())))
-    return sized(_REQUEST_HEADERS, _common(common)) + sized(_METADATA, ours)
+    known = _text("attempt", effect.attempt) + _text("id", effect.attempt.partition("/")[0])
+    known += _text("dialect", effect.dialect) + _text("model", effect.model)
+    known += _text("content_length", str(len(effect.body)))
+    return sized(_REQUEST_HEADERS, _common(common)) + sized(_METADATA, _entry("archgw", sized(_STRUCT, known)))
 
 
 # -- messages as bytes -----------------------------------------------------------------------------------------
@@ -214,6 +218,14 @@ _STRING = tag(Value, "string_value")
 _STRUCT = tag(Value, "struct_value")
 
 
+_SENT = (_RESPONSE_BODY, _COMMON, _BODY_MUTATION, _STREAMED)
+_SENT_CHUNK = (*_SENT, _CHUNK)
+# A header that is set, and what Envoy is told of an attempt, where every length is one byte: most are that short.
+_SHORT_OPTION = b"%b%%c%b%%c%%b%b%%c%%b%b" % (_SET, _HEADER, _RAW_VALUE, _OVERWRITE)
+_SHORT_TEXT = b"%b%%c%%b%b%%c%b%%c%%b" % (_FIELD, _FIELD_VALUE, _STRING)
+_SHORT = 0x80 - 2 - len(_OVERWRITE)  # bytes of what stands within them
+
+
 def _common(fields: bytes) -> bytes:
     return sized(_COMMON, fields)
 
@@ -223,20 +235,45 @@ def _mutation(set: Headers, remove: Iterable[str] = ()) -> bytes:
 
 
 def _set(headers: Headers) -> bytes:
-    return b"".join(_option(name, value.encode()) for name, value in headers.items())
+    return b"".join([_option(name, value.encode()) for name, value in headers.items()])
 
 
 def _option(name: str, value: bytes) -> bytes:
-    return sized(_SET, sized(_HEADER, sized(_KEY, name.encode()) + sized(_RAW_VALUE, value)) + _OVERWRITE)
+    key, length = _key(name), len(value)
+    size = len(key) + 2 + length
+    if size < _SHORT:
+        return _SHORT_OPTION % (size + 2 + len(_OVERWRITE), size, key, length, value)
+    return sized(_SET, sized(_HEADER, key + sized(_RAW_VALUE, value)) + _OVERWRITE)
 
 
 def _removed(names: Iterable[str]) -> bytes:
-    return b"".join(sized(_REMOVE, name.encode()) for name in names)
+    return b"".join(map(_gone, names))
+
+
+# Requests of a client have the same headers, and every answer of ours.
+@lru_cache(_NAMES)
+def _key(name: str) -> bytes:
+    return sized(_KEY, name.encode())
+
+
+@lru_cache(_NAMES)
+def _gone(name: str) -> bytes:
+    return sized(_REMOVE, name.encode())
+
+
+@lru_cache(_NAMES)
+def _field_name(name: str) -> bytes:
+    return sized(_FIELD_NAME, name.encode())
 
 
 def _entry(name: str, value: bytes) -> bytes:
-    return sized(_FIELD, sized(_FIELD_NAME, name.encode()) + sized(_FIELD_VALUE, value))
+    return sized(_FIELD, _field_name(name) + sized(_FIELD_VALUE, value))
 
 
-def _text(told: str) -> bytes:
-    return sized(_STRING, told.encode())
+def _text(name: str, told: str) -> bytes:
+    key, value = _field_name(name), told.encode()
+    length = len(value)
+    size = len(key) + 4 + length
+    if size < _SHORT:
+        return _SHORT_TEXT % (size, key, length + 2, length, value)
+    return _entry(name, sized(_STRING, value))

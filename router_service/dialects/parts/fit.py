@@ -49,11 +49,15 @@ def tool_id(given: str, length: tuple[int, int] = (1, 64)) -> str:
     return f"{re.sub(r'[^a-zA-Z0-9_-]', '_', given)[: longest - 17]}_{fingerprint(given)}"
 
 
+_PREFIX = re.compile(r"^(chatcmpl-|msg_|resp_)")
+_ODD = re.compile(r"[^a-zA-Z0-9_-]")
+
+
 def reply_id(prefix: str, given: str) -> str:
     """The upstream's id under this dialect's prefix: chatcmpl-1 <-> msg_1."""
     if given.startswith(prefix):
         return given
-    return prefix + re.sub(r"[^a-zA-Z0-9_-]", "_", re.sub(r"^(chatcmpl-|msg_|resp_)", "", given))
+    return prefix + _ODD.sub("_", _PREFIX.sub("", given))
 
 
 def compact(value: Any) -> str:

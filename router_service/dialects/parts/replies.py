@@ -153,4 +153,4 @@ MOST_TOKENS = 2**31 - 1  # what every column holds, and a thousand times any win
 def tokens_of(holder: Any, name: str) -> int | None:
     """A count that a vendor tells; None for whatever is none: no whole number, below zero, beyond all windows."""
     value = holder.get(name) if isinstance(holder, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else None  # a bool is none
