@@ -181,8 +181,9 @@ async def test_an_error_of_our_own_about_who_has_left_harms_nobody_else(
     for each in (other, call):
         await each.write(b"1")
         assert await each.read() == b"1"
+    (leaving,) = (echo for echo in running.echoes if "x-leaves" in echo.said)
     call.cancel()
-    await asyncio.wait_for(running.echoes[-1].left.wait(), IN_PEACE)
+    await asyncio.wait_for(leaving.left.wait(), IN_PEACE)
     await other.write(b"2")
     assert await other.read() == b"2"
     assert "ValueError at test_grpc_http2.py:" in caplog.text and "a prompt" not in caplog.text
