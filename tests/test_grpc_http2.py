@@ -36,6 +36,8 @@ class Echo:
 
     def gone(self) -> None:
         self.left.set()
+        if self.said.get("x-leaves") == "badly":
+            raise ValueError("a prompt, or a key")
 
 
 class Methods:
@@ -170,6 +172,21 @@ async def test_an_error_of_our_own_tells_its_kind_and_place_alone(
     assert "a prompt" not in words + caplog.text and "ValueError at" in caplog.text
     assert await other.read() == b"1"  # and harms nobody else
     assert running.echoes[-1].left.is_set() or running.echoes[0].left.is_set()
+
+
+async def test_an_error_of_our_own_about_who_has_left_harms_nobody_else(
+    channel: grpc.aio.Channel, running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    other, call = echoing(channel), channel.stream_stream("/test/Echo")(metadata=(("x-leaves", "badly"),))
+    for each in (other, call):
+        await each.write(b"1")
+        assert await each.read() == b"1"
+    (leaving,) = (echo for echo in running.echoes if "x-leaves" in echo.said)
+    call.cancel()
+    await asyncio.wait_for(leaving.left.wait(), IN_PEACE)
+    await other.write(b"2")
+    assert await other.read() == b"2"
+    assert "ValueError at test_grpc_http2.py:" in caplog.text and "a prompt" not in caplog.text
 
 
 async def test_what_a_slow_reader_does_not_take_is_not_asked_for(channel: grpc.aio.Channel, running: Running) -> None:

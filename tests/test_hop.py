@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from dialogue import GPT, MESSAGES, THREE, ask, gateway_of, one, request
 
+from router_service.attempt import Attempt
 from router_service.caching import Entry
 from router_service.exchange import Choose, Exchange, Look
 from router_service.pb import ext_proc_pb2 as pb
@@ -142,6 +143,24 @@ async def test_an_error_of_our_own_sends_envoy_to_the_next_candidate(monkeypatch
     immediate = answer.immediate_response
     assert {option.header.key for option in immediate.headers.set_headers} >= {"x-archgw-retry"}
     assert b"ZeroDivisionError" in immediate.body and b"a prompt could stand here" not in immediate.body
+
+
+async def test_an_error_of_our_own_about_who_has_left_keeps_no_exchange(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a prompt could stand here")
+
+    gateway, journal = gateway_of(), Journal()
+    _, (chosen,) = ask(gateway, model=GPT)
+    assert isinstance(chosen, Choose)
+    hop = hop_of(gateway, Envoy(), "attempt", journal=journal)
+    await hear(hop, request_headers(chosen.exchange, "openai-gpt-4o-mini"))
+    monkeypatch.setattr(Attempt, "_on_gone", broken)
+    hop.close()
+    gateway.exchanges.expire(time.monotonic() + 3600)
+    assert len(gateway.exchanges) == 0
+    assert "ZeroDivisionError at test_hop.py" in caplog.text and "a prompt" not in caplog.text
 
 
 class SlowEnvoy(Envoy):

@@ -384,6 +384,27 @@ def test_while_the_peer_takes_nothing_all_wait() -> None:
     assert server.connection.out and server.streams[0].drains == 1
 
 
+def test_nothing_said_while_the_peer_takes_nothing_does_not_keep_the_end_back() -> None:
+    server = Server().greeted()
+    server.told(request(1))
+    server.connection.pause()
+    server.streams[0].stream.send(b"")
+    server.streams[0].stream.finish(messages.ENDING)
+    server.connection.resume()
+    assert len(server.connection) == 0
+
+
+def test_what_waits_for_one_window_costs_the_same_however_many_wait_for_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, looks, look = Server(), list[int](), Connection._send_some
+    server.told(frames.PREFACE + frames.settings({4: 0}) + b"".join(request(id) for id in range(1, 400, 2)))
+    monkeypatch.setattr(Connection, "_send_some", lambda self, one: looks.append(one.id) or look(self, one))
+    for heard in server.streams:
+        heard.stream.send(b"0123456789")
+    assert len(looks) <= 2 * len(server.streams)
+
+
 def test_one_long_answer_does_not_keep_the_others_waiting() -> None:
     server = Server()
     server.told(frames.PREFACE + frames.settings({4: 2**30}) + request(1) + request(3))

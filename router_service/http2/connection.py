@@ -67,7 +67,7 @@ class Stream:
             self._connection.write(frames.frame(frames.HEADERS, frames.END_HEADERS, self.id, block))
 
     def send(self, data: bytes) -> None:
-        if self.open and self._end is None:
+        if data and self.open and self._end is None:
             self._connection.send(self, data)
 
     def finish(self, block: bytes) -> None:
@@ -390,10 +390,7 @@ class Connection:
         stream.room += more
         if stream.room > frames.MAX_WINDOW:
             raise Broken(Code.FLOW_CONTROL_ERROR, "a stream's window is too large")
-        while stream.queue and not self._blocked and self._send_some(stream):
-            pass
-        if not stream.queue:
-            self._waiting.pop(stream.id, None)
+        self._send_what_may(stream)
 
     def _owe(self, answer: bytes) -> None:
         """The peer's own doing: who asks without end and takes no answer is told so."""
@@ -419,7 +416,7 @@ class Connection:
         stream.queue.append(memoryview(data))
         stream.queued += size
         self._waiting[stream.id] = stream
-        self._pump()
+        self._send_what_may(stream)  # of the others that wait, none may send now what it might not before
 
     def pause(self) -> None:
         """The peer takes nothing at the moment."""
@@ -428,6 +425,12 @@ class Connection:
     def resume(self) -> None:
         self._blocked = False
         self._pump()
+
+    def _send_what_may(self, stream: Stream) -> None:
+        while stream.queue and not self._blocked and self._send_some(stream):
+            pass
+        if not stream.queue:
+            self._waiting.pop(stream.id, None)
 
     def _pump(self) -> None:
         """Send what is queued, as far as the windows allow, each stream in its turn."""

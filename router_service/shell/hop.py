@@ -128,10 +128,9 @@ class Hop:
         if self._work:
             self._work.cancel()
         self._backlog.clear()
-        if self._machine:
-            for effect in self._machine.feed(Gone(), self._loop.time()):
-                if isinstance(effect, Record):
-                    self._record(effect)
+        for effect in self._fed(Gone()):
+            if isinstance(effect, Record):
+                self._record(effect)
         cache = self._serving.cache
         if self._looked and not self._gateway.exchanges.get(self._looked):  # it has come to nothing, or has ended
             cache.give_up(self._looked)

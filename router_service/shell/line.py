@@ -74,9 +74,7 @@ class Line:
 
     def fail(self, error: Exception, doing: str) -> None:
         """An error of our own. gRPC would tell the client its words, in which may stand a prompt, or a key."""
-        words = f"{type(error).__name__} at {place(error)}"
-        _log.error("%s: %s", doing, words)
-        self.end(Code.INTERNAL, f"an error in archgw itself ({words})")
+        self.end(Code.INTERNAL, f"an error in archgw itself ({_logged(error, doing)})")
 
     async def drain(self) -> None:
         """Until what was written has gone out, or nobody takes it any more."""
@@ -123,8 +121,11 @@ class Line:
         self._ended = True
         self.drained()
         speaker, self._speaker = self._speaker, None
-        if speaker:
-            speaker.gone()
+        try:
+            if speaker:
+                speaker.gone()
+        except Exception as error:  # the connection would end with it, and all others with that
+            _logged(error, "a call whose client has left")
 
     def drained(self) -> None:
         for waiting in self._drained:
@@ -141,3 +142,10 @@ class Line:
         if self._owed >= _ENOUGH and not self._held and self._stream.queued <= _QUEUED:
             self._stream.take(self._owed)
             self._owed = 0
+
+
+def _logged(error: Exception, doing: str) -> str:
+    """What may be said of it."""
+    words = f"{type(error).__name__} at {place(error)}"
+    _log.error("%s: %s", doing, words)
+    return words
