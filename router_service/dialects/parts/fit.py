@@ -132,6 +132,8 @@ def _reminder(words: str) -> str:
 
 def unseen(conversation: Conversation, target: Target) -> set[str]:
     """What is in the conversation that the target has no eyes for: images, documents."""
+    if target.images and target.documents:
+        return set()
     shown = {kind for message in conversation.messages for part in message.parts for kind in _kinds(part)}
     return shown - {name for name, taken in (("images", target.images), ("documents", target.documents)) if taken}
 

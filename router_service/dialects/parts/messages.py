@@ -30,7 +30,7 @@ def system_apart(messages: Sequence[Message]) -> tuple[tuple[Text, ...], tuple[M
 
 def answers_only(message: Message) -> bool:
     """Whether it holds results of tools and nothing else."""
-    return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
+    return {*map(type, message.parts)} == {ToolResult}
 
 
 def image(url: str, detail: str) -> Image:
