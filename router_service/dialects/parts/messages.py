@@ -16,7 +16,7 @@ def read_parts(value: Any, path: str, read: Callable[[Any, str], Part], *, calle
         return (Text(value),) if value else ()
     if not isinstance(value, list):
         raise check.refusal(path, f"a string or a list of {called}", value)
-    return tuple(read(part, f"{path}[{at}]") for at, part in enumerate(value))
+    return tuple([read(part, f"{path}[{at}]") for at, part in enumerate(value)])
 
 
 def system_apart(messages: Sequence[Message]) -> tuple[tuple[Text, ...], tuple[Message, ...], Sequence[Message]]:
