@@ -40,7 +40,8 @@ _QUEUED = re.compile(
     re.S | re.M,
 )
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)
-_SPACES = re.compile(r"[ \t]{2,}")
+# A pattern that begins with a certain letter is looked for several times as fast as one that begins with any of two.
+_FROM_TAB, _SPACES = re.compile(r"\t[ \t]+"), re.compile(r"  +")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,22 @@ class Turn:
 
 def ask_and_context(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
     """The user's last words (empty when there are none), and the turns before them, newest first."""
+    asked, context = asked_and_context(conversation)
+    return as_ask(asked), context
+
+
+def asked_and_context(conversation: Conversation) -> tuple[Turn | None, tuple[str, ...]]:
+    """The same, the user's words at their full length."""
     said = turns(conversation)
-    ask = next((turn for turn in said if turn.role == "user"), None)
-    if ask is None:
-        return "", ()
-    before = islice(said, MOST_TURNS)
-    return shortened(ask.words, most=_ASK), tuple(f"{turn.role}: {_of_before(turn)}" for turn in before)
+    asked = next((turn for turn in said if turn.role == "user"), None)
+    if asked is None:
+        return None, ()
+    return asked, tuple(f"{turn.role}: {_of_before(turn)}" for turn in islice(said, MOST_TURNS))
+
+
+def as_ask(asked: Turn | None) -> str:
+    """What the user said, as the router model is asked about it."""
+    return shortened(asked.words, most=_ASK) if asked else ""
 
 
 def turns(conversation: Conversation) -> Iterator[Turn]:
@@ -145,7 +156,14 @@ def _words(text: str) -> str:
         return ""
     text = _WRAPPER.sub("", text)
     text = _FENCE.sub(lambda fence: shortened(fence.group(0), most=_FENCED), text)
-    return _SPACES.sub(" ", text).strip()
+    return _single_spaced(text).strip()
+
+
+def _single_spaced(text: str) -> str:
+    """With one space for two and more, tabs among them; a tab alone stays."""
+    if "\t" in text:
+        text = _FROM_TAB.sub(" ", text).replace(" \t", " ")
+    return _SPACES.sub(" ", text)
 
 
 def _queued(text: str) -> str:

@@ -7,9 +7,9 @@ begin stands in `kinds`.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from router_service.asks import ask_and_context, unwrapped, user_words
+from router_service.asks import Turn, as_ask, asked_and_context, unwrapped, user_words
 from router_service.conversation import Conversation, Message, Text, ToolCall
 from router_service.kinds import CLAUDE_CODE, CODEX, MARKS, Hint, Kind, Mark
 
@@ -23,17 +23,22 @@ _SUBAGENT = ("x-claude-code-agent-id", "x-openai-subagent", "x-parent-session-id
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """`ask` is the user's last real words, empty when there are none. `context` is what came before, newest first."""
+    """`ask` is the user's last real words, empty when there are none. `context` is what came before, newest first.
+
+    `asked` are the same words at full length, for those that would otherwise read a long message once more.
+    """
 
     kind: Kind
     ask: str
     context: tuple[str, ...] = ()
     subagent: bool = False
+    asked: Turn | None = field(default=None, compare=False, repr=False)
 
 
 def read(conversation: Conversation, headers: Headers) -> Intent:
-    ask, context = ask_and_context(conversation)
-    return Intent(_kind(conversation, headers), ask, context, subagent=is_subagent(conversation, headers))
+    asked, context = asked_and_context(conversation)
+    kind = _kind(conversation, headers, asked)
+    return Intent(kind, as_ask(asked), context, subagent=is_subagent(conversation, headers), asked=asked)
 
 
 def is_subagent(conversation: Conversation, headers: Headers) -> bool:
@@ -53,12 +58,12 @@ def has_begun(conversation: Conversation) -> bool:
 # -- kinds -----------------------------------------------------------------------------------------------------
 
 
-def _kind(conversation: Conversation, headers: Headers) -> Kind:
+def _kind(conversation: Conversation, headers: Headers, asked: Turn | None) -> Kind:
     hint = _hinted(headers)
     if hint in (None, "auxiliary"):  # a client's own: its shape says which
         hint = _shaped(conversation, headers) or hint
     if hint is None or hint == "turn":
-        return "user turn" if _opens_turn(conversation) else "tool continuation"
+        return "user turn" if _opens_turn(conversation, asked) else "tool continuation"
     return hint
 
 
@@ -142,16 +147,14 @@ def _begun(conversation: Conversation) -> Iterator[str]:
 # -- turns -----------------------------------------------------------------------------------------------------
 
 
-def _opens_turn(conversation: Conversation) -> bool:
+def _opens_turn(conversation: Conversation, asked: Turn | None) -> bool:
     """Whether words of the user stand after the last answer; what was typed into a tool loop goes on with it."""
-    since: list[Message] = []
-    loop = False
-    for message in reversed(conversation.messages):
-        if message.role == "assistant":
-            loop = _calls_tools(message)
-            break
-        since.append(message)
-    return any(user_words(message, typed_meanwhile=not loop) for message in since)
+    messages = conversation.messages
+    last = next((at for at in range(len(messages) - 1, -1, -1) if messages[at].role == "assistant"), -1)
+    if asked is None or asked.position < last:
+        return False
+    loop = last >= 0 and _calls_tools(messages[last])
+    return not loop or any(user_words(message, typed_meanwhile=False) for message in messages[last + 1 :])
 
 
 def _calls_tools(message: Message) -> bool:

@@ -1,6 +1,7 @@
 """What a request may be. A refusal names the limit, what was sent, and the key in config.yaml that raises it."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from router_service.config import Limits
@@ -67,17 +68,14 @@ def check_size(limits: Limits, body: bytes) -> None:
 def check_shape(limits: Limits, parsed: dict[str, Any]) -> int:
     """How deep it is, level by level, and how much is listed in it. Raises BadRequest. How many members its objects
     have together."""
-    level: list[Any] = [parsed]
+    objects, lists = [parsed], list[list[Any]]()
     members = 0
     for _ in range(limits.depth):
-        within: list[Any] = []
-        for outer in level:
-            if type(outer) is dict:
-                members += len(outer)
-                outer = outer.values()
-            within += [inner for inner in outer if type(inner) is dict or type(inner) is list]
-        level = within
-        if not level:
+        members += sum(map(len, objects))
+        within = [*chain.from_iterable(map(dict.values, objects)), *chain.from_iterable(lists)]
+        objects = [inner for inner in within if type(inner) is dict]
+        lists = [inner for inner in within if type(inner) is list]
+        if not (objects or lists):
             break
     else:
         raise too_deep(limits)

@@ -22,15 +22,17 @@ _SCALAR = re.compile(STRING + rb"|[^\s,\[\]{}\"]++", re.DOTALL)
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:' + STRING + rb'[^"\[\]{}]*+)*+([\[\]{}])', re.DOTALL)
 _NEXT = re.compile(rb"\s*+(,\s*+|\})")
 _MODEL = re.compile(rb'"model"\s*+:\s*+(' + STRING + rb")", re.DOTALL)
+_LONG = 32 * 1024  # bytes
 _RAW = msgspec.json.Decoder(dict[str, msgspec.Raw])  # top-level values as they stand, not read
 
 
 def replace_model(body: bytes, parsed_model: str, model: str) -> bytes:
     """The body with `model` in place of `parsed_model`, which is what a JSON parser read there.
 
-    The word stands once in most bodies; where no key can be spelt with escapes either, that is the place.
+    The word stands once in most bodies; where no key can be spelt with escapes either, that is the place. A long body
+    is sooner measured than looked through for both.
     """
-    if body.count(b'"model"') == 1 and b"\\u006" not in body:
+    if len(body) < _LONG and body.count(b'"model"') == 1 and b"\\u006" not in body:
         found = _MODEL.search(body)
         if found and json.loads(found[1]) == parsed_model:
             return body[: found.start(1)] + dumps(model) + body[found.end(1) :]

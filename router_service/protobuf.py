@@ -20,8 +20,13 @@ def tag(message: Any, name: str) -> bytes:
 
 def sized(tag: bytes, value: bytes) -> bytes:
     """A field of bytes, text or a message."""
-    length = len(value)
-    return tag + (_SHORT[length] if length < 0x80 else varint(length)) + value
+    return opened(tag, len(value)) + value
+
+
+def opened(tag: bytes, length: int) -> bytes:
+    """What stands before a value of so many bytes: a long one is put behind it once, and not anew for each field that
+    it lies in."""
+    return tag + (_SHORT[length] if length < 0x80 else varint(length))
 
 
 def nested(tags: tuple[bytes, ...], value: bytes) -> bytes:
@@ -32,7 +37,7 @@ def nested(tags: tuple[bytes, ...], value: bytes) -> bytes:
     head, length = b"", len(value)
     for tag in reversed(tags):
         whole = len(head) + length
-        head = tag + (_SHORT[whole] if whole < 0x80 else varint(whole)) + head
+        head = opened(tag, whole) + head
     return head + value
 
 

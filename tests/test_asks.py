@@ -1,5 +1,8 @@
 """What the router model reads: envelopes off, the ask before its context, long texts cut where it hurts least."""
 
+import itertools
+import re
+
 import pytest
 
 from router_service.asks import (
@@ -113,3 +116,8 @@ def test_fitted(ask_tokens: int, context_tokens: int, room: int, expected: tuple
     found, context = fitted(ask_ids, [ord("a") + i for i in range(context_tokens)], room)
     assert len(found) + len(context) <= room
     assert ("".join(map(str, found)), "".join(map(chr, context))) == expected
+
+
+def test_spaces_and_tabs_become_one_space_as_soon_as_there_are_two() -> None:
+    spelt = ["".join(letters) for count in range(7) for letters in itertools.product(" \ta", repeat=count)]
+    assert [ask(f"x{text}x") for text in spelt] == [re.sub(r"[ \t]{2,}", " ", f"x{text}x") for text in spelt]

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from router_service.asks import turns
+from router_service.asks import Turn, turns
 from router_service.conversation import Conversation, ToolCall, ToolResult
 from router_service.detectors.detector import Next
 from router_service.intent import has_begun
@@ -17,17 +17,18 @@ def finds(given: Next) -> int | None:
         return None
     if not (given.named or has_begun(given.conversation) or (given.conversation.user and given.waited < _SOON)):
         return None
-    now = mark(given.conversation)
+    now = mark(given.conversation, given.intent.asked)
     if given.intent.kind == "user turn":
         return 0 if _turn(now) == _turn(given.turn) else None
     return 0 if now == given.turn else None
 
 
-def mark(conversation: Conversation) -> str:
+def mark(conversation: Conversation, asked: Turn | None = None) -> str:
     """Two marks: of the turn that is being answered, the same for all of its requests (what was asked, by whom, after
-    how many answers), and of the step that it has come to.
+    how many answers), and of the step that it has come to. `asked`: the last words of the user's, where they have been
+    read.
     """
-    asked = next((turn for turn in turns(conversation) if turn.role == "user"), None)
+    asked = asked or next((turn for turn in turns(conversation) if turn.role == "user"), None)
     if asked is None:
         return ""
     before = sum(message.role == "assistant" for message in conversation.messages[: asked.position])

@@ -42,8 +42,10 @@ class Messages:
         if self._parts:
             self._parts.append(data)
             self._have += len(data)
-            if self._have < 5 or self._have < 5 + self._length(self._head()):
+            if self._have < 5 or self._have < (size := 5 + self._length(self._head())):
                 return []
+            if self._have == size:  # as the end of a long one always comes: in one copy
+                return [self._taken()]
             data = b"".join(self._parts)
             self._parts = []
         complete, at = list[bytes](), 0
@@ -54,6 +56,12 @@ class Messages:
         if self._have:
             self._parts = [data[at:]]
         return complete
+
+    def _taken(self) -> bytes:
+        """The message that all the parts are, and nothing else."""
+        first, *rest = self._parts
+        self._parts, self._have = [], 0
+        return b"".join((memoryview(first)[5:], *rest))
 
     def _head(self) -> bytes:
         if len(self._parts[0]) < 5:

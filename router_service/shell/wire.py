@@ -24,7 +24,7 @@ from router_service.exchange import (
 )
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
-from router_service.protobuf import nested, sized, tag, varint
+from router_service.protobuf import nested, opened, sized, tag, varint
 
 DETAILS = "archgw"  # marks local replies of ours, so that Envoy's local_reply_config leaves them alone
 RETRY = "x-archgw-retry"
@@ -172,11 +172,21 @@ def _ask(effect: Ask, request: Headers, prefix: str) -> bytes:
     """Only what the effect names reaches the provider; the route removes x-archgw-provider itself."""
     gone = _names(request, but=_LEFT_TO_ROUTE.union(effect.headers))
     set = dict(effect.headers) | {"x-archgw-provider": f"{prefix}{effect.cluster}"}
-    common = _mutation(set, gone) + sized(_BODY_MUTATION, sized(_BODY, effect.body)) + _ROUTE_ANEW + _REPLACED
     known = _text("attempt", effect.attempt) + _text("id", effect.attempt.partition("/")[0])
     known += _text("dialect", effect.dialect) + _text("model", effect.model)
     known += _text("content_length", str(len(effect.body)))
-    return sized(_REQUEST_HEADERS, _common(common)) + sized(_METADATA, _entry("archgw", sized(_STRUCT, known)))
+    ours = sized(_METADATA, _entry("archgw", sized(_STRUCT, known)))
+    return b"".join((*_replaced(_mutation(set, gone), effect.body), ours))
+
+
+def _replaced(mutation: bytes, body: bytes) -> tuple[bytes, ...]:
+    """Headers and body in place of the request's, in pieces: a long body is copied once, when they are joined."""
+    value = opened(_BODY, len(body))
+    before = mutation + opened(_BODY_MUTATION, len(value) + len(body)) + value
+    behind = _ROUTE_ANEW + _REPLACED
+    size = len(before) + len(body) + len(behind)
+    common = opened(_COMMON, size)
+    return opened(_REQUEST_HEADERS, len(common) + size), common, before, body, behind
 
 
 # -- messages as bytes -----------------------------------------------------------------------------------------

@@ -47,8 +47,10 @@ def _messages(source: Sequence[Json], target: Target, warnings: list[str]) -> li
 
     Claude Code 2.1.330 has the system say nothing but an effort: where that is refused, nothing is left of it.
     """
-    taken = [{name: message[name] for name in message if name not in target.refuses_in_messages} for message in source]
-    kept = [(message, _blocks(message, target, warnings)) for message in taken]
+    refused = target.refuses_in_messages
+    if refused:
+        source = [{name: message[name] for name in message if name not in refused} for message in source]
+    kept = [(message, _blocks(message, target, warnings)) for message in source]
     said = [message if blocks is None else message | {"content": blocks} for message, blocks in kept if blocks != []]
     return [message for message in said if message["content"] or message["role"] != "system" or len(message) > 2]
 

@@ -45,6 +45,7 @@ COUNTED = frozenset(  # https://platform.claude.com/docs/en/api/messages/count_t
     }
 )  # fmt: skip
 ROLES = ("user", "assistant", "system")
+_OF_RESULTS = (Text, Image, Document, Opaque)
 THOUGHTS = ("thinking", "redacted_thinking")
 CHOICES = {"auto": "auto", "any": "required", "tool": "named", "none": "none"}
 
@@ -94,7 +95,7 @@ def _messages(value: Any) -> tuple[Message, ...]:
     messages = check.sequence(value, "messages")
     if not messages:
         raise check.refusal("messages", "at least one message", messages)
-    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(messages))
+    return tuple([_message(message, f"messages[{at}]") for at, message in enumerate(messages)])
 
 
 def _message(value: Any, path: str) -> Message:
@@ -178,9 +179,8 @@ def _document(block: Json, path: str) -> Part:
 
 def _tool_result(block: Json, path: str) -> ToolResult:
     content = block.get("content")
-    inner = () if content is None else read_parts(content, f"{path}.content", _part, called="blocks")
-    parts = tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque))
-    if len(parts) < len(inner):
+    parts: tuple[Any, ...] = () if content is None else read_parts(content, f"{path}.content", _part, called="blocks")
+    if not all(isinstance(part, _OF_RESULTS) for part in parts):
         raise check.refusal(f"{path}.content", "no tool calls or thinking in a tool's result", content)
     return ToolResult(
         call_id=check.filled_at(block, "tool_use_id", path),

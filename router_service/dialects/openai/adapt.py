@@ -7,7 +7,7 @@ from router_service.conversation import Conversation, Json, Message, OutputSchem
 from router_service.dialects.dialect import Target
 from router_service.dialects.openai.messages import UNSIGNED, own_thoughts
 from router_service.dialects.openai.render import beside_tools, forced, stop
-from router_service.dialects.openai.request import NAME, WORDS, call_state, read_thoughts
+from router_service.dialects.openai.request import NAME, THOUGHTS, WORDS, call_state, read_thoughts
 from router_service.dialects.parts import fit, thinking, vendor_tools
 
 TOKEN_FIELDS = ("max_tokens", "max_completion_tokens")
@@ -50,7 +50,8 @@ def _answers(message: Message) -> bool:
 def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     fit.thought(conversation, target, warnings)
-    messages = [_own(message, target) for message in conversation.source]
+    thinks = not conversation.words.isdisjoint(THOUGHTS)
+    messages = [_own(message, target, thinks=thinks) for message in conversation.source]
     if messages != list(conversation.source):
         changes["messages"] = messages
     if conversation.max_tokens is not None:
@@ -82,15 +83,16 @@ def adapt(conversation: Conversation, target: Target, warnings: list[str]) -> di
     return changes | dict.fromkeys(fit.refused(_given(conversation, target), target, warnings))
 
 
-def _own(message: Json, target: Target) -> Json:
-    """Without the details that we had added, and of the thoughts only the target's own."""
-    if message["role"] != "assistant":
+def _own(message: Json, target: Target, *, thinks: bool) -> Json:
+    """Without the details that we had added, and of the thoughts only the target's own. `thinks`: whether the messages
+    tell any thoughts, which most conversations do not."""
+    if message["role"] != "assistant" or not (thinks or message.get("tool_calls")):
         return message
     message = _signed(message, target)
-    thoughts, calls = read_thoughts(message), bool(message.get("tool_calls"))
+    thoughts, calls = read_thoughts(message) if thinks else (), bool(message.get("tool_calls"))
     if not thoughts and not (calls and target.thoughts):
         return message
-    gone = WORDS if all(thought.maker == NAME for thought in thoughts) else (*WORDS, "reasoning_details")
+    gone = WORDS if all(thought.maker == NAME for thought in thoughts) else THOUGHTS
     kept = {name: value for name, value in message.items() if name not in gone}
     return kept | own_thoughts(thoughts, target, calls=calls)
 
@@ -99,8 +101,10 @@ def _signed(message: Json, target: Target) -> Json:
     """Calls are signed for who signs calls, and for nobody else."""
     calls = message.get("tool_calls") or []
     if not target.signs_calls:
+        if not any("extra_content" in call for call in calls):
+            return message
         bare = [{name: value for name, value in call.items() if name != "extra_content"} for call in calls]
-        return message if bare == calls else message | {"tool_calls": bare}
+        return message | {"tool_calls": bare}
     if not calls or call_state(calls[0]):
         return message
     return message | {"tool_calls": [calls[0] | {"extra_content": UNSIGNED}, *calls[1:]]}

@@ -6,7 +6,7 @@ vendor wants a strict order, the model is made to say a word between the results
 and pi do it for Mistral; mere reminders go into the result before them, lest the model believes itself done.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from router_service.conversation import (
     Conversation,
@@ -62,7 +62,7 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
     """`custom` are the names of the tools that take plain text."""
     length = target.tool_id_length or ID_LENGTH
     said = _assistant(turn.assistant, target, custom, warnings) if turn.assistant else {}
-    messages = [said] if said.keys() - {"role", "content"} or said.get("content") else []
+    messages = [said] if len(said) > 2 or said.get("content") else []  # more than a role and no words
     messages += [_tool(result, length, warnings) for result in turn.results]
     if seen := [part for result in turn.results for part in _visible(result)]:
         messages.append({"role": "user", "content": _content(seen, warnings)})
@@ -74,20 +74,25 @@ def _turn(turn: Turn, target: Target, custom: set[str], warnings: list[str]) -> 
     return messages
 
 
-def _assistant(parts: Iterable[Part], target: Target, custom: set[str], warnings: list[str]) -> Json:
+def _assistant(parts: Sequence[Part], target: Target, custom: set[str], warnings: list[str]) -> Json:
     length = target.tool_id_length or ID_LENGTH
     said = [part for part in cited.in_runs(parts) if isinstance(part, Text)]
-    calls = [made for part in parts if (made := _tool_call(part, length, target, custom, warnings))]
+    others = [part for part in parts if not isinstance(part, Text | Thinking)]
+    calls = [made for part in others if (made := _tool_call(part, length, target, custom, warnings))]
     if target.signs_calls and calls:
         calls[0].setdefault("extra_content", UNSIGNED)
     message: Json = {"role": "assistant", **_said(said, target, warnings)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
+    if not target.thoughts:
+        return message
     return message | own_thoughts([part for part in parts if isinstance(part, Thinking)], target, calls=bool(calls))
 
 
 def _said(texts: Sequence[Text], target: Target, warnings: list[str]) -> Json:
     """The content, and what it rests on where the vendor reads that back. A refusal stands alone."""
+    if len(texts) == 1 and not (texts[0].citations or texts[0].refusal):  # as most
+        return {"content": texts[0].text}
     if texts and all(text.refusal for text in texts) and "refusal" in target.knows:
         return {"content": [{"type": "refusal", "refusal": "\n\n".join(text.text for text in texts)}]}
     whole = cited.joined(texts, "\n\n")
@@ -157,7 +162,9 @@ def _visible(result: ToolResult) -> list[Part]:
     return [part for part in result.parts if isinstance(part, Image) or (isinstance(part, Document) and part.data)]
 
 
-def _content(parts: Iterable[Part], warnings: list[str]) -> str | list[Json]:
+def _content(parts: Sequence[Part], warnings: list[str]) -> str | list[Json]:
+    if len(parts) == 1 and isinstance(parts[0], Text):  # as most
+        return parts[0].text
     made = [block for part in parts if (block := _part(part, warnings))]
     if all(block["type"] == "text" for block in made):
         return "\n\n".join(block["text"] for block in made)

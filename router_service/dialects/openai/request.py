@@ -7,6 +7,8 @@ replaced in 2023, are refused in words.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from router_service.conversation import (
@@ -34,6 +36,7 @@ from router_service.provenance import opened
 
 NAME = "openai_chat"
 WORDS = ("reasoning_content", "reasoning")
+THOUGHTS = (*WORDS, details.FIELD)
 READ = frozenset(
     {
         "model", "messages", "tools", "tool_choice", "parallel_tool_calls", "max_tokens", "max_completion_tokens",
@@ -41,6 +44,8 @@ READ = frozenset(
     }
 )  # fmt: skip
 ROLES = ("system", "developer", "user", "assistant", "tool")
+_OF_RESULTS = (Text, Image, Document, Opaque)
+_USUAL = frozenset({"role", "content", "tool_calls"})  # what most messages of the assistant have, and nothing else
 
 
 def parse_request(body: Json) -> Conversation:
@@ -75,7 +80,7 @@ def parse_request(body: Json) -> Conversation:
         extras=extras | {name: value for name, value in named.items() if value},
         dialect=NAME,
         source=tuple(body["messages"]),
-        words=frozenset(word for message in body["messages"] for word in (message["role"], *message)),
+        words=frozenset(chain(map(itemgetter("role"), body["messages"]), *body["messages"])),
     )
 
 
@@ -98,39 +103,50 @@ def _messages(value: Any) -> tuple[tuple[Text, ...], tuple[Message, ...]]:
 
 def _with_results_joined(messages: Sequence[Message]) -> tuple[Message, ...]:
     joined: list[Message] = []
+    after = False
     for message in messages:
-        if joined and answers_only(message) and answers_only(joined[-1]):
+        answers = answers_only(message)
+        if answers and after:
             joined[-1] = Message("user", joined[-1].parts + message.parts)
         else:
             joined.append(message)
+        after = answers
     return tuple(joined)
 
 
 def _message(value: Any, path: str) -> Message:
     message = check.mapping(value, path)
-    role = check.one_of(message.get("role"), f"{path}.role", ROLES)
-    match role:
-        case "assistant":
-            return Message("assistant", _assistant(message, path))
-        case "tool":
-            return Message("user", (_tool_result(message, path),))
-        case "user":
-            return Message("user", read_parts(message.get("content"), f"{path}.content", _part))
-    return Message("system", read_parts(message.get("content"), f"{path}.content", _part))
+    role = message.get("role")
+    if role not in ROLES:
+        check.one_of(role, f"{path}.role", ROLES)
+    if role == "assistant":
+        return Message("assistant", _assistant(message, path))
+    if role == "tool":
+        return Message("user", (_tool_result(message, path),))
+    return Message("user" if role == "user" else "system", _content(message.get("content"), path))
+
+
+def _content(value: Any, path: str) -> tuple[Part, ...]:
+    if isinstance(value, str):  # as most are
+        return (Text(value),) if value else ()
+    return read_parts(value, f"{path}.content", _part)
 
 
 def _assistant(message: Json, path: str) -> tuple[Part, ...]:
-    _refuse_functions(message, f"{path}.")
+    """Of a message as most are, nothing is looked for that it does not have."""
+    usual = message.keys() <= _USUAL
+    refusal = None
+    if not usual:
+        _refuse_functions(message, f"{path}.")
+        refusal = check.optional(check.string, message, "refusal", path)
     content = message.get("content")
-    refusal = check.optional(check.string, message, "refusal", path)
-    said = () if content is None else read_parts(content, f"{path}.content", _part)
+    said = () if content is None else _content(content, path)
     calls = check.optional(check.sequence, message, "tool_calls", path) or []
-    return (
-        *read_thoughts(message),
-        *_cited(said, message.get("annotations")),
-        *((Text(refusal, refusal=True),) if refusal else ()),
-        *(_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)),
-    )
+    called = [_tool_call(call, f"{path}.tool_calls[{at}]") for at, call in enumerate(calls)]
+    if usual:
+        return (*said, *called)
+    words = (Text(refusal, refusal=True),) if refusal else ()
+    return (*read_thoughts(message), *_cited(said, message.get("annotations")), *words, *called)
 
 
 def _cited(parts: tuple[Part, ...], annotations: Any) -> tuple[Part, ...]:
@@ -174,18 +190,17 @@ def _tool_call(value: Any, path: str) -> Part:
         return Opaque(NAME, str(call["type"]), call)
     function = check.mapping_at(call, "function", path)
     state = call_state(call)
-    return ToolCall(
-        id=check.filled_at(call, "id", path),
-        name=check.filled(function.get("name"), f"{path}.function.name"),
-        arguments=check.optional(check.string, function, "arguments", f"{path}.function") or "{}",
-        state=state,
-        maker=NAME if state else "",
-    )
+    id_, path = check.filled_at(call, "id", path), f"{path}.function"
+    name = check.filled_at(function, "name", path)
+    arguments = check.optional(check.string, function, "arguments", path) or "{}"
+    return ToolCall(id_, name, arguments, state, NAME if state else "")
 
 
 def call_state(call: Json) -> str:
     """What Gemini signs its calls with: https://ai.google.dev/gemini-api/docs/thought-signatures."""
-    match call.get("extra_content"):
+    if "extra_content" not in call:
+        return ""
+    match call["extra_content"]:
         case {"google": {"thought_signature": str(state)}}:
             return state
     return ""
@@ -193,11 +208,9 @@ def call_state(call: Json) -> str:
 
 def _tool_result(message: Json, path: str) -> ToolResult:
     content = message.get("content")
-    inner = () if content is None else read_parts(content, f"{path}.content", _part)
-    return ToolResult(
-        call_id=check.filled_at(message, "tool_call_id", path),
-        parts=tuple(part for part in inner if isinstance(part, Text | Image | Document | Opaque)),
-    )
+    inner = () if content is None else _content(content, path)
+    call_id = check.filled_at(message, "tool_call_id", path)
+    return ToolResult(call_id, tuple([part for part in inner if isinstance(part, _OF_RESULTS)]))
 
 
 def _part(value: Any, path: str) -> Part:

@@ -49,8 +49,12 @@ def joined(texts: Sequence[Text], glue: str) -> Text:
     return whole
 
 
-def in_runs(parts: Iterable[Part]) -> Iterator[Part]:
+def in_runs(parts: Sequence[Part]) -> Iterable[Part]:
     """The parts, with the blocks of one running text as one text."""
+    return _runs(parts) if any(isinstance(part, Text) and part.citations for part in parts) else parts
+
+
+def _runs(parts: Iterable[Part]) -> Iterator[Part]:
     waiting: Text | None = None
     before: Part | None = None
     for part in parts:

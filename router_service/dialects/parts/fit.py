@@ -22,6 +22,7 @@ UNMISSED = frozenset(
 )  # fmt: skip
 
 
+_LETTERS_AND_DIGITS, _LETTERS_DIGITS_AND_DASHES = re.compile(r"[a-zA-Z0-9]+"), re.compile(r"[a-zA-Z0-9_-]+")
 BILLING = "x-anthropic-billing-header:"  # Claude Code's first system block; it differs with every request
 
 
@@ -41,8 +42,8 @@ def tool_id(given: str, length: tuple[int, int] = (1, 64)) -> str:
     Anthropic takes ^[a-zA-Z0-9_-]+$, OpenAI at most 40 characters, Mistral nine letters and digits.
     """
     shortest, longest = length
-    allowed = r"[a-zA-Z0-9]+" if shortest == longest else r"[a-zA-Z0-9_-]+"
-    if shortest <= len(given) <= longest and re.fullmatch(allowed, given):
+    allowed = _LETTERS_AND_DIGITS if shortest == longest else _LETTERS_DIGITS_AND_DASHES
+    if shortest <= len(given) <= longest and allowed.fullmatch(given):
         return given
     if shortest == longest:
         return fingerprint(given)[:longest]
@@ -136,6 +137,8 @@ def _reminder(words: str) -> str:
 
 def unseen(conversation: Conversation, target: Target) -> set[str]:
     """What is in the conversation that the target has no eyes for: images, documents."""
+    if target.images and target.documents:
+        return set()
     shown = {kind for message in conversation.messages for part in message.parts for kind in _kinds(part)}
     return shown - {name for name, taken in (("images", target.images), ("documents", target.documents)) if taken}
 

@@ -16,7 +16,7 @@ def read_parts(value: Any, path: str, read: Callable[[Any, str], Part], *, calle
         return (Text(value),) if value else ()
     if not isinstance(value, list):
         raise check.refusal(path, f"a string or a list of {called}", value)
-    return tuple(read(part, f"{path}[{at}]") for at, part in enumerate(value))
+    return tuple([read(part, f"{path}[{at}]") for at, part in enumerate(value)])
 
 
 def system_apart(messages: Sequence[Message]) -> tuple[tuple[Text, ...], tuple[Message, ...], Sequence[Message]]:
@@ -30,7 +30,7 @@ def system_apart(messages: Sequence[Message]) -> tuple[tuple[Text, ...], tuple[M
 
 def answers_only(message: Message) -> bool:
     """Whether it holds results of tools and nothing else."""
-    return bool(message.parts) and all(isinstance(part, ToolResult) for part in message.parts)
+    return {*map(type, message.parts)} == {ToolResult}
 
 
 def image(url: str, detail: str) -> Image:

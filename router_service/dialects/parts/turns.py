@@ -11,7 +11,7 @@ from router_service.conversation import Message, Part, Text, Thinking, ToolCall,
 from router_service.provenance import call_state
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Turn:
     """`results` answer the calls in `assistant`; `rest` is what else was said, in order, without them."""
 
@@ -36,20 +36,17 @@ def split(messages: Sequence[Message]) -> list[Turn]:
 
 def _turn(assistant: tuple[Part, ...], heard: Sequence[Message]) -> Turn:
     calls = {part.id for part in assistant if isinstance(part, ToolCall)}
-
-    def answers(part: Part) -> bool:
-        return isinstance(part, ToolResult) and part.call_id in calls
-
-    results = tuple(
-        part for message in heard for part in message.parts if isinstance(part, ToolResult) and answers(part)
-    )
-    rest = tuple(_without(message, [part for part in message.parts if answers(part)]) for message in heard)
-    kept = tuple(message for message, before in zip(rest, heard, strict=True) if message.parts or not before.parts)
-    return Turn(assistant, results, kept)
-
-
-def _without(message: Message, gone: Sequence[Part]) -> Message:
-    return replace(message, parts=tuple(part for part in message.parts if part not in gone)) if gone else message
+    if not calls:
+        return Turn(assistant, (), tuple(heard))
+    results, rest = list[ToolResult](), list[Message]()
+    for message in heard:
+        answers = [part for part in message.parts if isinstance(part, ToolResult) and part.call_id in calls]
+        results += answers
+        if not answers:
+            rest.append(message)
+        elif len(answers) < len(message.parts):
+            rest.append(Message(message.role, tuple(part for part in message.parts if part not in answers)))
+    return Turn(assistant, tuple(results), tuple(rest))
 
 
 def with_call_states(parts: Sequence[Part]) -> tuple[Part, ...]:
