@@ -54,12 +54,22 @@ class Turn:
 
 def ask_and_context(conversation: Conversation) -> tuple[str, tuple[str, ...]]:
     """The user's last words (empty when there are none), and the turns before them, newest first."""
+    asked, context = last_asked(conversation)
+    return as_ask(asked), context
+
+
+def last_asked(conversation: Conversation) -> tuple[Turn | None, tuple[str, ...]]:
+    """The same with the ask uncut, and where it stands."""
     said = turns(conversation)
-    ask = next((turn for turn in said if turn.role == "user"), None)
-    if ask is None:
-        return "", ()
-    before = islice(said, MOST_TURNS)
-    return shortened(ask.words, most=_ASK), tuple(f"{turn.role}: {_of_before(turn)}" for turn in before)
+    asked = next((turn for turn in said if turn.role == "user"), None)
+    if asked is None:
+        return None, ()
+    return asked, tuple(f"{turn.role}: {_of_before(turn)}" for turn in islice(said, MOST_TURNS))
+
+
+def as_ask(asked: Turn | None) -> str:
+    """As the router model reads it."""
+    return shortened(asked.words, most=_ASK) if asked else ""
 
 
 def turns(conversation: Conversation) -> Iterator[Turn]:
@@ -81,6 +91,8 @@ def user_words(message: Message, *, typed_meanwhile: bool = True) -> str:
 
 def unwrapped(text: str) -> str:
     """A text without the envelopes that clients put into it."""
+    if "<" not in text:  # most have none, and all are looked at
+        return text.strip()
     kept: list[str] = []
     at, unclosed = 0, set()
     for opened in _ENVELOPE.finditer(text):
@@ -143,9 +155,13 @@ def _words(text: str) -> str:
     text = unwrapped(text)
     if not text or _NOT_THE_USER.match(text):
         return ""
-    text = _WRAPPER.sub("", text)
-    text = _FENCE.sub(lambda fence: shortened(fence.group(0), most=_FENCED), text)
-    return _SPACES.sub(" ", text).strip()
+    if "<" in text:
+        text = _WRAPPER.sub("", text)
+    if "```" in text:
+        text = _FENCE.sub(lambda fence: shortened(fence.group(0), most=_FENCED), text)
+    if "  " in text or "\t" in text:
+        text = _SPACES.sub(" ", text)
+    return text.strip()
 
 
 def _queued(text: str) -> str:

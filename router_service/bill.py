@@ -64,7 +64,7 @@ def _served(exchange: Exchange, candidate: Candidate, usage: Usage, at: float, e
         at=at,
         cached=None if usage.cached is None or not read else usage.cached / read,
         prompt=exchange.prompt,
-        turn=retried.mark(exchange.conversation),
+        turn=retried.mark(exchange.conversation, exchange.intent.asked),
         ended=ended,
         caller=exchange.caller,
     )

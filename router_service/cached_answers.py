@@ -183,6 +183,6 @@ def _served(exchange: Exchange, entry: Entry, reason: str, at: float) -> Served:
         attempts=0,
         at=at,
         prompt=exchange.prompt,
-        turn=retried.mark(exchange.conversation),
+        turn=retried.mark(exchange.conversation, exchange.intent.asked),
         caller=exchange.caller,
     )

@@ -179,7 +179,10 @@ class Paces:
     # -- keeping --------------------------------------------------------------------------------------------------
 
     def _of(self, candidate: str) -> _Known:
-        return self._known.setdefault(candidate, _Known())
+        known = self._known.get(candidate)
+        if known is None:
+            known = self._known[candidate] = _Known()
+        return known
 
     def _learn_first(self, candidate: str, value: float, now: float) -> None:
         known = self._of(candidate)

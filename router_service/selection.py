@@ -530,8 +530,7 @@ class Selection:
 
     def _session(self, understood: _Understood) -> Session:
         """The thread as it stands; a new one when nothing has been answered in it."""
-        begun = intent.has_begun(understood.conversation)
-        return self._gateway.sessions.get(understood.session) if begun else NEW
+        return self._gateway.sessions.get(understood.session) if understood.intent.begun else NEW
 
     def _pin(self, understood: _Understood, decision: Decision, served: str = "") -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in. `served`: who answers
@@ -541,7 +540,7 @@ class Selection:
             leaves = decision.switch and decision.switch.done and not served
             switched = max(0.0, decision.switch.price) if decision.switch and leaves else 0.0
             kept = self._gateway.sessions.get(understood.session)
-            begun = kept if intent.has_begun(understood.conversation) else replace(kept, reads={})
+            begun = kept if understood.intent.begun else replace(kept, reads={})
             self._gateway.sessions.put(understood.session, begun.turned(pin, switched))
 
     # -- refusals ---------------------------------------------------------------------------------------------
