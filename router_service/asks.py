@@ -40,7 +40,7 @@ _QUEUED = re.compile(
     re.S | re.M,
 )
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.S)
-_SPACES = re.compile(r"[ \t]{2,}")
+_FROM_TAB = re.compile(r"\t[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +159,17 @@ def _words(text: str) -> str:
         text = _WRAPPER.sub("", text)
     if "```" in text:
         text = _FENCE.sub(lambda fence: shortened(fence.group(0), most=_FENCED), text)
-    if "  " in text or "\t" in text:
-        text = _SPACES.sub(" ", text)
-    return text.strip()
+    return _with_single_spaces(text).strip()
+
+
+def _with_single_spaces(text: str) -> str:
+    """One for each run of spaces and tabs; a tab that stands alone stays. A pattern for all of them would stop at every
+    space that there is."""
+    if "\t" in text:
+        text = _FROM_TAB.sub(" ", text).replace(" \t", " ")
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
 
 
 def _queued(text: str) -> str:
