@@ -50,7 +50,9 @@ def admit(clients: tuple[Client, ...], listener: Listener, path: str, headers: H
     if not clients:
         if path not in _OPEN:
             _check_page(listener, headers)
-        return Caller("", {name: value for name, value in headers.items() if name != KEY} if KEY in headers else headers)
+        return Caller(
+            "", {name: value for name, value in headers.items() if name != KEY} if KEY in headers else headers
+        )
     known, kept = _shown(clients, headers)
     caller = _valid(known, kept, at)
     if caller.name or path in _OPEN:

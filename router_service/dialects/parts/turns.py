@@ -36,6 +36,8 @@ def split(messages: Sequence[Message]) -> list[Turn]:
 
 def _turn(assistant: tuple[Part, ...], heard: Sequence[Message]) -> Turn:
     calls = {part.id for part in assistant if isinstance(part, ToolCall)}
+    if not calls:
+        return Turn(assistant, (), tuple(heard))
 
     def answers(part: Part) -> bool:
         return isinstance(part, ToolResult) and part.call_id in calls
