@@ -50,7 +50,9 @@ def admit(clients: tuple[Client, ...], listener: Listener, path: str, headers: H
     if not clients:
         if path not in _OPEN:
             _check_page(listener, headers)
-        return Caller("", {name: value for name, value in headers.items() if name != KEY})
+        return Caller(
+            "", {name: value for name, value in headers.items() if name != KEY} if KEY in headers else headers
+        )
     known, kept = _shown(clients, headers)
     caller = _valid(known, kept, at)
     if caller.name or path in _OPEN:
@@ -116,6 +118,7 @@ def _check_page(listener: Listener, headers: Headers) -> None:
         )
 
 
+@lru_cache(maxsize=256)  # clients have one name for us, and ask by it each time
 def _host(authority: str) -> str:
     try:
         return (urlsplit(f"//{authority}").hostname or "").removesuffix(".")
@@ -123,7 +126,7 @@ def _host(authority: str) -> str:
         return ""
 
 
-@lru_cache(maxsize=256)  # clients have one name for us, and ask by it each time
+@lru_cache(maxsize=256)
 def _is_ours(host: str) -> bool:
     """An address, or a name that no stranger can have."""
     try:

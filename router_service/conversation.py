@@ -200,7 +200,7 @@ class OutputSchema:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Conversation:
     """One request. `messages` keep the client's order; system words in mid-conversation stay in place.
 

@@ -322,8 +322,10 @@ class Exchange:
         chain = self.decision.chain
         if self.later and chain.attempts > 1:
             return 2 * len(chain.candidates)
-        if any(candidate.limits.bounded for candidate in chain.candidates):
+        if chain.bounded:
             return len(chain.candidates)
+        if not self.obstacles:
+            return min(chain.attempts, len(chain.candidates))
         asked = [at for at, candidate in enumerate(chain.candidates, 1) if not self._foreseen(candidate)]
         return asked[chain.attempts - 1] if len(asked) >= chain.attempts else len(chain.candidates)
 
@@ -512,7 +514,7 @@ class Exchanges:
 
     def _make_room(self, size: int, now: float) -> None:
         """Drops the oldest that nobody works on any more. Raises Full."""
-        while len(self) and (len(self) >= self._limit or self.bytes + size > self._max_bytes):
+        while (len(self) >= self._limit or self.bytes + size > self._max_bytes) and len(self):
             left = (old for old in self._kept.values() if not old.active and now - old.touched >= self._patience(old))
             idle = next(left, None)
             if idle is None:

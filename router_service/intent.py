@@ -6,10 +6,10 @@ begin stands in `kinds`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from router_service.asks import Turn, as_ask, asked_and_context, unwrapped, user_words
+from router_service.asks import Turn, as_ask, last_asked, unwrapped, user_words
 from router_service.conversation import Conversation, Message, Text, ToolCall
 from router_service.kinds import CLAUDE_CODE, CODEX, MARKS, Hint, Kind, Mark
 
@@ -25,20 +25,30 @@ _SUBAGENT = ("x-claude-code-agent-id", "x-openai-subagent", "x-parent-session-id
 class Intent:
     """`ask` is the user's last real words, empty when there are none. `context` is what came before, newest first.
 
-    `asked` are the same words at full length, for those that would otherwise read a long message once more.
+    `begun`: whether anything has been answered in this thread; of one that was compacted, a summary is left. `asked`:
+    the ask uncut, and where it stands.
     """
 
     kind: Kind
     ask: str
     context: tuple[str, ...] = ()
     subagent: bool = False
+    begun: bool = False
     asked: Turn | None = field(default=None, compare=False, repr=False)
 
 
 def read(conversation: Conversation, headers: Headers) -> Intent:
-    asked, context = asked_and_context(conversation)
-    kind = _kind(conversation, headers, asked)
-    return Intent(kind, as_ask(asked), context, subagent=is_subagent(conversation, headers), asked=asked)
+    """What several questions are about is read once: the user's last words, and the texts of the present turn."""
+    asked, context = last_asked(conversation)
+    texts, answer = _of_turn(conversation), _last_answer(conversation)
+    return Intent(
+        kind=_kind(conversation, headers, texts, opens=_opens_turn(conversation, asked, answer)),
+        ask=as_ask(asked),
+        context=context,
+        subagent=is_subagent(conversation, headers),
+        begun=answer >= 0 or any(text.startswith(_SUMMARY) for text in texts),
+        asked=asked,
+    )
 
 
 def is_subagent(conversation: Conversation, headers: Headers) -> bool:
@@ -49,21 +59,16 @@ def is_subagent(conversation: Conversation, headers: Headers) -> bool:
     return bool(conversation.system) and "cc_is_subagent=true" in conversation.system[0].text
 
 
-def has_begun(conversation: Conversation) -> bool:
-    """Whether anything has been answered in this thread: of one that was compacted, a summary is left."""
-    answered = any(message.role == "assistant" for message in conversation.messages)
-    return answered or any(text.startswith(_SUMMARY) for text in _begun(conversation))
-
-
 # -- kinds -----------------------------------------------------------------------------------------------------
 
 
-def _kind(conversation: Conversation, headers: Headers, asked: Turn | None) -> Kind:
+def _kind(conversation: Conversation, headers: Headers, texts: Sequence[str], *, opens: bool) -> Kind:
+    """`texts` of the present turn; `opens`: whether it is one of the user's that begins here."""
     hint = _hinted(headers)
     if hint in (None, "auxiliary"):  # a client's own: its shape says which
-        hint = _shaped(conversation, headers) or hint
+        hint = _shaped(conversation, headers) or _marked(conversation, texts) or hint
     if hint is None or hint == "turn":
-        return "user turn" if _opens_turn(conversation, asked) else "tool continuation"
+        return "user turn" if opens else "tool continuation"
     return hint
 
 
@@ -84,9 +89,11 @@ def _of_codex(headers: Headers, field: str) -> str:
 
 
 def _shaped(conversation: Conversation, headers: Headers) -> Kind | None:
-    """The kind of a request that is not the user's, by its fields or by how it begins."""
-    shape = next((kind for kind, has_shape in _SHAPES if has_shape(conversation, headers)), None)
-    return shape or _marked(conversation)
+    """The kind of a request that is not the user's, by its fields."""
+    for kind, has_shape in _SHAPES:
+        if has_shape(conversation, headers):
+            return kind
+    return None
 
 
 def _is_probe(conversation: Conversation, headers: Headers) -> bool:
@@ -102,9 +109,11 @@ def _is_title(conversation: Conversation, headers: Headers) -> bool:
 
 def _is_web_search(conversation: Conversation, headers: Headers) -> bool:
     """The search that Claude Code's WebSearch makes: nothing is offered but the vendor's own."""
-    server_tools = conversation.extras.get("tools") or []
+    server_tools = conversation.extras.get("tools")
+    if not server_tools or conversation.tools:
+        return False
     names = [str(tool.get("type", "")) for tool in server_tools if isinstance(tool, dict)]
-    return len(names) == 1 and names[0].startswith("web_search") and not conversation.tools
+    return len(names) == 1 and names[0].startswith("web_search")
 
 
 def _is_classifier(conversation: Conversation, headers: Headers) -> bool:
@@ -120,41 +129,53 @@ _SHAPES: tuple[tuple[Kind, Callable[[Conversation, Headers], bool]], ...] = (
 )
 
 
-def _marked(conversation: Conversation) -> Kind | None:
-    """Most requests bear no mark at all, which is seen at once."""
+def _marked(conversation: Conversation, texts: Sequence[str]) -> Kind | None:
+    """The same by how it begins. Most requests bear no mark at all, which is seen at once."""
     system = [block.text.lstrip() for block in conversation.system]
-    begun = [text.lstrip() for text in _begun(conversation)]
-    if not any(text.startswith(_ALL_MARKS) for text in (*system, *begun)):
+    if not any(text.startswith(_ALL_MARKS) for text in (*system, *texts)):
         return None
     bare = not conversation.tools
-    return next((mark.kind for mark in MARKS if _bears(system if mark.system else begun, mark, bare=bare)), None)
+    return next((mark.kind for mark in MARKS if _bears(system if mark.system else texts, mark, bare=bare)), None)
 
 
-def _bears(texts: list[str], mark: Mark, *, bare: bool) -> bool:
+def _bears(texts: Sequence[str], mark: Mark, *, bare: bool) -> bool:
     return (bare or not mark.bare) and any(text.startswith(mark.system or mark.user) for text in texts)
 
 
-def _begun(conversation: Conversation) -> Iterator[str]:
-    """The texts of the user's side since the last turn ended: an answer that calls tools ends none."""
+def _of_turn(conversation: Conversation) -> list[str]:
+    """How the texts of the user's side begin since the last turn ended: an answer that calls tools ends none. Where a
+    text has envelopes, it is there without them, too."""
+    texts: list[str] = []
     for message in reversed(conversation.messages):
         if message.role == "assistant" and not _calls_tools(message):
-            return
+            break
         for part in message.parts if message.role == "user" else ():
             if isinstance(part, Text):
-                yield from (part.text, unwrapped(part.text))
+                texts.append(part.text.lstrip())
+                if "<" in part.text:
+                    texts.append(unwrapped(part.text))
+    return texts
 
 
 # -- turns -----------------------------------------------------------------------------------------------------
 
 
-def _opens_turn(conversation: Conversation, asked: Turn | None) -> bool:
+def _opens_turn(conversation: Conversation, asked: Turn | None, answer: int) -> bool:
     """Whether words of the user stand after the last answer; what was typed into a tool loop goes on with it."""
-    messages = conversation.messages
-    last = next((at for at in range(len(messages) - 1, -1, -1) if messages[at].role == "assistant"), -1)
-    if asked is None or asked.position < last:
+    if asked is None or asked.position < answer:
         return False
-    loop = last >= 0 and _calls_tools(messages[last])
-    return not loop or any(user_words(message, typed_meanwhile=False) for message in messages[last + 1 :])
+    messages = conversation.messages
+    if answer < 0 or not _calls_tools(messages[answer]):
+        return True
+    return any(user_words(message, typed_meanwhile=False) for message in messages[answer + 1 :])
+
+
+def _last_answer(conversation: Conversation) -> int:
+    """Its position among the messages; -1 where nothing has been answered."""
+    for at in range(len(conversation.messages) - 1, -1, -1):
+        if conversation.messages[at].role == "assistant":
+            return at
+    return -1
 
 
 def _calls_tools(message: Message) -> bool:

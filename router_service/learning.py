@@ -57,6 +57,8 @@ def seen(scores: Scores, plan: Plan) -> Seen | None:
 
 def adjusted(scores: Scores, learned: Learned) -> Scores:
     """The scores after what was learned; the very same where nothing like the ask was ever corrected."""
+    if learned is NOTHING:
+        return scores
     told = {**scores.routes, "": scores.none}
     taken = _taken(told, "", learned.threshold)
     judged = (
@@ -70,8 +72,8 @@ def choose(plan: Plan, scores: Scores, setting: Setting, learned: Learned, chanc
     """The decision by what is believed of the models; or, for the share of the requests that `learning.explore` gives
     to it, by beliefs that are drawn. Where those lead elsewhere, the sentence says so. `chance` is from 0 to 1.
     """
-    setting = replace(setting, dearness=plan.learning.cost)
-    known = preference.choose(plan, scores, replace(setting, beliefs=_believed(plan, scores, learned)))
+    setting = replace(setting, dearness=plan.learning.cost, beliefs=_believed(plan, scores, learned))
+    known = preference.choose(plan, scores, setting)
     if not learned.worths or chance() >= plan.learning.explore:
         return known
     drawn = _believed(plan, scores, learned, random.Random(chance()))  # noqa: S311 - a draw, not a secret
@@ -108,6 +110,8 @@ def _as_taken(turn: Turn, threshold: float) -> Turn:
 
 def _believed(plan: Plan, scores: Scores, learned: Learned, chance: random.Random | None = None) -> dict[str, Opinion]:
     """How good an answer of each candidate of the likeliest route is expected to be, by its id."""
+    if not learned.worths:
+        return {}
     route = max(plan.routes, key=lambda one: scores.routes.get(one.id, 0.0), default=None)
     worth = learned.worths.get(route.id) if route else None
     if route is None or worth is None:

@@ -82,7 +82,7 @@ def _vendor_tools(conversation: Conversation) -> frozenset[str]:
 def obstacle(candidate: Candidate, needs: Needs) -> str:
     """Why the candidate cannot take it; empty where it can, or where nobody knows the model."""
     facts, run = candidate.facts, candidate.provider.vendor_tools
-    if run is not None and (lacking := sorted(needs.vendor_tools - run)):
+    if needs.vendor_tools and run is not None and (lacking := sorted(needs.vendor_tools - run)):
         return f"its vendor runs no {', '.join(lacking)}"
     if not facts.prefix:
         return ""

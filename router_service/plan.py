@@ -131,23 +131,29 @@ class Route:
     passed_over: tuple[str, ...] = ()
     cache: OwnCache | None = None
 
+    @property
+    def weighs(self) -> bool:
+        """Whether who answers first depends on more than the written order."""
+        return self.prefer != "listed" or self.by_difficulty
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """First candidate, then who steps in for it, in order: one aggregate cluster. `attempts` counts all tries."""
+    """First candidate, then who steps in for it, in order: one aggregate cluster. `attempts` counts all tries.
+
+    Named after all that it holds: a reload that changes the order makes another chain, and cuts none short. `bounded`:
+    whether one of them may be full, and is then passed over.
+    """
 
     route: str
     candidates: tuple[Candidate, ...]
     attempts: int
+    name: str
+    bounded: bool
 
     @property
     def first(self) -> Candidate:
         return self.candidates[0]
-
-    @property
-    def name(self) -> str:
-        """Named after all that it holds: a reload that changes the order makes another chain, and cuts none short."""
-        return f"chain.{self.route}.{self.first.id}.{_mark(*(candidate.id for candidate in self.candidates))}"
 
     def candidate(self, id: str) -> Candidate | None:
         return next((candidate for candidate in self.candidates if candidate.id == id), None)
@@ -188,6 +194,7 @@ class Plan:
     cache: Cache = field(default_factory=Cache)
     learning: Learning = field(default_factory=Learning)
     workers: int = 1  # router services behind one Envoy
+    weighs: bool = False  # whether one of the routes does
 
     @property
     def preferences(self) -> tuple[str, ...]:
@@ -239,6 +246,7 @@ def plan(config: Config) -> Plan:
         cache=config.cache,
         learning=config.learning,
         workers=config.workers,
+        weighs=any(route.weighs for route in routes),
     )
 
 
@@ -359,10 +367,16 @@ def _chain(route: Route, first: Candidate, default: Route, failover: Failover) -
     pool = route.candidates + (default.candidates if failover.fall_back_to_default else ())
     rest = [candidate for candidate in pool if candidate.label not in failover.never]
     candidates = tuple(dict.fromkeys((first, *rest)))
-    return Chain(route.id, candidates, attempts=min(failover.attempts, len(candidates)))
+    return Chain(
+        route.id,
+        candidates,
+        attempts=min(failover.attempts, len(candidates)),
+        name=f"chain.{route.id}.{first.id}.{_mark(*(candidate.id for candidate in candidates))}",
+        bounded=any(candidate.limits.bounded for candidate in candidates),
+    )
 
 
-@lru_cache(maxsize=1024)  # each request names a chain and a cluster
+@lru_cache(maxsize=1024)  # each request names a cluster
 def _mark(*parts: str) -> str:
     """A few letters that differ when one of the parts does."""
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]

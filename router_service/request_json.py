@@ -1,8 +1,8 @@
 """Bytes -> the JSON object of a request, read strictly: what two parsers may read differently is refused, in words.
 
-A long body is read by msgspec, in half the time, where it is certain that ours would read the same: msgspec takes
-nothing that ours refuses but a key that is given twice, and so the keys are counted. All else is ours to read, and to
-find words for.
+It is read by msgspec, in half the time, where it is certain that ours would read the same: msgspec takes nothing that
+ours refuses but a key that is given twice, and so the keys are counted. All else is ours to read, and to find words
+for.
 """
 
 import json
@@ -19,7 +19,9 @@ from router_service.conversation import BadRequest
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_LONG = 4096  # bytes from which on the faster reader is faster
+_LONG = 16_384  # bytes from which on numpy counts faster than a regular expression
+# A colon behind a quote, unless that is surely an escaped one; or behind white space that follows one, or follows more.
+_KEY_ENDS = re.compile(rb':(?:(?<=":)(?<!(?<!\\)\\":)|(?<=[" \t\n\r][ \t\n\r]:))')
 _SHOWN = 40  # characters of a key or a number in a message
 
 
@@ -34,8 +36,6 @@ def read(body: bytes, most: Limits) -> dict[str, Any]:
 
 def _quickly(body: bytes, most: Limits) -> dict[str, Any] | None:
     """None where it is not certain that the other way would come to the same."""
-    if len(body) < _LONG:
-        return None
     try:
         parsed = _MSGSPEC.decode(body)
         if not isinstance(parsed, dict):
@@ -47,8 +47,9 @@ def _quickly(body: bytes, most: Limits) -> dict[str, Any] | None:
 
 
 def _most_keys(body: bytes) -> int:
-    """As many keys as a valid JSON object may have, and hardly ever more than it has: the colons behind a quote, or
-    behind white space that follows one, unless that quote is surely an escaped one."""
+    """As many keys as a valid JSON object may have, and hardly ever more than it has: see `_KEY_ENDS`."""
+    if len(body) < _LONG:
+        return len(_KEY_ENDS.findall(body))
     letters = np.frombuffer(body, np.uint8)
     colons = np.flatnonzero(letters == _COLON)
     before, second, third = (letters[colons - back] for back in (1, 2, 3))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from router_service import (
     admission,
@@ -113,6 +114,7 @@ class Selection:
         self._headers: Headers = {}
         self._caller = ""
         self._path, self._query = "", ""
+        self._decides = False  # nothing but a decision is asked for
         self._waiting: _Understood | None = None
         self._shown = ""  # the session that a status line asks for
         self._scores: Scores | None = None  # after what was learned
@@ -123,7 +125,7 @@ class Selection:
 
     def feed(self, event: Event, now: float) -> list[Effect]:
         effects = self._on(event, now)
-        if isinstance(event, Gone) or any(isinstance(effect, Respond) for effect in effects):
+        if isinstance(event, Gone) or Respond in map(type, effects):
             self._gateway.exchanges.forget(self._id)
         return effects
 
@@ -158,16 +160,12 @@ class Selection:
         self._gateway.exchanges.forget(self._id)
         return self._refuse(Failure(500, "api_error", f"archgw: {trouble}"), now)
 
-    @property
-    def _decides(self) -> bool:
-        """Whether nothing but a decision is asked for."""
-        return decisions.dialect(self._path) is not None
-
     # -- headers: what needs no body is answered here ---------------------------------------------------------
 
     def _on_headers(self, headers: Headers, end: bool, now: float) -> list[Effect]:
         self._headers = headers
         self._path, _, self._query = headers.get(":path", "/").partition("?")
+        self._decides = decisions.dialect(self._path) is not None
         method = headers.get(":method", "GET")
         plan = self._gateway.plan
         caller = self._admit(plan.clients, plan.listener, self._path, headers, self._wall)
@@ -182,7 +180,7 @@ class Selection:
             return [Respond(local.status, self._reply_headers() | local.headers, local.body)]
         if self._path == decisions.CALL and method == "POST":
             return self._let_through(now)
-        known = by_path(self._path) or by_count_path(self._path) or decisions.dialect(self._path)
+        known = self._decides or by_path(self._path) or by_count_path(self._path)
         if not known and self._path not in ("/v1/models", feedback.PATH):
             raise BadRequest(answers.unknown_path(method, self._path), status=404, kind="not_found_error")
         if method != "POST" or not (known or self._path == feedback.PATH):
@@ -268,8 +266,10 @@ class Selection:
         plan, spending = self._gateway.plan, self._gateway.spending
         shared = self._gateway.sessions.shared and session
         keys = tuple({session, main_thread(session)}) if shared else ()
-        asker = allowance.asker(self._caller, session)
-        counts = budgets.unread(plan.budgets, spending, asker, plan.preferences, self._wall)
+        counts: tuple[str, ...] = ()
+        if plan.budgets:
+            asker = allowance.asker(self._caller, session)
+            counts = budgets.unread(plan.budgets, spending, asker, plan.preferences, self._wall)
         return Recall(keys, counts) if keys or counts else None
 
     def _decide(self, understood: _Understood, now: float) -> list[Effect]:
@@ -345,13 +345,14 @@ class Selection:
 
     def _setting(self, understood: _Understood, scores: Scores, now: float) -> Setting:
         session, cooling, able = self._session(understood), self._gateway.cooling, self._able(understood)
+        plan, paces = self._gateway.plan, self._gateway.paces
         return Setting(
             session=session,
             tokens=understood.needs.about,
             written=session.written / session.requests if session.requests else WRITTEN,
             now=self._wall,
             difficulty=scores.difficulty,
-            speeds=self._gateway.paces.speeds(self._gateway.plan.candidates, now),
+            speeds=paces.speeds(plan.candidates, now) if plan.weighs else {},
             able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
         )
 
@@ -363,15 +364,16 @@ class Selection:
         if blocking:
             return self._refuse_over_budget(understood, blocking, now)
         if not counts:  # and is another quota, as a rule
-            decision = allowance.thrifty(
-                understood.fitting.plan,
-                decision,
-                reached,
-                self._session(understood),
-                tokens=understood.needs.about,
-                able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
-                now=self._wall,
-            )
+            if reached:
+                decision = allowance.thrifty(
+                    understood.fitting.plan,
+                    decision,
+                    reached,
+                    self._session(understood),
+                    tokens=understood.needs.about,
+                    able=lambda candidate: able(candidate) and not cooling.left(candidate.id, now),
+                    now=self._wall,
+                )
             keep = None if self._decides else self._keeping(understood, decision)
             decision = cooled.choose(understood.fitting.plan, decision, cooling, now=now, able=able)
         exchange = Exchange(
@@ -458,7 +460,10 @@ class Selection:
 
     def _reached(self, understood: _Understood, decision: Decision | None = None) -> list[Standing]:
         """The budgets that have come to what they say; those of preferences only when it is decided."""
-        gateway, asker = self._gateway, allowance.asker(self._caller, understood.session, decision)
+        gateway = self._gateway
+        if not gateway.plan.budgets:
+            return []
+        asker = allowance.asker(self._caller, understood.session, decision)
         return budgets.reached(gateway.plan.budgets, gateway.spending, asker, self._wall)
 
     def _told(self, understood: _Understood, decision: Decision) -> tuple[tuple[str, signals.Signal], ...]:
@@ -497,7 +502,8 @@ class Selection:
         obstacles, cooling = understood.fitting.obstacles, self._gateway.cooling.all(now)
         troubled = obstacles or cooling
         labels = {candidate.id: candidate.label for candidate in self._gateway.plan.candidates} if troubled else {}
-        asked = Trace(
+        asked = partial(
+            Trace,
             candidates=tuple(candidate.label for candidate in decision.chain.candidates[: decision.chain.attempts]),
             passed_over=tuple((labels[id], why) for id, why in obstacles.items()),
             cooling=tuple((labels[id], left) for id, left in cooling.items() if id in labels),
@@ -505,11 +511,10 @@ class Selection:
             switch=decision.switch.words if decision.switch else "",
         )
         if scores is None:
-            return asked
+            return asked()
         fits = [(route.name, scores.routes.get(route.id, 0.0)) for route in plan.routes]
         fits = [] if scores.trouble else sorted([*fits, ("none of them", scores.none)], key=lambda fit: -fit[1])
-        return replace(
-            asked,
+        return asked(
             ask=understood.intent.ask,
             context=understood.intent.context,
             fits=tuple(fits),
@@ -530,8 +535,7 @@ class Selection:
 
     def _session(self, understood: _Understood) -> Session:
         """The thread as it stands; a new one when nothing has been answered in it."""
-        begun = intent.has_begun(understood.conversation)
-        return self._gateway.sessions.get(understood.session) if begun else NEW
+        return self._gateway.sessions.get(understood.session) if understood.intent.begun else NEW
 
     def _pin(self, understood: _Understood, decision: Decision, served: str = "") -> None:
         """Only a user turn moves the pin; an attempt moves it again if somebody else steps in. `served`: who answers
@@ -541,7 +545,7 @@ class Selection:
             leaves = decision.switch and decision.switch.done and not served
             switched = max(0.0, decision.switch.price) if decision.switch and leaves else 0.0
             kept = self._gateway.sessions.get(understood.session)
-            begun = kept if intent.has_begun(understood.conversation) else replace(kept, reads={})
+            begun = kept if understood.intent.begun or not kept.reads else replace(kept, reads={})
             self._gateway.sessions.put(understood.session, begun.turned(pin, switched))
 
     # -- refusals ---------------------------------------------------------------------------------------------

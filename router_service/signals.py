@@ -10,7 +10,6 @@ from router_service import kinds
 from router_service.conversation import ReplyEnded
 from router_service.detectors import DETECTORS
 from router_service.detectors.detector import Next
-from router_service.intent import has_begun
 
 Signal = Literal[
     "good", "bad", "should be",  # what the user says of it: feedback
@@ -39,7 +38,7 @@ def of_next(given: Next) -> list[tuple[Signal, int]]:
         return []
     if (back := DETECTORS["retried"](given)) is not None:  # all else was told when it was asked first
         return [("retried", back)]
-    if not has_begun(given.conversation):
+    if not given.intent.begun:
         return []
     found = ((name, detector(given)) for name, detector in DETECTORS.items())
     return [(cast(Signal, _NAMES[name]), back) for name, back in found if back is not None]

@@ -5,7 +5,7 @@ that must differ replaced, so that prompt caches and signatures stay valid. Othe
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from router_service import fast_json, needs, prompt_cache
@@ -70,7 +70,7 @@ def render_count(exchange: Exchange, candidate: Candidate) -> Upstream:
         changes = {"model": to.model} | dialect.adapt(conversation, to, [])
         body = replace_fields(exchange.body, {name: value for name, value in changes.items() if name in counter.fields})
     else:
-        rendered = dialect.render_request(_addressed(conversation, to), to).body
+        rendered = dialect.render_request(conversation, to).body
         body = fast_json.dumps({name: value for name, value in rendered.items() if name in counter.fields})
     return Upstream(_headers(exchange, candidate, dialect, counter.upstream_path, same=same), body, dialect)
 
@@ -197,7 +197,7 @@ def _body(exchange: Exchange, candidate: Candidate, dialect: Dialect, *, same: b
         changes |= prompt_cache.in_clients_bytes(exchange, candidate, changes) if claude else {}
         changes |= {name: value for name, value in together.items() if name not in conversation.extras}
         return _changed(exchange.body, conversation.model, changes), tuple(warnings)
-    rendered = dialect.render_request(_addressed(conversation, to), to)
+    rendered = dialect.render_request(conversation, to)
     changes = prompt_cache.rewritten(rendered.body, conversation, candidate, exchange.needs) if claude else {}
     fields = together | rendered.body | changes | fixed
     return fast_json.dumps({name: value for name, value in fields.items() if value is not None}), rendered.warnings
@@ -207,7 +207,3 @@ def _changed(body: bytes, model: str, changes: Mapping[str, Any]) -> bytes:
     """Many requests need nothing but another name for the model, which is found sooner than all fields are."""
     only_model = changes.keys() == {"model"}
     return replace_model(body, model, changes["model"]) if only_model else replace_fields(body, changes)
-
-
-def _addressed(conversation: Conversation, to: Target) -> Conversation:
-    return replace(conversation, model=to.model)

@@ -1,4 +1,4 @@
-"""Long bodies are read by another parser: it must read what ours reads, and leave to ours what it would not refuse."""
+"""Bodies are read by another parser first: it must read what ours reads, and leave to ours what it would not refuse."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from router_service.config import Limits
 from router_service.conversation import BadRequest
 from router_service.fast_json import dumps, text
 
-FILLER = "x" * 5000
+FILLER = "x" * 20_000  # with which a body is so long that its keys are counted otherwise
 READ: dict[str, str] = {
     "numbers": '"a":[0,-0,-0.0,1.5,1E5,1e-7,12345678901234567890123,-9223372036854775809]',
     "words": '"a":[true,false,null,"",{},[]]',
@@ -38,9 +38,9 @@ REFUSED: dict[str, str] = {
 
 
 @pytest.mark.parametrize("members", READ.values(), ids=READ.keys())
-def test_long_and_short_bodies_are_read_alike(members: str) -> None:
-    short, long = f"{{{members}}}", f'{{{members},"filler":"{FILLER}"}}'
-    assert repr(read(long)) == repr(read(short) | {"filler": FILLER})
+def test_long_and_short_bodies_are_read_as_ours_reads_them(members: str) -> None:
+    for body in (f"{{{members}}}", f'{{{members},"filler":"{FILLER}"}}'):
+        assert repr(read(body)) == repr(request_json._strictly(body.encode(), Limits()))
 
 
 @pytest.mark.parametrize("members", REFUSED.values(), ids=REFUSED.keys())

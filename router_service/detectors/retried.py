@@ -2,10 +2,9 @@
 
 import hashlib
 
-from router_service.asks import Turn, turns
+from router_service.asks import Turn, last_asked
 from router_service.conversation import Conversation, ToolCall, ToolResult
 from router_service.detectors.detector import Next
-from router_service.intent import has_begun
 
 HASTE = 1.0  # seconds; who asks again sooner has not read the answer, and is a program
 _SOON = 600.0  # seconds; later, the same end user of an app may well begin anew with the same words
@@ -15,7 +14,7 @@ def finds(given: Next) -> int | None:
     """Where nobody is named, a thread's first ask is told from that of another thread by nothing."""
     if not given.turn or given.waited < HASTE:
         return None
-    if not (given.named or has_begun(given.conversation) or (given.conversation.user and given.waited < _SOON)):
+    if not (given.named or given.intent.begun or (given.conversation.user and given.waited < _SOON)):
         return None
     now = mark(given.conversation, given.intent.asked)
     if given.intent.kind == "user turn":
@@ -25,10 +24,10 @@ def finds(given: Next) -> int | None:
 
 def mark(conversation: Conversation, asked: Turn | None = None) -> str:
     """Two marks: of the turn that is being answered, the same for all of its requests (what was asked, by whom, after
-    how many answers), and of the step that it has come to. `asked`: the last words of the user's, where they have been
-    read.
+    how many answers), and of the step that it has come to. `asked`: the user's last words,
+    where somebody has read them already.
     """
-    asked = asked or next((turn for turn in turns(conversation) if turn.role == "user"), None)
+    asked = asked or last_asked(conversation)[0]
     if asked is None:
         return ""
     before = sum(message.role == "assistant" for message in conversation.messages[: asked.position])

@@ -33,6 +33,8 @@ def choose(plan: Plan, decision: Decision, cooling: Cooling, *, now: float, able
 
 def later(decision: Decision, cooling: Cooling, *, now: float, able: Able) -> frozenset[str]:
     """Ids of those who step in only when all others have failed: who cools, where somebody else does not."""
+    if not cooling.all(now):
+        return frozenset()
     others = [candidate for candidate in decision.chain.candidates[1:] if able(candidate)]
     cold = frozenset(candidate.id for candidate in others if cooling.left(candidate.id, now))
     return cold if len(cold) < len(others) else frozenset()

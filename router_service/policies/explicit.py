@@ -71,7 +71,8 @@ def _undated(model: str) -> str:
 
 def _dated(plan: Plan, model: str) -> str:
     """The one configured name that is this with a date; empty when there is none, or more than one."""
-    found = [name for name in plan.names if name != model and _undated(name) == model]
+    longer = (name for name in plan.names if name != model and name.startswith(model))
+    found = [name for name in longer if _undated(name) == model]
     return found[0] if len(found) == 1 else ""
 
 

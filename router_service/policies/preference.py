@@ -47,8 +47,10 @@ def _pick(route: Route, setting: Setting) -> Choice:
     In the written order he steps back when all is decided: see `cooled`.
     """
     chosen = _by_policy(route, setting)
+    if not route.weighs:
+        return chosen
     able = tuple(candidate for candidate in route.candidates if setting.able(candidate))
-    if chosen.candidate in able or not able or (route.prefer == "listed" and not route.by_difficulty):
+    if chosen.candidate in able or not able:
         return chosen
     told = f"{chosen.candidate.label} is to be left alone"
     other = _by_policy(replace(route, candidates=able), setting)
@@ -59,6 +61,8 @@ def _by_policy(route: Route, setting: Setting) -> Choice:
     """Of the end of the pool that the ask is for, the policy's pick."""
     narrowed, because = difficulty.narrow(route, setting)
     chosen = POLICIES[route.prefer](narrowed, setting)
+    if not because:
+        return chosen
     return replace(chosen, words="; ".join(filter(None, [because, chosen.words])))
 
 

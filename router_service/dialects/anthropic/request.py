@@ -256,7 +256,8 @@ def _cache_mark(body: Json) -> Json | None:
     """The last mark of the prompt cache. On the whole request it means the last block: should the request have
     to be written anew, its prompt stays cached, though the marks of single blocks are gone."""
     contents = [body.get("tools"), body.get("system"), *(message["content"] for message in body["messages"])]
-    marks = (
-        block.get("cache_control") for content in reversed(contents) if isinstance(content, list) for block in content
-    )
-    return next((mark for mark in marks if isinstance(mark, dict)), None)
+    for content in reversed(contents):
+        for block in content if isinstance(content, list) else ():
+            if isinstance(mark := block.get("cache_control"), dict):
+                return mark
+    return None
