@@ -57,6 +57,7 @@ class Pairs:
     postgres: Cluster
     config: str
     providers: dict[str, Simulator]
+    late: int = 0  # how often Redis has been, for either
 
     async def both_without(self, trouble: str) -> bool:
         told = [(await asyncio.to_thread(status, it.home)).troubles for it in (self.one, self.other)]
@@ -107,17 +108,30 @@ async def test_a_session_hops_between_them_in_the_middle_of_its_tool_loop(pairs:
         hops = (pairs.one, pairs.other, pairs.other, pairs.one)
         return [await ask(it, session, rounds) for rounds, it in enumerate(hops)]
 
-    for answers in await asyncio.gather(*(loop(f"hopping-{number}") for number in range(8))):
+    for turn in range(3):
+        hopping = await asyncio.gather(*(loop(f"hopping-{turn}-{number}") for number in range(8)))
+        if not redis_was_late(pairs):  # by design, on a machine that is busy: then each goes by what it knows itself
+            break
+    for answers in hopping:
         assert [(answer.status, answer.headers["x-arch-model"]) for answer in answers] == [(200, DEEPSEEK)] * 4
         reasons = [answer.headers["x-arch-reason"].partition(" ->")[0] for answer in answers]
         assert reasons[1:] == ["tool continuation"] * 3
 
     async def both_say_the_same() -> bool:
         """What an answer cost is written behind it; what was spent of a budget, others hear within a second."""
-        shown = [await session(it, "hopping-0") for it in (pairs.one, pairs.other)]
+        shown = [await session(it, f"hopping-{turn}-0") for it in (pairs.one, pairs.other)]
         return shown[0]["model"] == DEEPSEEK and shown[0] == shown[1]
 
     await until_it_is(both_say_the_same)
+
+
+def redis_was_late(pairs: Pairs) -> bool:
+    """Since it was asked the last time."""
+    heard = sum(
+        it.home.log("router").read_text().count("Redis answers after more than") for it in (pairs.one, pairs.other)
+    )
+    late, pairs.late = heard > pairs.late, heard
+    return late
 
 
 async def session(it: Gateway, id: str) -> dict[str, Any]:
