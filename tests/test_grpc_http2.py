@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
+from stack import until
 
 from router_service.http2 import frames, messages
 from router_service.shell.grpc_http2 import Server
@@ -321,9 +322,3 @@ async def test_a_client_that_vanishes_is_forgotten(running: Running) -> None:
     client.sendall(frames.PREFACE[:10])
     client.close()
     await until(lambda: not running.server._peers)
-
-
-async def until(true: Any) -> None:
-    async with asyncio.timeout(IN_PEACE):
-        while not true():  # noqa: ASYNC110 - of what is waited for nobody tells
-            await asyncio.sleep(0.01)
