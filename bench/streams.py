@@ -147,6 +147,8 @@ def main() -> None:
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {1})
     names = options.names.split(",")
+    if "direct" not in names:
+        sys.exit("--names: expected direct among them, which is the mock that the others ask")
     rows, carried, grown = [], dict[str, int](), set[tuple[str, str]]()
     with peers.running(names) as specs:
         if options.nice is not None:
