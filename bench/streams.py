@@ -144,13 +144,13 @@ def row(mode: str, streams: int, name: str, run: Run, *, rate: float) -> list[ob
 
 def main() -> None:
     options = _parser().parse_args()
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {1})
     names = options.names.split(",")
     if "direct" not in names:
         sys.exit("--names: expected direct among them, which is the mock that the others ask")
     rows, carried, grown = [], dict[str, int](), set[tuple[str, str]]()
     with peers.running(names) as specs:
+        if len(os.sched_getaffinity(0)) > 1:  # not before: what is started from here on would be where we are
+            os.sched_setaffinity(0, {1})
         if options.nice is not None:
             pids = [os.getpid(), *(pid for name in names for pid in Target(name, **specs[name]).processes())]
             set_priority(pids, options.nice)
