@@ -22,7 +22,8 @@ import h2.events
 import hpack
 
 from router_service.http2 import frames, messages
-from router_service.http2.connection import Connection, Headers, Stream
+from router_service.http2.connection import Connection, Headers
+from router_service.http2.sending import Sending, Stream
 from router_service.shell.grpc_http2 import Server
 from router_service.shell.line import Line, Metadata
 
@@ -69,11 +70,12 @@ class EchoOnALine:
 
 
 def ours() -> Callable[[bytes], None]:
-    connection = Connection(Echo)
+    sending = Sending()
+    connection = Connection(Echo, sending)
 
     def heard(data: bytes) -> None:
         connection.receive(data)
-        connection.taken_out()
+        sending.taken_out()
 
     return heard
 

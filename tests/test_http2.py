@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_service.http2 import frames, messages
-from router_service.http2.connection import Connection, Headers, Stream
+from router_service.http2.connection import Connection, Headers
 from router_service.http2.frames import Code, frame
+from router_service.http2.sending import Sending, Stream
 
 HEADERS = [(":method", "POST"), (":path", "/s/m"), (":scheme", "http"), (":authority", "a"), ("te", "trailers")]
 BLOCK = hpack.Encoder().encode(HEADERS, huffman=False)
@@ -65,7 +66,8 @@ class Server:
     def __init__(self, answer: Callable[[Heard, bytes, bool], None] = silent, *, window: int = 256 * 1024) -> None:
         self.streams: list[Heard] = []
         self._answer = answer
-        self.connection = Connection(self._open, window=window)
+        self.sending = Sending()
+        self.connection = Connection(self._open, self.sending, window=window)
 
     def _open(self, stream: Stream, headers: Headers) -> Heard:
         self.streams.append(Heard(stream, headers, self._answer))
@@ -74,7 +76,7 @@ class Server:
     def told(self, data: bytes) -> list[tuple[int, int, int, bytes]]:
         """The frames that come of these bytes: type, flags, stream, payload."""
         self.connection.receive(data)
-        return split(self.connection.taken_out())
+        return split(self.sending.taken_out())
 
     def greeted(self) -> "Server":
         self.told(GREETING)
@@ -115,7 +117,7 @@ class Client:
 
     def exchange(self) -> None:
         while True:
-            sent, answered = self.peer.data_to_send(), self.server.connection.taken_out()
+            sent, answered = self.peer.data_to_send(), self.server.sending.taken_out()
             if not sent and not answered:
                 return
             while sent:
@@ -176,8 +178,8 @@ def test_no_frames_whatever_break_more_than_their_connection(given: list[tuple[i
     server = Server(echo).greeted()
     for kind, flags, stream, payload in given:
         server.connection.receive(frame(kind, flags, stream, payload))
-    if server.connection.over:
-        kind, _, _, _ = split(server.connection.taken_out())[-1]
+    if server.sending.over:
+        kind, _, _, _ = split(server.sending.taken_out())[-1]
         assert kind == frames.GOAWAY
         assert len(server.connection) == 0
 
@@ -232,7 +234,7 @@ def test_who_breaks_the_protocol_is_told_so_and_left(said: bytes, code: Code) ->
     server = Server()
     kind, _, _, payload = server.told(said)[-1]
     assert (kind, payload[4:8]) == (frames.GOAWAY, code.to_bytes(4))
-    assert server.connection.over and len(server.connection) == 0
+    assert server.sending.over and len(server.connection) == 0
     assert all(stream.left for stream in server.streams)
     assert server.told(request(5)) == []
 
@@ -248,14 +250,14 @@ def test_an_increment_that_cannot_be_ends_its_stream_alone(more: int) -> None:
     server = Server().greeted()
     ((kind, _, id, _),) = server.told(request(1) + frames.window_update(1, more))
     assert (kind, id) == (frames.RST_STREAM, 1)
-    assert server.streams[0].left and not server.connection.over
+    assert server.streams[0].left and not server.sending.over
 
 
 def test_pings_without_end_that_nobody_waits_for_are_too_much() -> None:
     server = Server().greeted()
-    server.connection.pause()
+    server.sending.pause()
     server.connection.receive(frame(frames.PING, 0, 0, bytes(8)) * 10_001)
-    assert server.connection.over
+    assert server.sending.over
 
 
 # -- what is heard and told ----------------------------------------------------------------------------------------
@@ -311,10 +313,10 @@ def test_an_answer_may_end_before_its_question() -> None:
     server = Server().greeted()
     server.told(request(1))
     server.streams[0].stream.finish(messages.refusal(5, "no"))
-    kinds = [(kind, flags) for kind, flags, _, _ in split(server.connection.taken_out())]
+    kinds = [(kind, flags) for kind, flags, _, _ in split(server.sending.taken_out())]
     assert kinds == [(frames.HEADERS, 5), (frames.RST_STREAM, 0)]
     assert server.told(frame(frames.DATA, 1, 1, b"late") + frames.reset(1, Code.CANCEL)) == []
-    assert not server.connection.over
+    assert not server.sending.over
 
 
 def test_who_gives_up_is_not_answered() -> None:
@@ -323,14 +325,14 @@ def test_who_gives_up_is_not_answered() -> None:
     (heard,) = server.streams
     heard.stream.send(b"1")
     heard.stream.finish(messages.ENDING)
-    assert heard.left and not server.connection.out
+    assert heard.left and not server.sending.out
 
 
 def test_who_leaves_takes_no_more_and_ends_what_he_has() -> None:
     server = Server(echo).greeted()
     server.told(request(1))
     server.connection.leave()
-    ((kind, _, _, payload),) = split(server.connection.taken_out())
+    ((kind, _, _, payload),) = split(server.sending.taken_out())
     assert (kind, payload) == (frames.GOAWAY, (1).to_bytes(4) + Code.NO_ERROR.to_bytes(4))
     refused, *answered = server.told(request(3) + frame(frames.DATA, 1, 1, b"1"))
     assert refused == (frames.RST_STREAM, 0, 3, Code.REFUSED_STREAM.to_bytes(4))
@@ -344,7 +346,7 @@ def test_nothing_is_asked_for_that_was_not_taken() -> None:
     server = Server(window=100).greeted()
     assert server.told(request(1) + frame(frames.DATA, 0, 1, bytes(100))) == []
     server.streams[0].stream.take(60)
-    assert split(server.connection.taken_out()) == [(frames.WINDOW_UPDATE, 0, 1, (60).to_bytes(4))]
+    assert split(server.sending.taken_out()) == [(frames.WINDOW_UPDATE, 0, 1, (60).to_bytes(4))]
     assert server.told(frame(frames.DATA, 0, 1, bytes(60))) == []
 
 
@@ -354,7 +356,7 @@ def test_what_the_windows_do_not_allow_waits_and_then_goes_out_in_turn() -> None
     for heard in server.streams:
         heard.stream.send(b"0123456789abcdef")
         heard.stream.finish(messages.ENDING)
-    sent = split(server.connection.taken_out())
+    sent = split(server.sending.taken_out())
     assert [(id, data) for _, _, id, data in sent] == [(1, b"0123456789"), (3, b"0123456789")]
     assert [heard.stream.queued for heard in server.streams] == [6, 6]
     told = server.told(frames.window_update(3, 100) + frames.window_update(1, 6))
@@ -366,10 +368,10 @@ def test_a_smaller_window_may_be_less_than_nothing() -> None:
     server = Server().greeted()
     server.told(request(1))
     server.streams[0].stream.send(bytes(1000))
-    server.connection.taken_out()
+    server.sending.taken_out()
     server.told(frames.settings({4: 500}))
     server.streams[0].stream.send(b"more")
-    assert not server.connection.out
+    assert not server.sending.out
     assert [data for _, _, _, data in server.told(frames.window_update(1, 500))] == []
     assert [data for _, _, _, data in server.told(frames.window_update(1, 2))] == [b"mo"]
 
@@ -377,29 +379,29 @@ def test_a_smaller_window_may_be_less_than_nothing() -> None:
 def test_while_the_peer_takes_nothing_all_wait() -> None:
     server = Server().greeted()
     server.told(request(1))
-    server.connection.pause()
+    server.sending.pause()
     server.streams[0].stream.send(b"1")
-    assert not server.connection.out and server.streams[0].drains == 0
-    server.connection.resume()
-    assert server.connection.out and server.streams[0].drains == 1
+    assert not server.sending.out and server.streams[0].drains == 0
+    server.sending.resume()
+    assert server.sending.out and server.streams[0].drains == 1
 
 
 def test_nothing_said_while_the_peer_takes_nothing_does_not_keep_the_end_back() -> None:
     server = Server().greeted()
     server.told(request(1))
-    server.connection.pause()
+    server.sending.pause()
     server.streams[0].stream.send(b"")
     server.streams[0].stream.finish(messages.ENDING)
-    server.connection.resume()
+    server.sending.resume()
     assert len(server.connection) == 0
 
 
 def test_what_waits_for_one_window_costs_the_same_however_many_wait_for_theirs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    server, looks, look = Server(), list[int](), Connection._send_some
+    server, looks, look = Server(), list[int](), Sending._send_some
     server.told(frames.PREFACE + frames.settings({4: 0}) + b"".join(request(id) for id in range(1, 400, 2)))
-    monkeypatch.setattr(Connection, "_send_some", lambda self, one: looks.append(one.id) or look(self, one))
+    monkeypatch.setattr(Sending, "_send_some", lambda self, one: looks.append(one.id) or look(self, one))
     for heard in server.streams:
         heard.stream.send(b"0123456789")
     assert len(looks) <= 2 * len(server.streams)
@@ -409,11 +411,11 @@ def test_one_long_answer_does_not_keep_the_others_waiting() -> None:
     server = Server()
     server.told(frames.PREFACE + frames.settings({4: 2**30}) + request(1) + request(3))
     long, short = server.streams
-    server.connection.pause()
+    server.sending.pause()
     long.stream.send(bytes(1_000_000))
     short.stream.send(b"short")
-    server.connection.resume()
-    sent = [id for _, _, id, _ in split(server.connection.taken_out())]
+    server.sending.resume()
+    sent = [id for _, _, id, _ in split(server.sending.taken_out())]
     assert 3 not in sent  # the connection's window was for one turn
     ids = [id for _, _, id, _ in server.told(frames.window_update(0, 200_000))]
     assert ids.index(3) < len(ids) - 1 and ids.count(1) > 1

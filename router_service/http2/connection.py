@@ -1,41 +1,25 @@
-"""One HTTP/2 connection as its server sees it (RFC 9113): bytes in; calls to listeners, and bytes to be sent, out.
+"""One HTTP/2 connection as its server hears it (RFC 9113): bytes in, calls to listeners out.
 
-What a listener has not taken is not asked for: a stream's window is opened again by what its listener takes, and what
-the peer does not take waits in the stream's queue. Requests are compressed without a table (we ask for that), so the
-same headers are the same bytes, and are read once.
+What a listener has not taken is not asked for: a stream's window is opened again by what its listener takes. Requests
+are compressed without a table (we ask for that), so the same headers are the same bytes, and are read once. All that
+the peer may not do is found here; what is said to it goes out by sending.py.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import hpack
 
 from router_service.http2 import frames
 from router_service.http2.frames import Code
+from router_service.http2.sending import Listener, Sending, Stream
 
 Headers = Sequence[tuple[str, str]]
+Open = Callable[[Stream, Headers], Listener]
 
 _CONNECTION_WINDOW = 64 * 1024 * 1024  # bytes; the streams' own windows are what bounds
 _MAX_HEADERS = 64 * 1024  # bytes of a header block
 _KNOWN_BLOCKS = 256  # header blocks whose meaning is kept
-_QUANTUM = 64 * 1024  # bytes that a stream may send before others have their turn
 _MAX_OWED = 10_000  # answers to pings and settings that the peer does not take
-
-
-class Listener(Protocol):
-    """Whom a stream tells of what it hears. `heard`: with `end` nothing more follows. `gone`: the peer has given it
-    up, or the connection is lost. `drained`: what was queued has gone out.
-    """
-
-    def heard(self, data: bytes, *, end: bool) -> None: ...
-
-    def gone(self) -> None: ...
-
-    def drained(self) -> None: ...
-
-
-Open = Callable[["Stream", Headers], Listener]
 
 
 class Broken(Exception):
@@ -46,93 +30,25 @@ class Broken(Exception):
         self.code, self.words = code, words
 
 
-class Stream:
-    """One request and its answer."""
-
-    __slots__ = ("_connection", "_end", "id", "listener", "open", "queue", "queued", "remote_ended", "room", "window")
-
-    def __init__(self, connection: "Connection", id: int, *, room: int, window: int) -> None:
-        self._connection, self.id = connection, id
-        self.room, self.window = room, window  # bytes that we may send; that the peer may
-        self.queue: deque[memoryview] = deque()
-        self.queued = 0
-        self.remote_ended = False
-        self.open = True  # for us to send
-        self.listener: Listener | None = None
-        self._end: bytes | None = None  # the trailers that follow the queue
-
-    def begin(self, block: bytes) -> None:
-        """The answer's headers, compressed."""
-        if self.open:
-            self._connection.write(frames.frame(frames.HEADERS, frames.END_HEADERS, self.id, block))
-
-    def send(self, data: bytes) -> None:
-        if data and self.open and self._end is None:
-            self._connection.send(self, data)
-
-    def finish(self, block: bytes) -> None:
-        """The trailers, compressed, behind all that is queued; the answer is complete."""
-        if self.open and self._end is None:
-            self._end = block
-            if not self.queue:
-                self.close()
-
-    def close(self) -> None:
-        """The end has come to the front of the queue."""
-        assert self._end is not None
-        flags = frames.END_HEADERS | frames.END_STREAM
-        self._connection.write(frames.frame(frames.HEADERS, flags, self.id, self._end))
-        self.open = False
-        if not self.remote_ended:  # nobody listens any more (RFC 9113, 8.1)
-            self._connection.write(frames.reset(self.id, Code.NO_ERROR))
-        self._connection.forget(self)
-
-    @property
-    def ending(self) -> bool:
-        return self._end is not None
-
-    def reset(self, code: Code) -> None:
-        if self.open:
-            self._connection.write(frames.reset(self.id, code))
-            self._connection.forget(self)
-
-    def take(self, count: int) -> None:
-        """So many bytes of what was heard are done with."""
-        if not self.remote_ended and self.open:
-            self.window += count
-            self._connection.write(frames.window_update(self.id, count))
-
-
 class Connection:
-    """`open` makes a listener of each request that comes; `wrote` is called whenever there is something in `out`."""
+    """`open` makes a listener of each request that comes; `window` is in bytes, of each stream, `frame` of a frame."""
 
     def __init__(
-        self,
-        open: Open,
-        wrote: Callable[[], None] = lambda: None,
-        *,
-        window: int = 256 * 1024,
-        frame: int = frames.DEFAULT_FRAME,
+        self, open: Open, sending: Sending, *, window: int = 256 * 1024, frame: int = frames.DEFAULT_FRAME
     ) -> None:
-        self._open, self._wrote, self._window, self._largest = open, wrote, window, frame
+        self._open, self._sending, self._window, self._largest = open, sending, window, frame
+        self._streams = sending.streams
         self._rest = b""
         self._greeted = False
         self._settled = False  # the peer's settings have come
-        self._streams: dict[int, Stream] = {}
         self._last = 0  # the newest request's stream
         self._leaving = False
-        self._room = frames.DEFAULT_WINDOW  # bytes that we may send, in all streams together
         self._taken = 0  # bytes heard in all streams together since the window was opened again
-        self._peer_window, self._peer_frame = frames.DEFAULT_WINDOW, frames.DEFAULT_FRAME
         self._decoder = hpack.Decoder(_MAX_HEADERS)
         self._known: dict[bytes, Headers] = {}
         self._block: tuple[int, int, bytearray] | None = None  # stream and flags of headers that go on
-        self._waiting: dict[int, Stream] = {}  # those with a queue, whose turn is next first
-        self._blocked = False
         self._owed = 0
-        self.out: list[bytes | memoryview] = []
-        self.over = False
-        self.write(
+        sending.write(
             frames.settings(
                 {
                     frames.HEADER_TABLE_SIZE: 0,
@@ -142,28 +58,15 @@ class Connection:
                 }
             )
         )
-        self.write(frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW))
+        sending.write(frames.window_update(0, _CONNECTION_WINDOW - frames.DEFAULT_WINDOW))
 
     def __len__(self) -> int:
         """Requests under way."""
         return len(self._streams)
 
-    def write(self, data: bytes | memoryview) -> None:
-        if not self.over:
-            self.out.append(data)
-            self._wrote()
-
-    def taken_out(self) -> bytes:
-        """What is to be sent; then it is with whoever has asked."""
-        data = b"".join(self.out)
-        self.out.clear()
-        return data
-
-    # -- hearing ----------------------------------------------------------------------------------------------
-
     def receive(self, data: bytes) -> None:
-        """Bytes of the peer's, cut anywhere. After an error the connection is `over`, and says why in `out`."""
-        if self.over:
+        """Bytes of the peer's, cut anywhere. After an error the connection is over, and `sending.out` says why."""
+        if self._sending.over:
             return
         try:
             self._receive(self._rest + data if self._rest else data)
@@ -189,7 +92,7 @@ class Connection:
                 break
             at += 9
             self._on_frame(kind, flags, id & 0x7FFFFFFF, data[at : at + length])
-            if self.over:
+            if self._sending.over:
                 return
             at += length
         self._rest = data[at:]
@@ -227,7 +130,7 @@ class Connection:
         size = len(payload)
         self._taken += size
         if self._taken >= _CONNECTION_WINDOW // 2:
-            self.write(frames.window_update(0, self._taken))
+            self._sending.write(frames.window_update(0, self._taken))
             self._taken = 0
         stream = self._streams.get(id)
         if stream is None:
@@ -283,9 +186,9 @@ class Connection:
             raise Broken(Code.PROTOCOL_ERROR, "a client's streams are odd")
         self._last = id
         if self._leaving:
-            self.write(frames.reset(id, Code.REFUSED_STREAM))
+            self._sending.write(frames.reset(id, Code.REFUSED_STREAM))
             return
-        stream = Stream(self, id, room=self._peer_window, window=self._window)
+        stream = Stream(self._sending, id, window=self._window)
         self._streams[id] = stream
         stream.remote_ended = end
         stream.listener = self._open(stream, headers)
@@ -323,7 +226,7 @@ class Connection:
             raise Broken(Code.PROTOCOL_ERROR, "a reset of a stream that was never opened")
         stream = self._streams.get(id)
         if stream:
-            self.forget(stream)
+            self._sending.forget(stream)
             if stream.listener:
                 stream.listener.gone()
 
@@ -352,13 +255,16 @@ class Connection:
         if name == frames.INITIAL_WINDOW_SIZE:
             if value > frames.MAX_WINDOW:
                 raise Broken(Code.FLOW_CONTROL_ERROR, "a window is too large")
-            more, self._peer_window = value - self._peer_window, value
+            more, self._sending.new_room = value - self._sending.new_room, value
             for stream in list(self._streams.values()):
-                self._widen(stream, more)
+                if stream.room + more > frames.MAX_WINDOW:
+                    raise Broken(Code.FLOW_CONTROL_ERROR, "a stream's window is too large")
+                stream.room += more
+                self._sending.go_on_with(stream)
         elif name == frames.MAX_FRAME_SIZE:
             if not frames.DEFAULT_FRAME <= value <= frames.LARGEST_FRAME:
                 raise Broken(Code.PROTOCOL_ERROR, "a frame's largest size is out of range")
-            self._peer_frame = value
+            self._sending.largest = value
         elif name == frames.ENABLE_PUSH and value > 1:
             raise Broken(Code.PROTOCOL_ERROR, "push is on or off")
 
@@ -369,10 +275,10 @@ class Connection:
         if id == 0:
             if not more:
                 raise Broken(Code.PROTOCOL_ERROR, "a window grows by nothing")
-            self._room += more
-            if self._room > frames.MAX_WINDOW:
+            if self._sending.room + more > frames.MAX_WINDOW:
                 raise Broken(Code.FLOW_CONTROL_ERROR, "the connection's window is too large")
-            self._pump()
+            self._sending.room += more
+            self._sending.go_on()
             return
         if id > self._last:
             raise Broken(Code.PROTOCOL_ERROR, "a window of a stream that was never opened")
@@ -384,94 +290,15 @@ class Connection:
             if stream.listener:
                 stream.listener.gone()
             return
-        self._widen(stream, more)
-
-    def _widen(self, stream: Stream, more: int) -> None:
         stream.room += more
-        if stream.room > frames.MAX_WINDOW:
-            raise Broken(Code.FLOW_CONTROL_ERROR, "a stream's window is too large")
-        self._send_what_may(stream)
+        self._sending.go_on_with(stream)
 
     def _owe(self, answer: bytes) -> None:
         """The peer's own doing: who asks without end and takes no answer is told so."""
-        self._owed = self._owed + 1 if self._blocked else 0
+        self._owed = self._owed + 1 if self._sending.blocked else 0
         if self._owed > _MAX_OWED:
             raise Broken(Code.ENHANCE_YOUR_CALM, "too much is asked of the connection itself")
-        self.write(answer)
-
-    # -- sending ----------------------------------------------------------------------------------------------
-
-    def send(self, stream: Stream, data: bytes) -> None:
-        size = len(data)
-        if (
-            size <= self._peer_frame
-            and size <= stream.room
-            and size <= self._room
-            and not (stream.queue or self._blocked)
-        ):
-            stream.room -= size
-            self._room -= size
-            self.write(frames.HEAD.pack(size >> 8, size & 0xFF, frames.DATA, 0, stream.id) + data)
-            return
-        stream.queue.append(memoryview(data))
-        stream.queued += size
-        self._waiting[stream.id] = stream
-        self._send_what_may(stream)  # of the others that wait, none may send now what it might not before
-
-    def pause(self) -> None:
-        """The peer takes nothing at the moment."""
-        self._blocked = True
-
-    def resume(self) -> None:
-        self._blocked = False
-        self._pump()
-
-    def _send_what_may(self, stream: Stream) -> None:
-        while stream.queue and not self._blocked and self._send_some(stream):
-            pass
-        if not stream.queue:
-            self._waiting.pop(stream.id, None)
-
-    def _pump(self) -> None:
-        """Send what is queued, as far as the windows allow, each stream in its turn."""
-        idle = 0
-        while self._waiting and not self._blocked and self._room and idle < len(self._waiting):
-            id, stream = next(iter(self._waiting.items()))
-            del self._waiting[id]
-            idle = 0 if self._send_some(stream) else idle + 1
-            if stream.queue:
-                self._waiting[id] = stream
-
-    def _send_some(self, stream: Stream) -> bool:
-        """Whether anything could be sent."""
-        before = stream.queued
-        left = max(0, min(_QUANTUM, stream.room, self._room))
-        while stream.queue and left:
-            data = stream.queue.popleft()
-            size = min(left, len(data), self._peer_frame)
-            if size < len(data):
-                stream.queue.appendleft(data[size:])
-            self.write(frames.head(size, frames.DATA, 0, stream.id))
-            self.write(data[:size])
-            left -= size
-            stream.queued -= size
-            stream.room -= size
-            self._room -= size
-        sent = stream.queued < before
-        if sent and not stream.queue:
-            if stream.ending:
-                stream.close()
-            elif stream.listener:
-                stream.listener.drained()
-        return sent
-
-    def forget(self, stream: Stream) -> None:
-        """It has ended, for both sides or for us."""
-        stream.open = False
-        stream.queue.clear()
-        stream.queued = 0
-        self._streams.pop(stream.id, None)
-        self._waiting.pop(stream.id, None)
+        self._sending.write(answer)
 
     # -- the end ----------------------------------------------------------------------------------------------
 
@@ -479,18 +306,18 @@ class Connection:
         """Take no more requests; those under way go on."""
         if not self._leaving:
             self._leaving = True
-            self.write(frames.goaway(self._last, Code.NO_ERROR))
+            self._sending.write(frames.goaway(self._last, Code.NO_ERROR))
 
     def lost(self) -> None:
         """Nothing comes any more, and nothing can be sent."""
-        self.over = True
+        self._sending.over = True
         for stream in list(self._streams.values()):
-            self.forget(stream)
+            self._sending.forget(stream)
             if stream.listener:
                 stream.listener.gone()
 
     def _break(self, error: Broken) -> None:
-        self.write(frames.goaway(self._last, error.code, error.words))
+        self._sending.write(frames.goaway(self._last, error.code, error.words))
         self.lost()
 
 

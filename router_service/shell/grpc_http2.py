@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from router_service.http2 import messages
-from router_service.http2.connection import Connection, Headers, Listener, Stream
+from router_service.http2.connection import Connection, Headers
+from router_service.http2.sending import Listener, Sending, Stream
 from router_service.shell.grpc_calls import Call
 from router_service.shell.line import WINDOW, Code, Line, Speak
 
@@ -82,7 +83,8 @@ class _Peer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._flushing = True  # at the end of what is being done now
         self._transport: asyncio.Transport | None = None
-        self._connection = Connection(server.open, self._wrote, window=WINDOW, frame=WINDOW)
+        self._sending = Sending(self._wrote)
+        self._connection = Connection(server.open, self._sending, window=WINDOW, frame=WINDOW)
 
     @property
     def busy(self) -> bool:
@@ -104,10 +106,10 @@ class _Peer(asyncio.Protocol):
         self._connection.lost()
 
     def pause_writing(self) -> None:
-        self._connection.pause()
+        self._sending.pause()
 
     def resume_writing(self) -> None:
-        self._connection.resume()
+        self._sending.resume()
 
     def leave(self) -> None:
         self._connection.leave()
@@ -125,7 +127,7 @@ class _Peer(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flushing = False
-        if self._transport and self._connection.out:
-            self._transport.write(self._connection.taken_out())
-        if self._transport and self._connection.over:
+        if self._transport and self._sending.out:
+            self._transport.write(self._sending.taken_out())
+        if self._transport and self._sending.over:
             self._transport.close()

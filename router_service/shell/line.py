@@ -11,8 +11,8 @@ from typing import Protocol
 import grpc
 
 from router_service.http2 import messages
-from router_service.http2.connection import Stream
 from router_service.http2.messages import Compressed, Messages, TooLong
+from router_service.http2.sending import Stream
 from router_service.shell.logs import place
 
 _log = logging.getLogger("archgw")
