@@ -45,10 +45,10 @@ from router_service.exchange import (
     error_reply,
     header_value,
 )
+from router_service.gateway import Gateway
 from router_service.outcome import AttemptOutcome
 from router_service.plan import Candidate
 from router_service.retelling import Retelling
-from router_service.selection import Gateway
 from router_service.session import Ended, Pin
 from router_service.verdict import (
     EVENT_STREAM,

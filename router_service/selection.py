@@ -1,7 +1,6 @@
 """The first hop: one client request in, one decision out. Pure: events in, effects out."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from router_service import (
@@ -22,9 +21,8 @@ from router_service import (
     request_json,
     signals,
 )
-from router_service.budgets import Asker, Spending, Standing
+from router_service.budgets import Asker, Standing
 from router_service.conversation import BadRequest, Conversation, Failure
-from router_service.cooling import Cooling
 from router_service.detectors.detector import Next
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
@@ -35,7 +33,6 @@ from router_service.exchange import (
     Effect,
     Event,
     Exchange,
-    Exchanges,
     Found,
     Full,
     Gone,
@@ -56,36 +53,20 @@ from router_service.exchange import (
     error_reply,
     traceparent,
 )
-from router_service.learning import NOTHING, Learned
+from router_service.gateway import Gateway
+from router_service.learning import NOTHING
 from router_service.needs import Fitting, Needs
 from router_service.outcome import Outcome, Seen, Trace
-from router_service.pace import Paces
-from router_service.plan import Candidate, Plan
+from router_service.plan import Candidate
 from router_service.policies import cooled, explicit, pinned, whole
 from router_service.policies.policy import Decision, Scores, Setting
-from router_service.session import NEW, Pin, Session, Sessions, is_named, main_thread
+from router_service.session import NEW, Pin, Session, is_named, main_thread
 from router_service.switching import WRITTEN
 
 COUNT_PATIENCE = 5.0  # seconds; who wants to know how full the window is does not wait long
 SHARE_OF_PAUSE = 0.6  # of limits.pause_in_request: so long it waits for another's answer here; to Envoy it is a pause
 _JSON = {"content-type": "application/json"}
 VERDICT_PATIENCE = 15.0  # seconds; an agent stands still meanwhile, and asks again after sixty
-
-
-@dataclass(slots=True)
-class Gateway:
-    """What all requests share: the plan, the sessions, the exchanges under way, and where ids come from."""
-
-    plan: Plan
-    new_id: Callable[[], str]
-    sessions: Sessions = field(default_factory=Sessions)
-    exchanges: Exchanges = field(default_factory=Exchanges)
-    cooling: Cooling = field(default_factory=Cooling)
-    spending: Spending = field(default_factory=Spending)
-    paces: Paces = field(default_factory=Paces)
-    show_asks: bool = False
-    learned: Mapping[str, Learned] = field(default_factory=dict)  # by caller
-    random: Callable[[], float] = lambda: 1.0  # from 0 to 1; as it stands, nothing is left to chance
 
 
 @dataclass(slots=True)

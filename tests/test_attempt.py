@@ -65,8 +65,8 @@ from router_service.exchange import (
     Tick,
     Wake,
 )
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
-from router_service.selection import Gateway
 from router_service.session import Pin
 from router_service.shell.journal import Journal
 from router_service.shell.request_log import facts

@@ -31,8 +31,8 @@ from router_service.detectors import DETECTORS, retried, weights
 from router_service.detectors.detector import Next
 from router_service.detectors.signs import SIGNS
 from router_service.exchange import Gone, ResponseBody
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
-from router_service.selection import Gateway
 from router_service.session import Session
 
 FLOOR = 0.9  # of precision: what is told may be counted on
