@@ -96,6 +96,17 @@ def counted(dialect: Dialect, tokens: int) -> Answer:
     return _json(dialect.counter.answer(tokens))
 
 
+def own_headers(id: str) -> dict[str, str]:
+    """What every reply of ours carries, so that no client has to ask whether a header is there."""
+    return {
+        "x-arch-model": "none",
+        "x-arch-route": "none",
+        "x-arch-reason": "answered by archgw itself",
+        "x-arch-attempts": "0",
+        "x-arch-request-id": id,
+    }
+
+
 def count_headers(candidate: Candidate, reason: str, id: str) -> dict[str, str]:
     return {
         "x-arch-model": header_value(candidate.label),
