@@ -44,10 +44,11 @@ from router_service.exchange import (
     Scored,
     Send,
 )
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.plan import Plan, plan
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.shell import ledger, logs
 from router_service.shell.journal import Journal
 from router_service.shell.request_log import RequestLog

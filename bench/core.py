@@ -37,8 +37,9 @@ from router_service.exchange import (
     ResponseBody,
     ResponseHeaders,
 )
+from router_service.gateway import Gateway
 from router_service.plan import plan
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.session import Pin
 
 MODELS = {"openai": "mock/openai", "anthropic": "mock/anthropic", "translate": "mock/openai"}

@@ -21,8 +21,9 @@ from router_service import pricing, upstream
 from router_service.config import parse
 from router_service.conversation import ReplyEnded, Usage
 from router_service.exchange import Choose, Exchange, Exchanges, RequestBody, RequestHeaders
+from router_service.gateway import Gateway
 from router_service.plan import plan
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 
 REQUESTS, SESSIONS, EVERY, APART = 20, 6, 1.0, 20.0  # seconds: between requests of all, between those of one alone
 TOKEN = 4  # letters

@@ -15,8 +15,8 @@ from pathlib import Path
 from router_service.budgets import Spending
 from router_service.config import Config, ConfigErrors, usable, with_workers
 from router_service.exchange import Exchanges
+from router_service.gateway import Gateway
 from router_service.plan import plan
-from router_service.selection import Gateway
 from router_service.shell import cache, drain, learner, ledger, logs, purse, rendered, state, telemetry
 from router_service.shell.files import Source, source, variables
 from router_service.shell.grpc_server import serve

@@ -21,7 +21,8 @@ from router_service.exchange import (
     ResponseTrailers,
     header_value,
 )
-from router_service.selection import Gateway, Selection
+from router_service.gateway import Gateway
+from router_service.selection import Selection
 
 _OURS = "x-arch-"
 _NOT_OURS = f"archgw decides about POST requests whose path ends in {' or '.join(decisions.ABOUT)}"

@@ -1,4 +1,7 @@
-"""What the gateway answers itself, without a provider: health, models, token counts, and how to ask rightly."""
+"""What the gateway answers itself, without a provider: health, models, token counts, and how to ask rightly.
+
+And the headers that go with an answer, whosever it is.
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +14,7 @@ from router_service.budgets import Standing
 from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Headers, header_value
+from router_service.exchange import Exchange, Headers, header_value
 from router_service.feedback import PATH as FEEDBACK
 from router_service.offers import Offer, offer, offers
 from router_service.paths import DECIDE, METRICS, ROUTING
@@ -93,6 +96,17 @@ def counted(dialect: Dialect, tokens: int) -> Answer:
     return _json(dialect.counter.answer(tokens))
 
 
+def own_headers(id: str) -> dict[str, str]:
+    """What every reply of ours carries, so that no client has to ask whether a header is there."""
+    return {
+        "x-arch-model": "none",
+        "x-arch-route": "none",
+        "x-arch-reason": "answered by archgw itself",
+        "x-arch-attempts": "0",
+        "x-arch-request-id": id,
+    }
+
+
 def count_headers(candidate: Candidate, reason: str, id: str) -> dict[str, str]:
     return {
         "x-arch-model": header_value(candidate.label),
@@ -101,6 +115,24 @@ def count_headers(candidate: Candidate, reason: str, id: str) -> dict[str, str]:
         "x-arch-attempts": "0",
         "x-arch-request-id": id,
     }
+
+
+def model_headers(exchange: Exchange, candidate: Candidate, warnings: Sequence[str]) -> dict[str, str]:
+    """What goes with every answer of a model, and with what is said in place of one; `warnings`: beside it."""
+    before = [a for a in exchange.attempts if a.trouble]
+    reason = "".join([exchange.decision.reason, *(f"; {a.candidate} {a.trouble}" for a in before)])
+    headers = {
+        "x-arch-model": header_value(candidate.label),
+        "x-arch-route": header_value(exchange.decision.name),
+        "x-arch-reason": header_value(reason[:700]),
+        "x-arch-attempts": str(exchange.tried - exchange.passed),
+        "x-arch-request-id": exchange.id,
+    }
+    if exchange.keep:
+        headers["x-arch-cache"] = exchange.keep.terms.mark
+    if warnings:
+        headers["x-arch-warnings"] = header_value("; ".join(warnings)[:700])
+    return headers
 
 
 def estimate(conversation: Conversation, candidate: Candidate) -> int:

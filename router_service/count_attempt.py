@@ -18,9 +18,9 @@ from router_service.exchange import (
     Wake,
     error_reply,
 )
+from router_service.gateway import Gateway
 from router_service.inflate import Inflater
 from router_service.plan import Candidate
-from router_service.selection import Gateway
 from router_service.verdict import in_words, json_object, lacks_model
 
 MAX_ANSWER = 256 * 1024  # bytes

@@ -17,7 +17,7 @@ from router_service.dialects.dialect import Dialect
 from router_service.feedback import Feedback
 from router_service.intent import Intent
 from router_service.needs import Needs
-from router_service.outcome import AttemptOutcome, Outcome, Trace
+from router_service.outcome import GONE, AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
 from router_service.policies.policy import Decision, Scores
 from router_service.signals import Signal
@@ -532,8 +532,8 @@ def _left(exchange: Exchange) -> Outcome:
         trouble = f"broke off after {last.seconds:.1f} s"
         exchange.attempts[-1] = replace(last, status=0, trouble=trouble)
         return exchange.outcome(now=exchange.touched, status=502, error=f"{last.candidate} {trouble}")
-    if last is None or last.status == 499:
-        return exchange.outcome(now=exchange.touched, status=499, error="the client left before an answer")
+    if last is None or last.status == GONE:
+        return exchange.outcome(now=exchange.touched, status=GONE, error="the client left before an answer")
     return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble, brief=last.brief)
 
 

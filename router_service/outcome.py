@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from router_service.conversation import Usage
 
 NO_USAGE = Usage()
-BLAMELESS = (400, 413, 422, 499)  # of a try: the client's own mistakes, what this vendor alone refuses, and its leaving
+GONE = 499  # nobody waited for the answer; nginx's word for it
+# Of a try: the client's own mistakes, what this vendor alone refuses, and its leaving.
+BLAMELESS = (400, 413, 422, GONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ class Candidate:
         return f"{self.provider.name}/{self.model}{self.twin}"
 
     @property
+    def secret(self) -> str:
+        """The letters of its key; empty where it has none."""
+        return self.key.value if self.key else ""
+
+    @property
     def counts(self) -> str:
         """The dialect in which it says how many tokens a request comes to; empty where it does not."""
         provider = self.provider

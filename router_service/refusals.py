@@ -12,6 +12,7 @@ from router_service.conversation import TOO_LONG, Failure
 from router_service.needs import Needs, obstacle
 from router_service.plan import Candidate
 
+STATUSES = frozenset({400, 413, 422})  # by which vendors say that the request is what is wrong
 Lack = Literal["window", "size", "images", "documents", "tools", "reasoning"]
 
 WORDS: tuple[tuple[Lack, str], ...] = (

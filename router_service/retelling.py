@@ -15,6 +15,9 @@ from router_service.plan import Candidate
 from router_service.sse import EventDecoder, WholeEvents, first_events
 from router_service.verdict import EVENT_STREAM, failure_in, json_object, until_failure, wants_usage
 
+MAX_HELD = 64 * 1024 * 1024  # bytes of an unstreamed answer, or of one in translation, whose text is kept for its end
+TOO_MUCH = "answered more than the gateway can hold"
+
 
 class Retelling:
     """`usage`, `model` and `ended`: what the answer has said of itself so far; `broke_off`: its stream ended before it

@@ -38,11 +38,6 @@ class Upstream:
     warnings: tuple[str, ...] = ()
 
 
-def nothing(exchange: Exchange, candidate: Candidate) -> Upstream:
-    """What has been sent before anything was."""
-    return Upstream({}, b"", dialect_of(candidate, exchange.dialect.name, exchange.conversation))
-
-
 def render(exchange: Exchange, candidate: Candidate) -> Upstream:
     dialect = dialect_of(candidate, exchange.dialect.name, exchange.conversation)
     same = dialect is exchange.dialect

@@ -81,6 +81,16 @@ def scrubbed(words: str, key: str) -> str:
     return _ACCOUNT.sub(r"\1***", words.replace(key, "***") if len(key) >= _SHORTEST else words)
 
 
+def scrubbed_bytes(said: bytes, key: str) -> bytes:
+    return scrubbed(said.decode("utf-8", "surrogateescape"), key).encode("utf-8", "surrogateescape")
+
+
+def brief(status: int, failure: Failure | ReplyFailed) -> str:
+    """What kind of failure it is, in none of the provider's own words; `status` is its answer's."""
+    answered = f"answered {status}" if status != 200 else "failed"
+    return f"{answered} ({failure.kind})"
+
+
 def lacks_model(failure: Failure) -> bool:
     """Some vendors call an unknown or retired model a 400 (DeepSeek: "Model Not Exist"); others know it."""
     return _NO_SUCH_MODEL.search(failure.message) is not None

@@ -24,10 +24,11 @@ from router_service.exchange import (
     Scored,
     Send,
 )
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.plan import Plan, plan
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 
 MESSAGES, CHAT = "/v1/messages", "/v1/chat/completions"
 CLAUDE, GPT, DEEPSEEK = "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini", "deepseek/deepseek-chat"

@@ -25,9 +25,9 @@ from archgw import client
 from archgw.simulate import Fault, Simulator
 from stack import Answer, Gateway, gateway
 
-from router_service.attempt import COOL_FOR
 from router_service.config import Failover
 from router_service.pb import router_pb2 as pb
+from router_service.torn import COOL_FOR
 
 PAGE = Path(__file__).parent.parent / "docs" / "failures.md"
 PATHS = {"Anthropic": "/v1/messages", "OpenAI": "/v1/chat/completions"}

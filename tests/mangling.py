@@ -39,10 +39,11 @@ from router_service.exchange import (
     Tick,
     Wake,
 )
+from router_service.gateway import Gateway
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.plan import Candidate
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.shell import wire
 
 CASES = Path(__file__).parent / "transcripts"

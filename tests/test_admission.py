@@ -22,7 +22,8 @@ from dialogue import (
 
 from router_service import upstream
 from router_service.exchange import Proceed, RequestHeaders, Respond
-from router_service.selection import Gateway, Selection
+from router_service.gateway import Gateway
+from router_service.selection import Selection
 
 RESPONSES = "/v1/responses"
 KEY, NEXT, OLD, OTHER = "archgw-laptop", "archgw-laptop-next", "archgw-laptop-old", "archgw-other"

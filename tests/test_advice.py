@@ -22,9 +22,9 @@ from router_service.exchange import (
     Score,
     Scored,
 )
+from router_service.gateway import Gateway
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway
 from router_service.shell import wire
 
 KEY = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"  # of "foo"

@@ -43,7 +43,7 @@ from dialogue import (
     sent,
 )
 
-from router_service.attempt import COOL_FOR, MAX_ERROR, MAX_HELD, MAX_HELD_STREAM, PING_AFTER, Attempt, tear
+from router_service.attempt import Attempt
 from router_service.config import Failover
 from router_service.conversation import Usage
 from router_service.dialects.anthropic_messages import AnthropicMessages
@@ -65,13 +65,17 @@ from router_service.exchange import (
     Tick,
     Wake,
 )
+from router_service.gateway import Gateway
+from router_service.judging import MAX_ERROR, MAX_HELD_STREAM
 from router_service.outcome import Outcome
-from router_service.selection import Gateway
+from router_service.retelling import MAX_HELD
 from router_service.session import Pin
 from router_service.shell.journal import Journal
 from router_service.shell.request_log import facts
 from router_service.shell.router_api import told as shown
 from router_service.sse import EventDecoder
+from router_service.streaming import PING_AFTER
+from router_service.torn import COOL_FOR, tear
 
 PATHS = {"anthropic": MESSAGES, "openai": CHAT}
 EVENTS = {CLAUDE: ANTHROPIC_EVENTS, GPT: OPENAI_EVENTS}

@@ -40,10 +40,10 @@ from router_service.beliefs import AGAINST, Verdict
 from router_service.bookkeeping import vector_rows
 from router_service.evidence import Evidence, Said, by_caller
 from router_service.exchange import Choose, ResponseBody, Scored
+from router_service.gateway import Gateway
 from router_service.learning import NOTHING, Learned, choose, learn
 from router_service.plan import Plan
 from router_service.policies.policy import Setting
-from router_service.selection import Gateway
 
 ASK = vector((0, 1.0))
 HALF_LIFE = 30 * DAY

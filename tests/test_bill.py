@@ -7,9 +7,9 @@ from dialogue import CLAUDE, GPT, WALL, exchange_of, gateway_of
 
 from router_service.bill import settle
 from router_service.conversation import Usage
+from router_service.gateway import Gateway
 from router_service.plan import Candidate
 from router_service.pricing import Price, cost
-from router_service.selection import Gateway
 
 DEAR, CHEAP = Price(3, 0.3, 3.75, 15), Price(0.3, 0.03, 0.3, 1)
 LONG = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]

@@ -12,7 +12,8 @@ from router_service import upstream
 from router_service.caching import Entry
 from router_service.conversation import Json
 from router_service.exchange import Ask, Choose, Found, Keep, Look, Respond
-from router_service.selection import Gateway, Selection
+from router_service.gateway import Gateway
+from router_service.selection import Selection
 
 RESPONSES = "/v1/responses"
 GEMINI, DEEPSEEK, GPT_5 = "gemini/gemini-2.5-pro", "deepseek/deepseek-reasoner", "openai/gpt-5"

@@ -57,12 +57,13 @@ from router_service.exchange import (
     Scored,
     Wake,
 )
+from router_service.gateway import Gateway
 from router_service.kinds import Kind
 from router_service.plan import Plan
 from router_service.policies import explicit
 from router_service.policies.policy import Decision, Scores
 from router_service.provenance import opened
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.session import Pin
 
 CACHED = f"{THREE}cache: {{enabled: true}}\n"

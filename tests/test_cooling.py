@@ -23,7 +23,7 @@ from dialogue import (
 from router_service.attempt import Attempt
 from router_service.cooling import Cooling, pause
 from router_service.exchange import Ask, Effect, Exchange, RequestHeaders, Respond, ResponseBody
-from router_service.selection import Gateway
+from router_service.gateway import Gateway
 from router_service.verdict import seconds_until
 
 CODING = {"coding": 0.9}  # Claude, then DeepSeek, then GPT

@@ -42,12 +42,13 @@ from router_service.exchange import (
     Scored,
 )
 from router_service.feedback import Feedback
+from router_service.gateway import Gateway
 from router_service.learning import Learned
 from router_service.outcome import Outcome
 from router_service.pb import ext_proc_pb2 as ext
 from router_service.pb import router_pb2 as pb
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.session import Pin, Served, Session, Sessions
 from router_service.shell import decisions_api
 from router_service.shell.journal import Journal

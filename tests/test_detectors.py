@@ -26,14 +26,14 @@ from test_signals import SESSION, answered, call, result, said, user
 
 from router_service import intent
 from router_service.asks import user_words
-from router_service.attempt import tear
 from router_service.detectors import DETECTORS, retried, weights
 from router_service.detectors.detector import Next
 from router_service.detectors.signs import SIGNS
 from router_service.exchange import Gone, ResponseBody
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
-from router_service.selection import Gateway
 from router_service.session import Session
+from router_service.torn import tear
 
 FLOOR = 0.9  # of precision: what is told may be counted on
 FLOORS = {"correction": 0.85}  # where it is lower: words in which people are not content are many

@@ -43,7 +43,10 @@ from dialogue import (
 )
 
 from router_service.attempt import Attempt
-from router_service.exchange import Effect, RequestHeaders, ResponseBody
+from router_service.exchange import Exchange, RequestHeaders, ResponseBody
+from router_service.gateway import Gateway
+from router_service.judging import Judge, Judgement
+from router_service.plan import Candidate
 
 ANTHROPIC, OPENAI = CLIENTS["anthropic"], CLIENTS["openai"]
 SSE = "text/event-stream; charset=utf-8"
@@ -200,9 +203,15 @@ def test_verdicts(what: Seen, reading: Reading, verdict: str, saw: str) -> None:
 class Hasty(Attempt):
     """A gateway that lets the answer go before its first content: what an attempt must never do."""
 
-    def _judge_stream(self, chunk: bytes, end: bool, now: float) -> list[Effect]:
+    def __init__(self, gateway: Gateway, exchange: Exchange, candidate: Candidate, now: float) -> None:
+        super().__init__(gateway, exchange, candidate, now)
+        self._judge = Lenient(exchange, candidate, self._retelling, exchange.dialect)
+
+
+class Lenient(Judge):
+    def _judge_stream(self, chunk: bytes, *, end: bool) -> Judgement | None:
         self._events += self._retelling.read(chunk, end)
-        return self._release(end, now)
+        return self._begun(end=end)
 
 
 @pytest.mark.parametrize(("kind", "verdict"), [(Attempt, "nothing lost"), (Hasty, "LOST")])

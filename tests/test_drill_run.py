@@ -211,26 +211,26 @@ async def test_a_gateway_that_loses_something_is_found_out(lose: Lose, verdict: 
 
 
 SILENT = """
-from router_service.attempt import Attempt
 from router_service.exchange import Send
+from router_service.streaming import Stream
 
 
 def keep_quiet(self, trouble, now, *, first=b""):
-    return [Send(first, end=True), *self._done(now, status=200)]
+    return [Send(first, end=True), self._progress.finish(now, status=200)]
 
 
-Attempt._break = keep_quiet
+Stream._break = keep_quiet
 """
 HASTY = """
-from router_service.attempt import Attempt
+from router_service.judging import Judge
 
 
-def let_go(self, chunk, end, now):
-    self._events += self._read(chunk, end)
-    return self._release(end, now)
+def let_go(self, chunk, *, end):
+    self._events += self._retelling.read(chunk, end)
+    return self._begun(end=end)
 
 
-Attempt._judge_stream = let_go
+Judge._judge_stream = let_go
 """
 
 

@@ -50,7 +50,7 @@ from router_service.exchange import (
     Tick,
     Wake,
 )
-from router_service.selection import Gateway
+from router_service.gateway import Gateway
 
 RESPONSES, GPT5 = "/v1/responses", "openai/gpt-5.5"
 PATHS = (MESSAGES, CHAT, RESPONSES)

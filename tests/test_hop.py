@@ -12,9 +12,9 @@ from dialogue import GPT, MESSAGES, THREE, ask, gateway_of, one, request
 from router_service.attempt import Attempt
 from router_service.caching import Entry
 from router_service.exchange import Choose, Exchange, Look
+from router_service.gateway import Gateway
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway
 from router_service.shell.cache import Cache, Verdict
 from router_service.shell.cache import Nowhere as NoStore
 from router_service.shell.hop import AT_ONCE, Hop

@@ -68,23 +68,27 @@ telemetry: {otlp: "$COLLECTOR"}
 PROVOKED = """
 import sys
 if "router_service" in " ".join(sys.orig_argv):
+    from router_service import upstream
     from router_service.attempt import Attempt
     from router_service.shell.hop import Hop
 
-    judge, answer = Attempt._judge_whole, Hop._answer
+    heed, answer = Attempt._heed, Hop._answer
 
-    def _judge_whole(self, now):
-        if b"provoke-within" in self._exchange.body:
-            raise ValueError(self._exchange.body.decode() + str(self._upstream.headers))
-        return judge(self, now)
+    def told(attempt):
+        return attempt._exchange.body.decode() + str(upstream.render(attempt._exchange, attempt._candidate).headers)
+
+    def _heed(self, judgement, now):
+        if judgement and b"provoke-within" in self._exchange.body:
+            raise ValueError(told(self))
+        return heed(self, judgement, now)
 
     def _answer(self, effect):
         exchange = getattr(self._machine, "_exchange", None)
         if exchange and b"provoke-outside" in exchange.body:
-            raise RuntimeError(exchange.body.decode() + str(self._machine._upstream.headers))
+            raise RuntimeError(told(self._machine))
         answer(self, effect)
 
-    Attempt._judge_whole, Hop._answer = _judge_whole, _answer
+    Attempt._heed, Hop._answer = _heed, _answer
 """
 
 

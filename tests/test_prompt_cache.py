@@ -11,8 +11,8 @@ from archgw.simulate.rules import check
 from dialogue import CHAT, MESSAGES, exchange_of, gateway_of
 
 from router_service import prompt_cache, upstream
+from router_service.gateway import Gateway
 from router_service.plan import Candidate
-from router_service.selection import Gateway
 
 RESPONSES = "/v1/responses"
 MODELS = (

@@ -23,9 +23,9 @@ from router_service import needs, upstream
 from router_service.dialects import DIALECTS, by_path
 from router_service.dialects.parts.fit import BILLING
 from router_service.exchange import Exchange
+from router_service.gateway import Gateway
 from router_service.plan import Candidate
 from router_service.providers import PROVIDERS
-from router_service.selection import Gateway
 from router_service.session import is_named
 
 FOLDER = Path(__file__).parent / "recordings"

@@ -33,8 +33,9 @@ from router_service.exchange import (
     Score,
     Scored,
 )
+from router_service.gateway import Gateway
 from router_service.policies.policy import Scores
-from router_service.selection import Gateway, Selection
+from router_service.selection import Selection
 from router_service.session import NEW, Pin, Read
 
 SESSION = {"x-claude-code-session-id": "s"}

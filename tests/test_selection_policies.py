@@ -13,13 +13,13 @@ from router_service import pricing
 from router_service.beliefs import Opinion
 from router_service.budgets import Asker, account
 from router_service.conversation import Usage
+from router_service.gateway import Gateway
 from router_service.pace import Paces, Speed
 from router_service.plan import Candidate, Plan, Route
 from router_service.policies import POLICIES, balanced, difficulty, fastest, preference
 from router_service.policies.fastest import MARGIN
 from router_service.policies.policy import Scores, Setting
 from router_service.pricing import Price
-from router_service.selection import Gateway
 from router_service.session import NEW, WARM, Pin, Read, Session
 
 GEMINI, OWN = "gemini/gemini-2.5-pro", "vllm/own"

@@ -26,14 +26,14 @@ from dialogue import (
 )
 
 from router_service import intent
-from router_service.attempt import tear
 from router_service.bookkeeping import signal_rows
 from router_service.conversation import Conversation
 from router_service.detectors import DETECTORS
 from router_service.detectors.detector import Next
 from router_service.exchange import Gone, ResponseBody, Tick
+from router_service.gateway import Gateway
 from router_service.outcome import Outcome
-from router_service.selection import Gateway
+from router_service.torn import tear
 
 SESSION = {"x-claude-code-session-id": "s"}
 OVERLOADED = anthropic_event("error", error={"type": "overloaded_error", "message": "no"})

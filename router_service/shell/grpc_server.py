@@ -13,11 +13,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from router_service.attempt import tear
+from router_service.gateway import Gateway
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import access_log_pb2_grpc, router_pb2_grpc
 from router_service.pb import ext_proc_pb2 as pb
-from router_service.selection import Gateway
 from router_service.shell import router_model, wire
 from router_service.shell.cache import Cache
 from router_service.shell.cache_stores import Nowhere as NoStore
@@ -37,6 +36,7 @@ from router_service.shell.serving import Serving
 from router_service.shell.siblings import Siblings
 from router_service.shell.state import Store
 from router_service.shell.telemetry import Telemetry
+from router_service.torn import tear
 from router_service.workers import Worker
 
 _log = logging.getLogger("archgw")

@@ -17,8 +17,8 @@ from prometheus_client.metrics_core import (
 )
 
 from router_service.figures import Answers, Figures, Histogram, Tally
+from router_service.gateway import Gateway
 from router_service.plan import Candidate
-from router_service.selection import Gateway
 from router_service.shell import budget_figures, standing
 from router_service.shell.journal import Journal
 

@@ -12,6 +12,7 @@ from router_service import learning
 from router_service.budgets import Standing
 from router_service.config import Clouds, ConfigErrors
 from router_service.figures import Tally
+from router_service.gateway import Gateway
 from router_service.learning import NOTHING, Learned
 from router_service.needs import USUAL_LETTERS_PER_TOKEN
 from router_service.outcome import Outcome
@@ -20,7 +21,6 @@ from router_service.pb import router_pb2_grpc
 from router_service.plan import Plan
 from router_service.policies import pinned
 from router_service.policies.policy import Decision, Reading, Scores, Setting
-from router_service.selection import Gateway
 from router_service.session import Session, main_thread
 from router_service.shell import metrics, standing
 from router_service.shell.cache import Cache

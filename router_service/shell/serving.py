@@ -9,8 +9,8 @@ from pathlib import Path
 
 from router_service.budgets import standing_keys
 from router_service.config import usable
+from router_service.gateway import Gateway
 from router_service.plan import Plan, plan
-from router_service.selection import Gateway
 from router_service.shell import router_model
 from router_service.shell.cache import Cache
 from router_service.shell.cache_stores import Nowhere as NoStore

@@ -4,7 +4,7 @@ import time
 
 from router_service.budgets import Spending, Standing, all_standings, lasting_standings
 from router_service.config import Budget
-from router_service.selection import Gateway
+from router_service.gateway import Gateway
 
 
 def of_all(gateway: Gateway) -> list[Standing]:
