@@ -32,18 +32,9 @@ from router_service.conversation import (
 )
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Addressee
-from router_service.exchange import (
-    Choose,
-    Exchange,
-    Record,
-    RequestBody,
-    RequestHeaders,
-    ResponseBody,
-    ResponseHeaders,
-    Score,
-    Scored,
-    Send,
-)
+from router_service.effects import Choose, Record, Score, Send
+from router_service.events import RequestBody, RequestHeaders, ResponseBody, ResponseHeaders, Scored
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.plan import Plan, plan

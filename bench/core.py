@@ -24,19 +24,9 @@ import bodies
 
 from router_service.attempt import Attempt
 from router_service.config import parse
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
-    Exchange,
-    Exchanges,
-    Gone,
-    Record,
-    RequestBody,
-    RequestHeaders,
-    ResponseBody,
-    ResponseHeaders,
-)
+from router_service.effects import Ask, Choose, Effect, Record
+from router_service.events import Gone, RequestBody, RequestHeaders, ResponseBody, ResponseHeaders
+from router_service.exchange import Exchange, Exchanges
 from router_service.gateway import Gateway
 from router_service.plan import plan
 from router_service.selection import Selection

@@ -20,7 +20,9 @@ from archgw.simulate.server import Simulator
 from router_service import pricing, upstream
 from router_service.config import parse
 from router_service.conversation import ReplyEnded, Usage
-from router_service.exchange import Choose, Exchange, Exchanges, RequestBody, RequestHeaders
+from router_service.effects import Choose
+from router_service.events import RequestBody, RequestHeaders
+from router_service.exchange import Exchange, Exchanges
 from router_service.gateway import Gateway
 from router_service.plan import plan
 from router_service.selection import Selection

@@ -55,7 +55,7 @@ from dialogue import (  # noqa: E402
 from latency import running, spent  # noqa: E402
 
 from router_service.attempt import Attempt  # noqa: E402
-from router_service.exchange import RequestHeaders, ResponseBody  # noqa: E402
+from router_service.events import RequestHeaders, ResponseBody  # noqa: E402
 
 BASELINE = ROOT / "bench" / "speed.json"
 KB = 1024

@@ -5,21 +5,16 @@ Every other `x-arch-` header of its client's is taken away, for his routes to be
 """
 
 from router_service import admission, decisions
-from router_service.exchange import (
-    Advise,
-    Effect,
+from router_service.effects import Advise, Effect, Proceed, Record, Respond, header_value
+from router_service.events import (
     Event,
     Gone,
     Headers,
-    Proceed,
-    Record,
     RequestBody,
     RequestHeaders,
-    Respond,
     ResponseBody,
     ResponseHeaders,
     ResponseTrailers,
-    header_value,
 )
 from router_service.gateway import Gateway
 from router_service.selection import Selection

@@ -14,7 +14,9 @@ from router_service.budgets import Standing
 from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import DIALECTS
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Exchange, Headers, header_value
+from router_service.effects import header_value
+from router_service.events import Headers
+from router_service.exchange import Exchange
 from router_service.feedback import PATH as FEEDBACK
 from router_service.offers import Offer, offer, offers
 from router_service.paths import DECIDE, METRICS, ROUTING

@@ -14,27 +14,18 @@ from router_service import answers, no_answer, refusals, torn, upstream
 from router_service.cached_answers import Copy, replay
 from router_service.caching import Entry, Keeping
 from router_service.cooling import pause
-from router_service.exchange import (
-    Ask,
-    Effect,
+from router_service.effects import Ask, Effect, Look, Proceed, Release, Respond, Send, Wake, error_reply, header_value
+from router_service.events import (
     Event,
-    Exchange,
     Found,
     Gone,
-    Look,
-    Proceed,
-    Release,
     RequestHeaders,
-    Respond,
     ResponseBody,
     ResponseHeaders,
     ResponseTrailers,
-    Send,
     Tick,
-    Wake,
-    error_reply,
-    header_value,
 )
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.judging import Begun, Failed, Full, Judge, Judgement, Refused, Unfit, Whole
 from router_service.outcome import GONE

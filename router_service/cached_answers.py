@@ -9,7 +9,8 @@ from router_service.caching import HEADER, LARGEST, Entry
 from router_service.conversation import ReplyEvent, ThinkingDelta
 from router_service.detectors import retried
 from router_service.dialects.dialect import Addressee
-from router_service.exchange import Effect, Exchange, Keep, Record, Release, Respond, Send, header_value
+from router_service.effects import Effect, Keep, Record, Release, Respond, Send, header_value
+from router_service.exchange import Exchange
 from router_service.outcome import Outcome
 from router_service.plan import Candidate
 from router_service.provenance import opened

@@ -2,22 +2,9 @@
 
 from router_service import answers, upstream
 from router_service.dialects import DIALECTS
-from router_service.exchange import (
-    Ask,
-    Effect,
-    Event,
-    Exchange,
-    Gone,
-    Proceed,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    ResponseTrailers,
-    Tick,
-    Wake,
-    error_reply,
-)
+from router_service.effects import Ask, Effect, Proceed, Respond, Wake, error_reply
+from router_service.events import Event, Gone, RequestHeaders, ResponseBody, ResponseHeaders, ResponseTrailers, Tick
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.inflate import Inflater
 from router_service.plan import Candidate

@@ -13,7 +13,9 @@ from router_service import paths, upstream
 from router_service.conversation import BadRequest, Conversation, Message, Text
 from router_service.dialects import DIALECTS, by_path
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Exchange, Headers, Respond, header_value
+from router_service.effects import Respond, header_value
+from router_service.events import Headers
+from router_service.exchange import Exchange
 from router_service.plan import DEFAULT, ROUTED_MODELS, Candidate
 from router_service.policies.policy import Scores
 from router_service.session import session_key

@@ -1,7 +1,7 @@
-"""One client request, kept in memory under an id until its answer ends; and the words its two hops speak.
+"""One client request, kept in memory under an id until its answer ends.
 
-`Event` is what Envoy shows, `Effect` what is to be done about it. `Selection` and `Attempt` turn the one into the
-other and do nothing else: no I/O, no clock. Times are seconds on whatever clock the shell passes in.
+`Selection` and `Attempt` share it. They turn an `Event` into `Effect`s and do nothing else: no I/O, no clock. Times are
+seconds on whatever clock the shell passes in.
 """
 
 from collections import OrderedDict
@@ -10,266 +10,21 @@ from dataclasses import dataclass, field, replace
 
 from router_service import allowance
 from router_service.budgets import Asker
-from router_service.caching import Entry, Keeping
-from router_service.config import Identity, RetryBudget
+from router_service.caching import Keeping
+from router_service.config import RetryBudget
 from router_service.conversation import Conversation, Failure, Usage
 from router_service.dialects.dialect import Dialect
-from router_service.feedback import Feedback
+from router_service.events import Headers
 from router_service.intent import Intent
 from router_service.needs import Needs
 from router_service.outcome import GONE, AttemptOutcome, Outcome, Trace
 from router_service.plan import Candidate, Plan
-from router_service.policies.policy import Decision, Scores
+from router_service.policies.policy import Decision
 from router_service.signals import Signal
 
-Headers = Mapping[str, str]
 MAX_KEPT = 2000  # characters of a stranger's words in an outcome: five hundred of those are kept
 MAX_NAME = 200
 _TRACEPARENT = 55  # characters, in the only version there is
-
-# -- events: what Envoy and the clock say ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHeaders:
-    headers: Headers
-    end: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestBody:
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    scores: Scores
-
-
-@dataclass(frozen=True, slots=True)
-class Recalled:
-    """The sessions are here, or cannot be had."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the cache holds; None: ask. `late`: somebody is still asking the same, and patience has ended."""
-
-    entry: Entry | None
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHeaders:
-    """`details` is Envoy's own word for how the response came about; empty when the provider sent it."""
-
-    status: int
-    headers: Headers
-    end: bool = False
-    details: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseBody:
-    chunk: bytes
-    end: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseTrailers:
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rated:
-    """What came of a `Rate`: of which request it is kept, and who had answered it, for which preference.
-
-    No `request` where there is none; `trouble` says why nothing could be kept, in words.
-    """
-
-    request: str = ""
-    model: str = ""
-    preference: str = ""
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The moment that a `Wake` asked for has come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """Envoy closed the stream: the client left, or a timer of Envoy's ran out."""
-
-
-Event = (
-    RequestHeaders
-    | RequestBody
-    | Recalled
-    | Scored
-    | Found
-    | Rated
-    | ResponseHeaders
-    | ResponseBody
-    | ResponseTrailers
-    | Tick
-    | Gone
-)
-
-# -- effects: what the shell is to do --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Proceed:
-    """Let the message pass as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Respond:
-    """Answer the client ourselves. `retry`: this attempt has failed, let Envoy take the next candidate; `next`: the
-    same, but nobody has failed.
-    """
-
-    status: int
-    headers: Headers
-    body: bytes
-    retry: bool = False
-    next: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Advise:
-    """Let the message pass, with these headers set and those taken away; the request is routed anew by them."""
-
-    headers: Headers
-    remove: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Ask the router model how well each preference fits."""
-
-    ask: str
-    context: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """Fetch these sessions, and these counts of what was spent, from where they are kept; then come back with
-    Recalled."""
-
-    keys: tuple[str, ...] = ()
-    counts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """See what the cache holds, or wait for who is just asking the same, for `patience` seconds; then come back with
-    Found. Whoever gets None asks, and others wait for `exchange` until it has ended; not where it asks `alone`, as what
-    it gets cannot be kept: then it is only seen what there is."""
-
-    keeping: Keeping
-    exchange: str
-    patience: float
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """For the cache, and for whoever waits for it."""
-
-    key: str
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Choose:
-    """Send the exchange's id, instead of the body, down this chain; `patience` is for each attempt, in seconds."""
-
-    chain: str
-    exchange: str
-    attempts: int
-    patience: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Answer with what is counted; `headers` go with it."""
-
-    headers: Headers
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Keep what a user says of an answer, if it was `caller`'s; then come back with Rated."""
-
-    feedback: Feedback
-    caller: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the provider: `headers` are all that it gets, but for what proves the `identity`.
-
-    Should the provider tear its answer, Envoy has to speak for itself: in its log it names exchange and number of the
-    try (`attempt`), to the client of this `dialect` it says whose answer it was (`model`, as a header may carry it).
-    """
-
-    cluster: str
-    headers: Headers
-    body: bytes
-    identity: Identity | None = None
-    attempt: str = ""
-    dialect: str = ""
-    model: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Let the response headers go, with these set and those taken away."""
-
-    headers: Headers
-    remove: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    chunk: bytes
-    end: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """Come back with a Tick after so many seconds, unless another Wake follows first."""
-
-    after: float
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    outcome: Outcome
-
-
-Effect = (
-    Proceed
-    | Respond
-    | Advise
-    | Tell
-    | Rate
-    | Recall
-    | Score
-    | Look
-    | Keep
-    | Choose
-    | Ask
-    | Release
-    | Send
-    | Wake
-    | Record
-)
-
-# -- the exchange ----------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -537,22 +292,6 @@ def _left(exchange: Exchange) -> Outcome:
     return exchange.outcome(now=exchange.touched, status=last.status or 503, error=last.trouble, brief=last.brief)
 
 
-# -- what every reply of ours carries --------------------------------------------------------------------------
-
-
-def error_reply(dialect: Dialect, failure: Failure, headers: Headers, *, retry: bool = False) -> Respond:
-    body = dialect.render_error(failure)
-    return Respond(failure.status, {"content-type": "application/json", **headers}, body, retry=retry)
-
-
 def traceparent(headers: Headers) -> str:
     """Of which trace of the client's own the request is a part (W3C Trace Context); empty where it says none."""
     return headers.get("traceparent", "")[:_TRACEPARENT]
-
-
-def header_value(text: str) -> str:
-    """Text as a header may carry it: one line, other scripts as percent-encoded UTF-8 (like a URL)."""
-    line = " ".join(text.split())
-    if line.isascii() and line.isprintable():
-        return line
-    return "".join(char if " " <= char <= "~" else "".join(f"%{byte:02X}" for byte in char.encode()) for char in line)

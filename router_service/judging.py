@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from router_service import refusals
 from router_service.conversation import KIND_BY_STATUS, Failure, ReplyEvent, ReplyFailed, is_content
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Exchange, Headers, ResponseHeaders
+from router_service.events import Headers, ResponseHeaders
+from router_service.exchange import Exchange
 from router_service.plan import Candidate
 from router_service.refusals import Lack
 from router_service.retelling import MAX_HELD, TOO_MUCH, Retelling

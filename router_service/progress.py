@@ -7,7 +7,8 @@ from typing import Literal
 
 from router_service import kinds, signals
 from router_service.bill import settle
-from router_service.exchange import Exchange, Record
+from router_service.effects import Record
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.outcome import GONE, AttemptOutcome
 from router_service.plan import Candidate

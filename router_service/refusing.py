@@ -6,7 +6,8 @@ from router_service import allowance, answers, decisions, feedback, limits
 from router_service.budgets import Standing
 from router_service.conversation import Failure
 from router_service.dialects import by_path
-from router_service.exchange import MAX_KEPT, Effect, Record, Respond, error_reply, traceparent
+from router_service.effects import Effect, Record, Respond, error_reply
+from router_service.exchange import MAX_KEPT, traceparent
 from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.request import Request, Understood

@@ -6,7 +6,7 @@ from router_service import decisions, intent, needs, request_json
 from router_service.conversation import BadRequest, Conversation
 from router_service.dialects import by_count_path, by_path
 from router_service.dialects.dialect import Dialect
-from router_service.exchange import Headers
+from router_service.events import Headers
 from router_service.needs import Fitting, Needs
 from router_service.plan import Candidate, Plan
 from router_service.policies import explicit, whole

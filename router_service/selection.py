@@ -21,30 +21,9 @@ from router_service import (
 from router_service.budgets import Asker, Standing
 from router_service.conversation import BadRequest, Failure
 from router_service.dialects import by_count_path, by_path
-from router_service.exchange import (
-    Advise,
-    Choose,
-    Effect,
-    Event,
-    Exchange,
-    Found,
-    Full,
-    Gone,
-    Headers,
-    Look,
-    Proceed,
-    Rate,
-    Rated,
-    Recall,
-    Recalled,
-    Record,
-    RequestBody,
-    RequestHeaders,
-    Respond,
-    Score,
-    Scored,
-    Tell,
-)
+from router_service.effects import Advise, Choose, Effect, Look, Proceed, Rate, Recall, Record, Respond, Score, Tell
+from router_service.events import Event, Found, Gone, Headers, Rated, Recalled, RequestBody, RequestHeaders, Scored
+from router_service.exchange import Exchange, Full
 from router_service.gateway import Gateway
 from router_service.learning import NOTHING
 from router_service.outcome import Seen

@@ -2,7 +2,8 @@
 
 from router_service import torn
 from router_service.conversation import Failure
-from router_service.exchange import Effect, Exchange, Send, Wake
+from router_service.effects import Effect, Send, Wake
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.judging import Begun
 from router_service.outcome import GONE

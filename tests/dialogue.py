@@ -9,21 +9,9 @@ from router_service.attempt import Attempt
 from router_service.config import parse
 from router_service.conversation import Conversation
 from router_service.dialects import by_path
-from router_service.exchange import (
-    Choose,
-    Effect,
-    Exchange,
-    Exchanges,
-    Record,
-    RequestBody,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    Score,
-    Scored,
-    Send,
-)
+from router_service.effects import Choose, Effect, Record, Respond, Score, Send
+from router_service.events import RequestBody, RequestHeaders, ResponseBody, ResponseHeaders, Scored
+from router_service.exchange import Exchange, Exchanges
 from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.plan import Plan, plan

@@ -17,27 +17,18 @@ from dialogue import gateway_of
 
 from router_service.attempt import Attempt
 from router_service.count_attempt import CountAttempt
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
+from router_service.effects import Ask, Choose, Effect, Proceed, Recall, Release, Respond, Score, Send, Wake
+from router_service.events import (
     Event,
     Gone,
-    Proceed,
-    Recall,
     Recalled,
-    Release,
     RequestBody,
     RequestHeaders,
-    Respond,
     ResponseBody,
     ResponseHeaders,
     ResponseTrailers,
-    Score,
     Scored,
-    Send,
     Tick,
-    Wake,
 )
 from router_service.gateway import Gateway
 from router_service.pb import ext_proc_pb2 as pb

@@ -21,7 +21,8 @@ from dialogue import (
 )
 
 from router_service import upstream
-from router_service.exchange import Proceed, RequestHeaders, Respond
+from router_service.effects import Proceed, Respond
+from router_service.events import RequestHeaders
 from router_service.gateway import Gateway
 from router_service.selection import Selection
 

@@ -9,17 +9,14 @@ from dialogue import CHAT, CLAUDE, DEEPSEEK, GPT, MESSAGES, THREE, WALL, gateway
 from router_service.advice import Advice
 from router_service.budgets import Asker, account
 from router_service.conversation import Usage
-from router_service.exchange import (
-    Advise,
-    Effect,
+from router_service.effects import Advise, Effect, Proceed, Score
+from router_service.events import (
     Gone,
-    Proceed,
     RequestBody,
     RequestHeaders,
     ResponseBody,
     ResponseHeaders,
     ResponseTrailers,
-    Score,
     Scored,
 )
 from router_service.gateway import Gateway

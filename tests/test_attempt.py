@@ -47,24 +47,9 @@ from router_service.attempt import Attempt
 from router_service.config import Failover
 from router_service.conversation import Usage
 from router_service.dialects.anthropic_messages import AnthropicMessages
-from router_service.exchange import (
-    Ask,
-    Effect,
-    Event,
-    Exchange,
-    Gone,
-    Proceed,
-    Record,
-    Release,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    ResponseTrailers,
-    Send,
-    Tick,
-    Wake,
-)
+from router_service.effects import Ask, Effect, Proceed, Record, Release, Respond, Send, Wake
+from router_service.events import Event, Gone, RequestHeaders, ResponseBody, ResponseHeaders, ResponseTrailers, Tick
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.judging import MAX_ERROR, MAX_HELD_STREAM
 from router_service.outcome import Outcome

@@ -38,8 +38,9 @@ from lessons_made import (
 from router_service import beliefs
 from router_service.beliefs import AGAINST, Verdict
 from router_service.bookkeeping import vector_rows
+from router_service.effects import Choose
+from router_service.events import ResponseBody, Scored
 from router_service.evidence import Evidence, Said, by_caller
-from router_service.exchange import Choose, ResponseBody, Scored
 from router_service.gateway import Gateway
 from router_service.learning import NOTHING, Learned, choose, learn
 from router_service.plan import Plan

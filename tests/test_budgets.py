@@ -47,19 +47,9 @@ from router_service.budgets import refusal as refusal_of
 from router_service.config import Budget
 from router_service.config.budgets import Then, amount
 from router_service.conversation import Usage
-from router_service.exchange import (
-    MAX_KEPT,
-    Choose,
-    Gone,
-    Recall,
-    Recalled,
-    Release,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    Score,
-    Scored,
-)
+from router_service.effects import Choose, Recall, Release, Respond, Score
+from router_service.events import Gone, Recalled, RequestHeaders, ResponseBody, Scored
+from router_service.exchange import MAX_KEPT
 from router_service.gateway import Gateway
 from router_service.policies.policy import Scores
 from router_service.selection import Selection

@@ -11,7 +11,8 @@ from test_caching import TWO_CLAUDES, followed, kept, whole
 from router_service import upstream
 from router_service.caching import Entry
 from router_service.conversation import Json
-from router_service.exchange import Ask, Choose, Found, Keep, Look, Respond
+from router_service.effects import Ask, Choose, Keep, Look, Respond
+from router_service.events import Found
 from router_service.gateway import Gateway
 from router_service.selection import Selection
 

@@ -21,7 +21,7 @@ from stack import free_port, until
 from router_service.caching import Entry, Keeping, Terms
 from router_service.config import MIB
 from router_service.conversation import Usage
-from router_service.exchange import Look
+from router_service.effects import Look
 from router_service.outcome import Outcome
 from router_service.shell import cache, cache_file, cache_redis, cache_stores
 from router_service.shell.cache import Cache

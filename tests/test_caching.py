@@ -40,23 +40,8 @@ from router_service.caching import Entry, Keeping, Terms
 from router_service.config import Cache, OwnCache
 from router_service.conversation import Usage
 from router_service.detectors import retried
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
-    Found,
-    Gone,
-    Keep,
-    Look,
-    Record,
-    RequestBody,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    Score,
-    Scored,
-    Wake,
-)
+from router_service.effects import Ask, Choose, Effect, Keep, Look, Record, Respond, Score, Wake
+from router_service.events import Found, Gone, RequestBody, RequestHeaders, ResponseBody, Scored
 from router_service.gateway import Gateway
 from router_service.kinds import Kind
 from router_service.plan import Plan

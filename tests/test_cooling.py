@@ -22,7 +22,9 @@ from dialogue import (
 
 from router_service.attempt import Attempt
 from router_service.cooling import Cooling, pause
-from router_service.exchange import Ask, Effect, Exchange, RequestHeaders, Respond, ResponseBody
+from router_service.effects import Ask, Effect, Respond
+from router_service.events import RequestHeaders, ResponseBody
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.verdict import seconds_until
 

@@ -8,20 +8,8 @@ import pytest
 from dialogue import CLAUDE, DEEPSEEK, GPT, JSON, THREE, ask, gateway_of, one, refusal
 
 from router_service.count_attempt import MAX_ANSWER, CountAttempt
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
-    Event,
-    Gone,
-    Record,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    Tick,
-    Wake,
-)
+from router_service.effects import Ask, Choose, Effect, Record, Respond, Wake
+from router_service.events import Event, Gone, RequestHeaders, ResponseBody, ResponseHeaders, Tick
 from router_service.selection import COUNT_PATIENCE
 from router_service.session import Pin
 

@@ -28,19 +28,8 @@ from router_service import admission, decisions
 from router_service.beliefs import Worth
 from router_service.budgets import Asker, account, standings
 from router_service.conversation import Usage
-from router_service.exchange import (
-    Advise,
-    Choose,
-    Effect,
-    Proceed,
-    Rate,
-    Recall,
-    Recalled,
-    RequestHeaders,
-    Respond,
-    Score,
-    Scored,
-)
+from router_service.effects import Advise, Choose, Effect, Proceed, Rate, Recall, Respond, Score
+from router_service.events import Recalled, RequestHeaders, Scored
 from router_service.feedback import Feedback
 from router_service.gateway import Gateway
 from router_service.learning import Learned

@@ -29,7 +29,7 @@ from router_service.asks import user_words
 from router_service.detectors import DETECTORS, retried, weights
 from router_service.detectors.detector import Next
 from router_service.detectors.signs import SIGNS
-from router_service.exchange import Gone, ResponseBody
+from router_service.events import Gone, ResponseBody
 from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.session import Session

@@ -43,7 +43,8 @@ from dialogue import (
 )
 
 from router_service.attempt import Attempt
-from router_service.exchange import Exchange, RequestHeaders, ResponseBody
+from router_service.events import RequestHeaders, ResponseBody
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.judging import Judge, Judgement
 from router_service.plan import Candidate

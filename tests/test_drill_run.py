@@ -211,7 +211,7 @@ async def test_a_gateway_that_loses_something_is_found_out(lose: Lose, verdict: 
 
 
 SILENT = """
-from router_service.exchange import Send
+from router_service.effects import Send
 from router_service.streaming import Stream
 
 

@@ -7,7 +7,8 @@ from dialogue import CHAT, DEEPSEEK, GPT, MESSAGES, WALL, exchange_of, gateway_o
 
 from router_service.conversation import Failure, Usage
 from router_service.dialects import by_path
-from router_service.exchange import Exchange, Exchanges, Full, error_reply, header_value
+from router_service.effects import error_reply, header_value
+from router_service.exchange import Exchange, Exchanges, Full
 from router_service.outcome import AttemptOutcome
 
 

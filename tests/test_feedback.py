@@ -17,8 +17,9 @@ from test_ledger import kept, opened, outcome, server, settings
 from router_service import feedback
 from router_service.config import Ledger as Settings
 from router_service.conversation import BadRequest
+from router_service.effects import Proceed, Rate, Record, Respond
+from router_service.events import Rated, RequestBody, RequestHeaders
 from router_service.evidence import SHOULD_BE, Target, target
-from router_service.exchange import Proceed, Rate, Rated, Record, RequestBody, RequestHeaders, Respond
 from router_service.feedback import LAST, PATH, Feedback, Names
 from router_service.selection import Selection
 from router_service.shell.journal import Journal

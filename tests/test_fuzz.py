@@ -18,7 +18,7 @@ from router_service.config import ConfigErrors, Limits, parse
 from router_service.config.sections import DEEPEST
 from router_service.conversation import BadRequest
 from router_service.dialects import DIALECTS
-from router_service.exchange import Respond
+from router_service.effects import Respond
 from router_service.inflate import Inflater
 from router_service.model_field import replace_fields
 from router_service.pricing import Price

@@ -35,21 +35,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router_service.attempt import Attempt
-from router_service.exchange import (
-    Effect,
-    Event,
-    Exchange,
-    Gone,
-    Record,
-    Release,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseTrailers,
-    Send,
-    Tick,
-    Wake,
-)
+from router_service.effects import Effect, Record, Release, Respond, Send, Wake
+from router_service.events import Event, Gone, RequestHeaders, ResponseBody, ResponseTrailers, Tick
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 
 RESPONSES, GPT5 = "/v1/responses", "openai/gpt-5.5"

@@ -11,7 +11,8 @@ from dialogue import GPT, MESSAGES, THREE, ask, gateway_of, one, request
 
 from router_service.attempt import Attempt
 from router_service.caching import Entry
-from router_service.exchange import Choose, Exchange, Look
+from router_service.effects import Choose, Look
+from router_service.exchange import Exchange
 from router_service.gateway import Gateway
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.policies.policy import Scores

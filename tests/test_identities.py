@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router_service.config import Identity
-from router_service.exchange import Ask
+from router_service.effects import Ask
 from router_service.shell.aws import Signer
 from router_service.shell.identities import Identities
 from router_service.shell.proof import NoProof

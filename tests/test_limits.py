@@ -14,7 +14,7 @@ from dialogue import ask, gateway_of, one, request
 from stack import Gateway, gateway
 
 from router_service.config import ConfigErrors, Limits, parse
-from router_service.exchange import Respond
+from router_service.effects import Respond
 
 CONFIG = """
 listeners: {egress_traffic: {port: $PORT, timeout: 8s}}

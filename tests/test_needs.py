@@ -22,7 +22,8 @@ from dialogue import refusal as refused
 
 from router_service import needs
 from router_service.attempt import Attempt
-from router_service.exchange import Ask, RequestHeaders, Respond, ResponseBody
+from router_service.effects import Ask, Respond
+from router_service.events import RequestHeaders, ResponseBody
 
 PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aGk="}}
 LINKED = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.y/z.png"}}]}]

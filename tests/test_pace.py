@@ -3,7 +3,7 @@
 import pytest
 from dialogue import ANTHROPIC_EVENTS, CLAUDE, DEEPSEEK, GPT, JSON, STREAM, attempt_of, exchange_of, gateway_of, plan_of
 
-from router_service.exchange import Gone, ResponseBody
+from router_service.events import Gone, ResponseBody
 from router_service.pace import ANEW, FAILED, FIRST, LATELY, LOOKED, RATE, Paces, Speed
 
 PLAN = plan_of("""

@@ -22,17 +22,9 @@ from dialogue import (
     request,
 )
 
-from router_service.exchange import (
-    Choose,
-    Exchanges,
-    Gone,
-    Proceed,
-    RequestBody,
-    RequestHeaders,
-    Respond,
-    Score,
-    Scored,
-)
+from router_service.effects import Choose, Proceed, Respond, Score
+from router_service.events import Gone, RequestBody, RequestHeaders, Scored
+from router_service.exchange import Exchanges
 from router_service.gateway import Gateway
 from router_service.policies.policy import Scores
 from router_service.selection import Selection

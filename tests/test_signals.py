@@ -30,7 +30,7 @@ from router_service.bookkeeping import signal_rows
 from router_service.conversation import Conversation
 from router_service.detectors import DETECTORS
 from router_service.detectors.detector import Next
-from router_service.exchange import Gone, ResponseBody, Tick
+from router_service.events import Gone, ResponseBody, Tick
 from router_service.gateway import Gateway
 from router_service.outcome import Outcome
 from router_service.torn import tear

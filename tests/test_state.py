@@ -17,7 +17,8 @@ from redises import fake_redis
 from stack import gateway
 
 from router_service.cooling import Cooling
-from router_service.exchange import Recall, Recalled, RequestHeaders, Respond, Score
+from router_service.effects import Recall, Respond, Score
+from router_service.events import Recalled, RequestHeaders
 from router_service.selection import Selection
 from router_service.session import NEW, Pin, Read, Served, Session, Sessions, read, written
 from router_service.shell import state

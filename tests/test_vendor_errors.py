@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from dialogue import CHAT, MESSAGES, attempt_of, exchange_of, gateway_of, one, recorded
 
-from router_service.exchange import Respond, ResponseBody, ResponseHeaders
+from router_service.effects import Respond
+from router_service.events import ResponseBody, ResponseHeaders
 from router_service.outcome import Outcome
 from router_service.providers import PROVIDERS
 

@@ -6,24 +6,8 @@ from typing import Any
 import pytest
 from dialogue import WALL, exchange_of, gateway_of
 
-from router_service.exchange import (
-    Ask,
-    Choose,
-    Effect,
-    Event,
-    Proceed,
-    Record,
-    Release,
-    RequestBody,
-    RequestHeaders,
-    Respond,
-    ResponseBody,
-    ResponseHeaders,
-    ResponseTrailers,
-    Score,
-    Send,
-    Wake,
-)
+from router_service.effects import Ask, Choose, Effect, Proceed, Record, Release, Respond, Score, Send, Wake
+from router_service.events import Event, RequestBody, RequestHeaders, ResponseBody, ResponseHeaders, ResponseTrailers
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.shell import wire

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
 from router_service.config import Identity
-from router_service.exchange import Ask
+from router_service.effects import Ask
 from router_service.shell.proof import NoProof
 
 _NOT_OURS = ("host", "content-type")  # signed, but the request has them already

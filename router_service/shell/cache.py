@@ -15,7 +15,7 @@ from typing import Literal
 
 from router_service.caching import Entry
 from router_service.config import MIB
-from router_service.exchange import Look
+from router_service.effects import Look
 from router_service.outcome import Outcome
 from router_service.plan import Plan
 from router_service.shell.cache_file import Database

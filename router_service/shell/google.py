@@ -9,7 +9,7 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
 from router_service.config import Identity
-from router_service.exchange import Ask
+from router_service.effects import Ask
 from router_service.shell.proof import NoProof
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)

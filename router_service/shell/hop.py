@@ -19,29 +19,22 @@ from router_service.advice import Advice
 from router_service.attempt import Attempt
 from router_service.conversation import Failure
 from router_service.count_attempt import CountAttempt
-from router_service.exchange import (
+from router_service.effects import (
     Ask,
     Effect,
-    Event,
-    Exchange,
-    Found,
-    Gone,
-    Headers,
     Keep,
     Look,
     Rate,
     Recall,
-    Recalled,
     Record,
-    RequestHeaders,
     Respond,
     Score,
-    Scored,
     Tell,
-    Tick,
     Wake,
     error_reply,
 )
+from router_service.events import Event, Found, Gone, Headers, Recalled, RequestHeaders, Scored, Tick
+from router_service.exchange import Exchange
 from router_service.pb import ext_proc_pb2 as pb
 from router_service.selection import Selection
 from router_service.shell import envoy_admin, metrics, router_api, wire

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TypeVar
 
 from router_service.config import Identity
-from router_service.exchange import Ask
+from router_service.effects import Ask
 from router_service.shell.proof import NoProof, Prover
 
 _log = logging.getLogger("archgw")

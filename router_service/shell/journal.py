@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from router_service.exchange import Rate, Rated
+from router_service.effects import Rate
+from router_service.events import Rated
 from router_service.feedback import LAST
 from router_service.figures import Figures
 from router_service.kinds import SIDE

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from router_service.exchange import Ask
+from router_service.effects import Ask
 
 
 class NoProof(Exception):

@@ -5,22 +5,15 @@ from functools import lru_cache
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from router_service.exchange import (
-    Advise,
-    Ask,
-    Choose,
-    Effect,
+from router_service.effects import Advise, Ask, Choose, Effect, Proceed, Release, Respond, Send
+from router_service.events import (
     Event,
     Headers,
-    Proceed,
-    Release,
     RequestBody,
     RequestHeaders,
-    Respond,
     ResponseBody,
     ResponseHeaders,
     ResponseTrailers,
-    Send,
 )
 from router_service.pb import access_log_pb2 as log
 from router_service.pb import ext_proc_pb2 as pb

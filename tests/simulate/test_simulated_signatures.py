@@ -12,7 +12,7 @@ from archgw.simulate.sigv4 import ACCESS_KEY, DATE, SECRET, Scope, signature
 from botocore.credentials import ReadOnlyCredentials
 
 from router_service.config import Identity
-from router_service.exchange import Ask
+from router_service.effects import Ask
 from router_service.shell.aws import signed
 
 # docs.aws.amazon.com/general/latest/gr/signature-v4-test-suite.html (get-vanilla, post-vanilla), and the example of
