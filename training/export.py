@@ -122,10 +122,10 @@ def main() -> None:
     (arguments.out / "router.json").write_text(json.dumps(calibration, indent=1) + "\n")
     shutil.copy(arguments.base / "tokenizer.json", arguments.out / "tokenizer.json")
     print(json.dumps(calibration), *(f"{f.name} {f.stat().st_size / 1e6:.1f} MB" for f in arguments.out.iterdir()))
-    print("int8 against float, least cosine:", _parity(arguments.out, texts))
+    print("int8 against float, least cosine:", _parity(arguments.out, texts, model.shape.hidden))
 
 
-def _parity(folder: Path, texts: Texts) -> float:
+def _parity(folder: Path, texts: Texts, hidden: int) -> float:
     """The least cosine between the two files' vectors over a few texts."""
     as_it_is = onnxruntime.SessionOptions()
     as_it_is.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -138,7 +138,7 @@ def _parity(folder: Path, texts: Texts) -> float:
         x = texts.padded([texts.preference(("", text))])
         feed = {"input_ids": x["ids"].numpy(), "token_type_ids": x["types"].numpy()}
         known = {item.name for item in sessions[0].get_inputs()}
-        feed["preferences"] = np.zeros((1, 384), np.float32)
+        feed["preferences"] = np.zeros((1, hidden), np.float32)
         a, b = (s.run(["vector"], {k: v for k, v in feed.items() if k in known})[0][0] for s in sessions)
         least = min(least, float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
     return least
