@@ -315,6 +315,15 @@ async def test_a_model_that_has_no_numbers_for_an_ask_has_failed(tmp_path: Path)
     await model.close()
 
 
+async def test_whatever_breaks_a_model_that_is_to_be_used_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = gateway_of(CONFIG.replace("$PORT", "12000") + f"routing: {{model: {own_model(tmp_path / 'own')}}}\n").plan
+    monkeypatch.setattr(OnnxRouter, "score", lambda *_: 1 / 0)
+    with pytest.raises(BadModel, match="it failed with ZeroDivisionError"):
+        await router_model.warm(plan)
+
+
 # -- off the loop, under a deadline ------------------------------------------------------------------------------------
 
 
