@@ -487,6 +487,13 @@ def test_a_model_of_ones_own(shell: Shell) -> None:
         assert result.exit_code == 1 and "mine/english/router.onnx: no ONNX model" in told(result)
 
 
+def test_a_model_at_home(shell: Shell) -> None:
+    own = own_model(shell.folder / "mine")
+    config = shell.config(CONFIG + "routing: {model: ~/mine}\n")
+    result = shell.run("route", "write a function", "-c", config, "--explain", "--json", HOME=str(shell.folder))
+    assert json.loads(result.stdout)["read"]["model"] == str(own), result.output
+
+
 def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
     config = CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
     said = told(shell.run("check", shell.config(config)))
