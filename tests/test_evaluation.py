@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from archgw.evaluation import BadCase, Case, Judgement, Report, auroc, cases, configs_of, tags_of
+from router_models import own_model
 from terminal import Shell, told
 
 CODE = {"name": "code", "description": "writing new functions and programs"}
@@ -47,6 +48,13 @@ def test_a_case() -> None:
         (line(routes="ALL"), "routes: expected a list with at least one item"),
         (line(routes=[{"description": "no name"}]), 'routes: expected {"name"'),
         (line(routes=[CODE, CODE]), "routes: 'code' stands there twice"),
+        (line(routes=[CODE, {"name": "None", "description": "x"}]), "routes: 'None' is a reserved name"),
+        (line(tags=5), "tags: expected a list of texts"),
+        (line(tags="hard"), 'tags: expected a list of texts, such as ["hard"]'),
+        (line(tags=["hard", 5]), "tags: expected a list of texts"),
+        (line(conversation=[{"role": "user", "content": "a \ud800 b"}]), "half of a character (\\ud800)"),
+        ("[" * 100_000, "lists and objects too deep within each other"),
+        ('{"label": 1%s}' % ("0" * 5000), "not JSON: "),
         (line(label="cod"), "label: expected the name of a route or 'none', found 'cod'"),
         (line(label=None), "label: expected the name of a route or 'none', found None"),
     ],
@@ -93,6 +101,7 @@ def test_auroc(higher: list[float], lower: list[float], expected: float) -> None
 
 
 def test_what_cannot_be_said_is_not_a_number() -> None:
+    assert math.isnan(auroc([0.5, math.nan], [0.1])) and math.isnan(auroc([0.5], [math.nan]))
     only_none = Report([judged("none", code=0.1, mail=0.1)])
     assert math.isnan(only_none.top1) and math.isnan(only_none.none_auroc)
     assert only_none.as_json()["top1"] is None
@@ -114,6 +123,25 @@ def test_parts_and_confusions() -> None:
     assert list(figures.by(configs_of)) == ["team"]
     assert {name: len(part.judgements) for name, part in figures.by(tags_of).items()} == {"first ask": 6, "hard": 1}
     assert figures.confusions[0] == ("code", "mail", 2)
+
+
+CALLED = {"role": "assistant", "content": None, "tool_calls": [
+    {"id": "1", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+]}  # fmt: skip
+RESULT = {"role": "tool", "tool_call_id": "1", "content": "a file"}
+
+
+@pytest.mark.parametrize(
+    ("conversation", "tag"),
+    [
+        (ASK, "first ask"),
+        ([*ASK, CALLED, RESULT], "first ask"),
+        ([*ASK, CALLED, RESULT, {"role": "assistant", "content": "done"}, *ASK], "follow-up"),
+    ],
+    ids=["an ask", "an ask and what tools gave", "two asks"],
+)
+def test_what_follows_up_is_what_the_user_says(conversation: list[dict[str, Any]], tag: str) -> None:
+    assert tags_of(case(conversation=conversation)) == [tag]
 
 
 # -- the command -------------------------------------------------------------------------------------------------------
@@ -157,6 +185,19 @@ def test_eval_of_a_bad_file(shell: Shell, written: Callable[..., str], lines: li
     assert result.exit_code == 1 and said in told(result)
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(shell: Shell, written: Callable[..., str]) -> None:
+    result = shell.run("eval", written("\ufeff" + line()), "--json")
+    assert result.exit_code == 0 and json.loads(result.stdout)["cases"] == 1, result.output
+
+
+def test_eval_names_the_line_at_which_a_model_fails(shell: Shell, written: Callable[..., str], tmp_path: Path) -> None:
+    own = own_model(tmp_path / "own", least_tokens=6)
+    short = line(conversation=[{"role": "user", "content": "hi"}])
+    result = shell.run("eval", written(line(), short), "--model", str(own))
+    assert result.exit_code == 1
+    assert f"line 2: {own}/router.onnx: vector: expected numbers, found NaN" in told(result)
+
+
 def test_eval_without_a_file(shell: Shell) -> None:
     assert "cannot read nowhere.jsonl" in told(shell.run("eval", "nowhere.jsonl"))
 
@@ -165,7 +206,7 @@ def test_eval_without_a_file(shell: Shell) -> None:
     ("files", "said"),
     [
         ({}, "router.json: there is no such file"),
-        ({"router.json": "{}"}, "router.json: expected a JSON object with at least scale and tau"),
+        ({"router.json": "{}"}, "router.json: no scale; no tau"),
         ({"router.json": '{"scale": 1, "tau": 0}', "tokenizer.json": "x"}, "tokenizer.json: not a tokenizer.json"),
     ],
 )

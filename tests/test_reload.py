@@ -15,6 +15,7 @@ import pytest
 from archgw.app import app
 from archgw.control import CannotReload
 from archgw.simulate import Fault, Simulator
+from router_models import own_model
 from stack import Answer, Gateway, gateway, until
 from typer.testing import CliRunner
 
@@ -126,6 +127,34 @@ async def test_a_config_that_cannot_be_used_changes_nothing(tmp_path: Path) -> N
         assert await served(it) == GPT, "the config that was accepted outlives a restart"
         file(it).write_text(kept)
         assert (await it.supervisor.reload()).changes == () and it.supervisor.trouble == ""
+
+
+ROUTED = """
+routing_preferences: [{name: jokes, description: telling jokes, models: [claude-sonnet-4-5]}]
+routing: {model: ./mine}
+"""
+
+
+async def test_a_router_model_that_loads_but_cannot_run_changes_nothing(tmp_path: Path) -> None:
+    own_model(tmp_path / "mine", takes=["p", 4], logits=3)
+    script = "@@" + json.dumps([{"text": "x", "chunks": 60, "bytes": 6_000}]) + "@@"
+    async with running(tmp_path, watch=False) as it:
+        it.providers["openai"].pace = 0.05
+        before, answers = dict(it.supervisor.pids), list[Answer]()
+        stream = asyncio.create_task(it.ask(hello(stream=True, text=script)))
+        file(it).write_text(file(it).read_text() + ROUTED)
+        reloading = asyncio.create_task(it.supervisor.reload())
+        while not reloading.done():
+            answers.append(await it.ask(hello()))
+        with pytest.raises(CannotReload) as refused:
+            await reloading
+        assert str(refused.value) == (
+            f"routing.model: {tmp_path}/mine/router.onnx: logits: expected [1, 2], found [1, 3]"
+        )
+        assert {answer.status for answer in answers} == {200} and await served(it) == GPT
+        answer = await stream
+        assert answer.status == 200 and answer.body.count(b"event: message_stop") == 1
+        assert it.supervisor.pids == before and it.supervisor.restarts == {}
 
 
 async def test_the_file_is_watched_and_so_are_the_keys_beside_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from dialogue import gateway_of
+from router_models import TOKENIZER, own_model
 from terminal import CONFIG, Shell, told
 
 from router_service.config import SHIPPED_PARTS, RemoteModel, Secret
@@ -30,7 +31,6 @@ from router_service.shell.router_model import InThread, Remembered
 
 PREFERENCES = [("a", "code generation", "writing new functions"), ("b", "mail", "writing e-mails to customers")]
 ROUTES = gateway_of().plan.routes
-TOKENIZER = MODEL / "english" / "tokenizer.json"
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +80,19 @@ def _part(folder: Path, *, sees: int, none: float, width: int) -> Path:
     """A model whose preference `sees` fits every ask best by two, and that gives none a logit of `none`."""
     helper, kinds = onnx.helper, onnx.TensorProto
     rising = helper.make_tensor("rising", kinds.FLOAT, [1, 3], [2.0 if at == sees else 0.0 for at in range(3)])
+    second = helper.make_tensor("second", kinds.INT64, [1], [1])
+    first = helper.make_tensor("first", kinds.INT64, [1], [0])
     flat = helper.make_tensor("flat", kinds.FLOAT, [1, width], [1.0] * width)
     nothing = helper.make_tensor("nothing", kinds.FLOAT, [1, 1], [none])
-    unused = helper.make_node("Shape", ["preferences"], ["size"]), helper.make_node("Shape", ["input_ids"], ["long"])
+    count = helper.make_node("Shape", ["preferences"], ["count"], start=0, end=1)
+    sliced = helper.make_node("Slice", ["rising", "first", "count", "second"], ["logits"])
+    unused = helper.make_node("Shape", ["input_ids"], ["long"])
     graph = helper.make_graph(
         [
-            *unused,
-            *(
-                helper.make_node("Identity", [a], [b])
-                for a, b in (("rising", "logits"), ("flat", "vector"), ("nothing", "none"))
-            ),
+            unused,
+            count,
+            sliced,
+            *(helper.make_node("Identity", [a], [b]) for a, b in (("flat", "vector"), ("nothing", "none"))),
         ],
         "part",
         [
@@ -98,10 +101,10 @@ def _part(folder: Path, *, sees: int, none: float, width: int) -> Path:
         ],
         [
             helper.make_tensor_value_info("vector", kinds.FLOAT, [1, width]),
-            helper.make_tensor_value_info("logits", kinds.FLOAT, [1, 3]),
+            helper.make_tensor_value_info("logits", kinds.FLOAT, [1, "p"]),
             helper.make_tensor_value_info("none", kinds.FLOAT, [1, 1]),
         ],
-        [rising, flat, nothing],
+        [rising, first, second, flat, nothing],
     )
     folder.mkdir()
     onnx.save(
@@ -163,8 +166,10 @@ def test_a_folder_that_names_parts_is_a_group(tmp_path: Path) -> None:
     [
         ('{"parts": []}', "parts: expected a list of folders"),
         ('{"parts": "a"}', "parts: expected a list of folders"),
-        ('{"parts": ["a"], "temperature": 0}', "temperature above 0"),
+        ('{"parts": ["a"], "temperature": 0}', "temperature: expected a number from 0.01 to 100, found 0"),
+        ('{"parts": ["a"], "tokens": 64}', "unknown key 'tokens'; known: parts, temperature, none"),
         ('{"parts": ["gone"]}', "gone/router.json: there is no such file"),
+        ('{"parts": ["."]}', "router.json: parts: a group is no part of another"),
         ("[]", "expected a JSON object"),
     ],
 )
@@ -208,6 +213,115 @@ def test_a_model_that_was_optimized_is_run_as_it_is(tmp_path: Path) -> None:
 )
 def test_what_was_learned_before_the_graphs_were_made_lean_still_counts(folder: Path, seen_as: str) -> None:
     assert fingerprint.fingerprint(folder) == seen_as
+
+
+# -- of others' making -------------------------------------------------------------------------------------------------
+
+
+WRONG_JSON: dict[str, tuple[Any, str]] = {
+    "no JSON": ("{scale: 1}", "not JSON: Expecting property name enclosed in double quotes on line 1, column 2"),
+    "deep": ("[" * 100_000, "not JSON that can be read"),
+    "no object": ("[]", "expected a JSON object with at least scale and tau"),
+    "nothing": ({}, "no scale; no tau"),
+    "text": ({"scale": "20", "tau": 0.3}, 'scale: expected a number, found "20"'),
+    "null": ({"scale": None, "tau": 0.3}, "scale: expected a number, found null"),
+    "true": ({"scale": True, "tau": 0.3}, "scale: expected a number, found true"),
+    "NaN": ('{"scale": NaN, "tau": 0.3}', "scale: expected a number, found NaN"),
+    "infinity": ('{"scale": 1, "tau": Infinity}', "tau: expected a number from -1e+06 to 1e+06, found Infinity"),
+    "much": ('{"scale": 1, "tau": 1%s}' % ("0" * 400), "tau: expected a number from -1e+06 to 1e+06, found 1000"),
+    "cold": ({"scale": 1, "tau": 0, "temperature": 0}, "temperature: expected a number from 0.01 to 100, found 0"),
+    "one token": ({"scale": 1, "tau": 0, "tokens": 1}, "tokens: expected a whole number from 8 to 100000, found 1"),
+    "fewer": ({"scale": 1, "tau": 0, "tokens": -3}, "tokens: expected a whole number from 8 to 100000, found -3"),
+    "a part of one": ({"scale": 1, "tau": 0, "tokens": 128.0}, "tokens: expected a whole number"),
+    "a number": ({"scale": 1, "tau": 0, "ask_prefix": 5}, "ask_prefix: expected text, found 5"),
+    "a word": ({"scale": 1, "tau": 0, "latin": "yes"}, 'latin: expected true or false, found "yes"'),
+    "a list": ({"scale": [1], "tau": 0}, "scale: expected a number, found a list"),
+    "misspelt": ({"scale": 1, "tau": 0, "temprature": 2}, "unknown key 'temprature'; did you mean 'temperature'?"),
+    "several": (
+        {"scale": "1", "latin": 0},
+        'no tau; scale: expected a number, found "1"; latin: expected true or false',
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "said"), WRONG_JSON.values(), ids=WRONG_JSON)
+def test_a_router_json_that_cannot_be(tmp_path: Path, written: str | dict[str, Any], said: str) -> None:
+    with pytest.raises(BadModel) as error:
+        opened(own_model(tmp_path / "own", written))
+    assert str(error.value).startswith(f"{tmp_path}/own/router.json: ") and said in str(error.value)
+
+
+def test_a_router_json_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert opened(own_model(tmp_path / "own", '\ufeff{"scale": 20, "tau": 0.3}')).width == 4
+
+
+def test_a_router_json_in_no_utf_8(tmp_path: Path) -> None:
+    own = own_model(tmp_path / "own")
+    (own / "router.json").write_bytes('{"scale": 20}'.encode("utf-16"))
+    with pytest.raises(BadModel, match="not text in UTF-8"):
+        opened(own)
+
+
+WRONG_MODELS: dict[str, tuple[dict[str, Any], str]] = {
+    "NaN": ({"least_tokens": 100_000}, "vector: expected numbers, found NaN"),
+    "logits that are no answer": ({"takes": ["p", 4], "logits": 3}, "logits: expected [1, 2], found [1, 3]"),
+    "preferences of another width": ({"takes": ["p", 5], "by_length": True}, "cannot be run: "),
+    "as wide as the text is long": ({"by_length": True}, "vector: expected as many numbers for every text"),
+    "nowhere a width": (
+        {"takes": ["p", "hidden"], "by_length": True},
+        "the last dimension of preferences or of vector: expected a number, found hidden and length",
+    ),
+}
+
+
+@pytest.mark.parametrize(("how", "said"), WRONG_MODELS.values(), ids=WRONG_MODELS)
+def test_a_model_that_loads_but_cannot_run_is_told_when_it_is_loaded(
+    shell: Shell, tmp_path: Path, how: dict[str, Any], said: str
+) -> None:
+    """In one line, and by every command that loads it."""
+    own = own_model(tmp_path / "own", **how)
+    with pytest.raises(BadModel) as error:
+        opened(own)
+    assert str(error.value).startswith(f"{own}/router.onnx: ") and said in str(error.value)
+    assert "\n" not in str(error.value)
+    config = shell.config(CONFIG + f"routing: {{model: {own}}}\n")
+    for command in ("check", config), ("route", "write a function", "-c", config):
+        result = shell.run(*command)
+        assert result.exit_code == 1 and said in told(result), result.exception
+
+
+@pytest.mark.parametrize("takes", [["p", 4], ["p", "hidden"]], ids=["said", "left open"])
+def test_a_model_that_compares_may_leave_open_how_wide_preferences_are(tmp_path: Path, takes: list[str | int]) -> None:
+    model = opened(own_model(tmp_path / "own", takes=takes))
+    scores = OnnxRouter(PREFERENCES, model).score("write a function")
+    assert model.width == 4 and sum(scores.routes.values()) + scores.none == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"), [(("vector", "sentence_embedding"), 1), (("sentence_embedding", "other"), 1), (("x", "y"), -1)]
+)
+def test_which_output_is_the_vector(tmp_path: Path, names: tuple[str, str], first: int) -> None:
+    """`vector`, else `sentence_embedding`, else the first one."""
+    model = opened(own_model(tmp_path / "own", vector=names[0], second=names[1]))
+    assert np.sign(model.preference("any", "")[0]) == first
+
+
+async def test_a_model_that_has_no_numbers_for_an_ask_has_failed(tmp_path: Path) -> None:
+    """Else the first preference would win, as if it fitted."""
+    own = own_model(tmp_path / "own", least_tokens=6)
+    model = InThread(OnnxRouter(PREFERENCES, opened(own)), 5.0)
+    assert (await model.score("hi", ())).trouble == "the router model failed"
+    assert not (await model.score("write a function that adds two numbers", ())).trouble
+    await model.close()
+
+
+async def test_whatever_breaks_a_model_that_is_to_be_used_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = gateway_of(CONFIG.replace("$PORT", "12000") + f"routing: {{model: {own_model(tmp_path / 'own')}}}\n").plan
+    monkeypatch.setattr(OnnxRouter, "score", lambda *_: 1 / 0)
+    with pytest.raises(BadModel, match="it failed with ZeroDivisionError"):
+        await router_model.warm(plan)
 
 
 # -- off the loop, under a deadline ------------------------------------------------------------------------------------
@@ -371,6 +485,13 @@ def test_a_model_of_ones_own(shell: Shell) -> None:
     for command in (("route", "hi", "-c", own), ("check", own)):
         result = shell.run(*command)
         assert result.exit_code == 1 and "mine/english/router.onnx: no ONNX model" in told(result)
+
+
+def test_a_model_at_home(shell: Shell) -> None:
+    own = own_model(shell.folder / "mine")
+    config = shell.config(CONFIG + "routing: {model: ~/mine}\n")
+    result = shell.run("route", "write a function", "-c", config, "--explain", "--json", HOME=str(shell.folder))
+    assert json.loads(result.stdout)["read"]["model"] == str(own), result.output
 
 
 def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:

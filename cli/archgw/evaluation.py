@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from router_service.asks import turns
+from router_service.config.preferences import is_reserved
 from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 
@@ -66,11 +68,25 @@ def cases(lines: Iterable[str], file: str) -> Iterator[Case]:
     for number, text in enumerate(lines, 1):
         if text.strip():
             try:
-                yield _case(number, json.loads(text))
-            except json.JSONDecodeError as error:
-                raise BadCase(f"{file}:{number}: not JSON: {error.msg} at column {error.colno}") from error
+                yield _case(number, _parsed(text))
+            except RecursionError as error:
+                raise BadCase(f"{file}:{number}: lists and objects too deep within each other") from error
             except BadCase as error:
                 raise BadCase(f"{file}:{number}: {error}") from error
+
+
+def _parsed(text: str) -> Any:
+    try:
+        found = json.loads(text)
+        json.dumps(found, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise BadCase(f"not JSON: {error.msg} at column {error.colno}") from error
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])[1:-1]
+        raise BadCase(f"half of a character ({half}): expected both halves of it, or none") from error
+    except ValueError as error:  # a number that is too long
+        raise BadCase(f"not JSON: {error}") from error
+    return found
 
 
 def _case(number: int, found: Any) -> Case:
@@ -84,10 +100,7 @@ def _case(number: int, found: Any) -> Case:
     label = found.get("label")
     if label not in (*names, NONE):
         raise BadCase(f"label: expected the name of a route or '{NONE}', found {label!r}")
-    tags = found.get("tags") or []
-    return Case(
-        number, _conversation(found), routes, label, str(found.get("config") or ""), tuple(str(tag) for tag in tags)
-    )
+    return Case(number, _conversation(found), routes, label, str(found.get("config") or ""), _tags(found))
 
 
 def _conversation(found: dict[str, Any]) -> Conversation:
@@ -100,8 +113,17 @@ def _conversation(found: dict[str, Any]) -> Conversation:
 
 def _route(item: Any) -> tuple[str, str]:
     if isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("description", ""), str):
+        if is_reserved(item["name"]):
+            raise BadCase(f"routes: '{item['name']}' is a reserved name; choose another")
         return item["name"], item.get("description", "")
     raise BadCase('routes: expected {"name": "...", "description": "..."}')
+
+
+def _tags(found: dict[str, Any]) -> tuple[str, ...]:
+    tags = found.get("tags") or []
+    if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
+        return tuple(tags)
+    raise BadCase('tags: expected a list of texts, such as ["hard"]')
 
 
 def _list(found: dict[str, Any], key: str) -> list[Any]:
@@ -198,13 +220,13 @@ def configs_of(case: Case) -> list[str]:
 
 
 def tags_of(case: Case) -> Sequence[str]:
-    several = sum(message.role == "user" for message in case.conversation.messages) > 1
+    several = sum(turn.role == "user" for turn in turns(case.conversation)) > 1
     return list(dict.fromkeys(["follow-up" if several else "first ask", *case.tags]))
 
 
 def auroc(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """Chance that one of `higher` exceeds one of `lower`, ties counting half; nan when either is empty."""
-    if not higher or not lower:
+    """Chance that one of `higher` exceeds one of `lower`, ties counting half; nan when either is empty or has one."""
+    if not higher or not lower or any(map(math.isnan, (*higher, *lower))):
         return math.nan
     ranked = sorted([(value, True) for value in higher] + [(value, False) for value in lower])
     total, at = 0.0, 0

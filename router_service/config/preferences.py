@@ -78,6 +78,10 @@ def merge(mentions: Iterable[Preference], notes: Notes) -> tuple[Preference, ...
     return preferences
 
 
+def is_reserved(name: str) -> bool:
+    return _folded(name) in RESERVED
+
+
 def _preference(item: Value, fields: Mapping[str, Value], models: tuple[str, ...]) -> Preference:
     return Preference(
         place=item.place,
@@ -104,7 +108,7 @@ def _pool(value: Value, entries: Sequence[ProviderEntry]) -> tuple[str, ...]:
 
 def _name(item: Value, fields: Mapping[str, Value]) -> str:
     name = _required(item, fields, "name", "name the preference")
-    if _folded(name) in RESERVED:
+    if is_reserved(name):
         fields["name"].wrong(f"'{name}' is a reserved name", "choose another")
     return name
 

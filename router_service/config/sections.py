@@ -245,7 +245,7 @@ def _model(environment: Mapping[str, str], value: Value) -> LocalModel | Shipped
             return None
         if folder in SHIPPED_PARTS:
             return ShippedModel(folder)
-        return LocalModel(str(PurePath(value.place.file).parent / folder)) if folder else None
+        return LocalModel(_beside(value.place.file, folder, environment.get("HOME", ""))) if folder else None
     fields = value.fields(("base_url", "name", "access_key"))
     for lacking in [key for key in ("base_url", "name") if key not in fields]:
         value.wrong(f"no {lacking}", "{base_url: http://127.0.0.1:8000/v1, name: Arch-Router-1.5B}")
@@ -258,6 +258,14 @@ def _model(environment: Mapping[str, str], value: Value) -> LocalModel | Shipped
     if key:
         warn_if_bare(fields["base_url"], url)
     return RemoteModel(url, name, key) if url and name else None
+
+
+def _beside(file: str, folder: str, home: str) -> str:
+    """Of `~`, as a shell has it; what is not absolute lies beside the config."""
+    tilde, slash, rest = folder.partition("/")
+    if tilde == "~" and home:
+        folder = f"{home}{slash}{rest}"
+    return str(PurePath(file).parent / folder)
 
 
 def _address(value: Value) -> str | None:

@@ -4,7 +4,6 @@ Two small encoders that were trained apart are wrong about different asks. A fol
 such a group, each part a folder in it; `none` (added to the logit of none) and `temperature` are the group's.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,8 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from router_service.policies.policy import Reading
+from router_service.router_json import Group
 from router_service.shell.fingerprint import MODEL
-from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxModel, Vectors
+from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxModel, Vectors, read_json
+
+# As long as what is read of a conversation comes to: see router_service.asks.
+_LONG_ASK, _LONG_CONTEXT = "why? " * 160, ("user: " + "then " * 40,) * 4
 
 
 class Ensemble:
@@ -86,18 +89,27 @@ class Ensemble:
 
 
 def opened(folder: Path = MODEL, *, side_by_side: bool = False) -> Judge:
-    """The model in a folder; `side_by_side` as of a group. Raises BadModel when its files are of no use."""
-    file = folder / "router.json"
+    """The model in a folder; `side_by_side` as of a group. Raises BadModel when its files are of no use.
+
+    One that does not come with archgw is tried, so that what cannot run is told now, and not by requests.
+    """
+    found = read_json(folder / "router.json")
+    if isinstance(found, Group):
+        parts, heat = [OnnxModel(folder / part) for part in found.parts], found.temperature
+        model: Judge = Ensemble(folder, parts, temperature=heat, none=found.none, side_by_side=side_by_side)
+    else:
+        model = OnnxModel(folder)
+    if not folder.is_relative_to(MODEL):
+        _try(model)
+    return model
+
+
+def _try(model: Judge) -> None:
+    """Ask it once about two preferences. Raises BadModel where that fails, whatever the reason."""
     try:
-        found = json.loads(file.read_text("utf-8"))
-        parts, temperature, none = found.get("parts"), found.get("temperature", 1.0), found.get("none", 0.0)
-    except (OSError, ValueError, AttributeError):
-        return OnnxModel(folder)  # which says what is wrong with it
-    if parts is None:
-        return OnnxModel(folder)
-    if not (isinstance(parts, list) and parts and all(isinstance(part, str) for part in parts)):
-        raise BadModel(f"{file}: parts: expected a list of folders")
-    if not all(isinstance(number, int | float) for number in (temperature, none)) or temperature <= 0:
-        raise BadModel(f"{file}: temperature and none: expected numbers, temperature above 0")
-    models = [OnnxModel(folder / part) for part in parts]
-    return Ensemble(folder, models, temperature=temperature, none=none, side_by_side=side_by_side)
+        preference = model.preference("anything", "whatever is asked")
+        model.judge(_LONG_ASK, _LONG_CONTEXT, np.stack([preference, preference]))
+    except BadModel:
+        raise
+    except Exception as error:
+        raise BadModel(f"{model.folder}: cannot be run: {type(error).__name__}") from error

@@ -90,8 +90,10 @@ class RouterApi(router_pb2_grpc.RouterServicer):
         found = Clouds(frozenset(request.clouds_found), frozenset(request.clouds_lacking))
         try:
             await self._serving.adopt(Source(request.file, request.text, dict(request.variables), found))
-        except (ConfigErrors, BadModel) as error:
+        except ConfigErrors as error:
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        except BadModel as error:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"routing.model: {error}")
         return pb.AdoptReply()
 
     async def Cache(self, request: pb.CacheRequest, context: Any) -> pb.CacheReply:  # noqa: N802

@@ -65,15 +65,27 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
 async def ready(plan: Plan) -> Model:
     """The model that the plan asks for, warmed up; or, where it is of no use, none: then the default route answers."""
     try:
-        model = of(plan)
-        await model.warm_up()
-    except Exception as error:  # whatever is wrong with a file, requests go on
-        words = str(error) if isinstance(error, BadModel) else f"it failed with {type(error).__name__}"
-        _log.warning("the router model cannot be used, and the default model answers instead: %s", words)
-        path, colon, rest = words.partition(": ")
+        return await warm(plan)
+    except BadModel as error:
+        _log.warning("the router model cannot be used, and the default model answers instead: %s", error)
+        path, colon, rest = str(error).partition(": ")
         told = f"the router model cannot be used ({Path(path).name}{colon}{rest})"
-        return Nobody(trouble=f"the router model cannot be used: {words}", told=told)
-    return model
+        return Nobody(trouble=f"the router model cannot be used: {error}", told=told)
+
+
+async def warm(plan: Plan, *, like: Model | None = None) -> Model:
+    """The same, off the event loop and run once. Raises BadModel, whatever is wrong with it."""
+    model: Model | None = None
+    try:
+        model = await asyncio.to_thread(of, plan, like=like)
+        await model.warm_up()
+        return model
+    except Exception as error:  # requests go on
+        if model:
+            await model.close()
+        if isinstance(error, BadModel):
+            raise
+        raise BadModel(f"it failed with {type(error).__name__}") from error
 
 
 class Nobody:

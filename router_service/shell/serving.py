@@ -78,9 +78,7 @@ class Serving:
         if _told(before) == _told(new) and not self.model.trouble:
             return self.model
         same = new.routing.model == before.routing.model
-        model = await asyncio.to_thread(router_model.of, new, like=self.model if same else None)
-        await model.warm_up()
-        return model
+        return await router_model.warm(new, like=self.model if same else None)
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -106,10 +106,10 @@ def _lint(settings: Config) -> None:
         preferences = [(p.name, p.description) for p in settings.preferences]
         try:
             router = OnnxRouter([(name, name, text) for name, text in preferences], onnx_model(wanted))
+            probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
+            found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
         except BadModel as error:
             report.fail(f"routing.model: {error}")
-        probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
-        found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
     _note(found)
 
 

@@ -45,7 +45,7 @@ def evaluate(
 
 def _read(file: Path) -> list[Case]:
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:
             found = list(cases(lines, str(file)))
     except BadCase as error:
         report.fail(str(error), mend="see: archgw eval --help")
@@ -66,16 +66,18 @@ def _judged(found: Sequence[Case], folder: Path | None) -> list[Judgement]:
     columns = [SpinnerColumn(), *Progress.get_default_columns()[:3], TimeRemainingColumn()]
     with Progress(*columns, console=report.errors, transient=True) as progress:
         task = progress.add_task("conversations", total=len(found))
+        routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
+        at = ""
         try:
             model = opened(folder or MODEL)
+            for case in found:
+                at = f"line {case.line}: "
+                if case.routes not in routers:
+                    routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
+                judgements.append(_judgement(case, routers[case.routes].score))
+                progress.advance(task)
         except BadModel as error:
-            report.fail(str(error))
-        routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
-        for case in found:
-            if case.routes not in routers:
-                routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
-            judgements.append(_judgement(case, routers[case.routes].score))
-            progress.advance(task)
+            report.fail(f"{at}{error}")
     return judgements
 
 

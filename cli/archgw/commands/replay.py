@@ -155,14 +155,13 @@ def _replayed(plan: Plan, turns: Sequence[Turn], progress: Progress) -> Report:
     wanted = plan.routing.model
     assert not isinstance(wanted, RemoteModel)
     try:
-        model = onnx_model(wanted)
+        router = OnnxRouter([(route.id, route.name, route.description) for route in plan.routes], onnx_model(wanted))
+        done = []
+        for one in replay(plan, _scored(plan, router.score, turns), price):
+            done.append(one)
+            progress.advance(task)
     except BadModel as error:
         report.fail(f"routing.model: {error}")
-    router = OnnxRouter([(route.id, route.name, route.description) for route in plan.routes], model)
-    done = []
-    for one in replay(plan, _scored(plan, router.score, turns), price):
-        done.append(one)
-        progress.advance(task)
     return Report(plan, done, price)
 
 

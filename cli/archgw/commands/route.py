@@ -79,9 +79,9 @@ def _here(plan: Plan, prompt: str, context: list[str], *, explain: bool) -> pb.D
 
         try:
             model = router_model.of(plan)
+            scores = asyncio.run(_scored(model, prompt, tuple(context)))
         except BadModel as error:
             report.fail(f"routing.model: {error}")
-        scores = asyncio.run(_scored(model, prompt, tuple(context)))
     reading = model.reading(prompt, tuple(context)) if explain else None
     return decided(plan, scores, reading, first_turn(prompt, context, scores))
 
