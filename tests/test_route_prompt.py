@@ -31,6 +31,23 @@ def test_the_answer_names_a_route(form: str) -> None:
     assert chosen(form.format("other"), ROUTES) is None
 
 
+@pytest.mark.parametrize(
+    ("configured", "called"),
+    [
+        (["other"], ["preference other"]),
+        (["Other", "docs"], ["preference Other", "docs"]),
+        (["preference other", "other"], ["preference other", "preference preference other"]),
+        (["other", "preference other"], ["preference other", "preference preference other"]),
+    ],
+)
+def test_a_preference_that_is_called_as_none_is_goes_by_another_name(configured: list[str], called: list[str]) -> None:
+    routes = [replace(ROUTES[0], id=name, name=name) for name in configured]
+    told = re.findall(r'"name": "([^"]*)"', messages(routes, "hi", ())[0]["content"])
+    assert told == called
+    assert [chosen(json.dumps({"route": name}), routes) for name in called] == routes
+    assert chosen('{"route": "other"}', routes) is None
+
+
 def test_a_name_with_quotes_is_understood_as_json_writes_it() -> None:
     named = replace(ROUTES[0], name='say "why" \\ é')
     assert chosen(json.dumps({"route": named.name}), [named]) is named

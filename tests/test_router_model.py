@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -335,6 +336,16 @@ async def test_an_llm_that_routes(endpoint: Endpoint, answer: str, status: int, 
         assert scores.routes == {route.id: float(route.id == named) for route in ROUTES}
     body, authorization = endpoint.heard[0]
     assert (body["model"], body["temperature"], authorization) == ("Arch-Router", 0, "Bearer k-1")
+
+
+async def test_an_llm_can_choose_a_preference_that_is_called_other(endpoint: Endpoint) -> None:
+    routes = [ROUTES[0], replace(ROUTES[1], id="other", name="other")]
+    endpoint.answer = '{"route": "preference other"}'
+    model = LlmRouter(routes, RemoteModel(endpoint.base_url, "Arch-Router"), 5.0)
+    scores = await model.score("write a test", ())
+    await model.close()
+    assert (scores.trouble, scores.routes["other"], scores.none) == ("", 1.0, 0.0)
+    assert '"name": "preference other"' in str(endpoint.heard[0][0]["messages"])
 
 
 async def test_an_llm_that_is_not_there() -> None:
