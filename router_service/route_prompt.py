@@ -22,6 +22,7 @@ The routes above are a JSON list; each has a name, and a description of the requ
 one the user's latest message in the conversation calls for, in the light of what was said before it.
 If none of them fits, or nothing is left to do, the route is "other".
 Answer with JSON alone, with the exact name of the route: {{"route": "name"}}"""
+_THINKING, _THOUGHT = re.compile(r"<think(?:ing)?>"), re.compile(r"</think(?:ing)?>")
 _ANSWER = re.compile(r"""["']route["']\s*:\s*(?:("(?:[^"\\]|\\.)*")|'([^']*)')""")
 
 
@@ -47,10 +48,13 @@ def messages(routes: Sequence[Route], ask: str, context: Sequence[str]) -> list[
 
 
 def chosen(answer: str, routes: Sequence[Route]) -> Route | None:
-    """The route that the answer names; None for "other". Raises ValueError when it names neither."""
-    found = _ANSWER.search(answer)
-    if not found:
+    """The route that the answer names last, outside of its thinking; None for "other". Raises ValueError when it names
+    neither.
+    """
+    routes_named = list(_ANSWER.finditer(_said(answer)))
+    if not routes_named:
         raise ValueError("no route in the answer")
+    found = routes_named[-1]
     try:
         name = str(json.loads(found[1], strict=False) if found[1] else found[2])
     except ValueError as error:
@@ -59,6 +63,18 @@ def chosen(answer: str, routes: Sequence[Route]) -> Route | None:
     if _folded(name) not in called:
         raise ValueError("the answer names a route that there is not")
     return called[_folded(name)]
+
+
+def refused(status: int, *, keyed: bool) -> str:
+    """What an endpoint's status says that is no answer, in words. `keyed`: it was shown a key."""
+    if status in (401, 403):
+        return f"{status}: its key was refused" if keyed else f"{status}: it wants a key"
+    return str(status)
+
+
+def _said(answer: str) -> str:
+    """Without its thinking, the beginning of which may be in the prompt, and the end cut off."""
+    return _THINKING.split(_THOUGHT.split(answer)[-1])[0]
 
 
 def _folded(name: str) -> str:
