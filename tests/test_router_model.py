@@ -386,6 +386,12 @@ async def test_an_llm_that_is_not_there() -> None:
     assert scores.trouble == "the router model could not be reached"
 
 
+def test_without_preferences_no_llm_is_asked(shell: Shell) -> None:
+    routing = "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
+    config = shell.config(CONFIG.partition("routing_preferences")[0] + routing)
+    assert "nothing was scored: no preferences are configured" in told(shell.run("route", "hello", "-c", config))
+
+
 async def test_what_was_trained_anew_in_its_place_is_another_once_it_is_loaded(tmp_path: Path) -> None:
     own = _part(tmp_path / "own", sees=0, none=1, width=2)
     plan = gateway_of(CONFIG.replace("$PORT", "12000") + f"routing: {{model: {own}}}\n").plan
