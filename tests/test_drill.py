@@ -244,6 +244,11 @@ def test_every_model_is_in_front_once_by_what_it_leads() -> None:
     ]
 
 
+def test_a_preference_that_is_called_as_none_is_is_asked_for_by_its_other_name() -> None:
+    told = [(lead.label, lead.route) for lead in leads(plan_of(THREE.replace("small talk", "other")))]
+    assert ("deepseek/deepseek-chat", "preference other") in told
+
+
 def test_a_model_that_leads_nothing_is_asked_for_by_name() -> None:
     config = "llm_providers: [{model: openai/gpt-4o-mini}, {model: openai/gpt-4o}]"
     (_, second) = leads(plan_of(config))

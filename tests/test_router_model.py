@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -432,10 +433,14 @@ async def endpoint() -> AsyncIterator[Endpoint]:
         (json.dumps({"route": ROUTES[1].name}), 200, 0.0, ""),
         ('{"route": "other"}', 200, 0.0, ""),
         ("no idea", 200, 0.0, "the router model's answer was of no use"),
-        ('{"route": "x"}', 500, 0.0, "the router model could not be reached"),
+        ('{"route": "x"}', 500, 0.0, "the router model answered 500"),
+        ('{"route": "x"}', 503, 0.0, "the router model answered 503"),
+        ('{"route": "x"}', 401, 0.0, "the router model answered 401: its key was refused"),
+        ('{"route": "x"}', 403, 0.0, "the router model answered 403: its key was refused"),
+        ('{"route": "x"}', 307, 0.0, "the router model answered 307"),
         ('{"route": "other"}', 200, 5.0, "the router model took longer than 500 ms"),
     ],
-    ids=["a route", "none", "nonsense", "an error", "late"],
+    ids=["a route", "none", "nonsense", "an error", "overloaded", "no key", "no right", "elsewhere", "late"],
 )
 async def test_an_llm_that_routes(endpoint: Endpoint, answer: str, status: int, wait: float, trouble: str) -> None:
     endpoint.answer, endpoint.status, endpoint.wait = answer, status, wait
@@ -451,11 +456,54 @@ async def test_an_llm_that_routes(endpoint: Endpoint, answer: str, status: int, 
     assert (body["model"], body["temperature"], authorization) == ("Arch-Router", 0, "Bearer k-1")
 
 
+async def test_an_llm_can_choose_a_preference_that_is_called_other(endpoint: Endpoint) -> None:
+    routes = [ROUTES[0], replace(ROUTES[1], id="other", name="other")]
+    endpoint.answer = '{"route": "preference other"}'
+    model = LlmRouter(routes, RemoteModel(endpoint.base_url, "Arch-Router"), 5.0)
+    scores = await model.score("write a test", ())
+    await model.close()
+    assert (scores.trouble, scores.routes["other"], scores.none) == ("", 1.0, 0.0)
+    assert '"name": "preference other"' in str(endpoint.heard[0][0]["messages"])
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nk-1, ",
+            " answered with something else than JSON",
+        ),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]", "'s answer was of no use"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{", " broke off"),
+        ("", " broke off"),
+    ],
+    ids=["plain text", "another shape", "torn", "nothing"],
+)
+async def test_what_an_endpoint_did_is_told_in_our_own_words(written: str, words: str) -> None:
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}]")
+        writer.write(written.encode())
+        writer.close()
+
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        model = LlmRouter(ROUTES, RemoteModel(f"http://127.0.0.1:{port}/v1", "m", Secret("k-1", "$K")), 5.0)
+        scores = await model.score("hi", ())
+        await model.close()
+    assert scores.trouble == f"the router model{words}"
+
+
 async def test_an_llm_that_is_not_there() -> None:
     model = LlmRouter(ROUTES, RemoteModel("http://127.0.0.1:9/v1", "m"), 0.5)
     scores = await model.score("hi", ())
     await model.close()
     assert scores.trouble == "the router model could not be reached"
+
+
+def test_without_preferences_no_llm_is_asked(shell: Shell) -> None:
+    routing = "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
+    config = shell.config(CONFIG.partition("routing_preferences")[0] + routing)
+    assert "nothing was scored: no preferences are configured" in told(shell.run("route", "hello", "-c", config))
 
 
 async def test_what_was_trained_anew_in_its_place_is_another_once_it_is_loaded(tmp_path: Path) -> None:
@@ -498,6 +546,16 @@ def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
     config = CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
     said = told(shell.run("check", shell.config(config)))
     assert "Routed by Arch-Router at http://127.0.0.1:9/v1: what is asked is sent there, too." in said
+
+
+def test_where_no_router_model_answers_nothing_is_said_to_be_scored(shell: Shell) -> None:
+    config = shell.config(CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n")
+    said = told(shell.run("route", "tell me a joke", "-c", config, "--explain"))
+    assert "nothing was scored: the router model could not be reached" in said
+    assert not [words for words in ("none of them", "1.00", "tokens", "took") if words in said]
+    answer = json.loads(shell.run("route", "tell me a joke", "-c", config, "--explain", "--json").stdout)
+    assert (answer["trouble"], answer["fits"]) == ("the router model could not be reached", {})
+    assert (answer["read"]["tokens"], answer["read"]["ask"]) == (None, "tell me a joke")
 
 
 @pytest.mark.parametrize(

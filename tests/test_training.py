@@ -5,10 +5,13 @@ import random
 from collections import Counter
 
 import pytest
+from archgw.evaluation import NONE as NONE_FITS
+from archgw.evaluation import Case
 
+from router_service.conversation import Conversation
 from training import corpus
 from training.corpus import DATA, NONE, SKIP, Corpus, Facet, Row, authored, facets
-from training.measure import ENVELOPES, enveloped, written
+from training.measure import ENVELOPES, counted, enveloped, written
 from training.sampling import Sampler
 from training.splits import Echoes, apart, plain
 
@@ -47,6 +50,16 @@ def test_the_table_of_authors_counts_what_is_there() -> None:
         for path in sorted((DATA / folder).glob("*.rows.jsonl")):
             name, rows = path.name.split(".")[0], len(path.read_text("utf-8").splitlines())
             assert f"| `{folder}/{name}` | {rows:,} |" in told
+
+
+def test_who_measures_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    cases = [Case(number, Conversation(model="", messages=()), (), NONE_FITS) for number in range(1001)]
+    assert list(counted("dev", iter(cases))) == cases
+    out, told = capsys.readouterr()
+    assert (out, told.splitlines()) == (
+        "",
+        [*(f"dev: {done} of 1,001" for done in ("0", "500", "1,000")), "dev: all 1,001"],
+    )
 
 
 def test_what_measures_is_in_nothing_that_trains() -> None:

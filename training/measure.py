@@ -7,6 +7,7 @@ probes of negation and of ten languages, and the public sets. Nothing of it is e
 import argparse
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -23,6 +24,7 @@ from training import corpus
 from training.corpus import Corpus, conversation_of
 from training.sampling import typo
 
+_TOLD_EVERY = 500  # cases
 DEVELOPMENT = ("dev", "quarry")
 PUBLIC = ("clinc_n8", "clinc_n16", "clinc_n150", "sgd_n8", "mtbench_n8")
 ENVELOPES = (
@@ -82,10 +84,25 @@ class Remembering:
         self.preference = cache(model.preference)
 
 
-def judged(model: Judge, cases: Iterable[Case]) -> Report:
+def counted(name: str, cases: Iterable[Case]) -> Iterator[Case]:
+    """The same cases; standard error is told how many of this set are done, at its beginning, its end and between."""
+    known = list(cases)
+    for number, case in enumerate(known):
+        if number % _TOLD_EVERY == 0:
+            _tell(f"{name}: {number:,} of {len(known):,}")
+        yield case
+    _tell(f"{name}: all {len(known):,}")
+
+
+def _tell(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
+def judged(model: Judge, name: str, cases: Iterable[Case]) -> Report:
+    """`name`: of the set, for who waits."""
     routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
     judgements = []
-    for case in cases:
+    for case in counted(name, cases):
         if case.routes not in routers:
             routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
         started = time.perf_counter()
@@ -96,9 +113,10 @@ def judged(model: Judge, cases: Iterable[Case]) -> Report:
 
 def measured(folder: Path) -> dict[str, Any]:
     """Every figure by name: shares from 0 to 1, milliseconds."""
+    _tell(f"measuring {folder}")
     model = Remembering(opened(folder))
     held = dict(corpus.authored(corpus.DATA / "held"))
-    clean = {name: judged(model, written(held[name])) for name in DEVELOPMENT}
+    clean = {name: judged(model, name, written(held[name])) for name in DEVELOPMENT}
     dev = Report([j for report in clean.values() for j in report.judgements])
     figures: dict[str, Any] = {
         "development top-1": dev.top1,
@@ -111,16 +129,18 @@ def measured(folder: Path) -> dict[str, Any]:
     }
     figures |= {f"{name} top-1": report.top1 for name, report in clean.items()}
     for name, worn in (("in client envelopes", enveloped), ("typed in haste", hasty)):
-        figures[name] = _mean([judged(model, written(held[part], worn)) for part in DEVELOPMENT])
-    figures["negation"] = judged(model, written(held["negation"])).top1
-    languages = judged(model, written(held["languages"])).by(lambda case: [t for t in case.tags if t != "single"])
-    figures |= {f"language {name}": part.top1 for name, part in sorted(languages.items())}
+        figures[name] = _mean([judged(model, f"{part} {name}", written(held[part], worn)) for part in DEVELOPMENT])
+    figures["negation"] = judged(model, "negation", written(held["negation"])).top1
+    languages = judged(model, "languages", written(held["languages"]))
+    spoken = languages.by(lambda case: [t for t in case.tags if t != "single"])
+    figures |= {f"language {name}": part.top1 for name, part in sorted(spoken.items())}
     for name in PUBLIC:
-        inside = judged(model, public(corpus.DATA / "eval" / f"{name}.json"))
+        inside = judged(model, name, public(corpus.DATA / "eval" / f"{name}.json"))
         figures[name] = inside.top1
         outside = corpus.DATA / "eval" / f"{name}_none.json"
         if outside.exists():
-            both = Report([*inside.judgements, *judged(model, public(outside)).judgements])
+            fitting_none = judged(model, f"{name} none", public(outside))
+            both = Report([*inside.judgements, *fitting_none.judgements])
             figures[f"{name} none AUROC"] = both.none_auroc
     return figures | {"p50 ms": dev.latency(0.5), "p95 ms": dev.latency(0.95), "reliability": dev.reliability}
 

@@ -143,7 +143,7 @@ class DecideRequest(_message.Message):
     def __init__(self, prompt: _Optional[str] = ..., context: _Optional[_Iterable[str]] = ..., explain: _Optional[bool] = ...) -> None: ...
 
 class DecideReply(_message.Message):
-    __slots__ = ("route", "reason", "models", "fits", "seconds", "difficulty", "reading")
+    __slots__ = ("route", "reason", "models", "fits", "seconds", "difficulty", "reading", "trouble")
     class DifficultyEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -158,6 +158,7 @@ class DecideReply(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     DIFFICULTY_FIELD_NUMBER: _ClassVar[int]
     READING_FIELD_NUMBER: _ClassVar[int]
+    TROUBLE_FIELD_NUMBER: _ClassVar[int]
     route: str
     reason: str
     models: _containers.RepeatedScalarFieldContainer[str]
@@ -165,7 +166,8 @@ class DecideReply(_message.Message):
     seconds: float
     difficulty: _containers.ScalarMap[str, float]
     reading: Reading
-    def __init__(self, route: _Optional[str] = ..., reason: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., seconds: _Optional[float] = ..., difficulty: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[Reading, _Mapping]] = ...) -> None: ...
+    trouble: str
+    def __init__(self, route: _Optional[str] = ..., reason: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., fits: _Optional[_Iterable[_Union[Fit, _Mapping]]] = ..., seconds: _Optional[float] = ..., difficulty: _Optional[_Mapping[str, float]] = ..., reading: _Optional[_Union[Reading, _Mapping]] = ..., trouble: _Optional[str] = ...) -> None: ...
 
 class Reading(_message.Message):
     __slots__ = ("model", "ask", "context", "tokens")

@@ -36,7 +36,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a router model was shown of a conversation, and which model it was."""
+    """What a router model was shown of a conversation, and which model it was. `tokens`: 0 where it does not say."""
 
     model: str
     ask: str

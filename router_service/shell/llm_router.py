@@ -1,6 +1,7 @@
 """Routes by asking an LLM behind an OpenAI-compatible endpoint, under the same deadline, failing as open."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -10,10 +11,14 @@ import aiohttp
 from router_service.config import RemoteModel
 from router_service.plan import Route
 from router_service.policies.policy import Reading, Scores
-from router_service.route_prompt import chosen, messages
+from router_service.route_prompt import chosen, messages, refused
 
 _log = logging.getLogger("archgw")
 _ANSWER_TOKENS = 64
+
+
+class _Unanswered(Exception):
+    """Its text says what the endpoint did, in our own words."""
 
 
 class LlmRouter:
@@ -32,6 +37,10 @@ class LlmRouter:
             route = await asyncio.wait_for(self._ask(ask, context), self._deadline)
         except TimeoutError:
             return Scores(trouble=f"the router model took longer than {self._deadline * 1000:g} ms")
+        except _Unanswered as error:
+            return Scores(trouble=f"the router model {error}")
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError):
+            return Scores(trouble="the router model broke off")
         except (aiohttp.ClientError, OSError):
             return Scores(trouble="the router model could not be reached")
         except Exception as error:  # whatever it answers, the request goes on
@@ -66,6 +75,10 @@ class LlmRouter:
             headers={"authorization": f"Bearer {key.value}"} if key else {},
             allow_redirects=False,
         ) as reply:
-            reply.raise_for_status()
-            answer = await reply.json()
+            if reply.status != 200:
+                raise _Unanswered(f"answered {refused(reply.status, keyed=bool(key))}")
+            try:
+                answer = json.loads(await reply.read())
+            except ValueError as error:
+                raise _Unanswered("answered with something else than JSON") from error
         return chosen(answer["choices"][0]["message"]["content"], self._routes)

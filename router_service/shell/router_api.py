@@ -176,7 +176,7 @@ def decided(
     """`scores` after what was learned."""
     decision = decide(plan, scores, setting, learned)
     fits = [(scores.routes.get(route.id, 0.0), route.name) for route in plan.routes]
-    fits.append((scores.none, "none of them"))
+    fits = [] if scores.trouble else [*fits, (scores.none, "none of them")]
     return pb.DecideReply(
         route=decision.name,
         reason=decision.reason,
@@ -185,6 +185,7 @@ def decided(
         seconds=scores.seconds,
         difficulty=scores.difficulty,
         reading=pb.Reading(**asdict(reading)) if reading else None,
+        trouble=scores.trouble,
     )
 
 

@@ -48,12 +48,12 @@ def of(plan: Plan, *, like: Model | None = None) -> Model:
     files are of no use.
     """
     wanted = plan.routing.model
+    if not plan.routes and not isinstance(wanted, LocalModel):  # nobody would ask it; one's own may be a mistake
+        return Nobody(told="no preferences are configured")
     if isinstance(wanted, RemoteModel):
         from router_service.shell.llm_router import LlmRouter  # its HTTP client takes a third of a second to load
 
         return LlmRouter(plan.routes, wanted, plan.routing.deadline)
-    if not plan.routes and not isinstance(wanted, LocalModel):  # nobody would ask it; one's own may be a mistake
-        return Nobody(told="no preferences are configured")
     preferences = [(route.id, route.name, route.description) for route in plan.routes]
     if isinstance(like, InThread):
         return InThread(OnnxRouter(preferences, like.judge, like.seen_as), plan.routing.deadline)

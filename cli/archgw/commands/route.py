@@ -100,26 +100,35 @@ def _print(reply: pb.DecideReply) -> None:
     out.print(f"[bold]{escape(reply.route)}[/bold] -> [bold]{escape(first)}[/bold]")
     out.print(f"why: {escape(reply.reason)}", soft_wrap=True)
     out.print(f"if that fails: {escape(', '.join(rest)) or 'nobody else'}\n")
+    if reply.trouble:
+        out.print(f"nothing was scored: {escape(reply.trouble)}", soft_wrap=True)
+    else:
+        out.print(_fits(reply))
+    if reply.difficulty:
+        level, share = max(reply.difficulty.items(), key=lambda item: item[1])
+        out.print(f"\nit looks {level} ({share:.2f})")
+    if reply.HasField("reading"):
+        _print_reading(reply.reading)
+    if not reply.trouble:
+        out.print(f"\nthe router model took {report.seconds(reply.seconds)}")
+
+
+def _fits(reply: pb.DecideReply) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("preference")
     table.add_column("fit", justify="right")
     table.add_column("")
     for fit in reply.fits:
         table.add_row(escape(fit.route), f"{fit.probability:.2f}", "█" * round(fit.probability * 30))
-    out.print(table)
-    if reply.difficulty:
-        level, share = max(reply.difficulty.items(), key=lambda item: item[1])
-        out.print(f"\nit looks {level} ({share:.2f})")
-    if reply.HasField("reading"):
-        _print_reading(reply.reading)
-    out.print(f"\nthe router model took {report.seconds(reply.seconds)}")
+    return table
 
 
 def _print_reading(reading: pb.Reading) -> None:
     grid = Table(box=None, pad_edge=False, show_header=False)
     grid.add_row("[bold]read[/bold]", escape(reading.ask))
     grid.add_row("[bold]said before[/bold]", escape(reading.context) or "nothing")
-    grid.add_row("[bold]tokens[/bold]", str(reading.tokens))
+    if reading.tokens:
+        grid.add_row("[bold]tokens[/bold]", str(reading.tokens))
     grid.add_row("[bold]model[/bold]", escape(reading.model))
     report.console.print()
     report.console.print(grid)
@@ -133,9 +142,11 @@ def _as_json(reply: pb.DecideReply) -> dict[str, object]:
         "fits": {fit.route: round(fit.probability, 4) for fit in reply.fits},
         "difficulty": {level: round(share, 4) for level, share in reply.difficulty.items()},
         "seconds": reply.seconds,
+        **({"trouble": reply.trouble} if reply.trouble else {}),
         **({"read": _read(reply.reading)} if reply.HasField("reading") else {}),
     }
 
 
 def _read(reading: pb.Reading) -> dict[str, object]:
-    return {"ask": reading.ask, "context": reading.context, "tokens": reading.tokens, "model": reading.model}
+    """`tokens`: null where the model does not say."""
+    return {"ask": reading.ask, "context": reading.context, "tokens": reading.tokens or None, "model": reading.model}

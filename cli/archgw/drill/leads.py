@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from router_service.plan import ROUTED_MODELS, Candidate, Chain, Plan, Route
+from router_service.route_prompt import names
 
 
 @dataclass(frozen=True, slots=True)
 class Lead:
     """One model in front. `model` is what the client asks for; `route` the preference that is to be chosen for it,
-    empty where none is. `because` says in words how the model came to be first."""
+    as an LLM that routes calls it, empty where none is. `because` says in words how the model came to be first."""
 
     candidate: Candidate
     chain: Chain
@@ -48,7 +49,8 @@ def _lead(plan: Plan, candidate: Candidate) -> Lead:
     led = next((route for route in plan.routes if _first(route) is candidate), None)
     if led:
         chain = plan.chain(led, candidate)
-        return Lead(candidate, chain, ROUTED_MODELS[0], led.name, f"“{led.name}” is asked for")
+        called = next(name for name, route in names(plan.routes).items() if route is led)
+        return Lead(candidate, chain, ROUTED_MODELS[0], called, f"“{led.name}” is asked for")
     chain = plan.chain(plan.default, candidate)
     if _first(plan.default) is candidate:
         return Lead(candidate, chain, ROUTED_MODELS[0], "", "no preference fits: it is the default")

@@ -5,6 +5,7 @@ received, leaks     a request as it arrived, and the headers that should not hav
 door                what is looked at before the body: key, version, content type, model
 rules/              what each vendor refuses, in its words
 script, reply       what is answered: the steering in the user's text, or a default
+routing             what an LLM that routes would answer
 tokens              what it cost, and what the prompt cache knew
 *_wire              the vendor's bytes, streamed and whole
 steps, faults       an answer as steps, and how it goes wrong

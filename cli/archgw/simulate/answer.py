@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archgw.simulate import anthropic_wire, openai_wire, responses_wire, vertex
+from archgw.simulate import anthropic_wire, openai_wire, responses_wire, routing, vertex
 from archgw.simulate.door import enter
 from archgw.simulate.faults import INSTEAD, Fault
 from archgw.simulate.received import Asked, Received
 from archgw.simulate.refusal import Refused, by_status, render
 from archgw.simulate.reply import compose, spoiled
 from archgw.simulate.rules import check, check_count
-from archgw.simulate.script import cue
+from archgw.simulate.script import Cue, Said, cue
 from archgw.simulate.steps import Answer, Head
 from archgw.simulate.tokens import PromptCache, total
 from archgw.simulate.vendors import Dialect, Vendor
@@ -116,7 +116,7 @@ def inference(office: Office, received: Received, fault: Fault | None, request_i
     check(asked)
     wire = WIRES[asked.vendor.dialect]
     prompt = wire.prompt(asked, office.cache, received.time)
-    reply = compose(asked, wire.wish(asked), cue(wire.said(asked.body)), prompt, office.new_id)
+    reply = compose(asked, wire.wish(asked), cued(wire.said(asked.body)), prompt, office.new_id)
     if fault and fault.kind == "bad_arguments":
         reply = spoiled(reply)
     if not asked.streamed:
@@ -124,6 +124,12 @@ def inference(office: Office, received: Received, fault: Fault | None, request_i
     head = Head(200, (("content-type", "text/event-stream; charset=utf-8"), *STREAM, *identity(asked, request_id)))
     delay = reply.pace.delay or office.pace
     return Answer(head, wire.frames(reply, asked, received.time), delay, ping=wire.ping())
+
+
+def cued(conversation: list[Said]) -> Cue:
+    """No script is looked for in a routing prompt: what others said stands in it."""
+    route = routing.answered(conversation)
+    return Cue(route=route) if route else cue(conversation)
 
 
 STREAM = (("cache-control", "no-cache"),)

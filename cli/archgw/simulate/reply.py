@@ -123,6 +123,8 @@ def default(asked: Asked, wish: Wish, cue: Cue, new_id: Callable[[], str]) -> tu
     if wish.forced is not None and wish.tools:
         name, schema = next((tool for tool in wish.tools if tool[0] == wish.forced), wish.tools[0])
         return (Call(tool_id(asked, new_id), name, json.dumps(example(schema))),)
+    if cue.route:
+        return (Text(cue.route),)
     if wish.schema is not None:
         return (Text(json.dumps(example(wish.schema))),)
     return (Text(words(asked, cue)),)

@@ -45,7 +45,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """Where the conversation stands: the steps to play now (none: answer by default) and what led here."""
+    """Where the conversation stands: the steps to play now (none: answer by default) and what led here.
+
+    `route`: what a routing prompt is answered, empty for every other.
+    """
 
     steps: tuple[Json, ...] = ()
     question: str = ""
@@ -53,6 +56,7 @@ class Cue:
     turn: int = 0
     flaw: str = ""
     digest: str = ""
+    route: str = ""
 
 
 OPENING = re.compile(r"@@\s*(?=[\[{\"])")
