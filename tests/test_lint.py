@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 import pytest
-from archgw.lint import findings, idle
+from archgw.lint import cut, findings, idle
 from dialogue import plan_of
 from terminal import CONFIG, Shell, told
+
+from router_service.policies.policy import PreferenceReading
 
 CODE = ("code", "writing new functions and programs")
 TESTS = ("tests", "unit tests and flaky suites")
@@ -46,6 +48,21 @@ def test_one_that_nobody_reaches_and_who_takes_its_asks() -> None:
     (found,) = findings([CODE, TESTS], PROBES, lambda _: {"code": 0.9, "tests": 0.05})
     assert found.names == ("tests",)
     assert found.message == "none of 12 everyday asks reaches it; its likeliest go to 'code'"
+
+
+def test_one_whose_end_is_not_read() -> None:
+    def reading(name: str, description: str) -> PreferenceReading:
+        text = f"{name}: {description}"
+        return PreferenceReading(text[:40], text[40:].strip(), len(text), 40)
+
+    long = ("code", "writing new functions and programs; not for tests")
+    (found,) = cut([long, TESTS], reading)
+    assert found.names == ("code",)
+    assert found.message == (
+        "too long: it is read up to '... writing new functions and programs' (40 of 55 tokens),"
+        " and not '; not for tests'"
+    )
+    assert "fewer words" in found.suggestion
 
 
 POOLS = """
@@ -112,6 +129,12 @@ def test_check_shows_whom_a_policy_chooses_from(shell: Shell, policy: str, words
     config = CONFIG.replace("models: [grok-2]", f"models: [gpt-4o-mini, grok-2], selection_policy: {policy}")
     said = told(shell.run("check", shell.config(config), XAI_API_KEY="k"))
     assert words in said
+
+
+def test_check_says_where_the_model_stops_reading(shell: Shell) -> None:
+    long = f"telling {'jokes, riddles and limericks, ' * 12}not for puns"
+    said = told(shell.run("check", shell.config(CONFIG.replace("telling jokes", f"'{long}'")), XAI_API_KEY="k"))
+    assert "note: jokes: too long: it is read up to '... " in said and "(64 of " in said
 
 
 def test_check_tells_findings_as_notes(shell: Shell) -> None:

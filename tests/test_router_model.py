@@ -69,6 +69,15 @@ def test_long_texts_are_cut_to_what_the_model_reads(router: OnnxRouter) -> None:
     assert reading.context.startswith("user") and reading.tokens == read.tokens
 
 
+def test_of_a_long_preference_the_beginning_is_read(router: OnnxRouter) -> None:
+    words = [f"word{number}" for number in range(80)]
+    reading = router.model.preference_reading("code_generation", " ".join(words))
+    assert f"{reading.kept} {reading.lost}" == f"code generation: {' '.join(words)}"
+    assert reading.kept.startswith("code generation: word0 ") and reading.tokens > reading.most == 64
+    short = router.model.preference_reading("code", "writing functions")
+    assert (short.kept, short.lost) == ("code: writing functions", "")
+
+
 def test_without_preferences_nothing_is_scored() -> None:
     assert OnnxRouter([]).score("hello") == Scores()
 

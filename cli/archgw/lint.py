@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from router_service.plan import Plan, Route
+from router_service.policies.policy import PreferenceReading
 
 _VAGUE = frozenset(
     """all and any anything code coding etc everything for general help in kinds like misc of on or other others
@@ -46,6 +47,21 @@ def findings(
     """`preferences`: (name, description); `score`: probabilities of an ask by preference name."""
     scored = [(probe, score(probe)) for probe in probes]
     return [*_vague(preferences), *_overlapping(preferences, scored), *_unreached(preferences, scored)]
+
+
+def cut(preferences: Sequence[tuple[str, str]], reading: Callable[[str, str], PreferenceReading]) -> list[Finding]:
+    """Preferences, (name, description), whose end the router model does not read."""
+    readings = [(name, reading(name, description)) for name, description in preferences]
+    return [
+        Finding(
+            (name,),
+            f"too long: it is read up to '... {' '.join(read.kept.split()[-5:])}' ({read.most} of {read.tokens}"
+            f" tokens), and not '{_short(read.lost)}'",
+            "say it in fewer words, and first what must count, such as 'not for ...'; or make two preferences of it",
+        )
+        for name, read in readings
+        if read.lost
+    ]
 
 
 def idle(plan: Plan, *, learns: bool, tells_difficulty: bool) -> list[Finding]:

@@ -109,7 +109,10 @@ def _lint(settings: Config) -> None:
         except BadModel as error:
             report.fail(f"routing.model: {error}")
         probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
-        found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
+        found = [
+            *lint.cut(preferences, router.model.preference_reading),
+            *lint.findings(preferences, probes, lambda ask: router.score(ask).routes),
+        ]
     _note(found)
 
 
