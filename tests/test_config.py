@@ -1093,7 +1093,8 @@ def test_whatever_is_cut_off_is_a_config_or_a_list_of_mistakes() -> None:
         (
             "routing_preferences: [{name: a, description: X, models: [gpt-4o]}, "
             "{name: b, description: x, models: [gpt-4o]}]",
-            "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart",
+            "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart; "
+            "list their models in one of them, or say in each what the other is not for",
         ),
         (
             "telemetry: {otlp: 'http://127.0.0.1:4317'}",

@@ -105,14 +105,15 @@ def _lint(settings: Config) -> None:
 
         preferences = [(p.name, p.description) for p in settings.preferences]
         try:
-            router = OnnxRouter([(name, name, text) for name, text in preferences], onnx_model(wanted))
+            model = onnx_model(wanted)
         except BadModel as error:
             report.fail(f"routing.model: {error}")
+
+        def router(some: lint.Preferences) -> lint.Score:
+            return OnnxRouter([(name, name, text) for name, text in some], model).score
+
         probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
-        found = [
-            *lint.cut(preferences, router.model.preference_reading),
-            *lint.findings(preferences, probes, lambda ask: router.score(ask).routes),
-        ]
+        found = lint.findings(preferences, probes, router, model.preference_reading, ours=wanted is None)
     _note(found)
 
 
