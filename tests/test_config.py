@@ -1097,6 +1097,11 @@ def test_whatever_is_cut_off_is_a_config_or_a_list_of_mistakes() -> None:
             "list their models in one of them, or say in each what the other is not for",
         ),
         (
+            "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: m}}",
+            "routing.model: an LLM seldom answers within 100 ms, which holds where no deadline is written: "
+            "write one, such as deadline: 1s",
+        ),
+        (
             "telemetry: {otlp: 'http://127.0.0.1:4317'}",
             "telemetry.otlp: 4317 is where collectors take OTLP over gRPC; archgw speaks it over HTTP, which is 4318",
         ),
@@ -1125,7 +1130,7 @@ def test_a_warning(section: str, warning: str) -> None:
     [
         "llm_providers: [{model: openai/gpt-4o, access_key: $KEY, base_url: 'URL'}]",
         "llm_providers: [{model: anthropic/claude-sonnet-4-5, passthrough_auth: true, base_url: 'URL'}]",
-        f"{TWO}routing: {{model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
+        f"{TWO}routing: {{deadline: 1s, model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
     ],
     ids=["key", "login", "router model"],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from archgw import vague
-from archgw.lint import Finding, Preferences, Score, cut, findings, idle
+from archgw.lint import Finding, Preferences, Score, cut, findings, findings_beside_an_llm, idle
 from dialogue import plan_of
 from terminal import CONFIG, Shell, told
 
@@ -139,6 +139,21 @@ def test_of_a_model_of_ones_own_it_is_not_known_what_vague_ones_claim() -> None:
     assert all("nearly anything" not in one.message for one in found_in(CODE, TESTS, score=eager))
 
 
+def test_beside_an_llm_words_and_overlaps_are_looked_at() -> None:
+    stuff = ("other", "whatever I ask")
+    found = findings_beside_an_llm([CODE, TESTS, stuff], PROBES, lambda _: torn)
+    assert [(one.names, one.message) for one in found] == [
+        (("other",), "'whatever I ask' says little about what belongs here"),
+        (("code", "tests"), "both claim asks such as 'test 3' (12 of 12 probes, by the model that comes along)"),
+    ]
+
+
+def test_beside_an_llm_nobody_is_unreached() -> None:
+    assert (
+        findings_beside_an_llm([CODE, TESTS], PROBES, lambda _: lambda _: Scores({"code": 0.9, "tests": 0}, 0.1)) == []
+    )
+
+
 def test_two_that_claim_the_same_asks() -> None:
     found = found_in(CODE, TESTS, score=torn)[0]
     assert found.names == ("code", "tests")
@@ -263,6 +278,13 @@ def test_check_says_where_the_model_stops_reading(shell: Shell) -> None:
     long = f"telling {'jokes, riddles and limericks, ' * 12}not for puns"
     said = told(shell.run("check", shell.config(CONFIG.replace("telling jokes", f"'{long}'")), XAI_API_KEY="k"))
     assert "note: jokes: too long: it is read up to '... " in said and "(64 of " in said
+
+
+def test_check_looks_at_preferences_where_an_llm_routes(shell: Shell) -> None:
+    config = CONFIG.replace("telling jokes", "alles andere")
+    config += "routing: {deadline: 1s, model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
+    said = told(shell.run("check", shell.config(config), XAI_API_KEY="k"))
+    assert "note: jokes: 'alles andere' says little about what belongs here" in said
 
 
 def test_check_tells_findings_as_notes(shell: Shell) -> None:

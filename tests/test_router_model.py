@@ -386,6 +386,9 @@ def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
     config = CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
     said = told(shell.run("check", shell.config(config)))
     assert "Routed by Arch-Router at http://127.0.0.1:9/v1: what is asked is sent there, too." in said
+    assert "an LLM seldom answers within 100 ms" in said
+    patient = config.replace("routing: {", "routing: {deadline: 1s, ")
+    assert "seldom answers" not in told(shell.run("check", shell.config(patient)))
 
 
 @pytest.mark.parametrize(
