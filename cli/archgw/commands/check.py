@@ -106,19 +106,19 @@ def _lint(settings: Config) -> None:
         from router_service.shell.router_model import onnx_model
 
         preferences = [(p.name, p.description) for p in settings.preferences]
-        try:
-            model = onnx_model(None if isinstance(wanted, RemoteModel) else wanted)
-        except BadModel as error:
-            report.fail(f"routing.model: {error}")
+        probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
 
         def router(some: lint.Preferences) -> lint.Score:
             return OnnxRouter([(name, name, text) for name, text in some], model).score
 
-        probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
-        if isinstance(wanted, RemoteModel):
-            found = lint.findings_beside_an_llm(preferences, probes, router)
-        else:
-            found = lint.findings(preferences, probes, router, model.preference_reading, ours=wanted is None)
+        try:
+            model = onnx_model(None if isinstance(wanted, RemoteModel) else wanted)
+            if isinstance(wanted, RemoteModel):
+                found = lint.findings_beside_an_llm(preferences, probes, router)
+            else:
+                found = lint.findings(preferences, probes, router, model.preference_reading, ours=wanted is None)
+        except BadModel as error:
+            report.fail(f"routing.model: {error}")
     _note(found)
 
 

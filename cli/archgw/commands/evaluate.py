@@ -100,16 +100,17 @@ def _judged(
     columns = [SpinnerColumn(), *Progress.get_default_columns()[:3], TimeRemainingColumn()]
     with Progress(*columns, console=report.errors, transient=True) as progress:
         task = progress.add_task("conversations", total=len(found))
+        at = ""
         try:
-            model = measured.of(wanted)
+            with closing(measured.of(wanted)) as model:
+                for case in found:
+                    at = f"line {case.line}: "
+                    judgements.append(_judgement(case, model.score, threshold))
+                    progress.advance(task)
+                    if len(judgements) == min(_TRIED, len(found)) and all(j.trouble for j in judgements):
+                        report.fail(f"nothing to measure by {model.name}: {judgements[0].trouble}")
         except BadModel as error:
-            report.fail(str(error))
-        with closing(model):
-            for case in found:
-                judgements.append(_judgement(case, model.score, threshold))
-                progress.advance(task)
-                if len(judgements) == min(_TRIED, len(found)) and all(j.trouble for j in judgements):
-                    report.fail(f"nothing to measure by {model.name}: {judgements[0].trouble}")
+            report.fail(f"{at}{error}")
     return model.name, judgements
 
 
