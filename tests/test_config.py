@@ -1093,7 +1093,13 @@ def test_whatever_is_cut_off_is_a_config_or_a_list_of_mistakes() -> None:
         (
             "routing_preferences: [{name: a, description: X, models: [gpt-4o]}, "
             "{name: b, description: x, models: [gpt-4o]}]",
-            "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart",
+            "routing_preferences[1]: 'b' and 'a' have one description: no request tells them apart; "
+            "list their models in one of them, or say in each what the other is not for",
+        ),
+        (
+            "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: m}}",
+            "routing.model: an LLM seldom answers within 100 ms, which holds where no deadline is written: "
+            "write one, such as deadline: 1s",
         ),
         (
             "telemetry: {otlp: 'http://127.0.0.1:4317'}",
@@ -1124,7 +1130,7 @@ def test_a_warning(section: str, warning: str) -> None:
     [
         "llm_providers: [{model: openai/gpt-4o, access_key: $KEY, base_url: 'URL'}]",
         "llm_providers: [{model: anthropic/claude-sonnet-4-5, passthrough_auth: true, base_url: 'URL'}]",
-        f"{TWO}routing: {{model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
+        f"{TWO}routing: {{deadline: 1s, model: {{base_url: 'URL', name: m, access_key: $KEY}}}}",
     ],
     ids=["key", "login", "router model"],
 )

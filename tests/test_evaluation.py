@@ -2,14 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from archgw.evaluation import BadCase, Case, Judgement, Report, auroc, cases, configs_of, tags_of
 from router_models import own_model
-from terminal import Shell, told
+from terminal import CONFIG, Shell, told
+
+from router_service.shell.fingerprint import MODEL
 
 CODE = {"name": "code", "description": "writing new functions and programs"}
 MAIL = {"name": "mail", "description": "writing e-mails to customers"}
@@ -118,6 +122,21 @@ def test_latency_is_in_milliseconds() -> None:
     assert (figures.latency(0.5), figures.latency(0.95)) == (pytest.approx(51), pytest.approx(96))
 
 
+def test_what_was_not_answered_is_wrong_and_has_no_part_in_the_rest() -> None:
+    lost = Judgement(case("none"), {}, 1.0, 60.0, "the router model could not be reached")
+    figures = Report([*JUDGED, lost])
+    assert figures.accuracy_with_none == pytest.approx(2 / 6) and figures.latency(0.95) == pytest.approx(1)
+    assert figures.none_auroc == Report(JUDGED).none_auroc
+    assert figures.calibration_error == Report(JUDGED).calibration_error
+    assert figures.as_json()["unanswered"] == {"the router model could not be reached": 1}
+    assert ("none", "no answer", 1) in figures.confusions
+
+
+def test_below_the_threshold_the_answer_is_none() -> None:
+    unsure = Judgement(case("code"), {"code": 0.5, "mail": 0.2}, 0.3, 0.001, threshold=0.6)
+    assert (unsure.answer, unsure.best) == ("none", "code")
+
+
 def test_parts_and_confusions() -> None:
     figures = Report([*JUDGED, judged("code", code=0.3, mail=0.6, config="team", tags=["hard", "first ask"])])
     assert list(figures.by(configs_of)) == ["team"]
@@ -200,6 +219,87 @@ def test_eval_names_the_line_at_which_a_model_fails(shell: Shell, written: Calla
 
 def test_eval_without_a_file(shell: Shell) -> None:
     assert "cannot read nowhere.jsonl" in told(shell.run("eval", "nowhere.jsonl"))
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """An LLM that routes everything to mail, unless `status` says otherwise."""
+
+    status = 200
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        answer = json.dumps({"choices": [{"message": {"content": '{"route": "mail"}'}}]}).encode()
+        self.send_response(self.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+def test_eval_of_the_llm_that_a_config_routes_by(shell: Shell, written: Callable[..., str], endpoint: str) -> None:
+    config = shell.config(f"{CONFIG}routing: {{deadline: 1ms, model: {{base_url: '{endpoint}', name: judge}}}}\n")
+    result = shell.run("eval", written(line(), line(label="mail")), "--config", config, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["model"] == f"judge at {endpoint}"
+    assert (found["cases"], found["top1"], found["unanswered"]) == (2, 0.5, {}), "its deadline does not hold here"
+    assert found["confusions"] == [{"label": "code", "answered": "mail", "count": 1}]
+    assert found["latency_ms"]["p50"] > 0
+
+
+def test_eval_of_an_llm_that_does_not_answer(
+    shell: Shell, written: Callable[..., str], endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Endpoint, "status", 503)
+    config = shell.config(f"{CONFIG}routing: {{deadline: 1s, model: {{base_url: '{endpoint}', name: judge}}}}\n")
+    result = shell.run("eval", written(*[line()] * 9), "--config", config)
+    assert result.exit_code == 1 and f"nothing to measure by judge at {endpoint}: the router model" in told(result)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ((), "the model that comes along"),
+        (("--model", "english"), "english"),
+        (("--model", str(MODEL / "multilingual")), str(MODEL / "multilingual")),
+        (("--config",), "english"),
+    ],
+    ids=["as it is", "a part", "a folder", "a config"],
+)
+def test_eval_says_which_model_was_measured(
+    shell: Shell, written: Callable[..., str], given: tuple[str, ...], name: str
+) -> None:
+    config = (shell.config(f"{CONFIG}routing: {{model: english, threshold: 30%}}\n"),) if given == ("--config",) else ()
+    result = shell.run("eval", written(line()), "--json", *given, *config)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["model"], found["threshold"]) == (name, 0.3 if config else 0.0)
+    assert told(shell.run("eval", written(line()), *given, *config)).startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--model", "http://127.0.0.1:9/v1"), "is an address, which belongs into a config"),
+        (("--model", "english", "--config", "config.yaml"), "--model and --config name a model each"),
+    ],
+)
+def test_eval_of_a_model_that_is_not_named_so(
+    shell: Shell, written: Callable[..., str], given: tuple[str, ...], said: str
+) -> None:
+    result = shell.run("eval", written(line()), *given)
+    assert result.exit_code == 2 and said in told(result)
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,15 @@ def test_long_texts_are_cut_to_what_the_model_reads(router: OnnxRouter) -> None:
     assert reading.context.startswith("user") and reading.tokens == read.tokens
 
 
+def test_of_a_long_preference_the_beginning_is_read(router: OnnxRouter) -> None:
+    words = [f"word{number}" for number in range(80)]
+    reading = router.model.preference_reading("code_generation", " ".join(words))
+    assert f"{reading.kept} {reading.lost}" == f"code generation: {' '.join(words)}"
+    assert reading.kept.startswith("code generation: word0 ") and reading.tokens > reading.most == 64
+    short = router.model.preference_reading("code", "writing functions")
+    assert (short.kept, short.lost) == ("code: writing functions", "")
+
+
 def test_without_preferences_nothing_is_scored() -> None:
     assert OnnxRouter([]).score("hello") == Scores()
 
@@ -546,6 +555,9 @@ def test_check_says_where_asks_go_when_an_llm_routes(shell: Shell) -> None:
     config = CONFIG + "routing: {model: {base_url: 'http://127.0.0.1:9/v1', name: Arch-Router}}\n"
     said = told(shell.run("check", shell.config(config)))
     assert "Routed by Arch-Router at http://127.0.0.1:9/v1: what is asked is sent there, too." in said
+    assert "an LLM seldom answers within 100 ms" in said
+    patient = config.replace("routing: {", "routing: {deadline: 1s, ")
+    assert "seldom answers" not in told(shell.run("check", shell.config(patient)))
 
 
 def test_where_no_router_model_answers_nothing_is_said_to_be_scored(shell: Shell) -> None:

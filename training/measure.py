@@ -81,7 +81,7 @@ class Remembering:
     def __init__(self, model: Judge) -> None:
         self.folder, self.width = model.folder, model.width
         self.judge, self.reading, self.reads = model.judge, model.reading, model.reads
-        self.preference = cache(model.preference)
+        self.preference, self.preference_reading = cache(model.preference), model.preference_reading
 
 
 def counted(name: str, cases: Iterable[Case]) -> Iterator[Case]:

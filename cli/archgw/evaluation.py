@@ -14,6 +14,7 @@ from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 
 NONE = "none"
+UNANSWERED = "no answer"
 _BINS = 10
 
 
@@ -35,12 +36,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`scores` are probabilities by name; with `none` they add up to 1. `seconds`: the whole path."""
+    """`scores` are probabilities by name; with `none` they add up to 1. `seconds`: the whole path.
+
+    `trouble`: why there are none. `threshold`: below it, the answer is none.
+    """
 
     case: Case
     scores: Mapping[str, float]
     none: float
     seconds: float
+    trouble: str = ""
+    threshold: float = 0.0
 
     @property
     def best(self) -> str:
@@ -49,7 +55,9 @@ class Judgement:
 
     @property
     def answer(self) -> str:
-        return NONE if self.none > self.scores.get(self.best, 0.0) else self.best
+        if self.trouble:
+            return UNANSWERED
+        return NONE if max(self.none, self.threshold) > self.scores.get(self.best, 0.0) else self.best
 
     @property
     def confidence(self) -> float:
@@ -144,6 +152,15 @@ class Report:
     def _inside(self) -> list[Judgement]:
         return [j for j in self.judgements if j.in_scope]
 
+    @cached_property
+    def _answered(self) -> list[Judgement]:
+        return [j for j in self.judgements if not j.trouble]
+
+    @property
+    def troubles(self) -> Mapping[str, int]:
+        """Why the model did not answer, and how often; the most frequent first."""
+        return dict(Counter(j.trouble for j in self.judgements if j.trouble).most_common())
+
     @property
     def top1(self) -> float:
         """Share of the cases with a right preference in which it scores best."""
@@ -157,19 +174,19 @@ class Report:
     @property
     def none_auroc(self) -> float:
         """How well the score of "none" tells the cases that none fits from the others: .5 is chance, 1 is always."""
-        return auroc([j.none for j in self.judgements if not j.in_scope], [j.none for j in self._inside])
+        return auroc([j.none for j in self._answered if not j.in_scope], [j.none for j in self._answered if j.in_scope])
 
     @property
     def calibration_error(self) -> float:
         """Expected difference between the confidence that is reported and the share that is right."""
-        total = len(self.judgements)
+        total = len(self._answered)
         return sum(count / total * abs(sure - right) for sure, right, count in self.reliability) if total else math.nan
 
     @cached_property
     def reliability(self) -> list[tuple[float, float, int]]:
         """(mean confidence, share right, cases) of each tenth of the scale that has any."""
         bins: dict[int, list[Judgement]] = defaultdict(list)
-        for j in self.judgements:
+        for j in self._answered:
             bins[min(_BINS - 1, int(j.confidence * _BINS))].append(j)
         return [
             (_mean(j.confidence for j in some), _mean(j.answer == j.case.label for j in some), len(some))
@@ -177,8 +194,8 @@ class Report:
         ]
 
     def latency(self, share: float) -> float:
-        """Milliseconds that this share of the cases did not exceed."""
-        taken = sorted(j.seconds for j in self.judgements)
+        """Milliseconds that this share of the answers did not exceed."""
+        taken = sorted(j.seconds for j in self._answered)
         return taken[min(len(taken) - 1, int(share * len(taken)))] * 1000 if taken else math.nan
 
     def by(self, key: Callable[[Case], Iterable[str]]) -> dict[str, "Report"]:
@@ -201,6 +218,7 @@ class Report:
             "none_auroc": _round(self.none_auroc),
             "calibration_error": _round(self.calibration_error),
             "latency_ms": {"p50": round(self.latency(0.5), 2), "p95": round(self.latency(0.95), 2)},
+            "unanswered": self.troubles,
             "configs": {name: part._figures() for name, part in self.by(configs_of).items()},
             "tags": {name: part._figures() for name, part in self.by(tags_of).items()},
             "confusions": [{"label": a, "answered": b, "count": n} for a, b, n in self.confusions[:30]],

@@ -13,6 +13,7 @@ Difficulty = Literal["auto", "ignore"]
 _PREFER: tuple[Prefer, ...] = get_args(Prefer)
 DIFFICULTY: tuple[Difficulty, ...] = get_args(Difficulty)
 _SOME_MODEL = "list at least one of llm_providers under 'models'"
+_TELL_APART = "list their models in one of them, or say in each what the other is not for"
 _NESTED = ("name", "description", "cache")
 _TOP_LEVEL = ("name", "description", "models", "selection_policy", "cache")
 _WEIGHTS = ("quality", "cost", "speed")
@@ -179,7 +180,7 @@ def _check(preferences: Iterable[Preference], notes: Notes) -> None:
         twin = described.setdefault(_folded(preference.description), preference)
         if twin is not preference and preference.description:
             message = f"'{preference.name}' and '{twin.name}' have one description: no request tells them apart"
-            notes.warning(preference.place, message)
+            notes.warning(preference.place, f"{message}; {_TELL_APART}")
 
 
 def _folded(text: str) -> str:

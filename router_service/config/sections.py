@@ -164,8 +164,18 @@ def listener(value: Value | None, *, guarded: bool = False) -> Listener:
 
 
 def routing(value: Value | None, environment: Mapping[str, str], entries: Sequence[ProviderEntry]) -> Routing:
+    if value is None or value.empty:
+        return Routing()
     baseline: Reader = partial(find_entry, entries=entries)
-    return section(value, Routing(), {**_ROUTING, "model": partial(_model, environment), "baseline": baseline})
+    readers: Mapping[str, Reader] = {**_ROUTING, "model": partial(_model, environment), "baseline": baseline}
+    fields = value.fields(readers)
+    read = filled(Routing(), fields, readers)
+    if isinstance(read.model, RemoteModel) and "deadline" not in fields:
+        usual = f"{read.deadline * 1000:g} ms"
+        fields["model"].odd(
+            f"an LLM seldom answers within {usual}, which holds where no deadline is written: {_PATIENT}"
+        )
+    return read
 
 
 def failover(value: Value | None, entries: Sequence[ProviderEntry]) -> Failover:
@@ -341,6 +351,7 @@ _LISTENER: Mapping[str, Reader] = {
     "hosts": _hosts,
     "origins": _origins,
 }
+_PATIENT = "write one, such as deadline: 1s"
 _ROUTING: Mapping[str, Reader] = {
     "deadline": Value.seconds,
     "threshold": Value.share,

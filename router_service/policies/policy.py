@@ -45,6 +45,18 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class PreferenceReading:
+    """What a router model is shown of a preference: `kept`, the beginning of `name: description`, in whole words, and
+    not `lost`, its end. `tokens`: what all of it comes to; the first `most` are read.
+    """
+
+    kept: str
+    lost: str
+    tokens: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Route, chain and why, in a sentence that a user can read.
 

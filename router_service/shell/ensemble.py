@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from router_service.policies.policy import Reading
+from router_service.policies.policy import PreferenceReading, Reading
 from router_service.router_json import Group
 from router_service.shell.fingerprint import MODEL
 from router_service.shell.onnx_model import BadModel, Judge, Judgement, OnnxModel, Vectors, read_json
@@ -86,6 +86,12 @@ class Ensemble:
     def reading(self, ask: str, context: Sequence[str]) -> Reading:
         """What the first part reads; the others read the same in tokens of their own."""
         return replace(self.parts[0].reading(ask, context), model=str(self.folder))
+
+    def preference_reading(self, name: str, description: str) -> PreferenceReading:
+        """What all parts read of it; the tokens are those of the part that knows its words best."""
+        readings = [part.preference_reading(name, description) for part in self.parts]
+        least = min(readings, key=lambda reading: len(reading.kept))
+        return replace(least, tokens=min(reading.tokens for reading in readings))
 
 
 def opened(folder: Path = MODEL, *, side_by_side: bool = False) -> Judge:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from router_service.asks import context_text, fitted, preference_text
-from router_service.policies.policy import Reading
+from router_service.policies.policy import PreferenceReading, Reading
 from router_service.router_json import Calibration, Group, parse
 
 PREFERENCE_TOKENS = 64
@@ -74,6 +74,8 @@ class Judge(Protocol):
     def judge(self, ask: str, context: Sequence[str], preferences: Vectors) -> Judgement: ...
 
     def reading(self, ask: str, context: Sequence[str]) -> Reading: ...
+
+    def preference_reading(self, name: str, description: str) -> PreferenceReading: ...
 
 
 class OnnxModel:
@@ -174,6 +176,17 @@ class OnnxModel:
     def preference(self, name: str, description: str) -> Vectors:
         text = self.calibration.preference_prefix + preference_text(name, description)
         return self.encode(self._ids(text)[:PREFERENCE_TOKENS])["vector"]
+
+    def preference_reading(self, name: str, description: str) -> PreferenceReading:
+        """A word that is read in part counts as lost."""
+        prefix, text = self.calibration.preference_prefix, preference_text(name, description)
+        offsets = self._tokenizer.encode(prefix + text, add_special_tokens=False).offsets
+        if len(offsets) <= PREFERENCE_TOKENS:
+            return PreferenceReading(text, "", len(offsets), PREFERENCE_TOKENS)
+        end = offsets[PREFERENCE_TOKENS - 1][1] - len(prefix)
+        if not text[end : end + 1].isspace() and " " in text[:end]:
+            end = text.rindex(" ", 0, end)
+        return PreferenceReading(text[:end], text[end:].strip(), len(offsets), PREFERENCE_TOKENS)
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids) if text else []

@@ -88,14 +88,16 @@ def _proof(candidate: Candidate) -> str:
 
 
 def _lint(settings: Config) -> None:
-    """Says where the preferences do not tell asks apart. Notes, not errors: routing works, less well."""
+    """Says where the preferences do not tell asks apart. Notes, not errors: routing works, less well.
+
+    An LLM that routes is not asked: what can be said without it is said by the model that comes along.
+    """
     wanted = settings.routing.model
     if isinstance(wanted, RemoteModel):
         report.console.print(
             f"\nRouted by {escape(wanted.name)} at {escape(wanted.base_url)}: what is asked is sent there, too.",
             soft_wrap=True,
         )
-        return
     if not settings.preferences:
         return
     with report.errors.status("asking the router model about the preferences ..."):
@@ -104,10 +106,17 @@ def _lint(settings: Config) -> None:
         from router_service.shell.router_model import onnx_model
 
         preferences = [(p.name, p.description) for p in settings.preferences]
+        probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
+
+        def router(some: lint.Preferences) -> lint.Score:
+            return OnnxRouter([(name, name, text) for name, text in some], model).score
+
         try:
-            router = OnnxRouter([(name, name, text) for name, text in preferences], onnx_model(wanted))
-            probes = (files("archgw") / "probes.txt").read_text("utf-8").splitlines()
-            found = lint.findings(preferences, probes, lambda ask: router.score(ask).routes)
+            model = onnx_model(None if isinstance(wanted, RemoteModel) else wanted)
+            if isinstance(wanted, RemoteModel):
+                found = lint.findings_beside_an_llm(preferences, probes, router)
+            else:
+                found = lint.findings(preferences, probes, router, model.preference_reading, ours=wanted is None)
         except BadModel as error:
             report.fail(f"routing.model: {error}")
     _note(found)

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,35 +13,67 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TimeRemainingColumn
 from rich.table import Table
 
-from archgw import report
+from archgw import configs, report
 from archgw.evaluation import BadCase, Case, Judgement, Report, cases, configs_of, tags_of
 from router_service.asks import ask_and_context
+from router_service.config import SHIPPED_PARTS, LocalModel, RemoteModel, ShippedModel
 from router_service.policies.policy import Scores
 
+Score = Callable[[tuple[tuple[str, str], ...], str, Sequence[str]], Scores]
+
 _SHOWN = 12
+_TRIED = 3  # cases that have no answer before nobody asks any further
 
 
 def evaluate(
     file: Annotated[Path, typer.Argument(help="Conversations with their right answers, one JSON object per line.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
-    model: Annotated[Path | None, typer.Option(help="A folder with another router model.", show_default=False)] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Another router model: english, multilingual, or a folder.", show_default=False),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="Measure the router model of this config.", show_default=False),
+    ] = None,
     wrong: Annotated[int, typer.Option(help="Also show this many of the cases that went wrong.", min=0)] = 0,
 ) -> None:
-    """Measure the router model on conversations whose right preference you know. Nothing leaves this machine.
+    """Measure the router model on conversations whose right preference you know.
 
-    Each line of FILE:  {"conversation": [{"role": "user", "content": "..."}, ...],
-    "routes": [{"name": "...", "description": "..."}, ...], "label": "a route's name, or none"}.
-    A "config" and "tags" beside them are counted on their own.
+    Nothing leaves this machine, unless the config that you name routes by an LLM elsewhere. Each line of FILE:
+    {"conversation": [{"role": "user", "content": "..."}, ...], "routes": [{"name": "...", "description": "..."}, ...],
+    "label": "a route's name, or none"}. A "config" and "tags" beside them are counted on their own.
     """
+    wanted, threshold = _wanted(model, config)
     found = _read(file)
-    judgements = _judged(found, model)
+    name, judgements = _judged(found, wanted, threshold)
     figures = Report(judgements)
     if as_json:
-        sys.stdout.write(json.dumps(figures.as_json(), indent=1, ensure_ascii=False) + "\n")
+        told = {"model": name, "threshold": threshold} | figures.as_json()
+        sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
         return
+    report.console.print(f"[bold]{escape(name)}[/bold]", soft_wrap=True)
     _print(figures)
     for judgement in [j for j in judgements if j.answer != j.case.label][:wrong]:
         _print_wrong(judgement)
+
+
+def _wanted(model: str | None, config: Path | None) -> tuple[LocalModel | ShippedModel | RemoteModel | None, float]:
+    """The router model, None for the one that comes along, and the least probability of a preference."""
+    if model and config:
+        report.fail("--model and --config name a model each", mend="give one of them", code=report.MISUSE)
+    if config:
+        routing = configs.unsettled(configs.find(config)).routing
+        return routing.model, routing.threshold
+    if model and "://" in model:
+        report.fail(
+            f"{model} is an address, which belongs into a config, with the name of its model and its key",
+            mend="routing: {model: {base_url: ..., name: ...}}, then: archgw eval FILE --config config.yaml",
+            code=report.MISUSE,
+        )
+    if model in SHIPPED_PARTS:
+        return ShippedModel(model), 0.0
+    return LocalModel(model) if model else None, 0.0
 
 
 def _read(file: Path) -> list[Case]:
@@ -56,35 +89,36 @@ def _read(file: Path) -> list[Case]:
     return found
 
 
-def _judged(found: Sequence[Case], folder: Path | None) -> list[Judgement]:
-    from router_service.shell.ensemble import opened  # a second to load
-    from router_service.shell.fingerprint import MODEL
+def _judged(
+    found: Sequence[Case], wanted: LocalModel | ShippedModel | RemoteModel | None, threshold: float
+) -> tuple[str, list[Judgement]]:
+    """What the model is called, and what it says. Exits where it has nothing to say."""
+    from archgw import measured  # a second to load
     from router_service.shell.onnx_model import BadModel
-    from router_service.shell.onnx_router import OnnxRouter
 
-    judgements = []
+    judgements: list[Judgement] = []
     columns = [SpinnerColumn(), *Progress.get_default_columns()[:3], TimeRemainingColumn()]
     with Progress(*columns, console=report.errors, transient=True) as progress:
         task = progress.add_task("conversations", total=len(found))
-        routers: dict[tuple[tuple[str, str], ...], OnnxRouter] = {}
         at = ""
         try:
-            model = opened(folder or MODEL)
-            for case in found:
-                at = f"line {case.line}: "
-                if case.routes not in routers:
-                    routers[case.routes] = OnnxRouter([(name, name, text) for name, text in case.routes], model)
-                judgements.append(_judgement(case, routers[case.routes].score))
-                progress.advance(task)
+            with closing(measured.of(wanted)) as model:
+                for case in found:
+                    at = f"line {case.line}: "
+                    judgements.append(_judgement(case, model.score, threshold))
+                    progress.advance(task)
+                    if len(judgements) == min(_TRIED, len(found)) and all(j.trouble for j in judgements):
+                        report.fail(f"nothing to measure by {model.name}: {judgements[0].trouble}")
         except BadModel as error:
             report.fail(f"{at}{error}")
-    return judgements
+    return model.name, judgements
 
 
-def _judgement(case: Case, score: Callable[[str, Sequence[str]], Scores]) -> Judgement:
+def _judgement(case: Case, score: Score, threshold: float) -> Judgement:
     started = time.perf_counter()
-    scores = score(*ask_and_context(case.conversation))
-    return Judgement(case, scores.routes, scores.none, time.perf_counter() - started)
+    scores = score(case.routes, *ask_and_context(case.conversation))
+    seconds = time.perf_counter() - started
+    return Judgement(case, scores.routes, scores.none, seconds, scores.trouble, threshold)
 
 
 # -- for people ----------------------------------------------------------------------------------------------------
@@ -103,6 +137,8 @@ def _print(figures: Report) -> None:
     ):
         table.add_row(f"[bold]{name}[/bold]", value, f"[dim]{meaning}[/dim]")
     out.print(f"{total} conversations\n")
+    for trouble, count in figures.troubles.items():
+        out.print(f"[yellow]{count} without an answer: {escape(trouble)}[/yellow]\n", soft_wrap=True)
     out.print(table)
     for title, parts in (("config", figures.by(configs_of)), ("tag", figures.by(tags_of))):
         if parts:
