@@ -105,7 +105,7 @@ COMMANDS = {
     "eval": Entry(
         _LOOK,
         "evaluate:evaluate",
-        "Measure the router model on conversations whose right preference you know. Nothing leaves this machine.",
+        "Measure the router model on conversations whose right preference you know.",
     ),
     "drill": Entry(
         _LOOK,
