@@ -52,7 +52,7 @@ def test_a_case() -> None:
         (line(routes="ALL"), "routes: expected a list with at least one item"),
         (line(routes=[{"description": "no name"}]), 'routes: expected {"name"'),
         (line(routes=[CODE, CODE]), "routes: 'code' stands there twice"),
-        (line(routes=[CODE, {"name": "None", "description": "x"}]), "routes: 'None' is a reserved name"),
+        (line(routes=[CODE, {"name": "None", "description": "x"}]), "routes: 'None' is what a label says"),
         (line(tags=5), "tags: expected a list of texts"),
         (line(tags="hard"), 'tags: expected a list of texts, such as ["hard"]'),
         (line(tags=["hard", 5]), "tags: expected a list of texts"),

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any
 
 from router_service.asks import turns
-from router_service.config.preferences import is_reserved
 from router_service.conversation import Conversation
 from router_service.dialects import DIALECTS
 
@@ -121,8 +120,8 @@ def _conversation(found: dict[str, Any]) -> Conversation:
 
 def _route(item: Any) -> tuple[str, str]:
     if isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("description", ""), str):
-        if is_reserved(item["name"]):
-            raise BadCase(f"routes: '{item['name']}' is a reserved name; choose another")
+        if item["name"].strip().casefold() == NONE:
+            raise BadCase(f"routes: '{item['name']}' is what a label says where none fits; choose another name")
         return item["name"], item.get("description", "")
     raise BadCase('routes: expected {"name": "...", "description": "..."}')
 
